@@ -1,0 +1,67 @@
+//! `#[kfn]`: one inner function with the body, one outer function with the C name.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::{FnArg, ItemFn, LitStr, Pat, spanned::Spanned};
+
+/// The identifiers of a traced function's parameters, the kernel first.
+pub(crate) fn parameters(item: &ItemFn) -> syn::Result<Vec<syn::Ident>> {
+    let mut names = Vec::new();
+    for arg in &item.sig.inputs {
+        let FnArg::Typed(arg) = arg else {
+            return Err(syn::Error::new(arg.span(), "a kernel function is a free function"));
+        };
+        let Pat::Ident(name) = arg.pat.as_ref() else {
+            return Err(syn::Error::new(arg.pat.span(), "expected a plain parameter name"));
+        };
+        names.push(name.ident.clone());
+    }
+    if names.first().is_none_or(|n| n != "k") {
+        return Err(syn::Error::new(
+            item.sig.inputs.span(),
+            "the first parameter of a kernel function is `k: &mut Kernel`",
+        ));
+    }
+    Ok(names)
+}
+
+pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
+    let file: LitStr = syn::parse2(attr)?;
+    let item: ItemFn = syn::parse2(item)?;
+    let names = parameters(&item)?;
+    let (attrs, vis, sig, body) = (&item.attrs, &item.vis, &item.sig, &item.block);
+    let name = sig.ident.to_string();
+    let inner = format_ident!("body");
+    let mut inner_sig = sig.clone();
+    inner_sig.ident = inner.clone();
+    let args = &names[1..];
+    let kernel = &names[0];
+    // Without a named return type there is nothing to record but the exit itself.
+    let ret = match &sig.output {
+        syn::ReturnType::Default => quote!(None),
+        syn::ReturnType::Type(..) => quote! {{
+            use ::kstate::trace::{ByValue as _, NoValue as _};
+            (&::kstate::trace::Probe(&ret)).word()
+        }},
+    };
+    Ok(quote! {
+        #(#attrs)*
+        #vis #sig {
+            static META: ::kstate::trace::FnMeta = ::kstate::trace::FnMeta { name: #name, file: #file };
+            #[inline]
+            #inner_sig #body
+            if !#kernel.trace.on {
+                return #inner(#(#names),*);
+            }
+            {
+                use ::kstate::trace::{ByValue as _, NoValue as _};
+                let args = [#((&::kstate::trace::Probe(&#args)).word()),*];
+                ::kstate::trace::enter(#kernel, &META, &args);
+            }
+            let ret = #inner(#(#names),*);
+            let word: Option<u64> = #ret;
+            ::kstate::trace::exit(#kernel, &META, word);
+            ret
+        }
+    })
+}

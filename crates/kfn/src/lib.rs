@@ -1,0 +1,44 @@
+//! The attributes that turn a Rust function into a traced kernel function.
+//!
+//! * [`macro@kfn`] wraps a plain function: its entry, its arguments, its exit and its return
+//!   value are recorded on every path, including `?`.
+//! * [`macro@kframe`] compiles a function that can sleep or spin into a *frame*: plain data with
+//!   a program counter, so that a half-finished kernel function can be copied, compared and
+//!   hashed like the rest of the machine.
+//!
+//! # What it doesn't implement
+//! Frames have no borrowed locals and no pattern bindings that live across a wait: what has to
+//! survive a wait is an annotated `let name: Type` whose type implements `kstate::sched::Slot`.
+
+use proc_macro::TokenStream;
+
+mod frame;
+mod function;
+
+/// Records entry and exit of a kernel function.
+///
+/// `#[kfn("kernel/irq/chip.c")]` stands above a free function whose first parameter is
+/// `k: &mut Kernel`. The string is the C file, relative to the kernel tree of the older release
+/// that has the function.
+#[proc_macro_attribute]
+pub fn kfn(attr: TokenStream, item: TokenStream) -> TokenStream {
+    function::expand(attr.into(), item.into()).unwrap_or_else(|e| e.into_compile_error()).into()
+}
+
+/// Compiles a kernel function that can sleep into a frame on its task's explicit stack.
+///
+/// The body is ordinary straight-line Rust with these marks, each usable as a statement at any
+/// depth of `if`, `match`, `loop` and `while`:
+/// * `call!(f(args))` calls another frame; it is an expression of the callee's return type;
+/// * `wait!(on)` sleeps until `on` (a `WaitOn`) is woken;
+/// * `wait_until!(condition, on)` sleeps on `on` for as long as `condition` is false;
+/// * `spin_until!(condition)` spins: runnable again when anything else has changed;
+/// * `step!()` is a label where another CPU may run, without waiting for anything.
+///
+/// A variable that lives across a mark is declared with its type: `let n: u32 = 0;`. One without
+/// a type exists until the next mark. The function the attribute leaves behind takes the
+/// arguments without `k` and returns a `Call<R>`.
+#[proc_macro_attribute]
+pub fn kframe(attr: TokenStream, item: TokenStream) -> TokenStream {
+    frame::expand(attr.into(), item.into()).unwrap_or_else(|e| e.into_compile_error()).into()
+}

@@ -1,0 +1,5 @@
+//! block/: queues, tags, requests, queue maps.
+
+/// block/: queues, tags, requests, queue maps.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Blk {}

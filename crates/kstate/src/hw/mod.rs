@@ -1,0 +1,29 @@
+//! Registers of every device. Each device has its own module; what the registers do is in the
+//! crate of the device.
+
+pub mod ioapic;
+pub mod lapic;
+pub mod nvme;
+pub mod pci;
+pub mod pic;
+pub mod virtio;
+pub mod vtd;
+
+/// All hardware.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Hw {
+    /// Local APICs, by CPU.
+    pub lapics: Vec<lapic::LocalApic>,
+    /// The IO-APIC.
+    pub ioapic: ioapic::IoApic,
+    /// The pair of 8259s.
+    pub pic: pic::I8259,
+    /// The VT-d unit.
+    pub vtd: vtd::Vtd,
+    /// PCI functions, by `PciDevId`.
+    pub pci: Vec<pci::PciFunction>,
+    /// NVMe controllers, by `NvmeId`.
+    pub nvme: Vec<nvme::NvmeController>,
+    /// virtio-blk devices, by `VirtioId`.
+    pub virtio: Vec<virtio::VirtioBlk>,
+}

@@ -1,0 +1,148 @@
+//! The machine.
+
+use crate::apic::Apic;
+use crate::blk::Blk;
+use crate::event::EventQueue;
+use crate::hotplug::Hotplug;
+use crate::hw::Hw;
+use crate::irqdesc::IrqState;
+use crate::matrix::IrqMatrix;
+use crate::msi::Msi;
+use crate::nvme::NvmeState;
+use crate::oracle::Oracle;
+use crate::pci::PciState;
+use crate::remap::RemapState;
+use crate::sched::{Sched, TaskState, WaitOn};
+use crate::semantics::Semantics;
+use crate::topology::Topology;
+use crate::trace::Trace;
+use crate::virtio::VirtioState;
+use crate::{CpuId, CtxId, TaskId};
+
+/// Who runs right now.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Current {
+    /// Where records go.
+    pub ctx: CtxId,
+    /// The CPU (`smp_processor_id()`).
+    pub cpu: CpuId,
+    /// The task, `None` in interrupt context and at boot.
+    pub task: Option<TaskId>,
+}
+
+/// Everything the machine is. Recording ([`Trace`]) and choosing ([`Oracle`]) ride along but are
+/// not compared or hashed.
+#[derive(Clone, Debug, Default)]
+pub struct Kernel {
+    /// Which kernel's behaviour.
+    pub sem: Semantics,
+    /// The kernel command line, as words.
+    pub cmdline: Vec<String>,
+    /// CPUs and their masks.
+    pub topo: Topology,
+    /// kernel/irq: descriptors, domains, chips.
+    pub irq: IrqState,
+    /// kernel/irq/matrix.c: the vector matrix.
+    pub vector_matrix: IrqMatrix,
+    /// arch/x86/kernel/apic.
+    pub apic: Apic,
+    /// drivers/iommu/intel: interrupt remapping.
+    pub remap: RemapState,
+    /// MSI descriptors.
+    pub msi: Msi,
+    /// drivers/pci.
+    pub pci: PciState,
+    /// block/.
+    pub blk: Blk,
+    /// drivers/nvme/host.
+    pub nvme: NvmeState,
+    /// drivers/virtio, drivers/block/virtio_blk.c.
+    pub virtio: VirtioState,
+    /// kernel/cpu.c.
+    pub hotplug: Hotplug,
+    /// All registers of all devices.
+    pub hw: Hw,
+    /// Tasks.
+    pub sched: Sched,
+    /// Virtual time and what happens later.
+    pub events: EventQueue,
+    /// Who runs.
+    pub cur: Current,
+    /// The kernel log (`dmesg`), without time stamps.
+    pub log: Vec<String>,
+    /// How many WARNs and warnings fired.
+    pub warnings: u32,
+    /// The record of the run.
+    pub trace: Trace,
+    /// The source of choices.
+    pub oracle: Oracle,
+}
+
+impl Kernel {
+    /// Makes every task that sleeps on `on` runnable.
+    pub fn wake(&mut self, on: WaitOn) {
+        self.sched.changes += 1;
+        for task in &mut self.sched.tasks {
+            if task.state == TaskState::Waiting(on) {
+                task.state = TaskState::Runnable;
+            }
+        }
+    }
+
+    /// A word of the command line of the form `key=value`.
+    pub fn cmdline_value(&self, key: &str) -> Option<&str> {
+        self.cmdline.iter().rev().find_map(|w| w.strip_prefix(key)?.strip_prefix('='))
+    }
+
+    /// `smp_processor_id()`.
+    pub fn cpu(&self) -> CpuId {
+        self.cur.cpu
+    }
+}
+
+// `cur.ctx` names a recording and is left out with it.
+macro_rules! compared {
+    ($self:ident) => {{
+        let Kernel {
+            sem,
+            cmdline,
+            topo,
+            irq,
+            vector_matrix,
+            apic,
+            remap,
+            msi,
+            pci,
+            blk,
+            nvme,
+            virtio,
+            hotplug,
+            hw,
+            sched,
+            events,
+            cur,
+            log,
+            warnings,
+            trace: _,
+            oracle: _,
+        } = $self;
+        (
+            (sem, cmdline, topo, irq, vector_matrix, apic, remap, msi, pci, blk),
+            (nvme, virtio, hotplug, hw, sched, events, cur.cpu, cur.task, log, warnings),
+        )
+    }};
+}
+
+impl PartialEq for Kernel {
+    fn eq(&self, other: &Self) -> bool {
+        compared!(self) == compared!(other)
+    }
+}
+
+impl Eq for Kernel {}
+
+impl core::hash::Hash for Kernel {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        compared!(self).hash(state);
+    }
+}

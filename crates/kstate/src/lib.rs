@@ -1,0 +1,40 @@
+//! The headers: every piece of state of the emulated PC, as plain data.
+//!
+//! # Architecture
+//! [`kernel::Kernel`] is the whole machine: hardware registers, kernel structures, tasks, pending
+//! events. It is `Clone + Eq + Hash + Debug`, holds no reference, closure, clock or thread, and
+//! every behaviour crate takes it as `&mut Kernel`. Pointers of the C code are ids here.
+//!
+//! # What it doesn't implement
+//! Behaviour. A function lives here only when it reads or writes one structure without a rule of
+//! the kernel or of the hardware in it.
+
+pub mod apic;
+pub mod arena;
+pub mod blk;
+pub mod cpumask;
+pub mod errno;
+pub mod event;
+pub mod hotplug;
+pub mod hw;
+pub mod ids;
+pub mod irqchip;
+pub mod irqdesc;
+pub mod irqdomain;
+pub mod kernel;
+pub mod matrix;
+pub mod msi;
+pub mod nvme;
+pub mod oracle;
+pub mod pci;
+pub mod remap;
+pub mod sched;
+pub mod semantics;
+pub mod topology;
+pub mod trace;
+pub mod virtio;
+
+pub use cpumask::CpuMask;
+pub use errno::Errno;
+pub use ids::*;
+pub use kernel::Kernel;

@@ -1,0 +1,67 @@
+//! The one source of everything that is not determined.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Where a choice is made. The name is what a list of choices prints.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Point {
+    /// Which of several runnable tasks or pending interrupts goes next.
+    Schedule,
+    /// How long a device takes for a command.
+    Latency,
+    /// What hardware does between two register accesses of the kernel.
+    Hardware,
+}
+
+/// How choices are made.
+#[derive(Clone, Debug)]
+enum Policy {
+    Quiet,
+    Seeded(Box<ChaCha8Rng>),
+    Scripted { list: Vec<u32>, next: usize },
+}
+
+/// Answers every question that the machine itself leaves open. Choice 0 means "nothing unusual".
+#[derive(Clone, Debug)]
+pub struct Oracle {
+    policy: Policy,
+    /// Every answer that was not forced, in order: with it the run can be replayed.
+    pub log: Vec<(Point, u32)>,
+}
+
+impl Default for Oracle {
+    fn default() -> Self {
+        Self { policy: Policy::Quiet, log: Vec::new() }
+    }
+}
+
+impl Oracle {
+    /// Answers drawn from a seed.
+    pub fn seeded(seed: u64) -> Self {
+        Self { policy: Policy::Seeded(Box::new(ChaCha8Rng::seed_from_u64(seed))), log: Vec::new() }
+    }
+
+    /// Answers read from a list; 0 after its end.
+    pub fn scripted(list: Vec<u32>) -> Self {
+        Self { policy: Policy::Scripted { list, next: 0 }, log: Vec::new() }
+    }
+
+    /// One of `n` possibilities. `n` of 0 or 1 leaves no choice and is not logged.
+    pub fn choose(&mut self, point: Point, n: u32) -> u32 {
+        if n < 2 {
+            return 0;
+        }
+        let answer = match &mut self.policy {
+            Policy::Quiet => return 0,
+            Policy::Seeded(rng) => rng.random_range(0..n),
+            Policy::Scripted { list, next } => {
+                let answer = list.get(*next).copied().unwrap_or(0).min(n - 1);
+                *next += 1;
+                answer
+            }
+        };
+        self.log.push((point, answer));
+        answer
+    }
+}

@@ -1,0 +1,75 @@
+//! CPUs, cores, sockets and nodes, and the masks over them (include/linux/cpumask.h, topology.h).
+
+use crate::{ApicId, CpuId, CpuMask, NodeId};
+
+/// Where one CPU sits. All numbers are the kernel's logical ones.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct CpuPlace {
+    /// NUMA node.
+    pub node: NodeId,
+    /// Package.
+    pub socket: u32,
+    /// Core within the whole machine: two CPUs are SMT siblings when node and core agree.
+    pub core: u32,
+    /// The initial APIC ID.
+    pub apic_id: ApicId,
+}
+
+/// The machine's CPUs and the four masks the kernel keeps over them.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Topology {
+    /// Place of every possible CPU, by number.
+    pub cpus: Vec<CpuPlace>,
+    /// `nr_cpu_ids`: one more than the highest possible CPU.
+    pub nr_cpu_ids: u32,
+    /// `nr_node_ids`: nodes without CPUs count.
+    pub nr_node_ids: u32,
+    /// `cpu_possible_mask`.
+    pub possible: CpuMask,
+    /// `cpu_present_mask`.
+    pub present: CpuMask,
+    /// `cpu_online_mask`.
+    pub online: CpuMask,
+    /// `cpu_active_mask`.
+    pub active: CpuMask,
+    /// `node_states[N_ONLINE]`-independent map of node to its possible CPUs, the kernel's
+    /// `node_to_cpumask_map` (arch/x86/mm/numa.c), as boot filled it.
+    pub node_cpus: Vec<CpuMask>,
+    /// `cpu_sibling_map` per CPU: the SMT siblings that are online, itself included. An offline
+    /// CPU's mask is empty on x86 (arch/x86/kernel/smpboot.c, `remove_siblinginfo`).
+    pub siblings: Vec<CpuMask>,
+}
+
+impl Topology {
+    /// The NUMA node of a CPU (`cpu_to_node`).
+    pub fn node_of(&self, cpu: CpuId) -> NodeId {
+        self.cpus[cpu.index()].node
+    }
+
+    /// Brings `cpu` into the sibling masks of its core (`set_cpu_sibling_map`).
+    pub fn set_cpu_sibling_map(&mut self, cpu: CpuId) {
+        let place = self.cpus[cpu.index()].clone();
+        for other in 0..self.cpus.len() {
+            let there = &self.cpus[other];
+            let other = CpuId(other as u32);
+            let alive = other == cpu || self.siblings[other.index()].contains(other);
+            if alive && there.node == place.node && there.socket == place.socket && there.core == place.core {
+                self.siblings[other.index()].set(cpu);
+                self.siblings[cpu.index()].set(other);
+            }
+        }
+    }
+
+    /// Takes `cpu` out of all sibling masks (`remove_siblinginfo`).
+    pub fn remove_siblinginfo(&mut self, cpu: CpuId) {
+        let mask = core::mem::take(&mut self.siblings[cpu.index()]);
+        for other in mask.iter() {
+            self.siblings[other.index()].clear(cpu);
+        }
+    }
+
+    /// `cpu` is online.
+    pub fn is_online(&self, cpu: CpuId) -> bool {
+        self.online.contains(cpu)
+    }
+}

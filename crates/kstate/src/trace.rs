@@ -1,0 +1,431 @@
+//! What happened: function records and tracepoints. Records are data; text is made later.
+
+use core::fmt;
+use core::hash::{Hash, Hasher};
+
+use crate::kernel::Kernel;
+use crate::{CpuId, CtxId, Irq};
+
+/// Name and C file of a kernel function.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct FnMeta {
+    /// The C name.
+    pub name: &'static str,
+    /// The C file, relative to the kernel tree.
+    pub file: &'static str,
+}
+
+/// Whose stack a record belongs to.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Actor {
+    /// A task of the script.
+    Task,
+    /// A workqueue worker.
+    Kworker,
+    /// A CPU's hotplug thread.
+    Cpuhp(CpuId),
+    /// A CPU's stopper thread.
+    Migration(CpuId),
+    /// A CPU's idle task.
+    Idle(CpuId),
+    /// A softirq on a CPU.
+    Softirq(CpuId),
+    /// A device interrupt: the number, the action's name and the CPU.
+    Irq {
+        /// The number, unknown for a vector without a descriptor.
+        irq: Option<Irq>,
+        /// Name of the first action.
+        name: String,
+        /// Where it was taken.
+        cpu: CpuId,
+    },
+    /// The vector cleanup interrupt or timer on a CPU.
+    Cleanup(CpuId),
+    /// An interrupt's thread.
+    IrqThread(Irq),
+    /// Power-on, before there are tasks.
+    Boot,
+}
+
+/// Up to this many arguments of a call are recorded.
+pub const MAX_ARGS: usize = 4;
+
+/// One thing that happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum What {
+    /// A kernel function was entered, with its first arguments that are plain words.
+    Enter {
+        /// Which.
+        meta: &'static FnMeta,
+        /// Arguments; `None` where the argument is no word.
+        args: [Option<u64>; MAX_ARGS],
+    },
+    /// It was left.
+    Exit {
+        /// Which.
+        meta: &'static FnMeta,
+        /// The return value, where it is a word.
+        ret: Option<u64>,
+    },
+    /// A tracepoint fired.
+    Tracepoint(Tracepoint),
+    /// A `WARN_ON` or `pr_warn` fired; the text is in the kernel log.
+    Warn(&'static str),
+}
+
+/// One thing that happened, where and when.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Record {
+    /// Whose stack.
+    pub ctx: CtxId,
+    /// On which CPU.
+    pub cpu: CpuId,
+    /// Virtual time in nanoseconds.
+    pub time: u64,
+    /// What.
+    pub what: What,
+}
+
+/// A recording context: one stack, and who it belongs to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ctx {
+    /// Who.
+    pub actor: Actor,
+    /// Well-known functions above the outermost recorded one, innermost first.
+    pub roots: &'static [&'static str],
+}
+
+/// The record of a run. It is no part of the machine's state: two machines that differ only in
+/// what was recorded are equal.
+#[derive(Clone, Debug, Default)]
+pub struct Trace {
+    /// Records are kept.
+    pub on: bool,
+    /// What happened, in order.
+    pub records: Vec<Record>,
+    /// Who the contexts are.
+    pub ctxs: Vec<Ctx>,
+}
+
+impl PartialEq for Trace {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+impl Eq for Trace {}
+impl Hash for Trace {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
+impl Trace {
+    /// Opens a context.
+    pub fn open(&mut self, actor: Actor, roots: &'static [&'static str]) -> CtxId {
+        self.ctxs.push(Ctx { actor, roots });
+        CtxId(self.ctxs.len() as u32 - 1)
+    }
+}
+
+/// Records the entry of a function. `#[kfn]` calls it.
+pub fn enter(k: &mut Kernel, meta: &'static FnMeta, args: &[Option<u64>]) {
+    let mut kept = [None; MAX_ARGS];
+    for (kept, arg) in kept.iter_mut().zip(args) {
+        *kept = *arg;
+    }
+    push(k, What::Enter { meta, args: kept });
+}
+
+/// Records the exit of a function. `#[kfn]` calls it.
+pub fn exit(k: &mut Kernel, meta: &'static FnMeta, ret: Option<u64>) {
+    push(k, What::Exit { meta, ret });
+}
+
+fn push(k: &mut Kernel, what: What) {
+    let record = Record { ctx: k.cur.ctx, cpu: k.cur.cpu, time: k.events.now, what };
+    k.trace.records.push(record);
+}
+
+impl Kernel {
+    /// Fires a tracepoint. Like the real one it stays silent on a CPU that is not online
+    /// (include/linux/tracepoint.h, `cpu_online(raw_smp_processor_id())`).
+    pub fn tp(&mut self, tracepoint: Tracepoint) {
+        if self.trace.on && self.topo.online.contains(self.cur.cpu) {
+            push(self, What::Tracepoint(tracepoint));
+        }
+    }
+
+    /// A `WARN_ON` or `pr_warn`: counted, recorded, and a line of the kernel log.
+    pub fn warn(&mut self, text: &'static str) {
+        self.warnings += 1;
+        self.log.push(text.to_owned());
+        if self.trace.on {
+            push(self, What::Warn(text));
+        }
+    }
+
+    /// Switches to another recording context and CPU, and returns the one left behind.
+    pub fn switch_to(&mut self, ctx: CtxId, cpu: CpuId) -> crate::kernel::Current {
+        core::mem::replace(&mut self.cur, crate::kernel::Current { ctx, cpu, task: None })
+    }
+}
+
+/// Finds out whether an argument is a word, by which of two traits applies.
+#[derive(Debug)]
+pub struct Probe<'a, T>(pub &'a T);
+
+/// The argument is a word.
+pub trait ByValue {
+    /// The word.
+    fn word(&self) -> Option<u64>;
+}
+
+/// The argument is something else.
+pub trait NoValue {
+    /// Nothing.
+    fn word(&self) -> Option<u64>;
+}
+
+impl<T: crate::sched::Slot + Copy> ByValue for Probe<'_, T> {
+    fn word(&self) -> Option<u64> {
+        Some((*self.0).to_slot())
+    }
+}
+
+impl<T> NoValue for &Probe<'_, T> {
+    fn word(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// The global counters that every `irq_matrix` tracepoint ends with.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct MatrixGlobal {
+    /// `matrix->online_maps`.
+    pub online_maps: u32,
+    /// `matrix->global_available`.
+    pub global_available: u32,
+    /// `matrix->global_reserved`.
+    pub global_reserved: u32,
+    /// `matrix->total_allocated`.
+    pub total_allocated: u32,
+}
+
+/// One CPU's counters, as `irq_matrix` tracepoints show them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct MatrixCpu {
+    /// The bit.
+    pub bit: i32,
+    /// The CPU.
+    pub cpu: CpuId,
+    /// `cm->online`.
+    pub online: bool,
+    /// `cm->available`.
+    pub available: u32,
+    /// `cm->allocated`.
+    pub allocated: u32,
+    /// `cm->managed`.
+    pub managed: u32,
+    /// The global counters.
+    pub global: MatrixGlobal,
+}
+
+/// The tracepoints of the interrupt path (include/trace/events/irq.h, irq_matrix.h,
+/// arch/x86/include/asm/trace/irq_vectors.h).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[expect(missing_docs, reason = "variants and fields are the tracepoints' own names")]
+pub enum Tracepoint {
+    IrqMatrixOnline(MatrixGlobal),
+    IrqMatrixOffline(MatrixGlobal),
+    IrqMatrixReserve(MatrixGlobal),
+    IrqMatrixRemoveReserved(MatrixGlobal),
+    IrqMatrixAssignSystem { bit: i32, global: MatrixGlobal },
+    IrqMatrixAllocReserved(MatrixCpu),
+    IrqMatrixReserveManaged(MatrixCpu),
+    IrqMatrixRemoveManaged(MatrixCpu),
+    IrqMatrixAllocManaged(MatrixCpu),
+    IrqMatrixAssign(MatrixCpu),
+    IrqMatrixAlloc(MatrixCpu),
+    IrqMatrixFree(MatrixCpu),
+    VectorConfig { irq: Irq, vector: u32, cpu: CpuId, apicdest: u32 },
+    VectorUpdate { irq: Irq, vector: u32, cpu: CpuId, prev_vector: u32, prev_cpu: CpuId },
+    VectorClear { irq: Irq, vector: u32, cpu: CpuId, prev_vector: u32, prev_cpu: CpuId },
+    VectorReserveManaged { irq: Irq, ret: i32 },
+    VectorReserve { irq: Irq, ret: i32 },
+    VectorAlloc { irq: Irq, vector: u32, reserved: bool, ret: i32 },
+    VectorAllocManaged { irq: Irq, vector: u32, ret: i32 },
+    VectorActivate { irq: Irq, is_managed: bool, can_reserve: bool, reserve: bool },
+    VectorDeactivate { irq: Irq, is_managed: bool, can_reserve: bool, reserve: bool },
+    VectorTeardown { irq: Irq, is_managed: bool, has_reserved: bool },
+    VectorSetup { irq: Irq, is_legacy: bool, ret: i32 },
+    VectorFreeMoved { irq: Irq, cpu: CpuId, vector: u32, is_managed: bool },
+    IrqHandlerEntry { irq: Irq, name: ActionName },
+    IrqHandlerExit { irq: Irq, handled: bool },
+}
+
+/// An action's name, short enough to be copied.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ActionName {
+    bytes: [u8; 32],
+    len: u8,
+}
+
+impl ActionName {
+    /// The first 32 bytes of `name`.
+    pub fn new(name: &str) -> Self {
+        let mut bytes = [0; 32];
+        let mut len = name.len().min(32);
+        while !name.is_char_boundary(len) {
+            len -= 1;
+        }
+        bytes[..len].copy_from_slice(&name.as_bytes()[..len]);
+        Self { bytes, len: len as u8 }
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        core::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or("?")
+    }
+}
+
+impl fmt::Debug for ActionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl Tracepoint {
+    /// The tracepoint's name.
+    pub const fn name(&self) -> &'static str {
+        use Tracepoint as T;
+        match self {
+            T::IrqMatrixOnline(_) => "irq_matrix_online",
+            T::IrqMatrixOffline(_) => "irq_matrix_offline",
+            T::IrqMatrixReserve(_) => "irq_matrix_reserve",
+            T::IrqMatrixRemoveReserved(_) => "irq_matrix_remove_reserved",
+            T::IrqMatrixAssignSystem { .. } => "irq_matrix_assign_system",
+            T::IrqMatrixAllocReserved(_) => "irq_matrix_alloc_reserved",
+            T::IrqMatrixReserveManaged(_) => "irq_matrix_reserve_managed",
+            T::IrqMatrixRemoveManaged(_) => "irq_matrix_remove_managed",
+            T::IrqMatrixAllocManaged(_) => "irq_matrix_alloc_managed",
+            T::IrqMatrixAssign(_) => "irq_matrix_assign",
+            T::IrqMatrixAlloc(_) => "irq_matrix_alloc",
+            T::IrqMatrixFree(_) => "irq_matrix_free",
+            T::VectorConfig { .. } => "vector_config",
+            T::VectorUpdate { .. } => "vector_update",
+            T::VectorClear { .. } => "vector_clear",
+            T::VectorReserveManaged { .. } => "vector_reserve_managed",
+            T::VectorReserve { .. } => "vector_reserve",
+            T::VectorAlloc { .. } => "vector_alloc",
+            T::VectorAllocManaged { .. } => "vector_alloc_managed",
+            T::VectorActivate { .. } => "vector_activate",
+            T::VectorDeactivate { .. } => "vector_deactivate",
+            T::VectorTeardown { .. } => "vector_teardown",
+            T::VectorSetup { .. } => "vector_setup",
+            T::VectorFreeMoved { .. } => "vector_free_moved",
+            T::IrqHandlerEntry { .. } => "irq_handler_entry",
+            T::IrqHandlerExit { .. } => "irq_handler_exit",
+        }
+    }
+
+    /// The interrupt it names, where it names one.
+    pub const fn irq(&self) -> Option<Irq> {
+        use Tracepoint as T;
+        match *self {
+            T::VectorConfig { irq, .. }
+            | T::VectorUpdate { irq, .. }
+            | T::VectorClear { irq, .. }
+            | T::VectorReserveManaged { irq, .. }
+            | T::VectorReserve { irq, .. }
+            | T::VectorAlloc { irq, .. }
+            | T::VectorAllocManaged { irq, .. }
+            | T::VectorActivate { irq, .. }
+            | T::VectorDeactivate { irq, .. }
+            | T::VectorTeardown { irq, .. }
+            | T::VectorSetup { irq, .. }
+            | T::VectorFreeMoved { irq, .. }
+            | T::IrqHandlerEntry { irq, .. }
+            | T::IrqHandlerExit { irq, .. } => Some(irq),
+            _ => None,
+        }
+    }
+}
+
+/// `name: fields`, in the kernel's own format.
+impl fmt::Display for Tracepoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use Tracepoint as T;
+        let name = self.name();
+        let global = |f: &mut fmt::Formatter<'_>, g: &MatrixGlobal| {
+            let MatrixGlobal { online_maps, global_available, global_reserved, total_allocated } = g;
+            write!(
+                f,
+                "online_maps={online_maps} global_avl={global_available}, global_rsvd={global_reserved}, total_alloc={total_allocated}"
+            )
+        };
+        write!(f, "{name}: ")?;
+        match self {
+            T::IrqMatrixOnline(g)
+            | T::IrqMatrixOffline(g)
+            | T::IrqMatrixReserve(g)
+            | T::IrqMatrixRemoveReserved(g) => global(f, g),
+            T::IrqMatrixAssignSystem { bit, global: g } => {
+                write!(f, "bit={bit} ")?;
+                global(f, g)
+            }
+            T::IrqMatrixAllocReserved(c)
+            | T::IrqMatrixReserveManaged(c)
+            | T::IrqMatrixRemoveManaged(c)
+            | T::IrqMatrixAllocManaged(c)
+            | T::IrqMatrixAssign(c)
+            | T::IrqMatrixAlloc(c)
+            | T::IrqMatrixFree(c) => {
+                let MatrixCpu { bit, cpu, online, available, allocated, managed, global: g } = c;
+                write!(
+                    f,
+                    "bit={bit} cpu={cpu} online={} avl={available} alloc={allocated} managed={managed} ",
+                    u8::from(*online)
+                )?;
+                global(f, g)
+            }
+            T::VectorConfig { irq, vector, cpu, apicdest } => {
+                write!(f, "irq={irq} vector={vector} cpu={cpu} apicdest=0x{apicdest:08x}")
+            }
+            T::VectorUpdate { irq, vector, cpu, prev_vector, prev_cpu }
+            | T::VectorClear { irq, vector, cpu, prev_vector, prev_cpu } => {
+                write!(f, "irq={irq} vector={vector} cpu={cpu} prev_vector={prev_vector} prev_cpu={prev_cpu}")
+            }
+            T::VectorReserveManaged { irq, ret } | T::VectorReserve { irq, ret } => {
+                write!(f, "irq={irq} ret={ret}")
+            }
+            T::VectorAlloc { irq, vector, reserved, ret } => {
+                write!(f, "irq={irq} vector={vector} reserved={} ret={ret}", u8::from(*reserved))
+            }
+            T::VectorAllocManaged { irq, vector, ret } => write!(f, "irq={irq} vector={vector} ret={ret}"),
+            T::VectorActivate { irq, is_managed, can_reserve, reserve }
+            | T::VectorDeactivate { irq, is_managed, can_reserve, reserve } => write!(
+                f,
+                "irq={irq} is_managed={} can_reserve={} reserve={}",
+                u8::from(*is_managed),
+                u8::from(*can_reserve),
+                u8::from(*reserve)
+            ),
+            T::VectorTeardown { irq, is_managed, has_reserved } => {
+                write!(
+                    f,
+                    "irq={irq} is_managed={} has_reserved={}",
+                    u8::from(*is_managed),
+                    u8::from(*has_reserved)
+                )
+            }
+            T::VectorSetup { irq, is_legacy, ret } => {
+                write!(f, "irq={irq} is_legacy={} ret={ret}", u8::from(*is_legacy))
+            }
+            T::VectorFreeMoved { irq, cpu, vector, is_managed } => {
+                write!(f, "irq={irq} cpu={cpu} vector={vector} is_managed={}", u8::from(*is_managed))
+            }
+            T::IrqHandlerEntry { irq, name } => write!(f, "irq={irq} name={}", name.as_str()),
+            T::IrqHandlerExit { irq, handled } => {
+                write!(f, "irq={irq} ret={}", if *handled { "handled" } else { "unhandled" })
+            }
+        }
+    }
+}

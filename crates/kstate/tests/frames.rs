@@ -1,0 +1,85 @@
+//! What `#[kframe]` makes of straight-line code.
+
+use kfn::kframe;
+use kstate::sched::{Flow, Frame, WaitOn};
+use kstate::{Errno, Irq, Kernel};
+
+#[kframe("test.c")]
+fn leaf(k: &mut Kernel, n: u32) -> Result<u32, Errno> {
+    wait_until!(k.warnings >= n, WaitOn::Threads(Irq(n)));
+    if n == 3 {
+        return Err(Errno::EIO);
+    }
+    Ok(n * 10)
+}
+
+#[kframe("test.c")]
+fn outer(k: &mut Kernel, limit: u32) -> Result<u32, Errno> {
+    let mut sum: u32 = 0;
+    let mut i: u32 = 0;
+    while i < limit {
+        i += 1;
+        if i == 2 {
+            continue;
+        }
+        if i == 5 {
+            break;
+        }
+        let got: u32 = call!(leaf(i))?;
+        match got {
+            10 => {
+                step!();
+                sum += 1;
+            }
+            _ => sum += got,
+        }
+        k.log.push(format!("{i} {sum}"));
+    }
+    Ok(sum)
+}
+
+/// Runs a frame to its end and returns its value and how often it stopped on the way.
+fn run(k: &mut Kernel, frame: Frame) -> (u64, u32) {
+    let mut stack = vec![frame];
+    let mut stops = 0;
+    loop {
+        let mut top = stack.pop().expect("a frame");
+        match (top.code.resume)(k, &mut top) {
+            Flow::Return(value) => match stack.last_mut() {
+                Some(caller) => caller.ret = value,
+                None => return (value, stops),
+            },
+            Flow::Call(callee) => stack.extend([top, callee]),
+            Flow::Again => {
+                stops += 1;
+                stack.push(top);
+            }
+            Flow::Wait(_) | Flow::Spin => {
+                stops += 1;
+                k.warnings += 1;
+                stack.push(top);
+            }
+        }
+        // Every state in between is a value.
+        assert_eq!(stack.clone(), stack);
+    }
+}
+
+#[test]
+fn locals_loops_and_jumps_survive_a_wait() {
+    let mut k = Kernel::default();
+    assert_eq!(run(&mut k, outer(2).frame), (1, 2));
+    assert_eq!(k.log, ["1 1"]);
+}
+
+#[test]
+fn an_error_leaves_through_every_frame() {
+    let mut k = Kernel::default();
+    let (value, _) = run(&mut k, outer(9).frame);
+    assert_eq!(value as i64, i64::from(Errno::EIO.code()));
+}
+
+#[test]
+fn a_frame_prints_its_locals() {
+    assert_eq!(format!("{:?}", outer(9).frame), "outer@0(limit=9, sum=0, i=0, got=0)");
+}
