@@ -1,1 +1,155 @@
-//! drivers
+//! NVMe and virtio-blk: the devices and their Linux drivers, and the block layer between them and
+//! a reader.
+//!
+//! # Architecture
+//! `*/hw.rs` is hardware: registers, queues and what the device does on its own, under the names of
+//! its specification. It is reached by register accesses and by events, and never calls the
+//! kernel. The other modules are kernel code, one module per C file, above
+//! [`pcimsi`](pcimsi). [`blk_mq`] calls the drivers through the operations table in
+//! `kstate::blk`.
+//!
+//! # What it doesn't implement
+//! Data, file systems, the page cache, power management, hot removal without notice.
+
+pub mod blk_mq;
+pub mod nvme;
+pub mod virtio;
+
+use kfn::kframe;
+use kstate::pci::PciDriver;
+use kstate::sched::{Call, TaskKind, TaskState, WaitOn};
+use kstate::{CpuId, CpuMask, Errno, Kernel, NodeId, NvmeId, PciDevId, TaskId, VirtioId};
+
+/// Which driver matches a function, by what answers behind it.
+fn match_driver(k: &Kernel, dev: PciDevId) -> Option<PciDriver> {
+    if let Some(i) = k.hw.nvme.iter().position(|c| c.dev == dev) {
+        return Some(PciDriver::Nvme(NvmeId(i as u32)));
+    }
+    let i = k.hw.virtio.iter().position(|v| v.dev == dev)?;
+    Some(PciDriver::VirtioPci(VirtioId(i as u32)))
+}
+
+/// The directory of a driver under /sys/bus/pci/drivers.
+pub const fn driver_name(driver: PciDriver) -> &'static str {
+    match driver {
+        PciDriver::Nvme(_) => "nvme",
+        PciDriver::VirtioPci(_) => "virtio-pci",
+    }
+}
+
+/// The name of the driver that matches a function; empty when there is none.
+pub fn driver_of(k: &Kernel, dev: PciDevId) -> &'static str {
+    match_driver(k, dev).map_or("", driver_name)
+}
+
+/// `pci_device_probe()`: binds the driver that matches.
+///
+/// # Errors
+/// `ENODEV` without a driver, `EBUSY` for a function that is bound, and the driver's.
+#[kframe("drivers/pci/pci-driver.c")]
+pub fn pci_device_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
+    if k.pci_dev(dev).driver.is_some() {
+        return Err(Errno::EBUSY);
+    }
+    if match_driver(k, dev).is_none() {
+        return Err(Errno::ENODEV);
+    }
+    pcimsi::kernel::pci_assign_irq(k, dev);
+    let result: Result<(), Errno> = call!(pci_call_probe(dev));
+    if result.is_err() {
+        pcimsi::kernel::pci_device_release_driver(k, dev);
+    }
+    result
+}
+
+/// `pci_call_probe()`: on a CPU of the device's node, where it has one.
+#[kframe("drivers/pci/pci-driver.c")]
+fn pci_call_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
+    let cpu: Option<CpuId> = probe_cpu(k, dev);
+    if cpu.is_none() {
+        return call!(local_pci_probe(dev));
+    }
+    let worker: TaskId = k.spawn(
+        TaskKind::Kworker,
+        cpu.unwrap_or_default(),
+        local_pci_probe(dev).frame,
+        &["work_for_cpu_fn", "process_one_work", "worker_thread", "kthread"],
+    );
+    wait_until!(matches!(k.sched.tasks[worker.index()].state, TaskState::Done(_)), WaitOn::Exit(worker));
+    let TaskState::Done(value) = k.sched.tasks[worker.index()].state else { return Err(Errno::EINVAL) };
+    kstate::sched::Slot::from_slot(value)
+}
+
+/// Where `work_on_cpu()` probes; `None` for here.
+fn probe_cpu(k: &Kernel, dev: PciDevId) -> Option<CpuId> {
+    let node = u32::try_from(k.pci_dev(dev).node).ok()?;
+    let cpus = k.topo.node_cpus.get(NodeId(node).index())?;
+    let allowed: CpuMask =
+        if k.sem.probe_on_housekeeping_cpu { housekeeping(k) } else { k.topo.online.clone() };
+    cpus.first_and(&allowed)
+}
+
+/// `housekeeping_cpumask(HK_TYPE_DOMAIN)`, kernel/sched/isolation.c: the CPUs that
+/// `isolcpus=` leaves in the scheduler's domains.
+fn housekeeping(k: &Kernel) -> CpuMask {
+    let all = k.topo.possible.clone();
+    let Some(mut text) = k.cmdline_value("isolcpus") else { return all };
+    // Without flags the list means the domains.
+    let (mut flags, mut domain) = (false, false);
+    while text.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        let Some((flag, rest)) = text.split_once(',') else { return all };
+        flags = true;
+        domain |= flag == "domain";
+        text = rest;
+    }
+    match CpuMask::parse_list(text, k.topo.nr_cpu_ids) {
+        Ok(isolated) if domain || !flags => all.andnot(&isolated),
+        _ => all,
+    }
+}
+
+/// `local_pci_probe()`.
+#[kframe("drivers/pci/pci-driver.c")]
+fn local_pci_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
+    let driver = match_driver(k, dev);
+    k.pci_dev_mut(dev).driver = driver;
+    let is_nvme: bool = matches!(driver, Some(PciDriver::Nvme(_)));
+    let result: Result<(), Errno> = Ok(());
+    if is_nvme {
+        result = call!(nvme::nvme_probe(k, dev));
+    } else {
+        result = call!(virtio_probe(k, dev));
+    }
+    if result.is_err() {
+        k.pci_dev_mut(dev).driver = None;
+    }
+    result
+}
+
+fn virtio_probe(k: &Kernel, dev: PciDevId) -> Call<Result<(), Errno>> {
+    let _ = k;
+    virtio::virtio_pci_probe(dev)
+}
+
+/// `pci_device_remove()`, and the release of the device's resources that follows it in
+/// `device_release_driver()`.
+#[kframe("drivers/pci/pci-driver.c")]
+pub fn pci_device_remove(k: &mut Kernel, dev: PciDevId) {
+    let driver = k.pci_dev(dev).driver;
+    match driver {
+        Some(PciDriver::Nvme(_)) => call!(nvme::nvme_remove(k, dev)),
+        Some(PciDriver::VirtioPci(_)) => call!(virtio::virtio_pci_remove(dev)),
+        None => return,
+    }
+    k.pci_dev_mut(dev).driver = None;
+    pcimsi::kernel::pci_device_release_driver(k, dev);
+}
+
+/// What must hold between the devices, their drivers and the block layer.
+///
+/// # Errors
+/// The first claim that does not hold.
+pub fn check_invariants(k: &Kernel) -> Result<(), String> {
+    blk_mq::check_invariants(k)?;
+    nvme::check_invariants(k)
+}

@@ -92,13 +92,22 @@ impl Rewrite<'_> {
         quote!(#tokens #(, #captured = __l.#captured)*)
     }
 
+    /// Names in a macro's arguments become fields, except where they are none of the frame's:
+    /// fields and methods (`.name`) and segments of a path (`name::`, `::name`).
     fn tokens(&self, tokens: TokenStream) -> TokenStream {
         let mut out = TokenStream::new();
-        let mut after_dot = false;
-        for tree in tokens {
-            let is_dot = matches!(&tree, TokenTree::Punct(p) if p.as_char() == '.');
+        let trees: Vec<TokenTree> = tokens.into_iter().collect();
+        let is = |at: Option<usize>, c: char| {
+            at.and_then(|i| trees.get(i))
+                .is_some_and(|t| matches!(t, TokenTree::Punct(p) if p.as_char() == c))
+        };
+        for (at, tree) in trees.iter().enumerate() {
+            let (before, twice) = (at.checked_sub(1), at.checked_sub(2));
+            let field = is(before, '.') && !is(twice, '.');
+            let segment =
+                (is(before, ':') && is(twice, ':')) || (is(Some(at + 1), ':') && is(Some(at + 2), ':'));
             match tree {
-                TokenTree::Ident(i) if !after_dot && self.locals.contains_key(&i.to_string()) => {
+                TokenTree::Ident(i) if !field && !segment && self.locals.contains_key(&i.to_string()) => {
                     quote!(__l.#i).to_tokens(&mut out);
                 }
                 TokenTree::Group(g) => {
@@ -106,9 +115,8 @@ impl Rewrite<'_> {
                     inner.set_span(g.span());
                     out.extend([TokenTree::Group(inner)]);
                 }
-                other => out.extend([other]),
+                other => out.extend([other.clone()]),
             }
-            after_dot = is_dot;
         }
         out
     }

@@ -35,6 +35,7 @@ pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> syn::Result<TokenS
     let mut inner_sig = sig.clone();
     inner_sig.ident = inner.clone();
     let args = &names[1..];
+    let stmts = &body.stmts;
     let kernel = &names[0];
     // Without a named return type there is nothing to record but the exit itself.
     let ret = match &sig.output {
@@ -49,7 +50,11 @@ pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> syn::Result<TokenS
         #vis #sig {
             static META: ::kstate::trace::FnMeta = ::kstate::trace::FnMeta { name: #name, file: #file };
             #[inline]
-            #inner_sig #body
+            #inner_sig {
+                // A function that has no use for the kernel takes it all the same.
+                let _ = &*#kernel;
+                #(#stmts)*
+            }
             if !#kernel.trace.on {
                 return #inner(#(#names),*);
             }

@@ -30,7 +30,9 @@ macro_rules! errno {
 errno! {
     EPERM = 1, "Operation not permitted";
     ENOENT = 2, "No such file or directory";
+    EINTR = 4, "Interrupted system call";
     EIO = 5, "Input/output error";
+    ENXIO = 6, "No such device or address";
     E2BIG = 7, "Argument list too long";
     EAGAIN = 11, "Resource temporarily unavailable";
     ENOMEM = 12, "Cannot allocate memory";
@@ -50,7 +52,9 @@ errno! {
     EOVERFLOW = 75, "Value too large for defined data type";
     ENOTSUPP = 524, "Unknown error 524";
     EOPNOTSUPP = 95, "Operation not supported";
+    ENETRESET = 102, "Network dropped connection on reset";
     ETIMEDOUT = 110, "Connection timed out";
+    ECANCELED = 125, "Operation canceled";
     EPROBE_DEFER = 517, "Unknown error 517";
 }
 

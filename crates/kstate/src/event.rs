@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{CpuId, NvmeId, PciDevId, TaskId, VirtioId};
+use crate::{CpuId, NvmeId, PciDevId, ReqId, TaskId, VirtioId};
 
 /// What can happen later.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -17,6 +17,8 @@ pub enum Event {
     VectorCleanup(CpuId),
     /// A level-triggered INTx line changed.
     IntxLevel(PciDevId, bool),
+    /// A block-layer request was not completed in time.
+    BlkTimeout(ReqId),
 }
 
 /// What an NVMe controller does on its own.

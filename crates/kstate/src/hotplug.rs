@@ -1,5 +1,245 @@
-//! kernel/cpu.c and kernel/stop_machine.c: CPU hotplug state.
+//! CPU hotplug state (kernel/cpu.c and kernel/stop_machine.c of 5.4 and 6.12,
+//! include/linux/cpuhotplug.h).
 
-/// kernel/cpu.c and kernel/stop_machine.c: CPU hotplug state.
+use crate::sched::Slot;
+use crate::{CpuId, CpuMask, Errno, TaskId};
+
+/// `enum cpuhp_state`: how far up a CPU is, lowest first.
+// DEVIATION: of about 200 states those are left that have a callback with an effect on this model,
+// and those the C code compares with. Their order is the kernel's.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[repr(u8)]
+pub enum CpuhpState {
+    /// The CPU is off.
+    #[default]
+    #[doc(alias = "CPUHP_OFFLINE")]
+    Offline,
+    /// Its threads exist.
+    #[doc(alias = "CPUHP_CREATE_THREADS")]
+    CreateThreads,
+    /// Completions of block requests have left it.
+    #[doc(alias = "CPUHP_BLOCK_SOFTIRQ_DEAD")]
+    BlockSoftirqDead,
+    /// Requests have left its software queues.
+    #[doc(alias = "CPUHP_BLK_MQ_DEAD")]
+    BlkMqDead,
+    /// 6.12: it was sent INIT and SIPI.
+    #[doc(alias = "CPUHP_BP_KICK_AP")]
+    BpKickAp,
+    /// It came up to its idle loop.
+    #[doc(alias = "CPUHP_BRINGUP_CPU")]
+    BringupCpu,
+    /// It is dead.
+    #[doc(alias = "CPUHP_AP_IDLE_DEAD")]
+    ApIdleDead,
+    /// It is on its way to or from death.
+    #[doc(alias = "CPUHP_AP_OFFLINE")]
+    ApOffline,
+    /// The scheduler knows it.
+    #[doc(alias = "CPUHP_AP_SCHED_STARTING")]
+    ApSchedStarting,
+    /// It takes interrupts.
+    #[doc(alias = "CPUHP_AP_ONLINE")]
+    ApOnline,
+    /// It can be taken down.
+    #[doc(alias = "CPUHP_TEARDOWN_CPU")]
+    TeardownCpu,
+    /// It is in its idle loop.
+    #[doc(alias = "CPUHP_AP_ONLINE_IDLE")]
+    ApOnlineIdle,
+    /// 6.12: no task but its own is left.
+    #[doc(alias = "CPUHP_AP_SCHED_WAIT_EMPTY")]
+    ApSchedWaitEmpty,
+    /// Its threads run.
+    #[doc(alias = "CPUHP_AP_SMPBOOT_THREADS")]
+    ApSmpbootThreads,
+    /// Managed interrupts have come back to it.
+    #[doc(alias = "CPUHP_AP_IRQ_AFFINITY_ONLINE")]
+    ApIrqAffinityOnline,
+    /// Since 5.8: its hardware queues take requests.
+    #[doc(alias = "CPUHP_AP_BLK_MQ_ONLINE")]
+    ApBlkMqOnline,
+    /// Tasks can be put on it.
+    #[doc(alias = "CPUHP_AP_ACTIVE")]
+    ApActive,
+    /// All of it.
+    #[doc(alias = "CPUHP_ONLINE")]
+    Online,
+}
+
+impl CpuhpState {
+    /// All, lowest first.
+    pub const ALL: [Self; 18] = [
+        Self::Offline,
+        Self::CreateThreads,
+        Self::BlockSoftirqDead,
+        Self::BlkMqDead,
+        Self::BpKickAp,
+        Self::BringupCpu,
+        Self::ApIdleDead,
+        Self::ApOffline,
+        Self::ApSchedStarting,
+        Self::ApOnline,
+        Self::TeardownCpu,
+        Self::ApOnlineIdle,
+        Self::ApSchedWaitEmpty,
+        Self::ApSmpbootThreads,
+        Self::ApIrqAffinityOnline,
+        Self::ApBlkMqOnline,
+        Self::ApActive,
+        Self::Online,
+    ];
+
+    /// The next higher state; the highest stays.
+    pub fn up(self) -> Self {
+        Self::ALL[(self as usize + 1).min(Self::ALL.len() - 1)]
+    }
+
+    /// The next lower state; the lowest stays.
+    pub fn down(self) -> Self {
+        Self::ALL[(self as usize).saturating_sub(1)]
+    }
+}
+
+impl Slot for CpuhpState {
+    fn to_slot(self) -> u64 {
+        self as u64
+    }
+    fn from_slot(slot: u64) -> Self {
+        Self::ALL.get(slot as usize).copied().unwrap_or_default()
+    }
+}
+
+/// `enum cpuhp_sync_state` (6.12): the handshake while a CPU has no interrupts yet or no more.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum CpuhpSyncState {
+    /// Off.
+    #[default]
+    Dead,
+    /// It was sent SIPI.
+    Kicked,
+    /// It is asked to die.
+    ShouldDie,
+    /// It runs, and waits to be let on.
+    Alive,
+    /// It is let on.
+    ShouldOnline,
+    /// It is in its idle loop.
+    Online,
+}
+
+/// `struct cpuhp_cpu_state`, with the tasks that act for this CPU.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub struct Hotplug {}
+pub struct CpuhpCpuState {
+    /// Where the CPU is.
+    pub state: CpuhpState,
+    /// Where it is to go.
+    pub target: CpuhpState,
+    /// The state whose callback fails once, as the user asked for.
+    pub fail: Option<CpuhpState>,
+    /// The hotplug thread has something to do.
+    pub should_run: bool,
+    /// It undoes what failed.
+    pub rollback: bool,
+    /// It goes up.
+    pub bringup: bool,
+    /// What the last callback in the thread failed with.
+    pub result: Option<Errno>,
+    /// The handshake of 6.12.
+    pub ap_sync_state: CpuhpSyncState,
+    /// `done_up.done`.
+    pub done_up: u32,
+    /// `done_down.done`.
+    pub done_down: u32,
+    /// `cpuhp/N`, once it exists.
+    pub thread: Option<TaskId>,
+    /// `migration/N`, once it was used.
+    pub stopper: Option<TaskId>,
+    /// The idle task, once it was used.
+    pub idle: Option<TaskId>,
+}
+
+/// `enum multi_stop_state`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum MultiStopState {
+    /// Nobody has begun.
+    #[default]
+    None,
+    /// All stoppers come together.
+    Prepare,
+    /// All switch their interrupts off.
+    DisableIrq,
+    /// The one that is meant runs the function.
+    Run,
+    /// All leave.
+    Exit,
+}
+
+impl MultiStopState {
+    /// The next one; the last stays.
+    pub fn next(self) -> Self {
+        match self {
+            Self::None => Self::Prepare,
+            Self::Prepare => Self::DisableIrq,
+            Self::DisableIrq => Self::Run,
+            Self::Run | Self::Exit => Self::Exit,
+        }
+    }
+}
+
+impl Slot for MultiStopState {
+    fn to_slot(self) -> u64 {
+        self as u64
+    }
+    fn from_slot(slot: u64) -> Self {
+        [Self::None, Self::Prepare, Self::DisableIrq, Self::Run, Self::Exit]
+            .get(slot as usize)
+            .copied()
+            .unwrap_or_default()
+    }
+}
+
+/// `struct multi_stop_data`, with the completion of all stoppers.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct MultiStopData {
+    /// Stoppers that take part.
+    pub num_threads: u32,
+    /// The CPU that runs the function.
+    pub active_cpu: CpuId,
+    /// How far they are.
+    pub state: MultiStopState,
+    /// How many have not reached `state` yet.
+    pub thread_ack: u32,
+    /// How many have not left yet.
+    pub nr_todo: u32,
+    /// What the function failed with.
+    pub ret: Option<Errno>,
+}
+
+/// Everything of kernel/cpu.c, kernel/stop_machine.c and arch/x86/kernel/smpboot.c that is not a
+/// mask in [`crate::topology::Topology`].
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Hotplug {
+    /// By CPU number.
+    pub cpus: Vec<CpuhpCpuState>,
+    /// Somebody holds `cpu_add_remove_lock`.
+    pub cpu_add_remove_lock: bool,
+    /// Somebody holds `cpu_hotplug_lock` for writing.
+    pub cpu_hotplug_lock: bool,
+    /// `cpu_hotplug_disabled`.
+    pub cpu_hotplug_disabled: u32,
+    /// `cpus_booted_once_mask`.
+    pub cpus_booted_once_mask: CpuMask,
+    /// 5.4: `cpu_initialized_mask`.
+    pub cpu_initialized_mask: CpuMask,
+    /// 5.4: `cpu_callout_mask`.
+    pub cpu_callout_mask: CpuMask,
+    /// 5.4: `cpu_callin_mask`.
+    pub cpu_callin_mask: CpuMask,
+    /// CPUs whose stopper has switched interrupts off.
+    pub irqs_disabled: CpuMask,
+    /// The machine stops, or has stopped last.
+    pub msdata: MultiStopData,
+    /// `system_state` is `SYSTEM_RUNNING`: the CPUs of the boot are up.
+    pub system_running: bool,
+}

@@ -54,6 +54,12 @@ id! {
     ApicId(u32);
     /// A NUMA node.
     NodeId(u32);
+    /// A `struct blk_mq_tag_set`: index into `Kernel::blk.tag_sets`.
+    TagSetId(u32);
+    /// A `struct request_queue`: index into `Kernel::blk.queues`.
+    QueueId(u32);
+    /// A `struct gendisk`: index into `Kernel::blk.disks`.
+    DiskId(u32);
 }
 
 slotmap::new_key_type! {

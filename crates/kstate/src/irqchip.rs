@@ -66,6 +66,8 @@ pub enum SetMask {
 
 type Cb = fn(&mut Kernel, Irqd);
 type CbErr = fn(&mut Kernel, Irqd) -> Result<(), Errno>;
+type SetAffinityCb = fn(&mut Kernel, Irqd, &CpuMask, bool) -> Result<SetMask, Errno>;
+type SetTypeCb = fn(&mut Kernel, Irqd, u32) -> Result<(), Errno>;
 type StateCb = fn(&mut Kernel, Irqd, IrqchipIrqState) -> Result<bool, Errno>;
 
 /// `struct irq_chip`: a name, flags and callbacks. The C field names are kept.
@@ -83,9 +85,9 @@ pub struct IrqChip {
     pub irq_mask_ack: Option<Cb>,
     pub irq_unmask: Option<Cb>,
     pub irq_eoi: Option<Cb>,
-    pub irq_set_affinity: Option<fn(&mut Kernel, Irqd, &CpuMask, bool) -> Result<SetMask, Errno>>,
+    pub irq_set_affinity: Option<SetAffinityCb>,
     pub irq_retrigger: Option<fn(&mut Kernel, Irqd) -> bool>,
-    pub irq_set_type: Option<fn(&mut Kernel, Irqd, u32) -> Result<(), Errno>>,
+    pub irq_set_type: Option<SetTypeCb>,
     pub irq_request_resources: Option<CbErr>,
     pub irq_release_resources: Option<Cb>,
     pub irq_compose_msi_msg: Option<fn(&mut Kernel, Irqd, &mut MsiMsg)>,

@@ -110,16 +110,64 @@ bits! {
     IRQD_DEFAULT_TRIGGER_SET = 1 << 25;
     /// A vector may be reserved instead of assigned.
     IRQD_CAN_RESERVE = 1 << 26;
-    /// The message can be changed without masking (5.5 and later).
-    IRQD_MSI_NOMASK_QUIRK = 1 << 27;
-    /// `irq_get_irqchip_state` may be called in atomic context.
-    IRQD_HANDLE_ENFORCE_IRQCTX = 1 << 28;
-    /// The affinity is applied on activation (5.10 and later).
-    IRQD_AFFINITY_ON_ACTIVATE = 1 << 29;
-    /// Wake-up may disable.
-    IRQD_IRQ_ENABLED_ON_SUSPEND = 1 << 30;
-    /// Resent when it arrives while running.
-    IRQD_RESEND_WHEN_IN_PROGRESS = 1 << 31;
+    /// `irq_get_irqchip_state` and flow handlers only run in interrupt context (6.12).
+    IRQD_HANDLE_ENFORCE_IRQCTX = 1 << 27;
+    /// The affinity is applied on activation (6.12).
+    IRQD_AFFINITY_ON_ACTIVATE = 1 << 28;
+    /// Wake-up may disable (6.12).
+    IRQD_IRQ_ENABLED_ON_SUSPEND = 1 << 29;
+    /// Resent when it arrives while running (6.12).
+    IRQD_RESEND_WHEN_IN_PROGRESS = 1 << 30;
+    /// In sysfs: one of the `IRQS_*` (6.12).
+    IRQS_SYSFS = 0x4000;
+    /// Hidden from /proc/interrupts: one of the `_IRQ_*` (6.12).
+    IRQ_HIDDEN = 1 << 20;
+    /// Excluded from spurious detection: one of the `_IRQ_*` (6.12).
+    IRQ_NO_DEBUG = 1 << 21;
+    /// The `_IRQ_*` bits that `irq_modify_status()` may change.
+    IRQF_MODIFY_MASK = 0xf | IRQ_NOPROBE | IRQ_NOREQUEST | IRQ_NOAUTOEN | IRQ_MOVE_PCNTXT | IRQ_LEVEL
+        | IRQ_NO_BALANCING | IRQ_PER_CPU | IRQ_NESTED_THREAD | IRQ_NOTHREAD | IRQ_PER_CPU_DEVID
+        | IRQ_IS_POLLED | IRQ_DISABLE_UNLAZY;
+
+    /// `IRQF_*` of a request: the trigger bits.
+    IRQF_TRIGGER_MASK = 0xf;
+    /// Shared between devices.
+    IRQF_SHARED = 0x80;
+    /// A mismatch is expected and not complained about.
+    IRQF_PROBE_SHARED = 0x100;
+    /// A timer.
+    IRQF_TIMER = 0x200;
+    /// Per CPU.
+    IRQF_PERCPU = 0x400;
+    /// Not balanced.
+    IRQF_NOBALANCING = 0x800;
+    /// Used for polling.
+    IRQF_IRQPOLL = 0x1000;
+    /// Masked until the thread is done.
+    IRQF_ONESHOT = 0x2000;
+    /// Stays on during suspend.
+    IRQF_NO_SUSPEND = 0x4000;
+    /// Cannot be threaded.
+    IRQF_NO_THREAD = 0x1_0000;
+    /// Stays on during suspend if the other one does.
+    IRQF_COND_SUSPEND = 0x4_0000;
+    /// Not enabled by the request (5.13 and later).
+    IRQF_NO_AUTOEN = 0x8_0000;
+    /// Excluded from spurious detection (5.12 and later).
+    IRQF_NO_DEBUG = 0x10_0000;
+    /// One-shot if the other one is (6.8 and later).
+    IRQF_COND_ONESHOT = 0x20_0000;
+
+    /// `IRQTF_*` of an action's thread: the hard handler wants it to run.
+    IRQTF_RUNTHREAD = 1 << 0;
+    /// A handler asked for a thread that does not exist, and was complained about.
+    IRQTF_WARNED = 1 << 1;
+    /// The affinity has changed.
+    IRQTF_AFFINITY = 1 << 2;
+    /// Threaded by force.
+    IRQTF_FORCED_THREAD = 1 << 3;
+    /// It runs (6.12).
+    IRQTF_READY = 1 << 4;
 }
 
 /// One `struct irq_data` of an interrupt: level 0 is the outermost (`desc->irq_data`), each higher
@@ -140,6 +188,44 @@ impl Irqd {
     /// `data->parent_data`, whether it exists or not.
     pub const fn parent(self) -> Self {
         Self { irq: self.irq, level: self.level + 1 }
+    }
+}
+
+impl crate::sched::Slot for DevId {
+    fn to_slot(self) -> u64 {
+        let pack = |kind: u64, id: u32, n: u16| kind << 56 | u64::from(n) << 32 | u64::from(id);
+        match self {
+            Self::None => 0,
+            Self::NvmeQueue(id, n) => pack(1, id.0, n),
+            Self::VirtioDev(id) => pack(2, id.0, 0),
+            Self::Virtqueue(id, n) => pack(3, id.0, n),
+            Self::Platform(id) => pack(4, id, 0),
+            Self::Iommu(id) => pack(5, id, 0),
+        }
+    }
+    fn from_slot(slot: u64) -> Self {
+        let (id, n) = (slot as u32, (slot >> 32) as u16);
+        match slot >> 56 {
+            1 => Self::NvmeQueue(NvmeId(id), n),
+            2 => Self::VirtioDev(VirtioId(id)),
+            3 => Self::Virtqueue(VirtioId(id), n),
+            4 => Self::Platform(id),
+            5 => Self::Iommu(id),
+            _ => Self::None,
+        }
+    }
+}
+
+impl crate::sched::Slot for IrqReturn {
+    fn to_slot(self) -> u64 {
+        self as u64
+    }
+    fn from_slot(slot: u64) -> Self {
+        match slot {
+            1 => Self::Handled,
+            2 => Self::WakeThread,
+            _ => Self::None,
+        }
     }
 }
 
@@ -242,6 +328,8 @@ pub enum DevId {
     Virtqueue(VirtioId, u16),
     /// A platform device, by a number of its own.
     Platform(u32),
+    /// A VT-d unit, by its sequence number.
+    Iommu(u32),
 }
 
 /// `irqreturn_t`.
@@ -274,6 +362,12 @@ pub struct IrqAction {
     pub thread_flags: u32,
     /// This action's bit in `threads_oneshot`.
     pub thread_mask: u64,
+    /// The second half of an action that was threaded by force and has a thread of its own too.
+    pub secondary: Option<Box<IrqAction>>,
+    /// `kthread_stop()` was called for the thread.
+    pub should_stop: bool,
+    /// It has its directory in /proc/irq/N.
+    pub dir: bool,
 }
 
 /// `struct irq_desc`.
@@ -317,6 +411,10 @@ pub struct IrqDesc {
     pub affinity_hint: Option<CpuMask>,
     /// Counts per CPU, by CPU number.
     pub kstat_irqs: Vec<u32>,
+    /// Sum of the counts of all CPUs.
+    pub tot_count: u32,
+    /// The action that `__free_irq()` has unlinked and not freed yet.
+    pub removed: Option<Box<IrqAction>>,
     /// What debugfs shows as `device:`.
     pub dev_name: Option<String>,
     /// The interrupt was requested since it was allocated and has its /proc directory.
@@ -342,6 +440,42 @@ impl IrqDesc {
     }
 }
 
+/// What kernel/irq calls in architecture code by name.
+#[derive(Clone, Copy, Default)]
+pub struct ArchOps {
+    /// Identifies the table.
+    pub name: &'static str,
+    /// `arch_probe_nr_irqs()`: may lower `nr_irqs`, and says how many interrupts exist from the start.
+    pub arch_probe_nr_irqs: Option<fn(&mut crate::Kernel) -> u32>,
+    /// `arch_early_irq_init()`.
+    pub arch_early_irq_init: Option<fn(&mut crate::Kernel)>,
+    /// `arch_dynirq_lower_bound()`: the lowest number to give to an interrupt without a fixed one.
+    pub arch_dynirq_lower_bound: Option<fn(&crate::Kernel, u32) -> u32>,
+    /// `irq_force_complete_move()`.
+    pub irq_force_complete_move: Option<fn(&mut crate::Kernel, Irq)>,
+    /// `ack_bad_irq()`.
+    pub ack_bad_irq: Option<fn(&mut crate::Kernel, Irq)>,
+    /// `arch_show_interrupts()`: rows below the devices, first column so many characters wide.
+    pub arch_show_interrupts: Option<fn(&crate::Kernel, &mut String, usize)>,
+}
+
+impl PartialEq for ArchOps {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+impl Eq for ArchOps {}
+impl core::hash::Hash for ArchOps {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+impl core::fmt::Debug for ArchOps {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "ArchOps({})", self.name)
+    }
+}
+
 /// Everything kernel/irq owns.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct IrqState {
@@ -355,6 +489,23 @@ pub struct IrqState {
     pub chips: Vec<IrqChip>,
     /// `irq_default_affinity`.
     pub default_affinity: CpuMask,
+    /// `irq_default_domain`.
+    pub default_domain: Option<DomainId>,
+    /// The architecture's functions.
+    pub arch: ArchOps,
+    /// `housekeeping_cpumask(HK_TYPE_MANAGED_IRQ)`, `None` when no CPU is isolated from managed
+    /// interrupts.
+    pub hk_managed: Option<CpuMask>,
+    /// `noirqdebug`: no spurious detection.
+    pub noirqdebug: bool,
+    /// `force_irqthreads`.
+    pub force_irqthreads: bool,
+    /// `root_irq_dir`: /proc/irq exists.
+    pub root_irq_dir: bool,
+    /// Interrupts that software resends, in order (`irq_resend_list`).
+    pub resend_list: Vec<Irq>,
+    /// How many domains without a name there were.
+    pub unknown_domains: u32,
 }
 
 impl crate::Kernel {

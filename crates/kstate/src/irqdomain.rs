@@ -5,7 +5,7 @@ use core::hash::{Hash, Hasher};
 use std::collections::BTreeMap;
 
 use crate::irqdesc::Irqd;
-use crate::msi::MsiDomainInfo;
+use crate::msi::{MsiDomainInfo, MsiParentOps};
 use crate::{CpuMask, DomainId, Errno, Irq, Kernel, MsiDescId, PciDevId};
 
 /// What `struct irq_alloc_info` (arch/x86) carries down the hierarchy.
@@ -37,6 +37,8 @@ pub struct IrqAllocInfo {
     pub valid: bool,
     /// The IO-APIC entry's vector, written by the remapping domain.
     pub irte_index: u16,
+    /// `ioapic_entry` (5.4): the redirection entry, `None` unless the remapping domain wrote it.
+    pub ioapic_entry: Option<crate::apic::IoApicRouteEntry>,
 }
 
 /// `enum irq_alloc_type`.
@@ -57,6 +59,10 @@ pub enum AllocType {
     Dmar,
 }
 
+type AllocCb = fn(&mut Kernel, DomainId, Irq, u32, &mut IrqAllocInfo) -> Result<(), Errno>;
+type ActivateCb = fn(&mut Kernel, DomainId, Irqd, bool) -> Result<(), Errno>;
+type DebugShowCb = fn(&Kernel, &mut String, Option<DomainId>, Option<Irqd>, usize);
+
 /// `struct irq_domain_ops`.
 #[derive(Clone, Copy, Default)]
 #[expect(
@@ -66,12 +72,12 @@ pub enum AllocType {
 pub struct IrqDomainOps {
     /// The C name of the structure: identifies it.
     pub name: &'static str,
-    pub alloc: Option<fn(&mut Kernel, DomainId, Irq, u32, &mut IrqAllocInfo) -> Result<(), Errno>>,
+    pub alloc: Option<AllocCb>,
     pub free: Option<fn(&mut Kernel, DomainId, Irq, u32)>,
-    pub activate: Option<fn(&mut Kernel, DomainId, Irqd, bool) -> Result<(), Errno>>,
+    pub activate: Option<ActivateCb>,
     pub deactivate: Option<fn(&mut Kernel, DomainId, Irqd)>,
     /// Appends to the text; with no data it describes the domain, indented by so many spaces.
-    pub debug_show: Option<fn(&Kernel, &mut String, Option<DomainId>, Option<Irqd>, usize)>,
+    pub debug_show: Option<DebugShowCb>,
 }
 
 impl PartialEq for IrqDomainOps {
@@ -91,6 +97,33 @@ impl fmt::Debug for IrqDomainOps {
     }
 }
 
+macro_rules! bits {
+    ($($(#[$doc:meta])* $name:ident = $value:expr;)*) => {$($(#[$doc])* pub const $name: u32 = $value;)*};
+}
+
+bits! {
+    /// Part of a hierarchy.
+    IRQ_DOMAIN_FLAG_HIERARCHY = 1 << 0;
+    /// The name belongs to the domain, value of 6.12; 5.4 has it at bit 6.
+    IRQ_DOMAIN_NAME_ALLOCATED = 1 << 1;
+    /// An interrupt between processors, one per CPU.
+    IRQ_DOMAIN_FLAG_IPI_PER_CPU = 1 << 2;
+    /// An interrupt between processors, one for all.
+    IRQ_DOMAIN_FLAG_IPI_SINGLE = 1 << 3;
+    /// MSI.
+    IRQ_DOMAIN_FLAG_MSI = 1 << 4;
+    /// `IRQ_DOMAIN_FLAG_MSI_REMAP` (5.4), `IRQ_DOMAIN_FLAG_ISOLATED_MSI` (6.12).
+    IRQ_DOMAIN_FLAG_ISOLATED_MSI = 1 << 5;
+    /// No reverse map (6.12).
+    IRQ_DOMAIN_FLAG_NO_MAP = 1 << 6;
+    /// Can be the parent of a device's MSI domain (6.12).
+    IRQ_DOMAIN_FLAG_MSI_PARENT = 1 << 8;
+    /// A device's MSI domain (6.12).
+    IRQ_DOMAIN_FLAG_MSI_DEVICE = 1 << 9;
+    /// The first flag that is not the core's.
+    IRQ_DOMAIN_FLAG_NONCORE = 1 << 16;
+}
+
 /// `struct irq_domain`.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct IrqDomain {
@@ -104,12 +137,16 @@ pub struct IrqDomain {
     pub mapcount: u32,
     /// Size of the linear map, as debugfs shows it.
     pub revmap_size: u32,
+    /// One more than the highest hardware number.
+    pub hwirq_max: u64,
     /// Interrupts by hardware number.
     pub revmap: BTreeMap<u64, Irq>,
     /// The domain below.
     pub parent: Option<DomainId>,
     /// For an MSI domain: its description (`host_data`).
     pub msi: Option<MsiDomainInfo>,
+    /// What it offers to per-device MSI domains above it (6.12).
+    pub msi_parent_ops: Option<MsiParentOps>,
     /// The device it belongs to (6.12: `domain->dev`).
     pub dev: Option<PciDevId>,
     /// Token that tells domains of one device apart.

@@ -12,7 +12,7 @@ use crate::nvme::NvmeState;
 use crate::oracle::Oracle;
 use crate::pci::PciState;
 use crate::remap::RemapState;
-use crate::sched::{Sched, TaskState, WaitOn};
+use crate::sched::Sched;
 use crate::semantics::Semantics;
 use crate::topology::Topology;
 use crate::trace::Trace;
@@ -79,16 +79,6 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Makes every task that sleeps on `on` runnable.
-    pub fn wake(&mut self, on: WaitOn) {
-        self.sched.changes += 1;
-        for task in &mut self.sched.tasks {
-            if task.state == TaskState::Waiting(on) {
-                task.state = TaskState::Runnable;
-            }
-        }
-    }
-
     /// A word of the command line of the form `key=value`.
     pub fn cmdline_value(&self, key: &str) -> Option<&str> {
         self.cmdline.iter().rev().find_map(|w| w.strip_prefix(key)?.strip_prefix('='))

@@ -1,5 +1,232 @@
-//! drivers/nvme/host: driver state of NVMe controllers.
+//! Driver state of NVMe controllers (drivers/nvme/host/nvme.h, drivers/nvme/host/pci.c).
+
+use crate::blk::HCTX_MAX_TYPES;
+use crate::{DiskId, NvmeId, PciDevId, QueueId, TagSetId, TaskId};
+
+/// `enum nvme_ctrl_state`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum NvmeCtrlState {
+    /// Allocated.
+    #[default]
+    New,
+    /// In use.
+    Live,
+    /// Being reset.
+    Resetting,
+    /// Being set up.
+    Connecting,
+    /// Being removed.
+    Deleting,
+    /// Being removed, and no I/O is started any more (6.12).
+    DeletingNoio,
+    /// Gone without having been asked.
+    Dead,
+}
+
+impl NvmeCtrlState {
+    /// What /sys/class/nvme/nvme0/state says.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Live => "live",
+            Self::Resetting => "resetting",
+            Self::Connecting => "connecting",
+            Self::Deleting => "deleting",
+            Self::DeletingNoio => "deleting (no IO)",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+/// `struct nvme_queue`.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct NvmeQueue {
+    /// Its number; 0 is the admin queue.
+    pub qid: u16,
+    /// Slots.
+    pub q_depth: u32,
+    /// Its vector among the device's.
+    pub cq_vector: u16,
+    /// Where the next command is written.
+    pub sq_tail: u16,
+    /// The tail that the device was told last.
+    pub last_sq_tail: u16,
+    /// Where the next completion is read.
+    pub cq_head: u16,
+    /// The head after the last interrupt (5.4).
+    pub last_cq_head: u16,
+    /// The phase tag of a valid completion.
+    pub cq_phase: bool,
+    /// `NVMEQ_ENABLED`.
+    pub enabled: bool,
+    /// `NVMEQ_DELETE_ERROR`.
+    pub delete_error: bool,
+    /// `NVMEQ_POLLED`: it has no interrupt.
+    pub polled: bool,
+    /// `delete_done`: the command that deletes it was completed.
+    pub delete_done: bool,
+}
+
+/// `struct nvme_ns`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct NvmeNs {
+    /// Namespace identifier.
+    pub ns_id: u32,
+    /// Its queue.
+    pub queue: QueueId,
+    /// Its disk.
+    pub disk: DiskId,
+}
+
+/// A piece of a controller's work (`struct work_struct`).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum NvmeWork {
+    /// `reset_work`.
+    Reset,
+    /// `scan_work`.
+    Scan,
+    /// `async_event_work`.
+    AsyncEvent,
+    /// `remove_work` (5.4).
+    Remove,
+}
+
+impl crate::sched::Slot for NvmeWork {
+    fn to_slot(self) -> u64 {
+        self as u64
+    }
+    fn from_slot(slot: u64) -> Self {
+        match slot {
+            0 => Self::Reset,
+            1 => Self::Scan,
+            2 => Self::AsyncEvent,
+            _ => Self::Remove,
+        }
+    }
+}
+
+/// Where a piece of work is. One piece never runs twice at a time.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct WorkState {
+    /// The worker that has it.
+    pub worker: Option<TaskId>,
+    /// The worker has begun.
+    pub running: bool,
+    /// It was queued again since the worker has begun.
+    pub again: bool,
+}
+
+/// `struct nvme_dev` and the `struct nvme_ctrl` in it.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct NvmeDev {
+    /// The PCI function.
+    pub dev: PciDevId,
+    /// The driver is bound (`drvdata`, and the character device exists).
+    pub bound: bool,
+    /// The number in `nvme0`.
+    pub instance: u32,
+    /// All queues, the admin queue first.
+    pub queues: Vec<NvmeQueue>,
+    /// Queues with memory.
+    pub queue_count: u32,
+    /// Queues that can be used.
+    pub online_queues: u32,
+    /// The highest queue there may be.
+    pub max_qid: u32,
+    /// I/O queues by `HctxType`.
+    pub io_queues: [u32; HCTX_MAX_TYPES],
+    /// Interrupt vectors.
+    pub num_vecs: u32,
+    /// Slots of an I/O queue.
+    pub q_depth: u32,
+    /// Queues for writes that were asked for.
+    pub nr_write_queues: u32,
+    /// Queues for polling that were asked for.
+    pub nr_poll_queues: u32,
+    /// Somebody holds `shutdown_lock`.
+    pub shutdown_lock: bool,
+    /// The registers are mapped.
+    pub bar: bool,
+    /// The doorbell buffer exists.
+    pub dbbuf: bool,
+    /// The controller's state.
+    pub state: NvmeCtrlState,
+    /// CAP as read.
+    pub cap: u64,
+    /// VS as read.
+    pub vs: u32,
+    /// CC as written.
+    pub ctrl_config: u32,
+    /// Optional admin commands.
+    pub oacs: u16,
+    /// Optional NVM commands.
+    pub oncs: u16,
+    /// Optional asynchronous events.
+    pub oaes: u32,
+    /// Controller attributes.
+    pub ctratt: u32,
+    /// It was identified before.
+    pub identified: bool,
+    /// The command effects log was read (6.12 keeps it across resets).
+    pub effects: bool,
+    /// The command set's limits cannot be read (6.12).
+    pub skip_id_cns_cs: bool,
+    /// The admin queue.
+    pub admin_q: Option<QueueId>,
+    /// Its tags.
+    pub admin_tagset: Option<TagSetId>,
+    /// Tags of the I/O queues.
+    pub tagset: Option<TagSetId>,
+    /// Namespaces, ascending.
+    pub namespaces: Vec<NvmeNs>,
+    /// `NVME_CTRL_STOPPED`: I/O queues are quiesced (6.12).
+    pub stopped: bool,
+    /// `NVME_CTRL_FROZEN` (6.12).
+    pub frozen: bool,
+    /// Serial number as identified.
+    pub serial: String,
+    /// `reset_work`.
+    pub reset_work: WorkState,
+    /// `scan_work`.
+    pub scan_work: WorkState,
+    /// `async_event_work`.
+    pub async_event_work: WorkState,
+    /// `remove_work`.
+    pub remove_work: WorkState,
+}
+
+impl NvmeDev {
+    /// One of the controller's pieces of work.
+    pub fn work(&mut self, work: NvmeWork) -> &mut WorkState {
+        match work {
+            NvmeWork::Reset => &mut self.reset_work,
+            NvmeWork::Scan => &mut self.scan_work,
+            NvmeWork::AsyncEvent => &mut self.async_event_work,
+            NvmeWork::Remove => &mut self.remove_work,
+        }
+    }
+}
 
 /// drivers/nvme/host: driver state of NVMe controllers.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub struct NvmeState {}
+pub struct NvmeState {
+    /// By `NvmeId`. An unbound controller's entry keeps its last contents with `bound` cleared, so
+    /// that a task that still holds a reference finds it.
+    pub devs: Vec<NvmeDev>,
+}
+
+impl NvmeState {
+    /// A controller that was probed at least once.
+    pub fn dev(&self, id: NvmeId) -> &NvmeDev {
+        &self.devs[id.index()]
+    }
+    /// A controller that was probed at least once, mutably.
+    pub fn dev_mut(&mut self, id: NvmeId) -> &mut NvmeDev {
+        &mut self.devs[id.index()]
+    }
+    /// The bound controller with this instance number.
+    pub fn by_instance(&self, instance: u32) -> Option<NvmeId> {
+        let i = self.devs.iter().position(|d| d.bound && d.instance == instance)?;
+        Some(NvmeId(i as u32))
+    }
+}

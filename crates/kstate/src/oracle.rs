@@ -47,6 +47,11 @@ impl Oracle {
         Self { policy: Policy::Scripted { list, next: 0 }, log: Vec::new() }
     }
 
+    /// Every answer will be 0.
+    pub const fn is_quiet(&self) -> bool {
+        matches!(self.policy, Policy::Quiet)
+    }
+
     /// One of `n` possibilities. `n` of 0 or 1 leaves no choice and is not logged.
     pub fn choose(&mut self, point: Point, n: u32) -> u32 {
         if n < 2 {

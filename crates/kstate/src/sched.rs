@@ -3,6 +3,7 @@
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::marker::PhantomData;
+use std::collections::{BTreeMap, VecDeque};
 
 use smallvec::SmallVec;
 
@@ -241,8 +242,8 @@ pub enum TaskKind {
 pub enum TaskState {
     /// It can run.
     Runnable,
-    /// It spins; it can run again once `Kernel::sched.changes` differs from this.
-    Spinning(u64),
+    /// It spins, and can run again once anything else has happened.
+    Spinning,
     /// It sleeps.
     Waiting(WaitOn),
     /// It has ended, with the value of its outermost frame.
@@ -267,22 +268,30 @@ pub struct Task {
 /// All tasks.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Sched {
-    /// By `TaskId`. An ended task stays.
+    /// By `TaskId`. An ended task stays, without frames.
     pub tasks: Vec<Task>,
-    /// Counts steps that changed something, so that a spinning task knows when to look again.
-    pub changes: u64,
+    /// Tasks that can run, in the order in which they became runnable.
+    pub runnable: VecDeque<TaskId>,
+    /// Tasks that spin.
+    pub spinning: Vec<TaskId>,
+    /// Sleepers, by what they wait for, in the order in which they fell asleep.
+    pub waiters: BTreeMap<WaitOn, Vec<TaskId>>,
+}
+
+impl Sched {
+    /// Lets every spinning task look again.
+    pub fn unspin(&mut self) {
+        for task in self.spinning.drain(..) {
+            self.tasks[task.index()].state = TaskState::Runnable;
+            self.runnable.push_back(task);
+        }
+    }
 }
 
 impl Kernel {
     /// Creates a task that runs `frame` on `cpu`. `roots` are the well-known functions above its
     /// outermost one, innermost first, as stack dumps show them.
-    pub fn spawn(
-        &mut self,
-        kind: TaskKind,
-        cpu: CpuId,
-        frame: Frame,
-        roots: &'static [&'static str],
-    ) -> TaskId {
+    pub fn spawn(&mut self, kind: TaskKind, cpu: CpuId, frame: Frame, roots: &'static [&'static str]) -> TaskId {
         let actor = match kind {
             TaskKind::Task => Actor::Task,
             TaskKind::Kworker => Actor::Kworker,
@@ -292,8 +301,58 @@ impl Kernel {
             TaskKind::IrqThread(irq) => Actor::IrqThread(irq),
         };
         let ctx = self.trace.open(actor, roots);
-        let task = Task { kind, cpu, frames: vec![frame], state: TaskState::Runnable, ctx };
-        self.sched.tasks.push(task);
-        TaskId(self.sched.tasks.len() as u32 - 1)
+        let id = TaskId(self.sched.tasks.len() as u32);
+        self.sched.tasks.push(Task { kind, cpu, frames: vec![frame], state: TaskState::Runnable, ctx });
+        self.sched.runnable.push_back(id);
+        id
+    }
+
+    /// Makes every task that sleeps on `on` runnable.
+    pub fn wake(&mut self, on: WaitOn) {
+        let Some(sleepers) = self.sched.waiters.remove(&on) else { return };
+        for task in sleepers {
+            self.sched.tasks[task.index()].state = TaskState::Runnable;
+            self.sched.runnable.push_back(task);
+        }
+    }
+}
+
+impl Kernel {
+    /// Runs a frame to its end at once, for callers that cannot wait. They may only do so where
+    /// the frame has nothing to wait for, such as freeing an interrupt that nobody has requested.
+    ///
+    /// # Panics
+    /// When the frame wants to wait: then its caller has to be a frame as well.
+    pub fn run_now<R: Slot>(&mut self, call: Call<R>) -> R {
+        let mut frames = vec![call.frame];
+        loop {
+            let mut frame = frames.pop().expect("a frame");
+            if !frame.entered {
+                frame.entered = true;
+                if self.trace.on {
+                    let mut args = [None; crate::trace::MAX_ARGS];
+                    for (kept, arg) in args.iter_mut().zip(frame.args()) {
+                        *kept = Some(*arg);
+                    }
+                    crate::trace::enter(self, &frame.code.meta, &args);
+                }
+            }
+            match (frame.code.resume)(self, &mut frame) {
+                Flow::Call(callee) => frames.extend([frame, callee]),
+                Flow::Return(value) => {
+                    if self.trace.on {
+                        crate::trace::exit(self, &frame.code.meta, Some(value));
+                    }
+                    match frames.last_mut() {
+                        Some(caller) => caller.ret = value,
+                        None => return R::from_slot(value),
+                    }
+                }
+                Flow::Again => frames.push(frame),
+                Flow::Spin | Flow::Wait(_) => {
+                    panic!("{} waits although its caller cannot: make the caller a frame", frame.code.meta.name)
+                }
+            }
+        }
     }
 }

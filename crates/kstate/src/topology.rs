@@ -32,8 +32,8 @@ pub struct Topology {
     pub online: CpuMask,
     /// `cpu_active_mask`.
     pub active: CpuMask,
-    /// `node_states[N_ONLINE]`-independent map of node to its possible CPUs, the kernel's
-    /// `node_to_cpumask_map` (arch/x86/mm/numa.c), as boot filled it.
+    /// `node_to_cpumask_map` (arch/x86/mm/numa.c): per node the CPUs that were identified and have
+    /// not gone offline since.
     pub node_cpus: Vec<CpuMask>,
     /// `cpu_sibling_map` per CPU: the SMT siblings that are online, itself included. An offline
     /// CPU's mask is empty on x86 (arch/x86/kernel/smpboot.c, `remove_siblinginfo`).
@@ -65,6 +65,22 @@ impl Topology {
         let mask = core::mem::take(&mut self.siblings[cpu.index()]);
         for other in mask.iter() {
             self.siblings[other.index()].clear(cpu);
+        }
+    }
+
+    /// The CPU's node learns of it.
+    pub fn numa_add_cpu(&mut self, cpu: CpuId) {
+        let node = self.node_of(cpu).index();
+        if let Some(cpus) = self.node_cpus.get_mut(node) {
+            cpus.set(cpu);
+        }
+    }
+
+    /// The CPU's node forgets it.
+    pub fn numa_remove_cpu(&mut self, cpu: CpuId) {
+        let node = self.node_of(cpu).index();
+        if let Some(cpus) = self.node_cpus.get_mut(node) {
+            cpus.clear(cpu);
         }
     }
 

@@ -1,1 +1,27 @@
-//! sim
+//! The machine that runs: events, tasks, boot, CPU hotplug, scripts, virtual files, verification.
+//!
+//! # Architecture
+//! [`machine`] reads what a PC is made of, [`boot`] builds it and brings the kernel up, [`engine`]
+//! makes it run, [`vfs`] is the tree of virtual files through which a script ([`script`]) acts and
+//! looks, and [`lab`] ties them together. [`record`], [`flow`] and [`events_text`] turn what was
+//! recorded into the texts that [`verify`] compares with a real kernel's.
+//!
+//! # What it doesn't implement
+//! A scheduler's policy: which CPU a task or worker runs on is nobody's result.
+
+pub mod boot;
+pub mod capture;
+pub mod cpu;
+pub mod engine;
+pub mod events_text;
+pub mod flow;
+pub mod functions;
+pub mod invariants;
+pub mod lab;
+pub mod machine;
+pub mod record;
+pub mod script;
+pub mod stacks;
+pub mod state;
+pub mod verify;
+pub mod vfs;

@@ -14,6 +14,10 @@ pub mod vtd;
 pub struct Hw {
     /// Local APICs, by CPU.
     pub lapics: Vec<lapic::LocalApic>,
+    /// Which local APIC answers to which destination.
+    pub destinations: lapic::DestinationMap,
+    /// CPUs whose local APIC has an interrupt to deliver.
+    pub pending_cpus: crate::CpuMask,
     /// The IO-APIC.
     pub ioapic: ioapic::IoApic,
     /// The pair of 8259s.

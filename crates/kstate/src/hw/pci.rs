@@ -1,5 +1,160 @@
-//! A PCI function: configuration space, MSI and MSI-X.
+//! Registers of a PCI function: the type 0 configuration header (PCI Local Bus 3.0, 6.1), the MSI
+//! capability (6.8.1) and the MSI-X capability with its table and pending bits (6.8.2).
+
+use core::fmt;
+use core::hash::{Hash, Hasher};
+
+use crate::{Kernel, NvmeId, PciDevId, VirtioId};
+
+/// What answers behind a base address register.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Bar {
+    /// Not implemented: reads as zero.
+    #[default]
+    None,
+    /// Registers of an NVMe controller.
+    Nvme(NvmeId),
+    /// Registers of a virtio device.
+    Virtio(VirtioId),
+    /// MSI-X table and pending bits only.
+    Msix,
+}
+
+/// The MSI capability structure.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct MsiCapability {
+    /// Where it lies in configuration space.
+    pub offset: u16,
+    /// Offset of the next capability.
+    pub next: u8,
+    /// Multiple Message Capable: log2 of how many messages the function asks for.
+    pub multiple_message_capable: u8,
+    /// 64-bit Address Capable.
+    pub address_64: bool,
+    /// Per-vector Masking Capable.
+    pub maskable: bool,
+    /// MSI Enable.
+    pub enable: bool,
+    /// Multiple Message Enable: log2 of how many messages may be sent.
+    pub multiple_message_enable: u8,
+    /// Message Address.
+    pub address_lo: u32,
+    /// Message Upper Address.
+    pub address_hi: u32,
+    /// Message Data.
+    pub data: u16,
+    /// Mask Bits.
+    pub mask_bits: u32,
+    /// Pending Bits.
+    pub pending_bits: u32,
+}
+
+/// One entry of the MSI-X table, as its four dwords.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct MsixEntry {
+    /// Message Address.
+    pub address_lo: u32,
+    /// Message Upper Address.
+    pub address_hi: u32,
+    /// Message Data.
+    pub data: u32,
+    /// Vector Control: bit 0 masks the entry.
+    pub vector_control: u32,
+}
+
+impl Default for MsixEntry {
+    // After reset every entry is masked.
+    fn default() -> Self {
+        Self { address_lo: 0, address_hi: 0, data: 0, vector_control: 1 }
+    }
+}
+
+/// The MSI-X capability structure, the table and the pending bit array.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct MsixCapability {
+    /// Where it lies in configuration space.
+    pub offset: u16,
+    /// Offset of the next capability.
+    pub next: u8,
+    /// MSI-X Enable.
+    pub enable: bool,
+    /// Function Mask.
+    pub function_mask: bool,
+    /// Table BIR.
+    pub table_bir: u8,
+    /// Table Offset.
+    pub table_offset: u32,
+    /// PBA BIR.
+    pub pba_bir: u8,
+    /// PBA Offset.
+    pub pba_offset: u32,
+    /// The table.
+    pub table: Vec<MsixEntry>,
+    /// Pending bits, 64 entries a word.
+    pub pba: Vec<u64>,
+}
+
+/// What the device behind a function can do on its own between two register accesses of a driver.
+/// The crate of the device registers it.
+#[derive(Clone, Copy, Default)]
+pub struct DeviceModel {
+    /// Identifies the model.
+    pub name: &'static str,
+    /// Whether it has something to do right now.
+    pub pending: Option<fn(&Kernel, PciDevId) -> bool>,
+    /// Does it. Only hardware state may change.
+    pub act: Option<fn(&mut Kernel, PciDevId)>,
+}
+
+impl PartialEq for DeviceModel {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+impl Eq for DeviceModel {}
+impl Hash for DeviceModel {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+impl fmt::Debug for DeviceModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
 
 /// A PCI function: configuration space, MSI and MSI-X.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub struct PciFunction {}
+pub struct PciFunction {
+    /// Bus, device and function: the requester ID of its writes.
+    pub bdf: u16,
+    /// Vendor ID.
+    pub vendor_id: u16,
+    /// Device ID.
+    pub device_id: u16,
+    /// Class code, 24 bits.
+    pub class_code: u32,
+    /// Command.
+    pub command: u16,
+    /// Interrupt Pin: 1 for INTA, 0 for none.
+    pub interrupt_pin: u8,
+    /// Interrupt Line: scratch.
+    pub interrupt_line: u8,
+    /// What answers behind each base address register.
+    pub bars: [Bar; 6],
+    /// Offset of the first capability.
+    pub capabilities_pointer: u8,
+    /// The MSI capability.
+    pub msi: Option<MsiCapability>,
+    /// The MSI-X capability.
+    pub msix: Option<MsixCapability>,
+    /// The input of the IO-APIC that the board wires the pin to.
+    pub intx_input: u32,
+    /// The function asserts its interrupt (Status: Interrupt Status), whether the pin shows it or
+    /// not.
+    pub interrupt_status: bool,
+    /// The pin is driven.
+    pub intx_driven: bool,
+    /// What the device does between two accesses.
+    pub model: DeviceModel,
+}

@@ -1,0 +1,1032 @@
+//! The multi-queue block layer: queue maps, tags, dispatch, completion, and what it does when a
+//! CPU goes (block/blk-mq.c, blk-mq-cpumap.c, blk-mq-pci.c, blk-mq-virtio.c, blk-softirq.c; 5.4.0
+//! and 6.12.117).
+//!
+//! # What it doesn't implement
+//! Schedulers, merging, accounting, the page cache, requests that carry data.
+
+use irqcore::group_cpus::group_cpus_evenly;
+use kfn::{kfn, kframe};
+use kstate::blk::{
+    BlkMqOps, BlkOwner, BlkStatus, EndIo, Gendisk, HCTX_MAX_TYPES, HctxType, HwCtx, QueueMap, ReqOp, Request,
+    RequestQueue, RqState, TagSet, Tags,
+};
+use kstate::event::Event;
+use kstate::hw::nvme::NvmeCommand;
+use kstate::sched::{Call, TaskKind, WaitOn};
+use kstate::semantics::BlkMap;
+use kstate::{CpuId, CpuMask, DiskId, Errno, Kernel, PciDevId, QueueId, ReqId, TagSetId, TaskId, VirtioId};
+
+const MSEC: u64 = 1_000_000;
+/// `BLK_MQ_MAX_DEPTH`.
+pub const BLK_MQ_MAX_DEPTH: u32 = 10240;
+/// A status that no device reports: the block layer or the driver failed the request.
+const STATUS_FAILED: u16 = u16::MAX;
+
+/// The functions above the outermost one of a worker, innermost first.
+pub const KWORKER_ROOTS: &[&str] = &["process_one_work", "worker_thread", "kthread"];
+
+// Queue maps.
+
+/// `blk_mq_map_queues()`: spreads CPUs over a map's queues without looking at interrupts.
+#[kfn("block/blk-mq-cpumap.c")]
+pub fn blk_mq_map_queues(k: &mut Kernel, set: TagSetId, map: usize) {
+    let qmap = &k.blk.set(set).map[map];
+    let (nr_queues, queue_offset) = (qmap.nr_queues, qmap.queue_offset);
+    let mq_map = match k.sem.blk_map {
+        BlkMap::Sequential => map_sequential(k, nr_queues, queue_offset),
+        BlkMap::GroupCpusEvenly => map_groups(k, nr_queues, queue_offset),
+    };
+    k.blk.set_mut(set).map[map].mq_map = mq_map;
+}
+
+/// The 5.4 body: present CPUs first, then the others; once every queue has a CPU, an SMT sibling
+/// joins the first of its core.
+fn map_sequential(k: &Kernel, nr_queues: u32, queue_offset: u32) -> Vec<u32> {
+    let mut map = vec![u32::MAX; k.topo.nr_cpu_ids as usize];
+    let mut q = 0;
+    let next = |q: &mut u32| {
+        let index = queue_offset + *q % nr_queues.max(1);
+        *q += 1;
+        index
+    };
+    for cpu in k.topo.present.iter() {
+        if q >= nr_queues {
+            break;
+        }
+        map[cpu.index()] = next(&mut q);
+    }
+    for cpu in k.topo.possible.iter() {
+        if map[cpu.index()] != u32::MAX {
+            continue;
+        }
+        let first_sibling = k.topo.siblings.get(cpu.index()).and_then(CpuMask::first).unwrap_or(cpu);
+        map[cpu.index()] =
+            if q < nr_queues || first_sibling == cpu { next(&mut q) } else { map[first_sibling.index()] };
+    }
+    clear_impossible(k, &mut map);
+    map
+}
+
+/// The 6.12 body.
+fn map_groups(k: &mut Kernel, nr_queues: u32, queue_offset: u32) -> Vec<u32> {
+    let mut map = vec![queue_offset; k.topo.nr_cpu_ids as usize];
+    let Some(masks) = group_cpus_evenly(k, nr_queues) else { return map };
+    for (queue, mask) in masks.iter().take(nr_queues as usize).enumerate() {
+        for cpu in mask.iter() {
+            map[cpu.index()] = queue_offset + queue as u32;
+        }
+    }
+    clear_impossible(k, &mut map);
+    map
+}
+
+/// The kernel's array comes zeroed and is only read for possible CPUs.
+fn clear_impossible(k: &Kernel, map: &mut [u32]) {
+    for (cpu, queue) in map.iter_mut().enumerate() {
+        if !k.topo.possible.contains(CpuId(cpu as u32)) {
+            *queue = 0;
+        }
+    }
+}
+
+/// `blk_mq_pci_map_queues()`: a queue gets the CPUs of its interrupt's affinity.
+#[kfn("block/blk-mq-pci.c")]
+pub fn blk_mq_pci_map_queues(k: &mut Kernel, set: TagSetId, map: usize, pdev: PciDevId, offset: u32) {
+    let qmap = &k.blk.set(set).map[map];
+    let (nr_queues, queue_offset) = (qmap.nr_queues, qmap.queue_offset);
+    for queue in 0..nr_queues {
+        let Some(mask) = pcimsi::kernel::pci_irq_get_affinity(k, pdev, queue + offset) else {
+            if nr_queues > 1 {
+                k.warn("WARNING: blk_mq_pci_map_queues: a vector without affinity");
+            }
+            blk_mq_clear_mq_map(&mut k.blk.set_mut(set).map[map]);
+            return;
+        };
+        assign(&mut k.blk.set_mut(set).map[map], &mask, queue_offset + queue);
+    }
+}
+
+/// `blk_mq_virtio_map_queues()`; `get_vq_affinity` is the transport's, `None` where it has none.
+#[kfn("block/blk-mq-virtio.c")]
+pub fn blk_mq_virtio_map_queues(
+    k: &mut Kernel,
+    set: TagSetId,
+    map: usize,
+    vdev: VirtioId,
+    first_vec: u32,
+    get_vq_affinity: Option<fn(&mut Kernel, VirtioId, u32) -> Option<CpuMask>>,
+) {
+    let qmap = &k.blk.set(set).map[map];
+    let (nr_queues, queue_offset) = (qmap.nr_queues, qmap.queue_offset);
+    let Some(get_vq_affinity) = get_vq_affinity else { return blk_mq_map_queues(k, set, map) };
+    for queue in 0..nr_queues {
+        let Some(mask) = get_vq_affinity(k, vdev, first_vec + queue) else {
+            return blk_mq_map_queues(k, set, map);
+        };
+        assign(&mut k.blk.set_mut(set).map[map], &mask, queue_offset + queue);
+    }
+}
+
+fn assign(map: &mut QueueMap, mask: &CpuMask, queue: u32) {
+    for cpu in mask.iter() {
+        if let Some(slot) = map.mq_map.get_mut(cpu.index()) {
+            *slot = queue;
+        }
+    }
+}
+
+fn blk_mq_clear_mq_map(map: &mut QueueMap) {
+    map.mq_map.fill(0);
+}
+
+// Tag sets and queues.
+
+/// `blk_mq_alloc_tag_set()`. `timeout` is in nanoseconds, 0 for none.
+///
+/// # Errors
+/// `EINVAL` for no hardware queues, no tags, too many maps.
+pub fn blk_mq_alloc_tag_set(
+    k: &mut Kernel,
+    ops: BlkMqOps,
+    driver_data: BlkOwner,
+    nr_hw_queues: u32,
+    nr_maps: u32,
+    queue_depth: u32,
+    reserved_tags: u32,
+    timeout: u64,
+) -> Result<TagSetId, Errno> {
+    if nr_hw_queues == 0 || queue_depth == 0 || queue_depth < reserved_tags + 1 {
+        return Err(Errno::EINVAL);
+    }
+    let nr_maps = nr_maps.max(1);
+    if nr_maps as usize > HCTX_MAX_TYPES {
+        return Err(Errno::EINVAL);
+    }
+    let queue_depth = queue_depth.min(BLK_MQ_MAX_DEPTH);
+    let nr_hw_queues = if nr_maps == 1 { nr_hw_queues.min(k.topo.nr_cpu_ids) } else { nr_hw_queues };
+    let mut map: [QueueMap; HCTX_MAX_TYPES] = Default::default();
+    for map in map.iter_mut().take(nr_maps as usize) {
+        map.mq_map = vec![0; k.topo.nr_cpu_ids as usize];
+        map.nr_queues = nr_hw_queues;
+    }
+    let set = TagSet {
+        ops,
+        driver_data,
+        map,
+        nr_maps,
+        nr_hw_queues,
+        queue_depth,
+        reserved_tags,
+        timeout,
+        tags: Vec::new(),
+        tag_list: Vec::new(),
+    };
+    let id = free_slot(&k.blk.tag_sets);
+    put(&mut k.blk.tag_sets, id, set);
+    let id = TagSetId(id as u32);
+    blk_mq_update_queue_map(k, id);
+    resize_tags(k, id);
+    Ok(id)
+}
+
+fn free_slot<T>(slots: &[Option<T>]) -> usize {
+    slots.iter().position(Option::is_none).unwrap_or(slots.len())
+}
+
+fn put<T>(slots: &mut Vec<Option<Box<T>>>, at: usize, value: T) {
+    if at == slots.len() {
+        slots.push(None);
+    }
+    slots[at] = Some(Box::new(value));
+}
+
+fn resize_tags(k: &mut Kernel, set: TagSetId) {
+    let set = k.blk.set_mut(set);
+    let fresh = Tags { nr_tags: set.queue_depth, nr_reserved_tags: set.reserved_tags, ..Tags::default() };
+    set.tags.resize(set.nr_hw_queues as usize, fresh);
+}
+
+fn blk_mq_update_queue_map(k: &mut Kernel, set: TagSetId) {
+    let s = k.blk.set_mut(set);
+    if s.nr_maps == 1 {
+        s.map[0].nr_queues = s.nr_hw_queues;
+    }
+    match s.ops.map_queues {
+        Some(map_queues) => {
+            for map in &mut s.map {
+                blk_mq_clear_mq_map(map);
+            }
+            map_queues(k, set);
+        }
+        None => blk_mq_map_queues(k, set, 0),
+    }
+}
+
+/// `blk_mq_free_tag_set()`.
+pub fn blk_mq_free_tag_set(k: &mut Kernel, set: TagSetId) {
+    if let Some(slot) = k.blk.tag_sets.get_mut(set.index()) {
+        *slot = None;
+    }
+}
+
+/// `blk_mq_init_queue()` (5.4), `blk_mq_alloc_queue()` (6.12).
+pub fn blk_mq_init_queue(k: &mut Kernel, set: TagSetId) -> QueueId {
+    let id = free_slot(&k.blk.queues);
+    let queue = RequestQueue { tag_set: set, ..RequestQueue::default() };
+    put(&mut k.blk.queues, id, queue);
+    let id = QueueId(id as u32);
+    blk_mq_realloc_hw_ctxs(k, id);
+    k.blk.set_mut(set).tag_list.push(id);
+    blk_mq_map_swqueue(k, id);
+    id
+}
+
+fn blk_mq_realloc_hw_ctxs(k: &mut Kernel, q: QueueId) {
+    let set = k.blk.q(q).tag_set;
+    let (ops, wanted) = (k.blk.set(set).ops, k.blk.set(set).nr_hw_queues);
+    let have = k.blk.q(q).queue_hw_ctx.len() as u32;
+    for i in have..wanted {
+        k.blk.q_mut(q).queue_hw_ctx.push(HwCtx { queue_num: i, ..HwCtx::default() });
+        if let Some(init_hctx) = ops.init_hctx {
+            init_hctx(k, q, i);
+        }
+    }
+    for i in (wanted..have).rev() {
+        if let Some(exit_hctx) = ops.exit_hctx {
+            exit_hctx(k, q, i);
+        }
+        k.blk.q_mut(q).queue_hw_ctx.pop();
+    }
+}
+
+/// `blk_mq_map_swqueue()`: which CPUs submit to which hardware queue.
+///
+/// DEVIATION: 6.12 takes isolated CPUs out of `hctx->cpumask` afterwards, which only decides where
+/// an asynchronous run of the queue takes place.
+fn blk_mq_map_swqueue(k: &mut Kernel, q: QueueId) {
+    let set = k.blk.q(q).tag_set;
+    for hctx in &mut k.blk.q_mut(q).queue_hw_ctx {
+        hctx.cpumask = CpuMask::new();
+        hctx.nr_ctx = 0;
+    }
+    for cpu in k.topo.possible.clone().iter() {
+        for ty in HctxType::ALL.into_iter().take(k.blk.set(set).nr_maps as usize) {
+            let map = &k.blk.set(set).map[ty as usize];
+            if map.nr_queues == 0 {
+                continue;
+            }
+            let index = map.mq_map[cpu.index()] as usize;
+            let Some(hctx) = k.blk.q_mut(q).queue_hw_ctx.get_mut(index) else { continue };
+            if hctx.cpumask.contains(cpu) {
+                continue;
+            }
+            hctx.cpumask.set(cpu);
+            hctx.ty = ty;
+            hctx.nr_ctx += 1;
+        }
+    }
+}
+
+/// `blk_mq_map_queue_type()`, with the types that have no queues folded into the default one.
+fn map_queue(k: &Kernel, q: QueueId, ty: HctxType, cpu: CpuId) -> u32 {
+    let set = k.blk.set(k.blk.q(q).tag_set);
+    let usable = (ty as u32) < set.nr_maps && set.map[ty as usize].nr_queues != 0;
+    let ty = if usable { ty } else { HctxType::Default };
+    set.map[ty as usize].mq_map.get(cpu.index()).copied().unwrap_or(0)
+}
+
+/// `blk_mq_update_nr_hw_queues()`.
+#[kframe("block/blk-mq.c")]
+pub fn blk_mq_update_nr_hw_queues(k: &mut Kernel, set: TagSetId, nr_hw_queues: u32) {
+    let nr: u32 =
+        if k.blk.set(set).nr_maps == 1 { nr_hw_queues.min(k.topo.nr_cpu_ids) } else { nr_hw_queues };
+    // 6.12 maps again in any case when there are several maps.
+    let same = nr == k.blk.set(set).nr_hw_queues;
+    if nr < 1 || same && (k.blk.set(set).nr_maps == 1 || !k.sem.complete_remote_first) {
+        return;
+    }
+    let i: u32 = 0;
+    while (i as usize) < k.blk.set(set).tag_list.len() {
+        call!(blk_mq_freeze_queue(nth_queue(k, set, i)));
+        i += 1;
+    }
+    k.blk.set_mut(set).nr_hw_queues = nr;
+    resize_tags(k, set);
+    blk_mq_update_queue_map(k, set);
+    for q in k.blk.set(set).tag_list.clone() {
+        blk_mq_realloc_hw_ctxs(k, q);
+        blk_mq_map_swqueue(k, q);
+    }
+    for q in k.blk.set(set).tag_list.clone() {
+        blk_mq_unfreeze_queue(k, q);
+    }
+}
+
+fn nth_queue(k: &Kernel, set: TagSetId, i: u32) -> QueueId {
+    k.blk.set(set).tag_list.get(i as usize).copied().unwrap_or_default()
+}
+
+fn live(k: &Kernel, q: QueueId) -> Option<&RequestQueue> {
+    k.blk.queues.get(q.index())?.as_deref()
+}
+
+fn drained(q: QueueId) -> WaitOn {
+    WaitOn::Drain(u64::from(q.0))
+}
+
+fn unfrozen(q: QueueId) -> WaitOn {
+    WaitOn::Tags(1 << 63 | u64::from(q.0))
+}
+
+fn tag_freed(set: TagSetId, hctx: u32) -> WaitOn {
+    WaitOn::Tags(u64::from(set.0) << 32 | u64::from(hctx))
+}
+
+/// `blk_freeze_queue_start()`.
+pub fn blk_freeze_queue_start(k: &mut Kernel, q: QueueId) {
+    k.blk.q_mut(q).mq_freeze_depth += 1;
+}
+
+/// `blk_mq_freeze_queue_wait()`.
+#[kframe("block/blk-mq.c")]
+pub fn blk_mq_freeze_queue_wait(k: &mut Kernel, q: QueueId) {
+    wait_until!(live(k, q).is_none_or(|queue| queue.q_usage_counter == 0), drained(q));
+}
+
+/// `blk_mq_freeze_queue()`.
+#[kframe("block/blk-mq.c")]
+pub fn blk_mq_freeze_queue(k: &mut Kernel, q: QueueId) {
+    blk_freeze_queue_start(k, q);
+    call!(blk_mq_freeze_queue_wait(q));
+}
+
+/// `blk_mq_unfreeze_queue()`.
+pub fn blk_mq_unfreeze_queue(k: &mut Kernel, q: QueueId) {
+    let queue = k.blk.q_mut(q);
+    queue.mq_freeze_depth = queue.mq_freeze_depth.saturating_sub(1);
+    if queue.mq_freeze_depth == 0 {
+        k.wake(unfrozen(q));
+    }
+}
+
+/// `blk_mq_quiesce_queue()`.
+pub fn blk_mq_quiesce_queue(k: &mut Kernel, q: QueueId) {
+    k.blk.q_mut(q).quiesced = true;
+}
+
+/// `blk_mq_unquiesce_queue()`: what has gathered is dispatched.
+pub fn blk_mq_unquiesce_queue(k: &mut Kernel, q: QueueId) {
+    k.blk.q_mut(q).quiesced = false;
+    for hctx in 0..k.blk.q(q).queue_hw_ctx.len() {
+        if !k.blk.q(q).queue_hw_ctx[hctx].dispatch.is_empty() {
+            kblockd_run(k, q, hctx as u32);
+        }
+    }
+}
+
+/// `blk_set_queue_dying()`.
+pub fn blk_set_queue_dying(k: &mut Kernel, q: QueueId) {
+    k.blk.q_mut(q).dying = true;
+    k.wake(unfrozen(q));
+}
+
+/// `blk_cleanup_queue()` (5.4), `blk_mq_destroy_queue()` (6.12).
+#[kframe("block/blk-core.c")]
+pub fn blk_cleanup_queue(k: &mut Kernel, q: QueueId) {
+    if live(k, q).is_none() {
+        return;
+    }
+    blk_set_queue_dying(k, q);
+    call!(blk_mq_freeze_queue(q));
+    let set = k.blk.q(q).tag_set;
+    let ops = k.blk.ops(q);
+    for hctx in 0..k.blk.q(q).queue_hw_ctx.len() {
+        if let Some(exit_hctx) = ops.exit_hctx {
+            exit_hctx(k, q, hctx as u32);
+        }
+    }
+    k.blk.set_mut(set).tag_list.retain(|&other| other != q);
+    k.blk.queues[q.index()] = None;
+    k.wake(unfrozen(q));
+}
+
+// Disks.
+
+/// `device_add_disk()`. `capacity` is in sectors of 512 bytes.
+pub fn add_disk(k: &mut Kernel, disk_name: String, queue: QueueId, capacity: u64) -> DiskId {
+    let id = free_slot(&k.blk.disks);
+    put(&mut k.blk.disks, id, Gendisk { disk_name, queue, capacity });
+    DiskId(id as u32)
+}
+
+/// `del_gendisk()`.
+pub fn del_gendisk(k: &mut Kernel, disk: DiskId) {
+    if let Some(slot) = k.blk.disks.get_mut(disk.index()) {
+        *slot = None;
+    }
+}
+
+/// The names of all disks, in the order of `ls`.
+pub fn disk_names(k: &Kernel) -> Vec<String> {
+    let mut names: Vec<String> = k.blk.disks.iter().flatten().map(|d| d.disk_name.clone()).collect();
+    names.sort();
+    names
+}
+
+/// `blk_mq_hw_sysfs_cpus_show()`: the CPUs of a disk's hardware queue, without the line's end.
+pub fn cpu_list(k: &Kernel, disk: &str, queue: u32) -> Option<String> {
+    let disk = k.blk.disk(k.blk.disk_by_name(disk)?)?;
+    let hctx = live(k, disk.queue)?.queue_hw_ctx.get(queue as usize)?;
+    let cpus: Vec<String> = hctx.cpumask.iter().map(|cpu| cpu.to_string()).collect();
+    Some(cpus.join(", "))
+}
+
+// Requests.
+
+/// `blk_queue_enter()`: sleeps while the queue is frozen.
+#[kframe("block/blk-core.c")]
+fn blk_queue_enter(k: &mut Kernel, q: QueueId, nowait: bool) -> Result<(), Errno> {
+    if nowait && live(k, q).is_some_and(|queue| queue.mq_freeze_depth != 0) {
+        return Err(Errno::EBUSY);
+    }
+    wait_until!(live(k, q).is_none_or(|queue| queue.mq_freeze_depth == 0 || queue.dying), unfrozen(q));
+    if live(k, q).is_none_or(|queue| queue.dying) {
+        return Err(Errno::ENODEV);
+    }
+    k.blk.q_mut(q).q_usage_counter += 1;
+    Ok(())
+}
+
+fn blk_queue_exit(k: &mut Kernel, q: QueueId) {
+    let Some(queue) = k.blk.queues.get_mut(q.index()).and_then(Option::as_deref_mut) else { return };
+    queue.q_usage_counter -= 1;
+    if queue.q_usage_counter == 0 {
+        k.wake(drained(q));
+    }
+}
+
+/// Which hardware queue a request of this CPU and kind goes to.
+fn hctx_for(k: &Kernel, q: QueueId, op: ReqOp, polled: bool) -> u32 {
+    let ty = match op {
+        _ if polled => HctxType::Poll,
+        ReqOp::Read => HctxType::Read,
+        _ => HctxType::Default,
+    };
+    map_queue(k, q, ty, k.cur.cpu)
+}
+
+/// `blk_mq_get_tag()` without its waiting: `None` when there is no tag, or none is given out
+/// because the hardware queue's last CPU goes.
+fn try_get_tag(k: &mut Kernel, q: QueueId, op: ReqOp) -> Option<ReqId> {
+    let hctx = hctx_for(k, q, op, false);
+    let set = k.blk.q(q).tag_set;
+    if k.blk.q(q).queue_hw_ctx.get(hctx as usize).is_none_or(|h| k.sem.hctx_drain && h.inactive) {
+        return None;
+    }
+    let rq = k.blk.requests.insert(Request {
+        q,
+        hctx,
+        tag: 0,
+        cpu: k.cur.cpu,
+        op,
+        sector: 0,
+        nr_sectors: 0,
+        polled: false,
+        state: RqState::Idle,
+        done: false,
+        timer: None,
+        end_io: None,
+        waiter: None,
+        end_io_data: 0,
+        aborted: false,
+        retries: 0,
+        status: 0,
+        result: 0,
+        cmd: NvmeCommand::default(),
+    });
+    match k.blk.set_mut(set).tags[hctx as usize].get(rq, false) {
+        Some(tag) => {
+            k.blk.requests[rq].tag = tag;
+            Some(rq)
+        }
+        None => {
+            k.blk.requests.remove(rq);
+            None
+        }
+    }
+}
+
+/// `blk_mq_alloc_request()`: waits for the queue and for a tag.
+///
+/// # Errors
+/// `ENODEV` for a queue that goes away.
+#[kframe("block/blk-mq.c")]
+pub fn blk_mq_alloc_request(k: &mut Kernel, q: QueueId, op: ReqOp) -> Result<ReqId, Errno> {
+    call!(blk_queue_enter(q, false))?;
+    loop {
+        if let Some(rq) = try_get_tag(k, q, op) {
+            return Ok(rq);
+        }
+        let hctx: u32 = hctx_for(k, q, op, false);
+        let inactive: bool = k.blk.q(q).queue_hw_ctx[hctx as usize].inactive;
+        if inactive {
+            // The hardware queue's CPUs go offline: another CPU's queue is tried a little later.
+            wait!(WaitOn::Until(k.events.now + 3 * MSEC));
+        } else {
+            blk_mq_run_hw_queue(k, q, hctx);
+            wait!(tag_freed(k.blk.q(q).tag_set, hctx));
+        }
+        if live(k, q).is_none() {
+            break;
+        }
+    }
+    Err(Errno::ENODEV)
+}
+
+/// `blk_mq_alloc_request()` with `BLK_MQ_REQ_NOWAIT`.
+///
+/// # Errors
+/// `EBUSY` for a frozen queue, `EAGAIN` without a tag, `ENODEV` for a queue that goes away.
+pub fn blk_mq_alloc_request_nowait(k: &mut Kernel, q: QueueId, op: ReqOp) -> Result<ReqId, Errno> {
+    let queue = live(k, q).ok_or(Errno::ENODEV)?;
+    if queue.dying {
+        return Err(Errno::ENODEV);
+    }
+    if queue.mq_freeze_depth != 0 {
+        return Err(Errno::EBUSY);
+    }
+    let rq = try_get_tag(k, q, op).ok_or(Errno::EAGAIN)?;
+    k.blk.q_mut(q).q_usage_counter += 1;
+    Ok(rq)
+}
+
+/// `__blk_mq_free_request()`: gives the tag back; the request is gone.
+pub fn blk_mq_free_request(k: &mut Kernel, rq: ReqId) {
+    put_tag(k, rq);
+    k.blk.requests.remove(rq);
+}
+
+fn put_tag(k: &mut Kernel, rq: ReqId) {
+    let Some(request) = k.blk.requests.get_mut(rq) else { return };
+    let (q, hctx, tag) = (request.q, request.hctx, request.tag);
+    if let Some(timer) = request.timer.take() {
+        k.events.cancel(timer);
+    }
+    let Some(queue) = live(k, q) else { return };
+    let set = queue.tag_set;
+    let restart = queue.queue_hw_ctx.get(hctx as usize).is_some_and(|h| !h.dispatch.is_empty());
+    if let Some(tags) = k.blk.set_mut(set).tags.get_mut(hctx as usize) {
+        tags.rqs.remove(&tag);
+    }
+    k.wake(tag_freed(set, hctx));
+    if restart {
+        kblockd_run(k, q, hctx);
+    }
+    blk_queue_exit(k, q);
+}
+
+/// `blk_mq_start_request()`: the device gets it; its time runs.
+pub fn blk_mq_start_request(k: &mut Kernel, rq: ReqId) {
+    let q = k.blk.requests[rq].q;
+    let timeout = k.blk.set(k.blk.q(q).tag_set).timeout;
+    // DEVIATION: a queue has one timer that looks at all requests; here each has its own, which
+    // fires exactly on time.
+    let timer = (timeout != 0).then(|| k.events.push(timeout, Event::BlkTimeout(rq)));
+    let request = &mut k.blk.requests[rq];
+    request.state = RqState::InFlight;
+    request.timer = timer;
+}
+
+/// `blk_mq_tag_to_rq()`.
+pub fn blk_mq_tag_to_rq(k: &Kernel, set: TagSetId, hctx: u32, tag: u32) -> Option<ReqId> {
+    k.blk.tag_sets.get(set.index())?.as_ref()?.tags.get(hctx as usize)?.rqs.get(&tag).copied()
+}
+
+/// Puts a request to the others that wait for dispatch.
+fn blk_mq_insert_request(k: &mut Kernel, rq: ReqId, at_head: bool) {
+    let (q, hctx) = (k.blk.requests[rq].q, k.blk.requests[rq].hctx);
+    let dispatch = &mut k.blk.q_mut(q).queue_hw_ctx[hctx as usize].dispatch;
+    if at_head { dispatch.insert(0, rq) } else { dispatch.push(rq) }
+}
+
+/// `blk_mq_run_hw_queue()`: gives the driver what waits, until it refuses.
+pub fn blk_mq_run_hw_queue(k: &mut Kernel, q: QueueId, hctx: u32) {
+    while let Some(queue) = live(k, q) {
+        if queue.quiesced {
+            return;
+        }
+        let Some(h) = queue.queue_hw_ctx.get(hctx as usize) else { return };
+        let Some(&rq) = h.dispatch.first() else { return };
+        let last = h.dispatch.len() == 1;
+        k.blk.q_mut(q).queue_hw_ctx[hctx as usize].dispatch.remove(0);
+        if !issue(k, rq, last) {
+            return;
+        }
+    }
+}
+
+/// One call of `queue_rq`; false when the request went back to wait.
+fn issue(k: &mut Kernel, rq: ReqId, last: bool) -> bool {
+    let (q, hctx) = (k.blk.requests[rq].q, k.blk.requests[rq].hctx);
+    match (k.blk.ops(q).queue_rq)(k, q, hctx, rq, last) {
+        BlkStatus::Ok => true,
+        BlkStatus::DevResource | BlkStatus::Resource => {
+            blk_mq_insert_request(k, rq, true);
+            false
+        }
+        BlkStatus::IoErr => {
+            k.blk.requests[rq].status = STATUS_FAILED;
+            blk_mq_end_request(k, rq);
+            true
+        }
+    }
+}
+
+/// `kblockd_mod_delayed_work_on()`: a worker runs the hardware queue.
+fn kblockd_run(k: &mut Kernel, q: QueueId, hctx: u32) {
+    let cpu = k.cur.cpu;
+    k.spawn(TaskKind::Kworker, cpu, blk_mq_run_work_fn(q, hctx).frame, KWORKER_ROOTS);
+}
+
+#[kframe("block/blk-mq.c")]
+fn blk_mq_run_work_fn(k: &mut Kernel, q: QueueId, hctx: u32) {
+    blk_mq_run_hw_queue(k, q, hctx);
+}
+
+/// `blk_mq_delay_run_hw_queue()` and friends: drivers call it when the device has room again.
+pub fn blk_mq_start_stopped_hw_queues(k: &mut Kernel, q: QueueId) {
+    for hctx in 0..live(k, q).map_or(0, |queue| queue.queue_hw_ctx.len()) {
+        if !k.blk.q(q).queue_hw_ctx[hctx].dispatch.is_empty() {
+            kblockd_run(k, q, hctx as u32);
+        }
+    }
+}
+
+/// `blk_execute_rq_nowait()`: a passthrough request whose `end_io` was set.
+pub fn blk_execute_rq_nowait(k: &mut Kernel, rq: ReqId, at_head: bool, done: EndIo) {
+    k.blk.requests[rq].end_io = Some(done);
+    let (q, hctx) = (k.blk.requests[rq].q, k.blk.requests[rq].hctx);
+    blk_mq_insert_request(k, rq, at_head);
+    blk_mq_run_hw_queue(k, q, hctx);
+}
+
+/// `blk_end_sync_rq()`.
+fn blk_end_sync_rq(k: &mut Kernel, rq: ReqId) {
+    k.blk.requests[rq].done = true;
+    k.wake(WaitOn::Request(rq));
+}
+
+/// `blk_execute_rq()`: runs a passthrough request and sleeps until it has ended. The caller frees
+/// it.
+#[kframe("block/blk-exec.c")]
+pub fn blk_execute_rq(k: &mut Kernel, rq: ReqId, at_head: bool) {
+    k.blk.requests[rq].waiter = k.cur.task;
+    blk_execute_rq_nowait(k, rq, at_head, EndIo { name: "blk_end_sync_rq", call: blk_end_sync_rq });
+    wait_until!(k.blk.requests.get(rq).is_none_or(|r| r.done), WaitOn::Request(rq));
+}
+
+/// `blk_mq_requeue_request()` with a run of the queue: the request is dispatched again.
+pub fn blk_mq_requeue_request(k: &mut Kernel, rq: ReqId) {
+    let request = &mut k.blk.requests[rq];
+    request.state = RqState::Idle;
+    let (q, hctx) = (request.q, request.hctx);
+    blk_mq_insert_request(k, rq, false);
+    if !k.blk.q(q).quiesced {
+        kblockd_run(k, q, hctx);
+    }
+}
+
+/// `blk_mq_end_request()`: tells the owner. The tag of a file system request is free afterwards;
+/// what is left of the request waits for the reader.
+pub fn blk_mq_end_request(k: &mut Kernel, rq: ReqId) {
+    let Some(request) = k.blk.requests.get_mut(rq) else { return };
+    request.state = RqState::Complete;
+    if let Some(timer) = request.timer.take() {
+        k.events.cancel(timer);
+    }
+    match request.end_io {
+        Some(end_io) => (end_io.call)(k, rq),
+        None => {
+            let waited_for = request.waiter.is_some();
+            request.done = true;
+            put_tag(k, rq);
+            if waited_for {
+                k.wake(WaitOn::Request(rq));
+            } else {
+                k.blk.requests.remove(rq);
+            }
+        }
+    }
+}
+
+/// `cpus_share_cache()`, kernel/sched/core.c.
+///
+/// DEVIATION: the last-level cache is the package's. A CPU outside of every scheduling domain
+/// shares it with nobody on real machines; here it does, which changes where a completion runs and
+/// nothing else.
+fn cpus_share_cache(k: &Kernel, a: CpuId, b: CpuId) -> bool {
+    let place = |cpu: CpuId| k.topo.cpus.get(cpu.index()).map(|p| (p.node, p.socket));
+    a == b || place(a) == place(b)
+}
+
+/// `blk_mq_complete_request()`: the device has reported the end of a request.
+pub fn blk_mq_complete_request(k: &mut Kernel, rq: ReqId) {
+    if !blk_mq_complete_request_remote(k, rq) {
+        let q = k.blk.requests[rq].q;
+        (k.blk.ops(q).complete)(k, rq);
+    }
+}
+
+/// `blk_mq_complete_request_remote()` (6.12), `__blk_mq_complete_request()` (5.4): false when the
+/// caller is to complete the request on the spot.
+pub fn blk_mq_complete_request_remote(k: &mut Kernel, rq: ReqId) -> bool {
+    let request = &mut k.blk.requests[rq];
+    request.state = RqState::Complete;
+    let (q, hctx, there, polled) = (request.q, request.hctx, request.cpu, request.polled);
+    if let Some(timer) = request.timer.take() {
+        k.events.cancel(timer);
+    }
+    let here = k.cur.cpu;
+    let queues = k.blk.q(q).queue_hw_ctx.len();
+    let elsewhere = here != there && !cpus_share_cache(k, here, there) && k.topo.online.contains(there);
+    if k.sem.complete_remote_first {
+        let nr_ctx = k.blk.q(q).queue_hw_ctx.get(hctx as usize).map_or(0, |h| h.nr_ctx);
+        if nr_ctx == 1 && here == there || polled {
+            return false;
+        }
+        if elsewhere {
+            raise_softirq_on(k, there, rq);
+            return true;
+        }
+        if queues == 1 {
+            raise_softirq_on(k, here, rq);
+            return true;
+        }
+        return false;
+    }
+    if queues == 1 {
+        raise_softirq_on(k, if elsewhere { there } else { here }, rq);
+        return true;
+    }
+    if !polled && elsewhere {
+        raise_softirq_on(k, there, rq);
+        return true;
+    }
+    false
+}
+
+/// Appends to a CPU's `blk_cpu_done` and raises `BLOCK_SOFTIRQ` there.
+///
+/// DEVIATION: the function call interrupt to another CPU takes no time, and 5.4's completion of a
+/// multi-queue request, which runs in that interrupt, runs in the softirq.
+fn raise_softirq_on(k: &mut Kernel, cpu: CpuId, rq: ReqId) {
+    if k.blk.blk_cpu_done.len() <= cpu.index() {
+        k.blk.blk_cpu_done.resize(cpu.index() + 1, Vec::new());
+    }
+    k.blk.blk_cpu_done[cpu.index()].push(rq);
+    k.blk.softirq_pending.set(cpu);
+}
+
+/// `blk_done_softirq()`: completes what was queued for this CPU.
+pub fn blk_done_softirq(k: &mut Kernel, cpu: CpuId) {
+    k.blk.softirq_pending.clear(cpu);
+    let Some(list) = k.blk.blk_cpu_done.get_mut(cpu.index()) else { return };
+    for rq in core::mem::take(list) {
+        if let Some(request) = k.blk.requests.get(rq) {
+            let q = request.q;
+            (k.blk.ops(q).complete)(k, rq);
+        }
+    }
+}
+
+/// `blk_softirq_cpu_dead()`: what a dead CPU had queued is done by this one.
+pub fn blk_softirq_cpu_dead(k: &mut Kernel, cpu: CpuId) {
+    k.blk.softirq_pending.clear(cpu);
+    let Some(list) = k.blk.blk_cpu_done.get_mut(cpu.index()) else { return };
+    let here = k.cur.cpu;
+    for rq in core::mem::take(list) {
+        raise_softirq_on(k, here, rq);
+    }
+}
+
+// Timeouts.
+
+/// A request's time is up (`blk_mq_timeout_work()` on a worker).
+pub fn timed_out(k: &mut Kernel, rq: ReqId) {
+    let Some(request) = k.blk.requests.get_mut(rq) else { return };
+    request.timer = None;
+    let q = request.q;
+    if request.state == RqState::InFlight && k.blk.ops(q).timeout.is_some() {
+        let cpu = k.cur.cpu;
+        let cpu = if k.topo.online.contains(cpu) { cpu } else { k.topo.online.first().unwrap_or(cpu) };
+        k.spawn(TaskKind::Kworker, cpu, blk_mq_timeout_work(rq).frame, KWORKER_ROOTS);
+    }
+}
+
+fn handler(k: &Kernel, rq: ReqId) -> Option<fn(ReqId) -> Call<bool>> {
+    k.blk.ops(k.blk.requests.get(rq)?.q).timeout
+}
+
+/// The driver's handler, or nothing to do for a request that has ended meanwhile.
+fn timeout_call(k: &Kernel, rq: ReqId) -> Call<bool> {
+    match handler(k, rq) {
+        Some(timeout) => timeout(rq),
+        None => no_timeout(),
+    }
+}
+
+#[kframe("block/blk-mq.c")]
+fn no_timeout(k: &mut Kernel) -> bool {
+    true
+}
+
+#[kframe("block/blk-mq.c")]
+fn blk_mq_timeout_work(k: &mut Kernel, rq: ReqId) {
+    let handled: bool = call!(timeout_call(k, rq));
+    // BLK_EH_RESET_TIMER.
+    if !handled && k.blk.requests.get(rq).is_some_and(|r| r.state == RqState::InFlight) {
+        let q = k.blk.requests[rq].q;
+        let timeout = k.blk.set(k.blk.q(q).tag_set).timeout;
+        let timer = k.events.push(timeout, Event::BlkTimeout(rq));
+        k.blk.requests[rq].timer = Some(timer);
+    }
+}
+
+/// `blk_mq_tagset_busy_iter()`: the requests of a tag set that are with the device.
+pub fn busy_requests(k: &Kernel, set: TagSetId) -> Vec<ReqId> {
+    let Some(set) = k.blk.tag_sets.get(set.index()).and_then(Option::as_deref) else { return Vec::new() };
+    let all = set.tags.iter().flat_map(|tags| tags.rqs.values().copied());
+    all.filter(|&rq| k.blk.requests.get(rq).is_some_and(|r| r.state == RqState::InFlight)).collect()
+}
+
+/// `blk_mq_tagset_wait_completed_request()`.
+#[kframe("block/blk-mq-tag.c")]
+pub fn blk_mq_tagset_wait_completed_request(k: &mut Kernel, set: TagSetId) {
+    while any_completed(k, set) {
+        wait!(WaitOn::Until(k.events.now + 5 * MSEC));
+    }
+}
+
+fn any_completed(k: &Kernel, set: TagSetId) -> bool {
+    let Some(set) = k.blk.tag_sets.get(set.index()).and_then(Option::as_deref) else { return false };
+    let mut all = set.tags.iter().flat_map(|tags| tags.rqs.values());
+    all.any(|&rq| k.blk.requests.get(rq).is_some_and(|r| r.state == RqState::Complete && !r.done))
+}
+
+// CPU hotplug.
+
+fn hctx_has_online_cpu(k: &Kernel, q: QueueId, hctx: u32, this_cpu: CpuId) -> bool {
+    let ty = k.blk.q(q).queue_hw_ctx[hctx as usize].ty;
+    k.topo.online.iter().any(|cpu| cpu != this_cpu && map_queue(k, q, ty, cpu) == hctx)
+}
+
+fn hctx_has_requests(k: &Kernel, q: QueueId, hctx: u32) -> bool {
+    let Some(queue) = live(k, q) else { return false };
+    let tags = k.blk.set(queue.tag_set).tags.get(hctx as usize);
+    tags.is_some_and(|t| t.rqs.values().any(|&rq| k.blk.requests.get(rq).is_some_and(|r| r.q == q)))
+}
+
+/// The `n`th hardware queue of all queues that are registered for CPU hotplug.
+fn nth_hctx(k: &Kernel, n: u32) -> Option<(QueueId, u32)> {
+    let queues = k.blk.queues.iter().enumerate();
+    let queues = queues.filter_map(|(i, q)| Some((QueueId(i as u32), q.as_deref()?)));
+    queues.flat_map(|(id, q)| (0..q.queue_hw_ctx.len() as u32).map(move |h| (id, h))).nth(n as usize)
+}
+
+/// `CPUHP_AP_BLK_MQ_ONLINE` going down: every hardware queue whose last CPU goes gives out no more
+/// tags and is waited for. Does nothing where the kernel has no such step (5.4).
+#[kframe("block/blk-mq.c")]
+pub fn blk_mq_offline_cpu(k: &mut Kernel, cpu: CpuId) {
+    let n: u32 = 0;
+    while k.sem.hctx_drain && nth_hctx(k, n).is_some() {
+        call!(notify_offline(k, cpu, n));
+        n += 1;
+    }
+}
+
+fn notify_offline(k: &Kernel, cpu: CpuId, n: u32) -> Call<()> {
+    let (q, hctx) = nth_hctx(k, n).unwrap_or_default();
+    blk_mq_hctx_notify_offline(cpu, q, hctx)
+}
+
+/// `blk_mq_hctx_notify_offline()` (5.8 and later).
+#[kframe("block/blk-mq.c")]
+pub fn blk_mq_hctx_notify_offline(k: &mut Kernel, cpu: CpuId, q: QueueId, hctx: u32) {
+    let known = live(k, q).and_then(|queue| queue.queue_hw_ctx.get(hctx as usize));
+    if known.is_none_or(|h| h.nr_ctx == 0) || hctx_has_online_cpu(k, q, hctx, cpu) {
+        return;
+    }
+    k.blk.q_mut(q).queue_hw_ctx[hctx as usize].inactive = true;
+    while hctx_has_requests(k, q, hctx) {
+        wait!(WaitOn::Until(k.events.now + 5 * MSEC));
+    }
+}
+
+/// `CPUHP_AP_BLK_MQ_ONLINE` going up: `blk_mq_hctx_notify_online()` for every hardware queue.
+pub fn blk_mq_online_cpu(k: &mut Kernel, cpu: CpuId) {
+    if !k.sem.hctx_drain {
+        return;
+    }
+    for n in 0.. {
+        let Some((q, hctx)) = nth_hctx(k, n) else { return };
+        let ty = k.blk.q(q).queue_hw_ctx[hctx as usize].ty;
+        if map_queue(k, q, ty, cpu) == hctx {
+            k.blk.q_mut(q).queue_hw_ctx[hctx as usize].inactive = false;
+        }
+    }
+}
+
+// Reading.
+
+/// What `dd` does: one read of `sectors` sectors from the CPU it runs on, waited for.
+///
+/// # Errors
+/// `ENXIO` for a disk that is gone, `EIO` when the device or the driver failed it or the range
+/// lies behind the end.
+#[kframe("block/fops.c")]
+pub fn blk_read(k: &mut Kernel, disk: DiskId, sector: u64, sectors: u32) -> Result<(), Errno> {
+    let Some(gendisk) = k.blk.disk(disk) else { return Err(Errno::ENXIO) };
+    if sector.checked_add(u64::from(sectors)).is_none_or(|end| end > gendisk.capacity) {
+        return Err(Errno::EIO);
+    }
+    let got: Result<ReqId, Errno> = call!(blk_mq_alloc_request(q_of(k, disk), ReqOp::Read));
+    let Ok(rq) = got else { return Err(Errno::EIO) };
+    let id: ReqId = rq;
+    let task = k.cur.task;
+    let request = &mut k.blk.requests[id];
+    request.sector = sector;
+    request.nr_sectors = sectors;
+    // Without a task nobody would take the request's remains away; a number nobody has stands for
+    // the reader then.
+    request.waiter = Some(task.unwrap_or(TaskId(u32::MAX)));
+    submit(k, id);
+    wait_until!(k.blk.requests.get(id).is_none_or(|r| r.done), WaitOn::Request(id));
+    let failed = k.blk.requests.remove(id).is_none_or(|request| request.status != 0);
+    if failed {
+        return Err(Errno::EIO);
+    }
+    Ok(())
+}
+
+fn q_of(k: &Kernel, disk: DiskId) -> QueueId {
+    k.blk.disk(disk).map_or(QueueId(u32::MAX), |d| d.queue)
+}
+
+/// The end of `submit_bio()`: straight to the driver, through `queue_rqs` where the driver takes
+/// lists.
+fn submit(k: &mut Kernel, rq: ReqId) {
+    let q = k.blk.requests[rq].q;
+    if k.blk.q(q).quiesced {
+        blk_mq_insert_request(k, rq, false);
+        return;
+    }
+    let left = match k.blk.ops(q).queue_rqs {
+        Some(queue_rqs) => queue_rqs(k, &[rq]),
+        None => vec![rq],
+    };
+    for rq in left {
+        issue(k, rq, true);
+    }
+}
+
+/// The claims that always hold: a tag belongs to a living request that says so, a finished request
+/// has somebody who waits for it, and the usage counters agree with the tags.
+///
+/// # Errors
+/// The first claim that does not hold.
+pub fn check_invariants(k: &Kernel) -> Result<(), String> {
+    let claim = |holds: bool, text: &dyn Fn() -> String| if holds { Ok(()) } else { Err(text()) };
+    let mut used = vec![0u32; k.blk.queues.len()];
+    for (s, set) in k.blk.tag_sets.iter().enumerate() {
+        let Some(set) = set else { continue };
+        for (h, tags) in set.tags.iter().enumerate() {
+            for (&tag, &rq) in &tags.rqs {
+                let at = || format!("tag {tag} of set {s}, queue {h}");
+                let Some(request) = k.blk.requests.get(rq) else {
+                    return Err(format!("{}: its request is gone", at()));
+                };
+                claim((request.hctx, request.tag) == (h as u32, tag), &|| format!("{}: another's", at()))?;
+                claim(tag < tags.nr_tags, &|| format!("{}: out of range", at()))?;
+                used[request.q.index()] += 1;
+            }
+        }
+    }
+    for (rq, request) in k.blk.requests.iter() {
+        let owned =
+            request.end_io.is_some() || request.waiter.is_some() || request.state != RqState::Complete;
+        claim(owned, &|| format!("{rq:?} is complete and nobody waits for it"))?;
+    }
+    for (q, queue) in k.blk.queues.iter().enumerate() {
+        let Some(queue) = queue else { continue };
+        let (counted, used) = (queue.q_usage_counter, used[q]);
+        claim(counted == used, &|| format!("queue {q} counts {counted} requests and has {used}"))?;
+    }
+    for (cpu, list) in k.blk.blk_cpu_done.iter().enumerate() {
+        let pending = k.blk.softirq_pending.contains(CpuId(cpu as u32));
+        claim(list.is_empty() || pending, &|| {
+            format!("CPU {cpu} has completed requests and no softirq raised")
+        })?;
+    }
+    Ok(())
+}

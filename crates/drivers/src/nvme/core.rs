@@ -1,0 +1,809 @@
+//! The part of the NVMe core that sends commands: the controller's states, its work, synchronous
+//! commands, enabling and disabling, identification and the scan for namespaces
+//! (drivers/nvme/host/core.c, 5.4.0 and 6.12.117).
+//!
+//! # What it doesn't implement
+//! Multipath, keep-alive, fabrics, power states, streams, zones, authentication.
+
+use kfn::kframe;
+use kstate::blk::ReqOp;
+use kstate::hw::nvme::NvmeCommand;
+use kstate::nvme::{NvmeCtrlState, NvmeDev, NvmeNs, NvmeWork, WorkState};
+use kstate::sched::{TaskKind, WaitOn};
+use kstate::semantics::NvmeProbe;
+use kstate::{Errno, Kernel, NvmeId, QueueId, ReqId, TagSetId};
+
+use super::hw::{self, opcode};
+use super::{pci, pci_async, pci_sync};
+use crate::blk_mq;
+
+const SEC: u64 = 1_000_000_000;
+/// `shutdown_timeout`: seconds a shutdown may take.
+const SHUTDOWN_TIMEOUT: u64 = 5;
+/// `NVME_SC_HOST_PATH_ERROR`, for requests that 5.4 cancels.
+const NVME_SC_HOST_PATH_ERROR: u16 = 0x370;
+/// `NVME_SC_HOST_ABORTED_CMD`, for requests that 6.12 cancels.
+const NVME_SC_HOST_ABORTED_CMD: u16 = 0x371;
+/// `nvme_max_retries`.
+const NVME_MAX_RETRIES: u8 = 5;
+/// `NVME_NSID_ALL`.
+const NVME_NSID_ALL: u32 = u32::MAX;
+
+const CNS_NS: u32 = 0;
+const CNS_CTRL: u32 = 1;
+const CNS_NS_ACTIVE_LIST: u32 = 2;
+const CNS_NS_DESC_LIST: u32 = 3;
+const CNS_CS_NS: u32 = 5;
+const CNS_CS_CTRL: u32 = 6;
+
+const FEAT_NUM_QUEUES: u32 = 0x07;
+const FEAT_ASYNC_EVENT: u32 = 0x0b;
+const FEAT_TIMESTAMP: u32 = 0x0e;
+const FEAT_HOST_BEHAVIOR: u32 = 0x16;
+
+/// `NVME_LOG_CMD_EFFECTS`.
+const LOG_CMD_EFFECTS: u32 = 0x05;
+/// Dwords of a log page of 4 KiB, 0's based.
+const LOG_PAGE_NUMD: u32 = 0x3ff;
+
+pub(super) fn d(k: &Kernel, id: NvmeId) -> &NvmeDev {
+    k.nvme.dev(id)
+}
+
+pub(super) fn dm(k: &mut Kernel, id: NvmeId) -> &mut NvmeDev {
+    k.nvme.dev_mut(id)
+}
+
+/// A line of the kernel log with the controller's name in front.
+pub(super) fn dev_info(k: &mut Kernel, id: NvmeId, text: &str) {
+    let line = format!("nvme nvme{}: {text}", d(k, id).instance);
+    k.log.push(line);
+}
+
+// States and work.
+
+/// `nvme_change_ctrl_state()`: false when the controller's state does not allow it.
+pub fn nvme_change_ctrl_state(k: &mut Kernel, id: NvmeId, new_state: NvmeCtrlState) -> bool {
+    use NvmeCtrlState as S;
+    let old_state = d(k, id).state;
+    let changed = match new_state {
+        S::Live if k.sem.nvme_live_from_connecting => old_state == S::Connecting,
+        S::Live => matches!(old_state, S::New | S::Resetting | S::Connecting),
+        S::Resetting => matches!(old_state, S::New | S::Live),
+        S::Connecting => matches!(old_state, S::New | S::Resetting),
+        S::Deleting => matches!(old_state, S::Live | S::Resetting | S::Connecting),
+        S::DeletingNoio => matches!(old_state, S::Deleting | S::Dead),
+        S::Dead => old_state == S::Deleting,
+        S::New => false,
+    };
+    if changed {
+        dm(k, id).state = new_state;
+        k.wake(WaitOn::NvmeState(id));
+    }
+    changed
+}
+
+/// `nvme_state_terminal()`.
+pub(super) fn nvme_state_terminal(k: &Kernel, id: NvmeId) -> bool {
+    use NvmeCtrlState as S;
+    matches!(d(k, id).state, S::Deleting | S::DeletingNoio | S::Dead)
+}
+
+/// `nvme_wait_reset()`: true when the caller may reset the controller.
+#[kframe("drivers/nvme/host/core.c")]
+pub fn nvme_wait_reset(k: &mut Kernel, id: NvmeId) -> bool {
+    let ours: bool = nvme_change_ctrl_state(k, id, NvmeCtrlState::Resetting);
+    while !ours && !nvme_state_terminal(k, id) {
+        wait!(WaitOn::NvmeState(id));
+        ours = nvme_change_ctrl_state(k, id, NvmeCtrlState::Resetting);
+    }
+    d(k, id).state == NvmeCtrlState::Resetting
+}
+
+/// `queue_work()`: false when it is queued already. One piece never runs twice at a time.
+pub(super) fn queue_work(k: &mut Kernel, id: NvmeId, work: NvmeWork) -> bool {
+    let state = dm(k, id).work(work);
+    if state.worker.is_some() {
+        let queued = state.running && !state.again;
+        state.again |= state.running;
+        return queued;
+    }
+    let cpu = k.cur.cpu;
+    let worker = k.spawn(TaskKind::Kworker, cpu, worker(id, work).frame, blk_mq::KWORKER_ROOTS);
+    dm(k, id).work(work).worker = Some(worker);
+    true
+}
+
+/// A worker with one piece of a controller's work.
+#[kframe("kernel/workqueue.c")]
+fn worker(k: &mut Kernel, id: NvmeId, work: NvmeWork) {
+    loop {
+        let state = dm(k, id).work(work);
+        state.running = true;
+        state.again = false;
+        match (work, k.sem.nvme_probe) {
+            (NvmeWork::Reset, NvmeProbe::ByResetWork) => call!(pci_async::nvme_reset_work(id)),
+            (NvmeWork::Reset, NvmeProbe::Synchronous) => call!(pci_sync::nvme_reset_work(id)),
+            (NvmeWork::Scan, NvmeProbe::ByResetWork) => call!(scan_by_list_then_alloc(id)),
+            (NvmeWork::Scan, NvmeProbe::Synchronous) => call!(nvme_scan_work(id)),
+            (NvmeWork::AsyncEvent, _) => nvme_async_event_work(k, id),
+            (NvmeWork::Remove, _) => call!(pci_async::nvme_remove_dead_ctrl_work(id)),
+        }
+        if !dm(k, id).work(work).again {
+            *dm(k, id).work(work) = WorkState::default();
+            return;
+        }
+    }
+}
+
+/// `flush_work()`: sleeps until the work is neither queued nor running.
+#[kframe("kernel/workqueue.c")]
+pub(super) fn flush_work(k: &mut Kernel, id: NvmeId, work: NvmeWork) {
+    loop {
+        let Some(worker) = dm(k, id).work(work).worker else { return };
+        wait!(WaitOn::Exit(worker));
+    }
+}
+
+/// `mutex_lock(&dev->shutdown_lock)`.
+#[kframe("kernel/locking/mutex.c")]
+pub(super) fn lock_shutdown(k: &mut Kernel, id: NvmeId) {
+    wait_until!(!d(k, id).shutdown_lock, WaitOn::NvmeState(id));
+    dm(k, id).shutdown_lock = true;
+}
+
+/// `mutex_unlock(&dev->shutdown_lock)`.
+pub(super) fn unlock_shutdown(k: &mut Kernel, id: NvmeId) {
+    dm(k, id).shutdown_lock = false;
+    k.wake(WaitOn::NvmeState(id));
+}
+
+// Commands.
+
+/// What a synchronous command came to: `Err` of an errno, or a status and a result.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sync(i64);
+
+impl kstate::sched::Slot for Sync {
+    fn to_slot(self) -> u64 {
+        self.0 as u64
+    }
+    fn from_slot(slot: u64) -> Self {
+        Self(slot as i64)
+    }
+}
+
+impl Sync {
+    fn done(status: u16, result: u32) -> Self {
+        Self(i64::from(status) << 32 | i64::from(result))
+    }
+    /// What the C function returns: negative for an errno, positive for a status, 0 for success.
+    pub fn ret(self) -> i32 {
+        if self.0 < 0 { self.0 as i32 } else { (self.0 >> 32) as i32 }
+    }
+    /// The command's result.
+    pub fn result(self) -> u32 {
+        self.0 as u32
+    }
+    /// Success, or the errno that a status above zero becomes.
+    ///
+    /// # Errors
+    /// The errno, `EIO` for a status.
+    pub fn ok(self) -> Result<u32, Errno> {
+        match self.ret() {
+            0 => Ok(self.result()),
+            e if e < 0 => Err(Errno::from_number(-e).unwrap_or(Errno::EIO)),
+            _ => Err(Errno::EIO),
+        }
+    }
+}
+
+/// `__nvme_submit_sync_cmd()`: sends an admin command and sleeps until it is complete.
+#[kframe("drivers/nvme/host/core.c")]
+pub fn nvme_submit_sync_cmd(
+    k: &mut Kernel,
+    id: NvmeId,
+    opcode: u8,
+    nsid: u32,
+    cdw10: u32,
+    cdw11: u32,
+) -> Sync {
+    let Some(q) = d(k, id).admin_q else { return Sync(i64::from(Errno::ENODEV.code())) };
+    let admin_q: QueueId = q;
+    let got: Result<ReqId, Errno> = call!(blk_mq::blk_mq_alloc_request(admin_q, ReqOp::Drv));
+    let rq: ReqId = got.unwrap_or_default();
+    if let Err(e) = got {
+        return Sync(i64::from(e.code()));
+    }
+    k.blk.requests[rq].cmd = NvmeCommand { opcode, nsid, cdw10, cdw11, ..NvmeCommand::default() };
+    call!(blk_mq::blk_execute_rq(rq, false));
+    let Some(request) = k.blk.requests.get(rq) else { return Sync(i64::from(Errno::EINTR.code())) };
+    let answer = match request.status {
+        NVME_SC_HOST_PATH_ERROR | NVME_SC_HOST_ABORTED_CMD => Sync(i64::from(Errno::EINTR.code())),
+        u16::MAX => Sync(i64::from(Errno::EIO.code())),
+        status => Sync::done(status, request.result as u32),
+    };
+    blk_mq::blk_mq_free_request(k, rq);
+    answer
+}
+
+/// `nvme_complete_rq()`: a request that failed without a reason to give up is tried again.
+pub fn nvme_complete_rq(k: &mut Kernel, rq: ReqId) {
+    let request = &mut k.blk.requests[rq];
+    let (q, status) = (request.q, request.status);
+    let again = status != 0
+        && status & hw::status::DNR == 0
+        && request.op != ReqOp::Drv
+        && request.retries < NVME_MAX_RETRIES;
+    if again && !k.blk.q(q).dying {
+        let request = &mut k.blk.requests[rq];
+        request.retries += 1;
+        request.status = 0;
+        blk_mq::blk_mq_requeue_request(k, rq);
+        return;
+    }
+    blk_mq::blk_mq_end_request(k, rq);
+}
+
+/// `nvme_cancel_tagset()`: fails what is still with the device, and waits for the completions.
+#[kframe("drivers/nvme/host/core.c")]
+pub(super) fn nvme_cancel_tagset(k: &mut Kernel, set: TagSetId) {
+    let status = match k.sem.nvme_probe {
+        NvmeProbe::ByResetWork => NVME_SC_HOST_PATH_ERROR,
+        NvmeProbe::Synchronous => NVME_SC_HOST_ABORTED_CMD,
+    };
+    for rq in blk_mq::busy_requests(k, set) {
+        k.blk.requests[rq].status = status;
+        blk_mq::blk_mq_complete_request(k, rq);
+    }
+    call!(blk_mq::blk_mq_tagset_wait_completed_request(set));
+}
+
+/// `nvme_complete_async_event()`.
+pub fn nvme_complete_async_event(k: &mut Kernel, id: NvmeId, status: u16) {
+    if status >> 1 == 0 {
+        queue_work(k, id, NvmeWork::AsyncEvent);
+    }
+}
+
+fn nvme_async_event_work(k: &mut Kernel, id: NvmeId) {
+    // 6.12 leaves the queue alone unless the controller is live.
+    if k.sem.nvme_probe == NvmeProbe::ByResetWork || d(k, id).state == NvmeCtrlState::Live {
+        pci::nvme_pci_submit_async_event(k, id);
+    }
+}
+
+// Enabling and disabling.
+
+/// `nvme_wait_ready()`: looks at CSTS until the bits of `mask` are `val`.
+///
+/// # Errors
+/// `ENODEV` after `timeout` nanoseconds.
+#[kframe("drivers/nvme/host/core.c")]
+fn nvme_wait_ready(k: &mut Kernel, id: NvmeId, mask: u32, val: u32, timeout: u64) -> Result<(), Errno> {
+    let deadline: u64 = k.events.now + timeout;
+    while hw::read32(k, id, hw::CSTS) & mask != val {
+        if k.events.now > deadline {
+            dev_info(k, id, "Device not ready; aborting");
+            return Err(Errno::ENODEV);
+        }
+        wait!(WaitOn::Until(k.events.now + k.sem.nvme_ready_poll_ns));
+    }
+    Ok(())
+}
+
+/// CAP.TO: half seconds until the device must be ready, as nanoseconds.
+fn ready_timeout(k: &Kernel, id: NvmeId) -> u64 {
+    ((d(k, id).cap >> 24 & 0xff) + 1) * SEC / 2
+}
+
+/// `nvme_disable_ctrl()`; with `shutdown` also 5.4's `nvme_shutdown_ctrl()`.
+///
+/// # Errors
+/// `ENODEV` when the device does not follow in time.
+#[kframe("drivers/nvme/host/core.c")]
+pub(super) fn nvme_disable_ctrl(k: &mut Kernel, id: NvmeId, shutdown: bool) -> Result<(), Errno> {
+    let dev = dm(k, id);
+    dev.ctrl_config &= !hw::CC_SHN;
+    if shutdown {
+        dev.ctrl_config |= hw::CC_SHN_NORMAL;
+    } else {
+        dev.ctrl_config &= !hw::CC_EN;
+    }
+    let cc = dev.ctrl_config;
+    hw::write32(k, id, hw::CC, cc);
+    if shutdown {
+        return call!(nvme_wait_ready(id, hw::CSTS_SHST, hw::CSTS_SHST_COMPLETE, SHUTDOWN_TIMEOUT * SEC));
+    }
+    call!(nvme_wait_ready(id, hw::CSTS_RDY, 0, ready_timeout(k, id)))
+}
+
+/// `nvme_enable_ctrl()`.
+///
+/// # Errors
+/// `ENODEV` when the device does not get ready in time.
+#[kframe("drivers/nvme/host/core.c")]
+pub(super) fn nvme_enable_ctrl(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
+    let cap = hw::read64(k, id, hw::CAP);
+    dm(k, id).cap = cap;
+    // MPSMIN: the smallest page the device can do must not be above 4 KiB.
+    if cap >> 48 & 0xf != 0 {
+        dev_info(k, id, "Minimum device page size too large for host");
+        return Err(Errno::ENODEV);
+    }
+    // NVM command set, 4 KiB pages, round robin, 64-byte commands and 16-byte completions.
+    let config = 6 << 16 | 4 << 20;
+    dm(k, id).ctrl_config = config | hw::CC_EN;
+    if k.sem.nvme_probe == NvmeProbe::Synchronous {
+        // First everything but the enable bit: CAP may change with it.
+        hw::write32(k, id, hw::CC, config);
+        dm(k, id).cap = hw::read64(k, id, hw::CAP);
+    }
+    hw::write32(k, id, hw::CC, config | hw::CC_EN);
+    call!(nvme_wait_ready(id, hw::CSTS_RDY, hw::CSTS_RDY, ready_timeout(k, id)))
+}
+
+// Bringing a controller up.
+
+/// `nvme_init_identify()` of 5.4, in the order of its commands.
+///
+/// # Errors
+/// `EIO` when the controller cannot be identified, else the command's errno.
+#[kframe("drivers/nvme/host/core.c")]
+pub(super) fn nvme_init_identify(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
+    dm(k, id).vs = hw::read32(k, id, hw::VS);
+    let answer: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, 0, CNS_CTRL, 0));
+    if answer.ret() != 0 {
+        return Err(Errno::EIO);
+    }
+    keep_identity(k, id);
+    if hw::identify_ctrl(k, id).lpa & hw::LPA_EFFECTS != 0 {
+        let log: Sync = call!(nvme_get_effects_log(id));
+        if log.ret() < 0 {
+            return log.ok().map(|_| ());
+        }
+    }
+    let timestamp: Sync = call!(nvme_configure_timestamp(id));
+    if timestamp.ret() < 0 {
+        return timestamp.ok().map(|_| ());
+    }
+    dm(k, id).identified = true;
+    Ok(())
+}
+
+/// `nvme_init_ctrl_finish()` of 6.12, with its `nvme_init_identify()`.
+///
+/// # Errors
+/// `EIO` when the controller cannot be identified, else the command's errno.
+#[kframe("drivers/nvme/host/core.c")]
+pub(super) fn nvme_init_ctrl_finish(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
+    dm(k, id).vs = hw::read32(k, id, hw::VS);
+    let answer: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, 0, CNS_CTRL, 0));
+    if answer.ret() != 0 {
+        return Err(Errno::EIO);
+    }
+    keep_identity(k, id);
+    // The effects log is read once in a controller's life.
+    let wanted = !d(k, id).identified && !d(k, id).effects;
+    if wanted && hw::identify_ctrl(k, id).lpa & hw::LPA_EFFECTS != 0 {
+        let log: Sync = call!(nvme_get_effects_log(id));
+        if log.ret() < 0 {
+            return log.ok().map(|_| ());
+        }
+        dm(k, id).effects = true;
+    }
+    let timestamp: Sync = call!(nvme_configure_timestamp(id));
+    if timestamp.ret() < 0 {
+        return timestamp.ok().map(|_| ());
+    }
+    if d(k, id).ctratt & hw::CTRATT_ELBAS != 0 {
+        let host: Sync = call!(nvme_submit_sync_cmd(id, opcode::SET_FEATURES, 0, FEAT_HOST_BEHAVIOR, 0));
+        if host.ret() < 0 {
+            return host.ok().map(|_| ());
+        }
+    }
+    dm(k, id).identified = true;
+    Ok(())
+}
+
+fn keep_identity(k: &mut Kernel, id: NvmeId) {
+    let identity = hw::identify_ctrl(k, id);
+    let serial = k.hw.nvme[id.index()].serial.clone();
+    let dev = dm(k, id);
+    dev.oacs = identity.oacs;
+    dev.oncs = identity.oncs;
+    dev.oaes = identity.oaes;
+    dev.ctratt = identity.ctratt;
+    dev.serial = serial;
+}
+
+#[kframe("drivers/nvme/host/core.c")]
+fn nvme_get_effects_log(k: &mut Kernel, id: NvmeId) -> Sync {
+    call!(nvme_submit_sync_cmd(
+        id,
+        opcode::GET_LOG_PAGE,
+        NVME_NSID_ALL,
+        LOG_PAGE_NUMD << 16 | LOG_CMD_EFFECTS,
+        0
+    ))
+}
+
+#[kframe("drivers/nvme/host/core.c")]
+fn nvme_configure_timestamp(k: &mut Kernel, id: NvmeId) -> Sync {
+    if d(k, id).oncs & hw::ONCS_TIMESTAMP == 0 {
+        return Sync::done(0, 0);
+    }
+    call!(nvme_submit_sync_cmd(id, opcode::SET_FEATURES, 0, FEAT_TIMESTAMP, 0))
+}
+
+/// `nvme_set_queue_count()`: how many of `count` I/O queues the device grants; 0 when it refuses.
+///
+/// # Errors
+/// The command's errno.
+#[kframe("drivers/nvme/host/core.c")]
+pub(super) fn nvme_set_queue_count(k: &mut Kernel, id: NvmeId, count: u32) -> Result<u32, Errno> {
+    let n: u32 = count - 1;
+    let answer: Sync = call!(nvme_submit_sync_cmd(id, opcode::SET_FEATURES, 0, FEAT_NUM_QUEUES, n | n << 16));
+    if answer.ret() < 0 {
+        return answer.ok();
+    }
+    if answer.ret() > 0 {
+        dev_info(k, id, "Could not set queue count");
+        return Ok(0);
+    }
+    let granted = (answer.result() & 0xffff).min(answer.result() >> 16) + 1;
+    Ok(count.min(granted))
+}
+
+/// `nvme_start_ctrl()`.
+#[kframe("drivers/nvme/host/core.c")]
+pub(super) fn nvme_start_ctrl(k: &mut Kernel, id: NvmeId) {
+    // NVME_AEN_SUPPORTED holds namespace attribute changes and what this device never announces.
+    let aens: u32 = d(k, id).oaes & hw::OAES_NS_ATTR;
+    if aens != 0 {
+        let answer: Sync = call!(nvme_submit_sync_cmd(id, opcode::SET_FEATURES, 0, FEAT_ASYNC_EVENT, aens));
+        if answer.ret() != 0 {
+            dev_info(k, id, "Failed to configure AEN");
+        }
+        queue_work(k, id, NvmeWork::AsyncEvent);
+    }
+    if d(k, id).queue_count > 1 {
+        nvme_queue_scan(k, id);
+        nvme_start_queues(k, id);
+    }
+}
+
+/// `nvme_stop_ctrl()`.
+#[kframe("drivers/nvme/host/core.c")]
+pub(super) fn nvme_stop_ctrl(k: &mut Kernel, id: NvmeId) {
+    call!(flush_work(id, NvmeWork::AsyncEvent));
+}
+
+/// `nvme_reset_ctrl()`.
+///
+/// # Errors
+/// `EBUSY` when the controller is neither new nor live, or a reset is queued.
+pub fn nvme_reset_ctrl(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
+    if !nvme_change_ctrl_state(k, id, NvmeCtrlState::Resetting) || !queue_work(k, id, NvmeWork::Reset) {
+        return Err(Errno::EBUSY);
+    }
+    Ok(())
+}
+
+/// `nvme_try_sched_reset()`.
+///
+/// # Errors
+/// `EBUSY` when the controller is not being reset, or a reset is queued.
+pub fn nvme_try_sched_reset(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
+    if d(k, id).state != NvmeCtrlState::Resetting || !queue_work(k, id, NvmeWork::Reset) {
+        return Err(Errno::EBUSY);
+    }
+    Ok(())
+}
+
+/// `nvme_reset_ctrl_sync()`.
+///
+/// # Errors
+/// `EBUSY` as above, `ENETRESET` when the controller is not live afterwards.
+#[kframe("drivers/nvme/host/core.c")]
+pub fn nvme_reset_ctrl_sync(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
+    nvme_reset_ctrl(k, id)?;
+    call!(flush_work(id, NvmeWork::Reset));
+    if d(k, id).state != NvmeCtrlState::Live {
+        return Err(Errno::ENETRESET);
+    }
+    Ok(())
+}
+
+// Namespaces' queues.
+
+fn queues(k: &Kernel, id: NvmeId) -> Vec<QueueId> {
+    d(k, id).namespaces.iter().map(|ns| ns.queue).collect()
+}
+
+/// `nvme_start_freeze()`.
+pub(super) fn nvme_start_freeze(k: &mut Kernel, id: NvmeId) {
+    dm(k, id).frozen = true;
+    for q in queues(k, id) {
+        blk_mq::blk_freeze_queue_start(k, q);
+    }
+}
+
+/// `nvme_wait_freeze()`.
+#[kframe("drivers/nvme/host/core.c")]
+pub(super) fn nvme_wait_freeze(k: &mut Kernel, id: NvmeId) {
+    let i: u32 = 0;
+    while (i as usize) < d(k, id).namespaces.len() {
+        call!(blk_mq::blk_mq_freeze_queue_wait(d(k, id).namespaces[i as usize].queue));
+        i += 1;
+    }
+}
+
+/// `nvme_unfreeze()`.
+pub(super) fn nvme_unfreeze(k: &mut Kernel, id: NvmeId) {
+    for q in queues(k, id) {
+        blk_mq::blk_mq_unfreeze_queue(k, q);
+    }
+    dm(k, id).frozen = false;
+}
+
+/// `nvme_stop_queues()` (5.4), `nvme_quiesce_io_queues()` (6.12).
+pub(super) fn nvme_stop_queues(k: &mut Kernel, id: NvmeId) {
+    dm(k, id).stopped = true;
+    for q in queues(k, id) {
+        blk_mq::blk_mq_quiesce_queue(k, q);
+    }
+}
+
+/// `nvme_start_queues()` (5.4), `nvme_unquiesce_io_queues()` (6.12).
+pub(super) fn nvme_start_queues(k: &mut Kernel, id: NvmeId) {
+    dm(k, id).stopped = false;
+    for q in queues(k, id) {
+        blk_mq::blk_mq_unquiesce_queue(k, q);
+    }
+}
+
+/// `nvme_kill_queues()` (5.4), `nvme_mark_namespaces_dead()` (6.12): readers fail from now on.
+pub(super) fn nvme_kill_queues(k: &mut Kernel, id: NvmeId) {
+    if let Some(q) = d(k, id).admin_q
+        && !k.blk.q(q).dying
+    {
+        blk_mq::blk_mq_unquiesce_queue(k, q);
+    }
+    for q in queues(k, id) {
+        blk_mq::blk_set_queue_dying(k, q);
+        blk_mq::blk_mq_unquiesce_queue(k, q);
+    }
+}
+
+// Scanning.
+
+/// `nvme_queue_scan()`.
+pub fn nvme_queue_scan(k: &mut Kernel, id: NvmeId) {
+    if d(k, id).state == NvmeCtrlState::Live && d(k, id).tagset.is_some() {
+        queue_work(k, id, NvmeWork::Scan);
+    }
+}
+
+fn find_ns(k: &Kernel, id: NvmeId, nsid: u32) -> Option<NvmeNs> {
+    d(k, id).namespaces.iter().copied().find(|ns| ns.ns_id == nsid)
+}
+
+/// `nvme_scan_work()` of 5.4 with `nvme_scan_ns_list()`.
+#[kframe("drivers/nvme/host/core.c")]
+fn scan_by_list_then_alloc(k: &mut Kernel, id: NvmeId) {
+    if d(k, id).state != NvmeCtrlState::Live || d(k, id).tagset.is_none() {
+        return;
+    }
+    let identity: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, 0, CNS_CTRL, 0));
+    if identity.ret() != 0 {
+        return;
+    }
+    let list: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, 0, CNS_NS_ACTIVE_LIST, 0));
+    if list.ret() != 0 {
+        return;
+    }
+    let prev: u32 = 0;
+    loop {
+        let next: Option<u32> = hw::next_namespace(k, id, prev);
+        if next.is_none() {
+            break;
+        }
+        prev = next.unwrap_or_default();
+        if find_ns(k, id, prev).is_some() {
+            let gone: bool = call!(nvme_revalidate_disk(id, prev));
+            if gone {
+                call!(nvme_ns_remove(id, prev));
+            }
+        } else {
+            call!(alloc_ns_identifying(id, prev));
+        }
+    }
+    call!(nvme_remove_invalid_namespaces(id, prev));
+}
+
+/// `nvme_revalidate_disk()` of 5.4: true when the namespace is no longer what it was.
+#[kframe("drivers/nvme/host/core.c")]
+fn nvme_revalidate_disk(k: &mut Kernel, id: NvmeId, nsid: u32) -> bool {
+    let ns: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, nsid, CNS_NS, 0));
+    if ns.ret() != 0 {
+        // Only what the device declares final takes the disk away.
+        return ns.ret() < 0 || ns.ret() as u16 & hw::status::DNR != 0;
+    }
+    if hw::namespace_sectors(k, id, nsid) == 0 {
+        return true;
+    }
+    let descs: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, nsid, CNS_NS_DESC_LIST, 0));
+    descs.ret() < 0
+}
+
+/// `nvme_alloc_ns()` of 5.4, up to and with the partition scan of `device_add_disk()`.
+#[kframe("drivers/nvme/host/core.c")]
+fn alloc_ns_identifying(k: &mut Kernel, id: NvmeId, nsid: u32) {
+    let Some(set) = d(k, id).tagset else { return };
+    let queue: QueueId = blk_mq::blk_mq_init_queue(k, set);
+    let identity: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, nsid, CNS_NS, 0));
+    if identity.ret() != 0 || hw::namespace_sectors(k, id, nsid) == 0 {
+        call!(blk_mq::blk_cleanup_queue(queue));
+        return;
+    }
+    let descs: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, nsid, CNS_NS_DESC_LIST, 0));
+    if descs.ret() < 0 {
+        call!(blk_mq::blk_cleanup_queue(queue));
+        return;
+    }
+    add_ns(k, id, nsid, queue);
+    // The disk is opened for the partition scan and asked for its size again first.
+    let gone: bool = call!(nvme_revalidate_disk(id, nsid));
+    if !gone {
+        call!(partition_scan(id, nsid));
+    }
+}
+
+fn add_ns(k: &mut Kernel, id: NvmeId, nsid: u32, queue: QueueId) {
+    let name = format!("nvme{}n{nsid}", d(k, id).instance);
+    let capacity = hw::namespace_sectors(k, id, nsid);
+    let disk = blk_mq::add_disk(k, name, queue, capacity);
+    let dev = dm(k, id);
+    dev.namespaces.push(NvmeNs { ns_id: nsid, queue, disk });
+    dev.namespaces.sort_by_key(|ns| ns.ns_id);
+}
+
+/// What a partition scan reads when it finds no table: the first page, once.
+#[kframe("block/partitions/core.c")]
+fn partition_scan(k: &mut Kernel, id: NvmeId, nsid: u32) {
+    if find_ns(k, id, nsid).is_none() {
+        return;
+    }
+    let read: Result<(), Errno> = call!(blk_mq::blk_read(disk_of(k, id, nsid), 0, 8));
+    if read.is_err() {
+        dev_info(k, id, "the partition table cannot be read");
+    }
+}
+
+fn disk_of(k: &Kernel, id: NvmeId, nsid: u32) -> kstate::DiskId {
+    find_ns(k, id, nsid).map_or(kstate::DiskId(u32::MAX), |ns| ns.disk)
+}
+
+/// `nvme_scan_work()` of 6.12 with `nvme_scan_ns_list()`.
+///
+/// DEVIATION: the namespaces of a list are scanned one after the other instead of by one
+/// asynchronous call each.
+#[kframe("drivers/nvme/host/core.c")]
+fn nvme_scan_work(k: &mut Kernel, id: NvmeId) {
+    if d(k, id).state != NvmeCtrlState::Live || d(k, id).tagset.is_none() {
+        return;
+    }
+    if !d(k, id).skip_id_cns_cs {
+        let limits: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, 0, CNS_CS_CTRL, 0));
+        if limits.ret() > 0 {
+            dm(k, id).skip_id_cns_cs = true;
+        }
+        if limits.ret() < 0 {
+            dev_info(k, id, "reading non-mdts-limits failed");
+            return;
+        }
+    }
+    let list: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, 0, CNS_NS_ACTIVE_LIST, 0));
+    if list.ret() != 0 {
+        return;
+    }
+    let prev: u32 = 0;
+    loop {
+        let next: Option<u32> = hw::next_namespace(k, id, prev);
+        if next.is_none() {
+            break;
+        }
+        prev = next.unwrap_or_default();
+        call!(nvme_scan_ns(id, prev));
+    }
+    call!(nvme_remove_invalid_namespaces(id, prev));
+}
+
+/// `nvme_scan_ns()` (6.12).
+#[kframe("drivers/nvme/host/core.c")]
+fn nvme_scan_ns(k: &mut Kernel, id: NvmeId, nsid: u32) {
+    let descs: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, nsid, CNS_NS_DESC_LIST, 0));
+    if descs.ret() != 0 {
+        return;
+    }
+    let info: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, nsid, CNS_NS, 0));
+    if info.ret() != 0 {
+        return;
+    }
+    if hw::namespace_sectors(k, id, nsid) == 0 {
+        call!(nvme_ns_remove(id, nsid));
+        return;
+    }
+    if find_ns(k, id, nsid).is_some() {
+        let update: Sync = call!(nvme_update_ns_info_block(id, nsid));
+        if update.ret() > 0 && update.ret() as u16 & hw::status::DNR != 0 {
+            call!(nvme_ns_remove(id, nsid));
+        }
+    } else {
+        let Some(set) = d(k, id).tagset else { return };
+        let queue: QueueId = blk_mq::blk_mq_init_queue(k, set);
+        let update: Sync = call!(nvme_update_ns_info_block(id, nsid));
+        // A disk that appears while the queues are frozen would stay frozen.
+        if update.ret() != 0 || d(k, id).frozen {
+            call!(blk_mq::blk_cleanup_queue(queue));
+            return;
+        }
+        add_ns(k, id, nsid, queue);
+        call!(partition_scan(id, nsid));
+    }
+}
+
+/// `nvme_update_ns_info_block()` (6.12).
+#[kframe("drivers/nvme/host/core.c")]
+fn nvme_update_ns_info_block(k: &mut Kernel, id: NvmeId, nsid: u32) -> Sync {
+    let ns: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, nsid, CNS_NS, 0));
+    if ns.ret() != 0 || d(k, id).ctratt & hw::CTRATT_ELBAS == 0 {
+        return ns;
+    }
+    let nvm: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, nsid, CNS_CS_NS, 0));
+    if nvm.ret() < 0 {
+        return nvm;
+    }
+    Sync::done(0, 0)
+}
+
+/// `nvme_remove_invalid_namespaces()`: those above `nsid` are gone.
+#[kframe("drivers/nvme/host/core.c")]
+fn nvme_remove_invalid_namespaces(k: &mut Kernel, id: NvmeId, nsid: u32) {
+    loop {
+        let Some(ns) = d(k, id).namespaces.iter().find(|ns| ns.ns_id > nsid) else { return };
+        let gone: u32 = ns.ns_id;
+        call!(nvme_ns_remove(id, gone));
+    }
+}
+
+/// `nvme_ns_remove()`.
+#[kframe("drivers/nvme/host/core.c")]
+fn nvme_ns_remove(k: &mut Kernel, id: NvmeId, nsid: u32) {
+    let Some(ns) = find_ns(k, id, nsid) else { return };
+    let queue: QueueId = ns.queue;
+    blk_mq::del_gendisk(k, ns.disk);
+    call!(blk_mq::blk_cleanup_queue(queue));
+    dm(k, id).namespaces.retain(|ns| ns.ns_id != nsid);
+}
+
+/// `nvme_remove_namespaces()`.
+#[kframe("drivers/nvme/host/core.c")]
+pub(super) fn nvme_remove_namespaces(k: &mut Kernel, id: NvmeId) {
+    if k.sem.nvme_probe == NvmeProbe::Synchronous {
+        nvme_start_queues(k, id);
+    }
+    call!(flush_work(id, NvmeWork::Scan));
+    if d(k, id).state == NvmeCtrlState::Dead {
+        nvme_kill_queues(k, id);
+    }
+    if k.sem.nvme_probe == NvmeProbe::Synchronous {
+        nvme_change_ctrl_state(k, id, NvmeCtrlState::DeletingNoio);
+    }
+    loop {
+        let Some(ns) = d(k, id).namespaces.first() else { return };
+        let nsid: u32 = ns.ns_id;
+        call!(nvme_ns_remove(id, nsid));
+    }
+}

@@ -1,0 +1,53 @@
+//! NVMe: the controller in [`hw`], and above it drivers/nvme/host.
+//!
+//! | module | C file |
+//! |---|---|
+//! | [`core`] | drivers/nvme/host/core.c |
+//! | [`pci`] | what drivers/nvme/host/pci.c of 5.4 and 6.12 have in common |
+//! | [`pci_async`] | the rest of 5.4's: probing hands over to the reset work |
+//! | [`pci_sync`] | the rest of 6.12's: probing does it all |
+//! | [`sysfs`] | drivers/nvme/host/sysfs.c, and its part of 5.4's core.c |
+
+pub mod core;
+pub mod hw;
+pub mod pci;
+pub mod pci_async;
+pub mod pci_sync;
+pub mod sysfs;
+
+pub use pci::{nvme_probe, nvme_remove, nvme_reset_prepare, nvme_shutdown};
+
+use kstate::Kernel;
+
+/// The claims that always hold: for a queue that is in use, controller and driver agree about the
+/// doorbells, and no doorbell ever named a queue or a slot that does not exist.
+///
+/// # Errors
+/// The first claim that does not hold.
+pub fn check_invariants(k: &Kernel) -> Result<(), String> {
+    for (dev, hw) in k.nvme.devs.iter().zip(&k.hw.nvme) {
+        if !dev.bound {
+            continue;
+        }
+        let name = format!("nvme{}", dev.instance);
+        for queue in dev.queues.iter().filter(|q| q.enabled) {
+            let qid = queue.qid;
+            if let Some(sq) = hw.sqs.get(&qid)
+                && sq.tail != queue.last_sq_tail
+            {
+                let (tail, last) = (sq.tail, queue.last_sq_tail);
+                return Err(format!("{name}q{qid}: the device's tail is {tail}, the driver's {last}"));
+            }
+            if let Some(cq) = hw.cqs.get(&qid)
+                && cq.head != queue.cq_head
+            {
+                let (head, last) = (cq.head, queue.cq_head);
+                return Err(format!("{name}q{qid}: the device's head is {head}, the driver's {last}"));
+            }
+        }
+        if dev.online_queues as usize > dev.queues.len() {
+            return Err(format!("{name}: {} queues online of {}", dev.online_queues, dev.queues.len()));
+        }
+    }
+    Ok(())
+}

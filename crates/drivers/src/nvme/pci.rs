@@ -1,0 +1,717 @@
+//! The PCIe NVMe driver: what the releases have in common (drivers/nvme/host/pci.c, 5.4.0 and
+//! 6.12.117). What was rewritten between them is in [`super::pci_async`] and [`super::pci_sync`].
+//!
+//! # What it doesn't implement
+//! Data mapping, quirks of single devices, controller and host memory buffers, power management.
+
+use kfn::{kfn, kframe};
+use kstate::blk::{BlkOwner, BlkStatus, EndIo, HctxType, ReqOp};
+use kstate::hw::nvme::{NvmeCommand, NvmeCompletion};
+use kstate::irqchip::Handler;
+use kstate::irqdesc::{DevId, IrqReturn};
+use kstate::msi::IrqAffinity;
+use kstate::nvme::{NvmeCtrlState, NvmeDev, NvmeQueue};
+use kstate::sched::WaitOn;
+use kstate::semantics::NvmeProbe;
+use kstate::{Errno, Irq, Kernel, NvmeId, PciDevId, QueueId, ReqId, TagSetId};
+
+use super::core::{self, Sync, d, dm, nvme_submit_sync_cmd};
+use super::hw::{self, opcode};
+use super::{pci_async, pci_sync};
+use crate::blk_mq;
+
+/// `NVME_AQ_DEPTH`.
+pub(super) const NVME_AQ_DEPTH: u32 = 32;
+/// `NVME_AQ_BLK_MQ_DEPTH`: one slot is kept for asynchronous events.
+pub(super) const NVME_AQ_BLK_MQ_DEPTH: u32 = NVME_AQ_DEPTH - 1;
+/// `NVME_AQ_MQ_TAG_DEPTH`: a full queue is told from an empty one.
+pub(super) const NVME_AQ_MQ_TAG_DEPTH: u32 = NVME_AQ_BLK_MQ_DEPTH - 1;
+/// `admin_timeout`.
+pub(super) const ADMIN_TIMEOUT: u64 = 60_000_000_000;
+/// `nvme_io_timeout`.
+pub(super) const NVME_IO_TIMEOUT: u64 = 30_000_000_000;
+
+/// `NVME_QUEUE_PHYS_CONTIG`.
+const NVME_QUEUE_PHYS_CONTIG: u32 = 1;
+/// `NVME_CQ_IRQ_ENABLED`.
+const NVME_CQ_IRQ_ENABLED: u32 = 2;
+
+/// The controller behind a PCI function.
+pub(super) fn id_of(k: &Kernel, dev: PciDevId) -> Option<NvmeId> {
+    k.hw.nvme.iter().position(|c| c.dev == dev).map(|i| NvmeId(i as u32))
+}
+
+/// One of a controller's queues.
+pub(super) fn q(k: &Kernel, id: NvmeId, qid: u16) -> &NvmeQueue {
+    &d(k, id).queues[usize::from(qid)]
+}
+
+/// One of a controller's queues, mutably.
+pub(super) fn qm(k: &mut Kernel, id: NvmeId, qid: u16) -> &mut NvmeQueue {
+    &mut dm(k, id).queues[usize::from(qid)]
+}
+
+/// The module's parameters.
+pub(super) fn parameter(k: &Kernel, name: &str) -> Option<u32> {
+    k.cmdline_value(name)?.parse().ok()
+}
+
+/// `write_queues` and `poll_queues`; a refused value leaves the default of 0.
+pub(super) fn queue_parameter(k: &Kernel, name: &str) -> u32 {
+    let n = parameter(k, name).unwrap_or(0);
+    if k.sem.nvme_queue_params_checked && n > k.topo.possible.weight() { 0 } else { n }
+}
+
+/// `io_queue_depth`.
+pub(super) fn io_queue_depth(k: &Kernel) -> u32 {
+    let most = if k.sem.nvme_queue_params_checked { 4095 } else { i32::MAX as u32 };
+    parameter(k, "nvme.io_queue_depth").filter(|n| (2..=most).contains(n)).unwrap_or(1024)
+}
+
+/// The devices' memory for an instance: a fresh `struct nvme_dev` with its number.
+pub(super) fn alloc_dev(k: &mut Kernel, id: NvmeId, dev: PciDevId, nr_queues: u32) {
+    let mut instance = 0;
+    while k.nvme.devs.iter().any(|d| d.bound && d.instance == instance) {
+        instance += 1;
+    }
+    if k.nvme.devs.len() <= id.index() {
+        k.nvme.devs.resize(id.index() + 1, NvmeDev::default());
+    }
+    let queues = vec![NvmeQueue::default(); nr_queues as usize];
+    *dm(k, id) = NvmeDev { dev, bound: true, instance, queues, ..NvmeDev::default() };
+}
+
+// Submission.
+
+/// `nvme_submit_cmd()` (5.4), `nvme_sq_copy_cmd()` and `nvme_write_sq_db()` (6.12): copies a command
+/// into the queue and rings the doorbell, or leaves that to the last command of a batch.
+///
+/// DEVIATION: with the doorbell buffer the device may ask not to be told; here it always is.
+#[kfn("drivers/nvme/host/pci.c")]
+pub(super) fn nvme_submit_cmd(k: &mut Kernel, id: NvmeId, qid: u16, cmd: NvmeCommand, write_sq: bool) {
+    let (slot, depth) = (q(k, id, qid).sq_tail, q(k, id, qid).q_depth);
+    hw::sq_write(k, id, qid, slot, cmd);
+    let queue = qm(k, id, qid);
+    queue.sq_tail = if u32::from(slot) + 1 == depth { 0 } else { slot + 1 };
+    let tail = queue.sq_tail;
+    if !write_sq {
+        // A queue that would look empty has to be told about.
+        let next = if u32::from(tail) + 1 == depth { 0 } else { tail + 1 };
+        if next != queue.last_sq_tail {
+            return;
+        }
+    }
+    queue.last_sq_tail = tail;
+    hw::write32(k, id, hw::sq_tail_doorbell(qid), u32::from(tail));
+}
+
+fn owner(k: &Kernel, q: QueueId, hctx: u32) -> Option<(NvmeId, u16)> {
+    match k.blk.set(k.blk.q(q).tag_set).driver_data {
+        BlkOwner::NvmeAdmin(id) => Some((id, 0)),
+        BlkOwner::NvmeIo(id) => Some((id, hctx as u16 + 1)),
+        _ => None,
+    }
+}
+
+/// `nvme_setup_cmd()`.
+fn nvme_setup_cmd(k: &Kernel, id: NvmeId, rq: ReqId) -> NvmeCommand {
+    let request = &k.blk.requests[rq];
+    let command_id = request.tag as u16;
+    let opcode = match request.op {
+        ReqOp::Drv => return NvmeCommand { command_id, ..request.cmd },
+        ReqOp::Read => opcode::READ,
+        ReqOp::Write => opcode::WRITE,
+    };
+    let ns = d(k, id).namespaces.iter().find(|ns| ns.queue == request.q);
+    NvmeCommand {
+        opcode,
+        command_id,
+        nsid: ns.map_or(0, |ns| ns.ns_id),
+        cdw10: request.sector as u32,
+        cdw11: (request.sector >> 32) as u32,
+        cdw12: request.nr_sectors.saturating_sub(1) & 0xffff,
+        ..NvmeCommand::default()
+    }
+}
+
+/// Gives a request to the device.
+#[kfn("drivers/nvme/host/pci.c")]
+pub(super) fn nvme_queue_rq(k: &mut Kernel, q: QueueId, hctx: u32, rq: ReqId, last: bool) -> BlkStatus {
+    let Some((id, qid)) = owner(k, q, hctx) else { return BlkStatus::IoErr };
+    if !d(k, id).queues.get(usize::from(qid)).is_some_and(|queue| queue.enabled) {
+        return BlkStatus::IoErr;
+    }
+    if !nvme_check_ready(k, id, rq) {
+        // Requests of a controller that is being reset wait, the others of a dead one fail.
+        return if core::nvme_state_terminal(k, id) { BlkStatus::IoErr } else { BlkStatus::Resource };
+    }
+    let cmd = nvme_setup_cmd(k, id, rq);
+    blk_mq::blk_mq_start_request(k, rq);
+    nvme_submit_cmd(k, id, qid, cmd, last);
+    BlkStatus::Ok
+}
+
+/// `nvme_check_ready()` (6.12; 5.4's driver does not ask): I/O needs a live controller. The
+/// driver's own commands may go at any time.
+fn nvme_check_ready(k: &Kernel, id: NvmeId, rq: ReqId) -> bool {
+    k.sem.nvme_probe == NvmeProbe::ByResetWork
+        || k.blk.requests[rq].op == ReqOp::Drv
+        || matches!(d(k, id).state, NvmeCtrlState::Live | NvmeCtrlState::Deleting)
+}
+
+/// `nvme_queue_rqs()` (6.12): a list of requests with one ring of the doorbell per queue.
+pub(super) fn nvme_queue_rqs(k: &mut Kernel, list: &[ReqId]) -> Vec<ReqId> {
+    let mut left = Vec::new();
+    for (i, &rq) in list.iter().enumerate() {
+        let (queue, hctx) = (k.blk.requests[rq].q, k.blk.requests[rq].hctx);
+        let Some((id, qid)) = owner(k, queue, hctx) else {
+            left.push(rq);
+            continue;
+        };
+        let enabled = d(k, id).queues.get(usize::from(qid)).is_some_and(|queue| queue.enabled);
+        if !enabled || !nvme_check_ready(k, id, rq) {
+            left.push(rq);
+            continue;
+        }
+        let last = list.get(i + 1).is_none_or(|&next| k.blk.requests[next].hctx != hctx);
+        let cmd = nvme_setup_cmd(k, id, rq);
+        blk_mq::blk_mq_start_request(k, rq);
+        nvme_submit_cmd(k, id, qid, cmd, last);
+    }
+    left
+}
+
+/// `nvme_pci_complete_rq()`.
+pub(super) fn nvme_pci_complete_rq(k: &mut Kernel, rq: ReqId) {
+    core::nvme_complete_rq(k, rq);
+}
+
+/// Asks the device to report its next event.
+#[kfn("drivers/nvme/host/pci.c")]
+pub fn nvme_pci_submit_async_event(k: &mut Kernel, id: NvmeId) {
+    let cmd = NvmeCommand {
+        opcode: opcode::ASYNC_EVENT,
+        command_id: NVME_AQ_BLK_MQ_DEPTH as u16,
+        ..NvmeCommand::default()
+    };
+    nvme_submit_cmd(k, id, 0, cmd, true);
+}
+
+// Completion.
+
+/// `nvme_cqe_pending()`: the slot at the head has the phase tag of a new entry.
+pub(super) fn nvme_cqe_pending(k: &Kernel, id: NvmeId, qid: u16) -> Option<NvmeCompletion> {
+    let queue = d(k, id).queues.get(usize::from(qid))?;
+    hw::cq_read(k, id, qid, queue.cq_head).filter(|e| (e.status & 1 != 0) == queue.cq_phase)
+}
+
+/// `nvme_update_cq_head()`.
+pub(super) fn nvme_update_cq_head(k: &mut Kernel, id: NvmeId, qid: u16) {
+    let head = q(k, id, qid).cq_head;
+    hw::cq_consume(k, id, qid, head);
+    let queue = qm(k, id, qid);
+    if u32::from(head) + 1 == queue.q_depth {
+        queue.cq_head = 0;
+        queue.cq_phase = !queue.cq_phase;
+    } else {
+        queue.cq_head = head + 1;
+    }
+}
+
+/// `nvme_ring_cq_doorbell()`.
+pub(super) fn nvme_ring_cq_doorbell(k: &mut Kernel, id: NvmeId, qid: u16) {
+    let head = q(k, id, qid).cq_head;
+    hw::write32(k, id, hw::cq_head_doorbell(qid), u32::from(head));
+}
+
+/// `nvme_handle_cqe()`: finds the request and completes it, here or on the CPU that submitted it.
+pub(super) fn nvme_handle_cqe(k: &mut Kernel, id: NvmeId, qid: u16, cqe: &NvmeCompletion) {
+    if qid == 0 && u32::from(cqe.command_id) >= NVME_AQ_BLK_MQ_DEPTH {
+        core::nvme_complete_async_event(k, id, cqe.status);
+        return;
+    }
+    let set = if qid == 0 { d(k, id).admin_tagset } else { d(k, id).tagset };
+    let hctx = if qid == 0 { 0 } else { u32::from(qid) - 1 };
+    let tag = u32::from(cqe.command_id);
+    let Some(rq) = set.and_then(|set| blk_mq::blk_mq_tag_to_rq(k, set, hctx, tag)) else {
+        core::dev_info(k, id, &format!("invalid id {tag} completed on queue {qid}"));
+        return;
+    };
+    let request = &mut k.blk.requests[rq];
+    request.status = cqe.status >> 1;
+    request.result = u64::from(cqe.result);
+    blk_mq::blk_mq_complete_request(k, rq);
+}
+
+fn of_dev_id(dev_id: DevId) -> Option<(NvmeId, u16)> {
+    match dev_id {
+        DevId::NvmeQueue(id, qid) => Some((id, qid)),
+        _ => None,
+    }
+}
+
+/// The handler: takes all new completions.
+#[kfn("drivers/nvme/host/pci.c")]
+pub fn nvme_irq(k: &mut Kernel, irq: Irq, data: DevId) -> IrqReturn {
+    let _ = irq;
+    let Some((id, qid)) = of_dev_id(data) else { return IrqReturn::None };
+    match k.sem.nvme_probe {
+        NvmeProbe::ByResetWork => pci_async::irq(k, id, qid),
+        NvmeProbe::Synchronous => pci_sync::irq(k, id, qid),
+    }
+}
+
+/// The hard half with `nvme.use_threaded_interrupts=1`.
+#[kfn("drivers/nvme/host/pci.c")]
+pub fn nvme_irq_check(k: &mut Kernel, irq: Irq, data: DevId) -> IrqReturn {
+    let _ = irq;
+    match of_dev_id(data) {
+        Some((id, qid)) if nvme_cqe_pending(k, id, qid).is_some() => IrqReturn::WakeThread,
+        _ => IrqReturn::None,
+    }
+}
+
+/// Requests a queue's interrupt.
+///
+/// # Errors
+/// Those of `pci_request_irq`.
+#[kfn("drivers/nvme/host/pci.c")]
+pub(super) fn queue_request_irq(k: &mut Kernel, id: NvmeId, qid: u16) -> Result<(), Errno> {
+    let (pdev, vector) = (d(k, id).dev, u32::from(q(k, id, qid).cq_vector));
+    let name = format!("nvme{}q{qid}", d(k, id).instance);
+    let irq = Handler { name: "nvme_irq", call: nvme_irq };
+    let check = Handler { name: "nvme_irq_check", call: nvme_irq_check };
+    let threaded = parameter(k, "nvme.use_threaded_interrupts").is_some_and(|n| n != 0);
+    let (handler, thread_fn) = if threaded { (check, Some(irq)) } else { (irq, None) };
+    let dev_id = DevId::NvmeQueue(id, qid);
+    pcimsi::kernel::pci_request_irq(k, pdev, vector, Some(handler), thread_fn, dev_id, &name)
+}
+
+// Queues.
+
+/// `adapter_delete_queue()`.
+#[kframe("drivers/nvme/host/pci.c")]
+pub(super) fn adapter_delete_queue(k: &mut Kernel, id: NvmeId, opcode: u8, qid: u16) -> Sync {
+    call!(nvme_submit_sync_cmd(id, opcode, 0, u32::from(qid), 0))
+}
+
+/// Creates a completion queue.
+#[kframe("drivers/nvme/host/pci.c")]
+pub(super) fn adapter_alloc_cq(k: &mut Kernel, id: NvmeId, qid: u16, vector: u16) -> Sync {
+    let queue = q(k, id, qid);
+    let irq = if queue.polled { 0 } else { NVME_CQ_IRQ_ENABLED };
+    let cdw10: u32 = u32::from(qid) | (queue.q_depth - 1) << 16;
+    let cdw11: u32 = NVME_QUEUE_PHYS_CONTIG | irq | u32::from(vector) << 16;
+    call!(nvme_submit_sync_cmd(id, opcode::CREATE_CQ, 0, cdw10, cdw11))
+}
+
+/// Creates a submission queue.
+#[kframe("drivers/nvme/host/pci.c")]
+pub(super) fn adapter_alloc_sq(k: &mut Kernel, id: NvmeId, qid: u16) -> Sync {
+    let cdw10: u32 = u32::from(qid) | (q(k, id, qid).q_depth - 1) << 16;
+    let cdw11: u32 = NVME_QUEUE_PHYS_CONTIG | u32::from(qid) << 16;
+    call!(nvme_submit_sync_cmd(id, opcode::CREATE_SQ, 0, cdw10, cdw11))
+}
+
+/// Frees a queue's memory.
+#[kfn("drivers/nvme/host/pci.c")]
+fn nvme_free_queue(k: &mut Kernel, id: NvmeId, qid: u16) {
+    hw::cq_clear(k, id, qid);
+}
+
+/// Frees the memory of the queues from `lowest` on.
+#[kfn("drivers/nvme/host/pci.c")]
+pub(super) fn nvme_free_queues(k: &mut Kernel, id: NvmeId, lowest: u32) {
+    while d(k, id).queue_count > lowest {
+        dm(k, id).queue_count -= 1;
+        let qid = d(k, id).queue_count as u16;
+        nvme_free_queue(k, id, qid);
+    }
+}
+
+/// Allocates a queue's memory, once.
+///
+/// # Errors
+/// None here: memory does not run out.
+#[kfn("drivers/nvme/host/pci.c")]
+pub(super) fn nvme_alloc_queue(k: &mut Kernel, id: NvmeId, qid: u16, depth: u32) -> Result<(), Errno> {
+    if d(k, id).queue_count > u32::from(qid) {
+        return Ok(());
+    }
+    let queue = qm(k, id, qid);
+    queue.q_depth = depth;
+    queue.cq_head = 0;
+    queue.cq_phase = true;
+    queue.qid = qid;
+    dm(k, id).queue_count += 1;
+    Ok(())
+}
+
+/// Makes a queue's memory and counters those of an unused one.
+#[kfn("drivers/nvme/host/pci.c")]
+pub(super) fn nvme_init_queue(k: &mut Kernel, id: NvmeId, qid: u16) {
+    let queue = qm(k, id, qid);
+    queue.sq_tail = 0;
+    queue.last_sq_tail = 0;
+    queue.cq_head = 0;
+    queue.cq_phase = true;
+    hw::cq_clear(k, id, qid);
+    dm(k, id).online_queues += 1;
+}
+
+/// Takes a queue out of use and gives its interrupt back.
+#[kframe("drivers/nvme/host/pci.c")]
+pub(super) fn nvme_suspend_queue(k: &mut Kernel, id: NvmeId, qid: u16) {
+    if !qm(k, id, qid).enabled {
+        return;
+    }
+    qm(k, id, qid).enabled = false;
+    dm(k, id).online_queues -= 1;
+    if qid == 0
+        && let Some(admin_q) = d(k, id).admin_q
+    {
+        blk_mq::blk_mq_quiesce_queue(k, admin_q);
+    }
+    let polled = ::core::mem::take(&mut qm(k, id, qid).polled);
+    if !polled {
+        call!(pcimsi::kernel::pci_free_irq(
+            d(k, id).dev,
+            u32::from(q(k, id, qid).cq_vector),
+            DevId::NvmeQueue(id, qid)
+        ));
+    }
+}
+
+/// Takes all I/O queues out of use, the last one first.
+#[kframe("drivers/nvme/host/pci.c")]
+pub(super) fn nvme_suspend_io_queues(k: &mut Kernel, id: NvmeId) {
+    let i: u32 = d(k, id).queue_count.saturating_sub(1);
+    while i > 0 {
+        call!(nvme_suspend_queue(id, i as u16));
+        i -= 1;
+    }
+}
+
+/// Prepares the admin queue, enables the controller and requests the queue's interrupt.
+///
+/// # Errors
+/// `ENODEV` when the device does not follow, and those of requesting the interrupt.
+#[kframe("drivers/nvme/host/pci.c")]
+pub(super) fn nvme_pci_configure_admin_queue(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
+    call!(core::nvme_disable_ctrl(id, false))?;
+    nvme_alloc_queue(k, id, 0, NVME_AQ_DEPTH)?;
+    let aqa = q(k, id, 0).q_depth - 1;
+    hw::write32(k, id, hw::AQA, aqa | aqa << 16);
+    // Queue memory is not at addresses here; two pages that are not zero stand for it.
+    hw::write64(k, id, hw::ASQ, 0x1000);
+    hw::write64(k, id, hw::ACQ, 0x2000);
+    call!(core::nvme_enable_ctrl(id))?;
+    qm(k, id, 0).cq_vector = 0;
+    nvme_init_queue(k, id, 0);
+    let requested: Result<(), Errno> = queue_request_irq(k, id, 0);
+    if requested.is_err() {
+        dm(k, id).online_queues -= 1;
+        if k.sem.nvme_probe == NvmeProbe::Synchronous {
+            call!(core::nvme_disable_ctrl(id, false))?;
+        }
+        return requested;
+    }
+    qm(k, id, 0).enabled = true;
+    Ok(())
+}
+
+/// Creates the I/O queues that do not exist yet. A device that refuses leaves fewer.
+///
+/// # Errors
+/// Those of a command that could not be sent.
+#[kframe("drivers/nvme/host/pci.c")]
+pub(super) fn nvme_create_io_queues(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
+    let depth = d(k, id).q_depth;
+    for qid in d(k, id).queue_count..=d(k, id).max_qid {
+        nvme_alloc_queue(k, id, qid as u16, depth)?;
+    }
+    let dev = d(k, id);
+    let max: u32 = dev.max_qid.min(dev.queue_count - 1);
+    let rw_queues: u32 = if max != 1 && dev.io_queues[HctxType::Poll as usize] != 0 {
+        dev.io_queues[HctxType::Default as usize] + dev.io_queues[HctxType::Read as usize]
+    } else {
+        max
+    };
+    let i: u32 = dev.online_queues;
+    while i <= max {
+        let polled: bool = i > rw_queues;
+        let synchronous: bool = k.sem.nvme_probe == NvmeProbe::Synchronous;
+        let ret: i32 = 0;
+        if synchronous {
+            ret = call!(pci_sync::nvme_create_queue(id, i as u16, polled));
+        } else {
+            ret = call!(pci_async::nvme_create_queue(id, i as u16, polled));
+        }
+        if ret < 0 {
+            return Err(Errno::from_number(-ret).unwrap_or(Errno::EIO));
+        }
+        if ret > 0 {
+            break;
+        }
+        i += 1;
+    }
+    Ok(())
+}
+
+// Vectors.
+
+/// The interrupt core's question: how many of `nrirqs` vectors are for which set.
+#[kfn("drivers/nvme/host/pci.c")]
+pub(super) fn nvme_calc_irq_sets(k: &mut Kernel, affd: &mut IrqAffinity, nrirqs: u32) {
+    let id = NvmeId(affd.priv_data as u32);
+    let nr_write_queues = d(k, id).nr_write_queues;
+    let (nrirqs, nr_read_queues) = if nrirqs == 0 {
+        (1, 0)
+    } else if nrirqs == 1 || nr_write_queues == 0 {
+        (nrirqs, 0)
+    } else if nr_write_queues >= nrirqs {
+        (nrirqs, 1)
+    } else {
+        (nrirqs, nrirqs - nr_write_queues)
+    };
+    let dev = dm(k, id);
+    dev.io_queues[HctxType::Default as usize] = nrirqs - nr_read_queues;
+    affd.set_size[HctxType::Default as usize] = nrirqs - nr_read_queues;
+    dev.io_queues[HctxType::Read as usize] = nr_read_queues;
+    affd.set_size[HctxType::Read as usize] = nr_read_queues;
+    affd.nr_sets = if nr_read_queues != 0 { 2 } else { 1 };
+}
+
+/// Allocates the vectors for `nr_io_queues` queues and the admin queue.
+///
+/// # Errors
+/// Those of `pci_alloc_irq_vectors_affinity`.
+#[kfn("drivers/nvme/host/pci.c")]
+pub(super) fn nvme_setup_irqs(k: &mut Kernel, id: NvmeId, nr_io_queues: u32) -> Result<u32, Errno> {
+    let mut affd = IrqAffinity {
+        pre_vectors: 1,
+        calc_sets: Some(nvme_calc_irq_sets),
+        priv_data: u64::from(id.0),
+        ..IrqAffinity::default()
+    };
+    let nr_cpus = k.topo.possible.weight();
+    let wanted = d(k, id).nr_poll_queues;
+    let (poll_queues, irq_queues) = match k.sem.nvme_probe {
+        NvmeProbe::ByResetWork if wanted >= nr_io_queues => (nr_io_queues - 1, 1),
+        NvmeProbe::ByResetWork => (wanted, nr_cpus.min(nr_io_queues - wanted) + 1),
+        NvmeProbe::Synchronous => {
+            let poll_queues = wanted.min(nr_io_queues - 1);
+            (poll_queues, nr_io_queues - poll_queues + 1)
+        }
+    };
+    let dev = dm(k, id);
+    dev.io_queues[HctxType::Poll as usize] = poll_queues;
+    dev.io_queues[HctxType::Default as usize] = 1;
+    dev.io_queues[HctxType::Read as usize] = 0;
+    let pdev = dev.dev;
+    let flags = pcimsi::kernel::PCI_IRQ_ALL_TYPES | pcimsi::kernel::PCI_IRQ_AFFINITY;
+    pcimsi::kernel::pci_alloc_irq_vectors_affinity(k, pdev, 1, irq_queues, flags, Some(&mut affd))
+}
+
+/// `queue_irq_offset()`: the admin queue has the first vector to itself unless it is the only one.
+fn queue_irq_offset(k: &Kernel, id: NvmeId) -> u32 {
+    u32::from(d(k, id).num_vecs > 1)
+}
+
+/// Maps CPUs to queues as their interrupts were spread; polled queues have none.
+#[kfn("drivers/nvme/host/pci.c")]
+pub(super) fn nvme_pci_map_queues(k: &mut Kernel, set: TagSetId) {
+    let BlkOwner::NvmeIo(id) = k.blk.set(set).driver_data else { return };
+    let pdev = d(k, id).dev;
+    let mut offset = queue_irq_offset(k, id);
+    let mut qoff = 0;
+    for i in 0..k.blk.set(set).nr_maps as usize {
+        let nr_queues = d(k, id).io_queues[i];
+        let map = &mut k.blk.set_mut(set).map[i];
+        map.nr_queues = nr_queues;
+        if nr_queues == 0 {
+            continue;
+        }
+        map.queue_offset = qoff;
+        if i != HctxType::Poll as usize && offset != 0 {
+            blk_mq::blk_mq_pci_map_queues(k, set, i, pdev, offset);
+        } else {
+            blk_mq::blk_mq_map_queues(k, set, i);
+        }
+        qoff += nr_queues;
+        offset += nr_queues;
+    }
+}
+
+/// `max(result - 1, 1)` and what follows in `nvme_setup_io_queues()`.
+pub(super) fn count_vectors(k: &mut Kernel, id: NvmeId, vectors: u32) {
+    let dev = dm(k, id);
+    dev.num_vecs = vectors;
+    dev.max_qid = vectors.saturating_sub(1).max(1) + dev.io_queues[HctxType::Poll as usize];
+}
+
+/// The log line at the end of `nvme_setup_io_queues()`.
+pub(super) fn log_queues(k: &mut Kernel, id: NvmeId) {
+    let [default, read, poll] = d(k, id).io_queues;
+    core::dev_info(k, id, &format!("{default}/{read}/{poll} default/read/poll queues"));
+}
+
+// Deleting queues.
+
+/// A queue's deletion is over.
+#[kfn("drivers/nvme/host/pci.c")]
+fn nvme_del_queue_end(k: &mut Kernel, req: ReqId) {
+    let queue = k.blk.requests[req].end_io_data;
+    let (id, qid) = (NvmeId((queue >> 16) as u32), queue as u16);
+    blk_mq::blk_mq_free_request(k, req);
+    qm(k, id, qid).delete_done = true;
+    k.wake(WaitOn::NvmeTeardown(id));
+}
+
+/// A completion queue's deletion is over, perhaps with an error.
+#[kfn("drivers/nvme/host/pci.c")]
+fn nvme_del_cq_end(k: &mut Kernel, req: ReqId) {
+    let queue = k.blk.requests[req].end_io_data;
+    if k.blk.requests[req].status != 0 {
+        qm(k, NvmeId((queue >> 16) as u32), queue as u16).delete_error = true;
+    }
+    nvme_del_queue_end(k, req);
+}
+
+/// Sends the command that deletes a queue and does not wait for it.
+///
+/// # Errors
+/// When there is no tag, or no queue to send it to.
+#[kfn("drivers/nvme/host/pci.c")]
+pub(super) fn nvme_delete_queue(k: &mut Kernel, id: NvmeId, qid: u16, opcode: u8) -> Result<(), Errno> {
+    let admin_q = d(k, id).admin_q.ok_or(Errno::ENODEV)?;
+    let req = blk_mq::blk_mq_alloc_request_nowait(k, admin_q, ReqOp::Drv)?;
+    let request = &mut k.blk.requests[req];
+    request.cmd = NvmeCommand { opcode, cdw10: u32::from(qid), ..NvmeCommand::default() };
+    request.end_io_data = u64::from(id.0) << 16 | u64::from(qid);
+    qm(k, id, qid).delete_done = false;
+    let end_io = if opcode == opcode::DELETE_CQ {
+        EndIo { name: "nvme_del_cq_end", call: nvme_del_cq_end }
+    } else {
+        EndIo { name: "nvme_del_queue_end", call: nvme_del_queue_end }
+    };
+    blk_mq::blk_execute_rq_nowait(k, req, false, end_io);
+    Ok(())
+}
+
+// Mapping, probing, removing.
+
+/// Maps the registers.
+///
+/// # Errors
+/// None here.
+#[kfn("drivers/nvme/host/pci.c")]
+pub(super) fn nvme_dev_map(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
+    dm(k, id).bar = true;
+    Ok(())
+}
+
+/// Unmaps the registers.
+#[kfn("drivers/nvme/host/pci.c")]
+pub(super) fn nvme_dev_unmap(k: &mut Kernel, id: NvmeId) {
+    dm(k, id).bar = false;
+}
+
+/// Shuts the admin queue down and frees its tags.
+#[kframe("drivers/nvme/host/pci.c")]
+pub(super) fn nvme_dev_remove_admin(k: &mut Kernel, id: NvmeId) {
+    let Some(admin_q) = d(k, id).admin_q else { return };
+    let queue: QueueId = admin_q;
+    blk_mq::blk_mq_unquiesce_queue(k, queue);
+    call!(blk_mq::blk_cleanup_queue(queue));
+    dm(k, id).admin_q = None;
+    if let Some(set) = dm(k, id).admin_tagset.take() {
+        blk_mq::blk_mq_free_tag_set(k, set);
+    }
+}
+
+/// `nvme_free_tagset()`.
+pub(super) fn nvme_free_tagset(k: &mut Kernel, id: NvmeId) {
+    if let Some(set) = dm(k, id).tagset.take() {
+        blk_mq::blk_mq_free_tag_set(k, set);
+    }
+}
+
+/// `pci_is_enabled()`.
+pub(super) fn pci_is_enabled(k: &Kernel, id: NvmeId) -> bool {
+    k.pci_dev(d(k, id).dev).enable_cnt > 0
+}
+
+/// `abort_endio()`.
+pub(super) fn abort_endio(k: &mut Kernel, rq: ReqId) {
+    let status = k.blk.requests[rq].status;
+    if let Some((id, _)) = owner(k, k.blk.requests[rq].q, 0) {
+        core::dev_info(k, id, &format!("Abort status: {status:#x}"));
+    }
+    blk_mq::blk_mq_free_request(k, rq);
+}
+
+/// Sends an abort for a request that takes too long; false when that is not possible now.
+pub(super) fn send_abort(k: &mut Kernel, id: NvmeId, qid: u16, tag: u32) -> bool {
+    let Some(admin_q) = d(k, id).admin_q else { return false };
+    let Ok(req) = blk_mq::blk_mq_alloc_request_nowait(k, admin_q, ReqOp::Drv) else { return false };
+    let cdw10 = u32::from(qid) | tag << 16;
+    k.blk.requests[req].cmd = NvmeCommand { opcode: opcode::ABORT, cdw10, ..NvmeCommand::default() };
+    blk_mq::blk_execute_rq_nowait(k, req, false, EndIo { name: "abort_endio", call: abort_endio });
+    true
+}
+
+/// Which queue a request was sent to.
+pub(super) fn queue_of(k: &Kernel, rq: ReqId) -> Option<(NvmeId, u16)> {
+    let request = k.blk.requests.get(rq)?;
+    owner(k, request.q, request.hctx)
+}
+
+/// Binds a controller to the driver (dispatches on the release).
+///
+/// # Errors
+/// `ENODEV` when the device does not answer, and those of the steps on the way.
+pub fn nvme_probe(k: &Kernel, dev: PciDevId) -> kstate::sched::Call<Result<(), Errno>> {
+    match k.sem.nvme_probe {
+        NvmeProbe::ByResetWork => pci_async::nvme_probe(dev),
+        NvmeProbe::Synchronous => pci_sync::nvme_probe(dev),
+    }
+}
+
+/// Takes a controller away from the driver (dispatches on the release).
+pub fn nvme_remove(k: &Kernel, dev: PciDevId) -> kstate::sched::Call<()> {
+    match k.sem.nvme_probe {
+        NvmeProbe::ByResetWork => pci_async::nvme_remove(dev),
+        NvmeProbe::Synchronous => pci_sync::nvme_remove(dev),
+    }
+}
+
+/// `nvme_dev_disable()` (dispatches on the release).
+pub(super) fn dev_disable(k: &Kernel, id: NvmeId, shutdown: bool) -> kstate::sched::Call<()> {
+    match k.sem.nvme_probe {
+        NvmeProbe::ByResetWork => pci_async::nvme_dev_disable(id, shutdown),
+        NvmeProbe::Synchronous => pci_sync::nvme_dev_disable(id, shutdown),
+    }
+}
+
+/// Before the function is reset.
+#[kframe("drivers/nvme/host/pci.c")]
+pub fn nvme_reset_prepare(k: &mut Kernel, dev: PciDevId) {
+    let Some(id) = id_of(k, dev) else { return };
+    let ctrl: NvmeId = id;
+    let ours: bool = call!(core::nvme_wait_reset(ctrl));
+    if ours {
+        call!(dev_disable(k, ctrl, false));
+    }
+}
+
+/// When the machine is shut down.
+#[kframe("drivers/nvme/host/pci.c")]
+pub fn nvme_shutdown(k: &mut Kernel, dev: PciDevId) {
+    let Some(id) = id_of(k, dev) else { return };
+    let ctrl: NvmeId = id;
+    let ours: bool = call!(core::nvme_wait_reset(ctrl));
+    if ours {
+        call!(dev_disable(k, ctrl, true));
+    }
+}

@@ -1,0 +1,539 @@
+//! The virtio-blk device: common configuration, split virtqueues, block requests (Virtual I/O
+//! Device specification 1.1, sections 2.1, 2.6, 4.1.4 and 5.2).
+//!
+//! # What it doesn't implement
+//! The legacy interface of the transitional function, the capabilities that say where the structures
+//! lie, packed virtqueues, queue reset, the data
+//! of sectors. Statuses must be set in the order of section 3.1.1, which the specification leaves
+//! to the driver.
+
+use kstate::event::Event;
+use kstate::hw::pci::{Bar, DeviceModel, PciFunction};
+use kstate::hw::virtio::{
+    AVAIL_F_NO_INTERRUPT, BlkConfig, BlkOutHdr, DESC_F_INDIRECT, DESC_F_NEXT, DESC_F_WRITE, F_BLK_SIZE,
+    F_CONFIG_WCE, F_EVENT_IDX, F_FLUSH, F_INDIRECT_DESC, F_MQ, F_SEG_MAX, F_TOPOLOGY, F_VERSION_1,
+    ISR_CONFIG, ISR_QUEUE, NO_VECTOR, STATUS_ACKNOWLEDGE, STATUS_DRIVER, STATUS_DRIVER_OK, STATUS_FAILED,
+    STATUS_FEATURES_OK, STATUS_NEEDS_RESET, SplitRing, T_FLUSH, T_GET_ID, T_IN, T_OUT, VirtioBlk, VirtqDesc,
+    VirtqUsedElem, VirtqueueRegs,
+};
+use kstate::oracle::Point;
+use kstate::{Kernel, PciDevId, VirtioId};
+
+/// PCI Vendor ID of all virtio devices (section 4.1.2).
+pub const VENDOR_ID: u16 = 0x1af4;
+/// PCI Device ID of a transitional block device.
+pub const DEVICE_ID: u16 = 0x1001;
+/// PCI class code: mass storage, SCSI.
+pub const CLASS: u32 = 0x01_0000;
+/// Descriptors of each queue.
+pub const QUEUE_SIZE: u16 = 256;
+
+/// How long the device takes for what is in a queue, in ns.
+const LATENCY: u64 = 80_000;
+/// Length of the string that `T_GET_ID` answers.
+const ID_BYTES: u32 = 20;
+/// Status byte: success.
+const S_OK: u8 = 0;
+/// Status byte: error.
+const S_IOERR: u8 = 1;
+/// Status byte: not supported.
+const S_UNSUPP: u8 = 2;
+
+/// Fields of the common configuration structure (section 4.1.4.3).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Reg {
+    /// device_feature_select, offset 0x00.
+    DeviceFeatureSelect,
+    /// device_feature, offset 0x04, read-only.
+    DeviceFeature,
+    /// driver_feature_select, offset 0x08.
+    DriverFeatureSelect,
+    /// driver_feature, offset 0x0c.
+    DriverFeature,
+    /// msix_config, offset 0x10.
+    MsixConfig,
+    /// num_queues, offset 0x12, read-only.
+    NumQueues,
+    /// device_status, offset 0x14.
+    DeviceStatus,
+    /// config_generation, offset 0x15, read-only.
+    ConfigGeneration,
+    /// queue_select, offset 0x16.
+    QueueSelect,
+    /// queue_size, offset 0x18.
+    QueueSize,
+    /// queue_msix_vector, offset 0x1a.
+    QueueMsixVector,
+    /// queue_enable, offset 0x1c.
+    QueueEnable,
+    /// queue_notify_off, offset 0x1e, read-only.
+    QueueNotifyOff,
+    /// queue_desc, low half, offset 0x20.
+    QueueDescLo,
+    /// queue_desc, high half, offset 0x24.
+    QueueDescHi,
+    /// queue_driver, low half, offset 0x28.
+    QueueDriverLo,
+    /// queue_driver, high half, offset 0x2c.
+    QueueDriverHi,
+    /// queue_device, low half, offset 0x30.
+    QueueDeviceLo,
+    /// queue_device, high half, offset 0x34.
+    QueueDeviceHi,
+}
+
+/// What a register access makes the device do besides storing the value.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Effect {
+    /// Nothing.
+    None,
+    /// It was reset: whatever it worked on is forgotten and its interrupt line is low.
+    Reset,
+}
+
+/// An interrupt the device wants to send.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Notification {
+    /// Used buffers in a queue with this vector.
+    Queue(u16),
+    /// The configuration has changed; this is its vector.
+    Config(u16),
+}
+
+/// What the device can do between two register accesses of a driver: finish early.
+pub const MODEL: DeviceModel = DeviceModel { name: "virtio-blk", pending: Some(pending), act: Some(act) };
+
+/// The queue of a function's device that has been given work.
+fn busy_queue(k: &Kernel, dev: PciDevId) -> Option<(VirtioId, u16)> {
+    let id = k.hw.virtio.iter().position(|device| device.dev == dev)?;
+    let queue = k.hw.virtio[id].queues.iter().position(|queue| !queue.in_flight.is_empty())?;
+    Some((VirtioId(id as u32), queue as u16))
+}
+
+fn pending(k: &Kernel, dev: PciDevId) -> bool {
+    busy_queue(k, dev).is_some()
+}
+
+fn act(k: &mut Kernel, dev: PciDevId) {
+    if let Some((id, queue)) = busy_queue(k, dev) {
+        k.events.cancel_all(|event| *event == Event::Virtio(id, queue));
+        complete(k, id, queue);
+    }
+}
+
+/// The PCI function of device `id`: MSI-X behind base address register 1, the virtio structures
+/// behind 4. `None` when a table cannot have so many vectors; with 0 vectors there is no table.
+pub fn function(id: VirtioId, bdf: u16, msix_vectors: u32, intx_input: u32) -> Option<PciFunction> {
+    let mut bars = [Bar::None; 6];
+    bars[4] = Bar::Virtio(id);
+    let mut function = PciFunction {
+        bdf,
+        vendor_id: VENDOR_ID,
+        device_id: DEVICE_ID,
+        class_code: CLASS,
+        interrupt_pin: 1,
+        bars,
+        intx_input,
+        model: MODEL,
+        ..PciFunction::default()
+    };
+    if msix_vectors != 0 {
+        pcimsi::hw::config::add_msix(&mut function, 0x98, 1, 0, msix_vectors)?;
+        function.bars[1] = Bar::Msix;
+    }
+    Some(function)
+}
+
+/// A device with `request_queues` request queues and a disk of `capacity` sectors.
+pub fn new(dev: PciDevId, request_queues: u16, msix_vectors: u16, capacity: u64) -> VirtioBlk {
+    let mut features = F_SEG_MAX
+        | F_BLK_SIZE
+        | F_FLUSH
+        | F_TOPOLOGY
+        | F_CONFIG_WCE
+        | F_INDIRECT_DESC
+        | F_EVENT_IDX
+        | F_VERSION_1;
+    if request_queues > 1 {
+        features |= F_MQ;
+    }
+    let mut device = VirtioBlk {
+        dev,
+        device_feature: features,
+        msix_vectors,
+        queues: vec![VirtqueueRegs::default(); usize::from(request_queues)],
+        config: BlkConfig {
+            capacity,
+            seg_max: u32::from(QUEUE_SIZE) - 2,
+            blk_size: 512,
+            writeback: true,
+            num_queues: request_queues,
+        },
+        ..VirtioBlk::default()
+    };
+    for queue in &mut device.queues {
+        queue.queue_size_max = QUEUE_SIZE;
+    }
+    reset(&mut device);
+    device
+}
+
+/// Device reset (section 2.4). Every field is named, so that a new one cannot be forgotten.
+fn reset(device: &mut VirtioBlk) {
+    let VirtioBlk {
+        dev: _,
+        device_feature: _,
+        device_feature_select,
+        driver_feature,
+        driver_feature_select,
+        msix_config,
+        device_status,
+        // The generation counts changes of the device, not of the driver, and survives.
+        config_generation: _,
+        queue_select,
+        queues,
+        isr_status,
+        msix_vectors: _,
+        config: _,
+        start_fails: _,
+        memory: _,
+    } = device;
+    *device_feature_select = 0;
+    *driver_feature = 0;
+    *driver_feature_select = 0;
+    *msix_config = NO_VECTOR;
+    *device_status = 0;
+    *queue_select = 0;
+    *isr_status = 0;
+    for queue in queues {
+        *queue = VirtqueueRegs {
+            queue_size_max: queue.queue_size_max,
+            queue_size: queue.queue_size_max,
+            queue_msix_vector: NO_VECTOR,
+            ..VirtqueueRegs::default()
+        };
+    }
+}
+
+fn half(value: u64, select: u32) -> u32 {
+    match select {
+        0 => value as u32,
+        1 => (value >> 32) as u32,
+        _ => 0,
+    }
+}
+
+fn set_half(value: &mut u64, select: u32, half: u32) {
+    match select {
+        0 => *value = *value & !0xffff_ffff | u64::from(half),
+        1 => *value = *value & 0xffff_ffff | u64::from(half) << 32,
+        _ => {}
+    }
+}
+
+/// Reads a field of the common configuration. An absent queue reads as zero, its vector as none.
+pub fn read(device: &VirtioBlk, reg: Reg) -> u32 {
+    let queue = device.queues.get(usize::from(device.queue_select));
+    let of_queue = |f: fn(&VirtqueueRegs) -> u32| queue.map_or(0, f);
+    match reg {
+        Reg::DeviceFeatureSelect => device.device_feature_select,
+        Reg::DeviceFeature => half(device.device_feature, device.device_feature_select),
+        Reg::DriverFeatureSelect => device.driver_feature_select,
+        Reg::DriverFeature => half(device.driver_feature, device.driver_feature_select),
+        Reg::MsixConfig => u32::from(device.msix_config),
+        Reg::NumQueues => device.queues.len() as u32,
+        Reg::DeviceStatus => u32::from(device.device_status),
+        Reg::ConfigGeneration => u32::from(device.config_generation),
+        Reg::QueueSelect => u32::from(device.queue_select),
+        Reg::QueueSize => of_queue(|q| u32::from(q.queue_size)),
+        Reg::QueueMsixVector => u32::from(queue.map_or(NO_VECTOR, |q| q.queue_msix_vector)),
+        Reg::QueueEnable => of_queue(|q| u32::from(q.queue_enable)),
+        Reg::QueueNotifyOff => queue.map_or(0, |_| u32::from(device.queue_select)),
+        Reg::QueueDescLo => of_queue(|q| half(q.queue_desc, 0)),
+        Reg::QueueDescHi => of_queue(|q| half(q.queue_desc, 1)),
+        Reg::QueueDriverLo => of_queue(|q| half(q.queue_driver, 0)),
+        Reg::QueueDriverHi => of_queue(|q| half(q.queue_driver, 1)),
+        Reg::QueueDeviceLo => of_queue(|q| half(q.queue_device, 0)),
+        Reg::QueueDeviceHi => of_queue(|q| half(q.queue_device, 1)),
+    }
+}
+
+/// The vector a write of `value` maps: none when the table has no such entry (section 4.1.5.1.2).
+fn mapped(device: &VirtioBlk, value: u32) -> u16 {
+    if value < u32::from(device.msix_vectors) { value as u16 } else { NO_VECTOR }
+}
+
+/// Whether the driver may go from one status to another: it adds the next bit of the order in
+/// section 3.1.1, or gives up.
+fn status_allowed(old: u8, new: u8) -> bool {
+    const ORDER: [u8; 4] = [STATUS_ACKNOWLEDGE, STATUS_DRIVER, STATUS_FEATURES_OK, STATUS_DRIVER_OK];
+    let added = new & !old;
+    let next = ORDER.into_iter().find(|bit| old & bit == 0).unwrap_or(0);
+    old & !new & !STATUS_NEEDS_RESET == 0 && (added == 0 || added == STATUS_FAILED || added == next)
+}
+
+fn write_status(device: &mut VirtioBlk, value: u8) -> Effect {
+    if value == 0 {
+        reset(device);
+        return Effect::Reset;
+    }
+    if !status_allowed(device.device_status, value) {
+        return Effect::None;
+    }
+    let mut value = value | device.device_status & STATUS_NEEDS_RESET;
+    let accepted =
+        device.driver_feature & F_VERSION_1 != 0 && device.driver_feature & !device.device_feature == 0;
+    if value & !device.device_status & STATUS_FEATURES_OK != 0 && !accepted {
+        value &= !STATUS_FEATURES_OK;
+    }
+    if device.start_fails {
+        value &= !STATUS_DRIVER_OK;
+    }
+    device.device_status = value;
+    Effect::None
+}
+
+/// Writes a field of the common configuration. An absent queue takes nothing.
+pub fn write(device: &mut VirtioBlk, reg: Reg, value: u32) -> Effect {
+    let vector = mapped(device, value);
+    let configuring = device.device_status & (STATUS_FEATURES_OK | STATUS_DRIVER_OK) == STATUS_FEATURES_OK;
+    let select = usize::from(device.queue_select);
+    match reg {
+        Reg::DeviceFeatureSelect => device.device_feature_select = value,
+        Reg::DriverFeatureSelect => device.driver_feature_select = value,
+        // After FEATURES_OK the driver must not change its mind (section 3.1.1).
+        Reg::DriverFeature if device.device_status & STATUS_FEATURES_OK == 0 => {
+            set_half(&mut device.driver_feature, device.driver_feature_select, value);
+        }
+        Reg::MsixConfig => device.msix_config = vector,
+        Reg::DeviceStatus => return write_status(device, value as u8),
+        Reg::QueueSelect => device.queue_select = value as u16,
+        Reg::DeviceFeature
+        | Reg::DriverFeature
+        | Reg::NumQueues
+        | Reg::ConfigGeneration
+        | Reg::QueueNotifyOff => {}
+        _ => {
+            let Some(queue) = device.queues.get_mut(select) else { return Effect::None };
+            match reg {
+                Reg::QueueMsixVector => queue.queue_msix_vector = vector,
+                Reg::QueueSize if configuring && value <= u32::from(queue.queue_size_max) => {
+                    queue.queue_size = value as u16;
+                }
+                // A queue is disabled by a reset only (section 4.1.4.3.2).
+                Reg::QueueEnable if value == 1 => queue.queue_enable = true,
+                Reg::QueueDescLo => set_half(&mut queue.queue_desc, 0, value),
+                Reg::QueueDescHi => set_half(&mut queue.queue_desc, 1, value),
+                Reg::QueueDriverLo => set_half(&mut queue.queue_driver, 0, value),
+                Reg::QueueDriverHi => set_half(&mut queue.queue_driver, 1, value),
+                Reg::QueueDeviceLo => set_half(&mut queue.queue_device, 0, value),
+                Reg::QueueDeviceHi => set_half(&mut queue.queue_device, 1, value),
+                _ => {}
+            }
+        }
+    }
+    Effect::None
+}
+
+/// `vring_need_event` (section 2.6.7): the event index lies in what was added since `old`.
+pub const fn need_event(event: u16, new: u16, old: u16) -> bool {
+    new.wrapping_sub(event).wrapping_sub(1) < new.wrapping_sub(old)
+}
+
+/// Fetches what the driver made available in a queue. True when there is something to do now.
+pub fn fetch(device: &mut VirtioBlk, queue: u16) -> bool {
+    if device.device_status & (STATUS_DRIVER_OK | STATUS_NEEDS_RESET) != STATUS_DRIVER_OK {
+        return false;
+    }
+    let Some(regs) = device.queues.get_mut(usize::from(queue)) else { return false };
+    if !regs.queue_enable {
+        return false;
+    }
+    let Some(ring) = device.memory.rings.get_mut(&regs.queue_desc) else { return false };
+    let waiting = ring.avail_idx.wrapping_sub(regs.last_avail_idx);
+    if ring.num == 0 || waiting > ring.num {
+        device.device_status |= STATUS_NEEDS_RESET;
+        return false;
+    }
+    for _ in 0..waiting {
+        let head = ring.avail_ring.get(&(regs.last_avail_idx % ring.num)).copied().unwrap_or(0);
+        regs.in_flight.push(head);
+        regs.last_avail_idx = regs.last_avail_idx.wrapping_add(1);
+    }
+    if device.driver_feature & F_EVENT_IDX != 0 {
+        ring.avail_event = regs.last_avail_idx;
+    }
+    waiting > 0
+}
+
+/// The buffers of a chain in order; `None` when it is malformed.
+fn chain(
+    ring: &SplitRing,
+    tables: &std::collections::BTreeMap<u64, Vec<VirtqDesc>>,
+    head: u16,
+) -> Option<Vec<VirtqDesc>> {
+    let first = ring.desc.get(&head)?;
+    let mut buffers = Vec::new();
+    if first.flags & DESC_F_INDIRECT != 0 {
+        let table = tables.get(&first.addr)?;
+        let mut i = 0;
+        loop {
+            let desc = table.get(usize::from(i))?;
+            buffers.push(*desc);
+            if desc.flags & DESC_F_NEXT == 0 {
+                return Some(buffers);
+            }
+            if buffers.len() > table.len() {
+                return None;
+            }
+            i = desc.next;
+        }
+    }
+    let mut i = head;
+    loop {
+        let desc = ring.desc.get(&i).filter(|_| i < ring.num)?;
+        buffers.push(*desc);
+        if desc.flags & DESC_F_NEXT == 0 {
+            return Some(buffers);
+        }
+        if buffers.len() > usize::from(ring.num) {
+            return None;
+        }
+        i = desc.next;
+    }
+}
+
+/// Executes one request and returns its status byte and how many bytes the device wrote.
+fn execute(config: &BlkConfig, header: BlkOutHdr, data: u32) -> (u8, u32) {
+    let sectors = u64::from(data / 512);
+    let inside = header.sector.checked_add(sectors).is_some_and(|end| end <= config.capacity);
+    match header.ty {
+        T_IN if inside && data.is_multiple_of(512) => (S_OK, data + 1),
+        T_OUT if inside && data.is_multiple_of(512) => (S_OK, 1),
+        T_IN | T_OUT => (S_IOERR, 1),
+        T_FLUSH => (S_OK, 1),
+        T_GET_ID => (S_OK, data.min(ID_BYTES) + 1),
+        _ => (S_UNSUPP, 1),
+    }
+}
+
+/// Finishes all requests fetched from a queue, and says whether the driver is to be interrupted.
+pub fn process(device: &mut VirtioBlk, queue: u16) -> Option<Notification> {
+    let regs = device.queues.get_mut(usize::from(queue))?;
+    let heads = core::mem::take(&mut regs.in_flight);
+    if heads.is_empty() {
+        return None;
+    }
+    let (address, vector) = (regs.queue_desc, regs.queue_msix_vector);
+    for head in heads {
+        let memory = &mut device.memory;
+        let buffers = memory.rings.get(&address).and_then(|ring| chain(ring, &memory.tables, head));
+        let header = buffers.as_ref().and_then(|b| memory.headers.get(&b.first()?.addr)).copied();
+        let last = buffers.as_ref().and_then(|b| b.last()).filter(|d| d.flags & DESC_F_WRITE != 0);
+        let (Some(buffers), Some(header), Some(&last)) = (&buffers, header, last) else {
+            device.device_status |= STATUS_NEEDS_RESET;
+            return None;
+        };
+        // The first buffer is the header, the last one the status byte.
+        let data = buffers.iter().skip(1).rev().skip(1).fold(0u32, |sum, d| sum.saturating_add(d.len));
+        let (status, written) = execute(&device.config, header, data);
+        memory.status.insert(last.addr, status);
+        let Some(ring) = memory.rings.get_mut(&address) else { continue };
+        let slot = ring.used_idx % ring.num.max(1);
+        ring.used_ring.insert(slot, VirtqUsedElem { id: u32::from(head), len: written });
+        ring.used_idx = ring.used_idx.wrapping_add(1);
+    }
+    should_notify(device, queue).then_some(Notification::Queue(vector))
+}
+
+/// Used buffer notification suppression (sections 2.6.7 and 2.6.8).
+fn should_notify(device: &mut VirtioBlk, queue: u16) -> bool {
+    let regs = &mut device.queues[usize::from(queue)];
+    let Some(ring) = device.memory.rings.get(&regs.queue_desc) else { return false };
+    let old = regs.signalled_used.replace(ring.used_idx);
+    if device.driver_feature & F_EVENT_IDX != 0 {
+        old.is_none_or(|old| need_event(ring.used_event, ring.used_idx, old))
+    } else {
+        ring.avail_flags & AVAIL_F_NO_INTERRUPT == 0
+    }
+}
+
+/// Changes the size of the disk, as an administrator would.
+pub fn resize(device: &mut VirtioBlk, capacity: u64) -> Option<Notification> {
+    device.config.capacity = capacity;
+    device.config_generation = device.config_generation.wrapping_add(1);
+    (device.device_status & STATUS_DRIVER_OK != 0).then_some(Notification::Config(device.msix_config))
+}
+
+/// Sends an interrupt the way the PCI function is set up: a message, or the line with the ISR
+/// status that explains it (section 4.1.4.5).
+pub fn interrupt(k: &mut Kernel, id: VirtioId, notification: Notification) {
+    let device = &mut k.hw.virtio[id.index()];
+    let dev = device.dev;
+    let (bit, vector) = match notification {
+        Notification::Queue(vector) => (ISR_QUEUE, vector),
+        Notification::Config(vector) => (ISR_CONFIG, vector),
+    };
+    if bit == ISR_CONFIG {
+        device.isr_status |= bit;
+    }
+    if pcimsi::hw::msix::enabled(k, dev) {
+        if vector != NO_VECTOR {
+            pcimsi::hw::msix_raise(k, dev, vector);
+        }
+    } else {
+        k.hw.virtio[id.index()].isr_status |= bit;
+        pcimsi::hw::intx_set(k, dev, true);
+    }
+}
+
+/// A write to the common configuration by the CPU.
+pub fn iowrite(k: &mut Kernel, id: VirtioId, reg: Reg, value: u32) {
+    let device = &mut k.hw.virtio[id.index()];
+    let dev = device.dev;
+    if write(device, reg, value) == Effect::Reset {
+        k.events.cancel_all(|event| matches!(event, Event::Virtio(other, _) if *other == id));
+        pcimsi::hw::intx_set(k, dev, false);
+    }
+}
+
+/// A read of the common configuration by the CPU.
+pub fn ioread(k: &Kernel, id: VirtioId, reg: Reg) -> u32 {
+    read(&k.hw.virtio[id.index()], reg)
+}
+
+/// A read of the ISR status: it clears the byte and lowers the line.
+pub fn isr_read(k: &mut Kernel, id: VirtioId) -> u8 {
+    let device = &mut k.hw.virtio[id.index()];
+    let dev = device.dev;
+    let isr = core::mem::take(&mut device.isr_status);
+    pcimsi::hw::intx_set(k, dev, false);
+    isr
+}
+
+/// An available buffer notification (section 4.1.5.2): the device fetches and begins to work.
+pub fn notify(k: &mut Kernel, id: VirtioId, queue: u16) {
+    let Some(device) = k.hw.virtio.get_mut(id.index()) else { return };
+    if fetch(device, queue) {
+        let slower = u64::from(k.oracle.choose(Point::Latency, 2));
+        k.events.push(LATENCY << slower, Event::Virtio(id, queue));
+    }
+}
+
+/// `Event::Virtio`: the device has finished what it fetched from a queue.
+pub fn complete(k: &mut Kernel, id: VirtioId, queue: u16) {
+    let Some(device) = k.hw.virtio.get_mut(id.index()) else { return };
+    if let Some(notification) = process(device, queue) {
+        interrupt(k, id, notification);
+    }
+    // What arrived while the driver had no reason to notify is found by looking.
+    notify(k, id, queue);
+}
+
+/// Changes the size of the disk and tells the driver.
+pub fn set_capacity(k: &mut Kernel, id: VirtioId, capacity: u64) {
+    let Some(device) = k.hw.virtio.get_mut(id.index()) else { return };
+    if let Some(notification) = resize(device, capacity) {
+        interrupt(k, id, notification);
+    }
+}

@@ -1,0 +1,124 @@
+//! The virtio bus: devices, their status, and how a driver meets one.
+//!
+//! drivers/virtio/virtio.c of 5.4 and 6.12.
+
+use kfn::{kfn, kframe};
+use kstate::hw::virtio::{
+    F_BLK_SIZE, F_CONFIG_WCE, F_FLUSH, F_MQ, F_SEG_MAX, F_TOPOLOGY, STATUS_ACKNOWLEDGE, STATUS_DRIVER,
+    STATUS_DRIVER_OK, STATUS_FAILED, STATUS_FEATURES_OK,
+};
+use kstate::{Errno, Kernel, VirtioId};
+
+use super::{blk, pci_modern};
+
+/// `VIRTIO_TRANSPORT_F_START` and above: these features belong to ring and transport, not to the
+/// driver.
+const TRANSPORT_FEATURES: u64 = !0 << 28;
+/// virtio-blk's `features` table, as far as the device can offer them.
+const BLK_FEATURES: u64 = F_SEG_MAX | F_BLK_SIZE | F_FLUSH | F_TOPOLOGY | F_CONFIG_WCE | F_MQ;
+
+/// `virtio_add_status`.
+pub fn virtio_add_status(k: &mut Kernel, id: VirtioId, status: u8) {
+    let status = status | pci_modern::vp_get_status(k, id);
+    pci_modern::vp_set_status(k, id, status);
+}
+
+/// `virtio_device_ready`.
+pub fn virtio_device_ready(k: &mut Kernel, id: VirtioId) {
+    virtio_add_status(k, id, STATUS_DRIVER_OK);
+}
+
+/// The configuration has changed: tells the driver now, or when it is ready.
+#[kfn("drivers/virtio/virtio.c")]
+pub fn virtio_config_changed(k: &mut Kernel, id: VirtioId) {
+    let dev = k.virtio.dev_mut(id);
+    if !dev.config_enabled {
+        dev.config_change_pending = true;
+    } else if dev.blk.is_some() {
+        blk::virtblk_config_changed(k, id);
+    }
+}
+
+/// `virtio_config_enable`, later `virtio_config_core_enable`.
+fn virtio_config_enable(k: &mut Kernel, id: VirtioId) {
+    let dev = k.virtio.dev_mut(id);
+    dev.config_enabled = true;
+    if core::mem::take(&mut dev.config_change_pending) {
+        virtio_config_changed(k, id);
+    }
+}
+
+/// `virtio_features_ok`: the device has the last word on the features.
+fn virtio_features_ok(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
+    virtio_add_status(k, id, STATUS_FEATURES_OK);
+    if pci_modern::vp_get_status(k, id) & STATUS_FEATURES_OK == 0 {
+        k.warn("virtio: device refuses features");
+        return Err(Errno::ENODEV);
+    }
+    Ok(())
+}
+
+/// Up to the driver's own probe: agrees on features.
+fn negotiate(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
+    virtio_add_status(k, id, STATUS_DRIVER);
+    let offered = pci_modern::vp_get_features(k, id);
+    // The ring takes what it knows of the transport's features, all the device offers.
+    k.virtio.dev_mut(id).features = offered & (BLK_FEATURES | TRANSPORT_FEATURES);
+    pci_modern::vp_finalize_features(k, id)?;
+    virtio_features_ok(k, id)
+}
+
+/// The bus's probe: agrees on features and calls the driver's probe.
+#[kframe("drivers/virtio/virtio.c")]
+pub fn virtio_dev_probe(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
+    let mut probed: Result<(), Errno> = negotiate(k, id);
+    if probed.is_ok() {
+        probed = call!(blk::virtblk_probe(id));
+    }
+    if probed.is_err() {
+        virtio_add_status(k, id, STATUS_FAILED);
+        return probed;
+    }
+    if pci_modern::vp_get_status(k, id) & STATUS_DRIVER_OK == 0 {
+        virtio_device_ready(k, id);
+    }
+    virtio_config_enable(k, id);
+    probed
+}
+
+/// The bus's remove: calls the driver's.
+#[kframe("drivers/virtio/virtio.c")]
+pub fn virtio_dev_remove(k: &mut Kernel, id: VirtioId) {
+    k.virtio.dev_mut(id).config_enabled = false;
+    call!(blk::virtblk_remove(id));
+    if pci_modern::vp_get_status(k, id) != 0 {
+        k.warn("WARNING: drivers/virtio/virtio.c virtio_dev_remove: the driver did not reset the device");
+    }
+    virtio_add_status(k, id, STATUS_ACKNOWLEDGE);
+}
+
+/// Registers the device; `device_add` finds its driver. That the driver's probe fails is no error
+/// of the registration.
+#[kframe("drivers/virtio/virtio.c")]
+pub fn register_virtio_device(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
+    let index = (0..).find(|i| !k.virtio.virtio_index_ida.contains(i)).unwrap_or_default();
+    k.virtio.virtio_index_ida.insert(index);
+    k.virtio.dev_mut(id).index = index;
+    call!(pci_modern::vp_reset(id));
+    virtio_add_status(k, id, STATUS_ACKNOWLEDGE);
+    let probed: Result<(), Errno> = call!(virtio_dev_probe(id));
+    if probed.is_err() {
+        k.virtio.dev_mut(id).blk = None;
+    }
+    Ok(())
+}
+
+/// Unregisters the device.
+#[kframe("drivers/virtio/virtio.c")]
+pub fn unregister_virtio_device(k: &mut Kernel, id: VirtioId) {
+    if k.virtio.dev(id).blk.is_some() {
+        call!(virtio_dev_remove(id));
+    }
+    let index = k.virtio.dev(id).index;
+    k.virtio.virtio_index_ida.remove(&index);
+}

@@ -1,0 +1,124 @@
+//! From the flow handler to the drivers: kernel/irq/handle.c of 5.4 and 6.12.
+
+use kfn::kfn;
+use kstate::irqdesc::*;
+use kstate::sched::{TaskState, WaitOn};
+use kstate::trace::{ActionName, Tracepoint};
+use kstate::{Irq, Kernel};
+
+use crate::irqdesc::kstat_incr_irqs_this_cpu;
+use crate::settings::irq_settings_no_debug;
+use crate::spurious::note_interrupt;
+
+/// `IRQ_HANDLED` in the sum of what all handlers of a line returned.
+pub const IRQ_HANDLED: u32 = IrqReturn::Handled as u32;
+/// `IRQ_WAKE_THREAD` in that sum.
+pub const IRQ_WAKE_THREAD: u32 = IrqReturn::WakeThread as u32;
+
+/// `print_irq_desc()`, kernel/irq/debug.h, reduced to the line that identifies the interrupt.
+pub fn print_irq_desc(k: &mut Kernel, irq: Irq) {
+    let desc = k.desc(irq);
+    let line = format!(
+        "irq {irq}, depth: {}, count: {}, unhandled: {}, handler: {}",
+        desc.depth,
+        desc.irq_count,
+        desc.irqs_unhandled,
+        desc.handle_irq.name()
+    );
+    k.log.push(line);
+}
+
+/// The flow handler of a line that has none.
+#[kfn("kernel/irq/handle.c")]
+pub fn handle_bad_irq(k: &mut Kernel, irq: Irq) {
+    print_irq_desc(k, irq);
+    kstat_incr_irqs_this_cpu(k, irq);
+    if let Some(ack_bad_irq) = k.irq.arch.ack_bad_irq {
+        ack_bad_irq(k, irq);
+    }
+}
+
+#[kfn("kernel/irq/handle.c")]
+fn warn_no_thread(k: &mut Kernel, irq: Irq, n: usize) {
+    let action = &mut k.desc_mut(irq).action[n];
+    if action.thread_flags & IRQTF_WARNED != 0 {
+        return;
+    }
+    action.thread_flags |= IRQTF_WARNED;
+    let name = action.name.clone();
+    k.warnings += 1;
+    k.log.push(format!("IRQ {irq} device {name} returned IRQ_WAKE_THREAD but no thread function available."));
+}
+
+/// Wakes the thread of the action at position `n`; of its secondary one on request.
+#[kfn("kernel/irq/handle.c")]
+pub fn __irq_wake_thread(k: &mut Kernel, irq: Irq, n: usize, secondary: bool) {
+    let Some(action) = k.desc(irq).action.get(n) else { return };
+    let action = if secondary { action.secondary.as_deref() } else { Some(action) };
+    let Some(thread) = action.and_then(|a| a.thread) else { return };
+    // A thread that has died counts as having handled the interrupt.
+    if matches!(k.sched.tasks[thread.index()].state, TaskState::Done(_)) {
+        return;
+    }
+    let desc = k.desc_mut(irq);
+    let action = &mut desc.action[n];
+    let action = match (secondary, action.secondary.as_deref_mut()) {
+        (true, Some(second)) => second,
+        _ => action,
+    };
+    if action.thread_flags & IRQTF_RUNTHREAD != 0 {
+        return;
+    }
+    action.thread_flags |= IRQTF_RUNTHREAD;
+    desc.threads_oneshot |= action.thread_mask;
+    desc.threads_active += 1;
+    k.wake(WaitOn::IrqThread(thread));
+}
+
+/// Calls all handlers of a line and sums up what they return.
+#[kfn("kernel/irq/handle.c")]
+pub fn __handle_irq_event_percpu(k: &mut Kernel, irq: Irq) -> u32 {
+    let mut retval = 0;
+    let mut n = 0;
+    while let Some(action) = k.desc(irq).action.get(n) {
+        let (handler, dev_id, threaded) = (action.handler, action.dev_id, action.thread_fn.is_some());
+        if k.trace.on {
+            let name = ActionName::new(&action.name);
+            k.tp(Tracepoint::IrqHandlerEntry { irq, name });
+        }
+        let res = (handler.call)(k, irq, dev_id);
+        k.tp(Tracepoint::IrqHandlerExit { irq, handled: res != IrqReturn::None });
+        if res == IrqReturn::WakeThread {
+            if threaded {
+                __irq_wake_thread(k, irq, n, false);
+            } else {
+                warn_no_thread(k, irq, n);
+            }
+        }
+        retval |= res as u32;
+        n += 1;
+    }
+    retval
+}
+
+/// Calls all handlers of a line and looks for lines that nobody handles.
+#[kfn("kernel/irq/handle.c")]
+pub fn handle_irq_event_percpu(k: &mut Kernel, irq: Irq) -> u32 {
+    let retval = __handle_irq_event_percpu(k, irq);
+    let quiet = k.irq.noirqdebug || k.find_desc(irq).is_none_or(irq_settings_no_debug);
+    if !quiet {
+        note_interrupt(k, irq, retval);
+    }
+    retval
+}
+
+/// Marks a line in progress and calls its handlers.
+#[kfn("kernel/irq/handle.c")]
+pub fn handle_irq_event(k: &mut Kernel, irq: Irq) -> u32 {
+    let desc = k.desc_mut(irq);
+    desc.istate &= !IRQS_PENDING;
+    desc.set(IRQD_IRQ_INPROGRESS);
+    let ret = handle_irq_event_percpu(k, irq);
+    k.desc_mut(irq).clear(IRQD_IRQ_INPROGRESS);
+    ret
+}

@@ -1,0 +1,1191 @@
+//! Requesting, freeing, enabling, moving interrupts, and their threads: kernel/irq/manage.c of 5.4
+//! and 6.12.
+//!
+//! # What it doesn't implement
+//! NMIs, per-CPU interrupts, wake-up, affinity notifiers, power management of chips, posted
+//! interrupts for guests. `desc->request_mutex` only orders callers of `free_irq()`: requesting does
+//! not wait.
+
+use kfn::{kfn, kframe};
+use kstate::irqchip::*;
+use kstate::irqdesc::*;
+use kstate::sched::{TaskKind, TaskState, WaitOn};
+use kstate::{CpuMask, Errno, Irq, Kernel, TaskId};
+
+use crate::chip::*;
+use crate::dummychip::NO_IRQ_CHIP;
+use crate::irqdomain::irq_domain_deactivate_irq;
+use crate::settings::*;
+
+// ---- waiting for handlers ----
+
+fn irqd_irq_inprogress(k: &Kernel, irq: Irq) -> bool {
+    k.find_desc(irq).is_some_and(|desc| desc.has(IRQD_IRQ_INPROGRESS))
+}
+
+// The chip that can tell the state of an interrupt, and its answer.
+fn chip_state(k: &mut Kernel, d: Irqd, which: IrqchipIrqState) -> Result<bool, Errno> {
+    let mut at = Some(d);
+    while let Some(data) = at {
+        if let Some(get) = k.chip(data).irq_get_irqchip_state {
+            return get(k, data, which);
+        }
+        at = k.parent_data(data);
+    }
+    Err(Errno::EINVAL)
+}
+
+/// Asks the hierarchy for a state at the hardware.
+///
+/// # Errors
+/// `EINVAL` when no chip can tell.
+#[kfn("kernel/irq/manage.c")]
+pub fn __irq_get_irqchip_state(k: &mut Kernel, d: Irqd, which: IrqchipIrqState) -> Result<bool, Errno> {
+    chip_state(k, d, which)
+}
+
+fn active_at_chip(k: &mut Kernel, irq: Irq) -> bool {
+    k.find_desc(irq).is_some() && chip_state(k, Irqd::top(irq), IrqchipIrqState::Active).unwrap_or(false)
+}
+
+/// Spins until no handler of the line runs; with `sync_chip` also until it is not pending at a CPU.
+#[kframe("kernel/irq/manage.c")]
+fn __synchronize_hardirq(k: &mut Kernel, irq: Irq, sync_chip: bool) {
+    loop {
+        spin_until!(!irqd_irq_inprogress(k, irq));
+        if !sync_chip {
+            break;
+        }
+        let active: bool =
+            __irq_get_irqchip_state(k, Irqd::top(irq), IrqchipIrqState::Active).unwrap_or(false);
+        if !active {
+            break;
+        }
+        // C asks again and again. The model asks once more when the answer has changed.
+        spin_until!(!active_at_chip(k, irq));
+    }
+}
+
+/// Waits for hard interrupt handlers, not for threads. False when a thread is active.
+#[kframe("kernel/irq/manage.c")]
+pub fn synchronize_hardirq(k: &mut Kernel, irq: Irq) -> bool {
+    let exists: bool = k.find_desc(irq).is_some();
+    if exists {
+        call!(__synchronize_hardirq(irq, false));
+    }
+    k.find_desc(irq).is_none_or(|desc| desc.threads_active == 0)
+}
+
+fn no_threads(k: &Kernel, irq: Irq) -> bool {
+    k.find_desc(irq).is_none_or(|desc| desc.threads_active == 0)
+}
+
+#[kframe("kernel/irq/manage.c")]
+fn __synchronize_irq(k: &mut Kernel, irq: Irq) {
+    call!(__synchronize_hardirq(irq, true));
+    wait_until!(no_threads(k, irq), WaitOn::Threads(irq));
+}
+
+/// Waits for all handlers of a line, hard and threaded.
+#[kframe("kernel/irq/manage.c")]
+pub fn synchronize_irq(k: &mut Kernel, irq: Irq) {
+    let exists: bool = k.find_desc(irq).is_some();
+    if !exists {
+        return;
+    }
+    if k.sem.free_irq_waits_for_threads {
+        call!(__synchronize_irq(irq));
+    } else {
+        call!(__synchronize_hardirq(irq, true));
+        wait_until!(no_threads(k, irq), WaitOn::Threads(irq));
+    }
+}
+
+/// Variants for callers that cannot wait.
+pub mod nowait {
+    use super::*;
+
+    #[kfn("kernel/irq/manage.c")]
+    fn __synchronize_hardirq(k: &mut Kernel, irq: Irq, sync_chip: bool) {
+        if sync_chip {
+            let _ = __irq_get_irqchip_state(k, Irqd::top(irq), IrqchipIrqState::Active);
+        }
+    }
+
+    #[kfn("kernel/irq/manage.c")]
+    fn __synchronize_irq(k: &mut Kernel, irq: Irq) {
+        __synchronize_hardirq(k, irq, true);
+    }
+
+    /// As the frame of this name, for a line without handlers.
+    #[kfn("kernel/irq/manage.c")]
+    pub fn synchronize_irq(k: &mut Kernel, irq: Irq) {
+        if k.find_desc(irq).is_none() {
+            return;
+        }
+        if k.sem.free_irq_waits_for_threads {
+            __synchronize_irq(k, irq);
+        } else {
+            __synchronize_hardirq(k, irq, true);
+        }
+    }
+}
+
+// ---- affinity ----
+
+#[kfn("kernel/irq/manage.c")]
+fn __irq_can_set_affinity(k: &mut Kernel, irq: Irq) -> bool {
+    k.find_desc(irq).is_some_and(irqd_can_balance) && k.chip(Irqd::top(irq)).irq_set_affinity.is_some()
+}
+
+/// Can the affinity of an interrupt be set?
+#[kfn("kernel/irq/manage.c")]
+pub fn irq_can_set_affinity(k: &mut Kernel, irq: Irq) -> bool {
+    __irq_can_set_affinity(k, irq)
+}
+
+/// Can user space set it? Not when the kernel manages it.
+#[kfn("kernel/irq/manage.c")]
+pub fn irq_can_set_affinity_usr(k: &mut Kernel, irq: Irq) -> bool {
+    __irq_can_set_affinity(k, irq) && !k.desc(irq).has(IRQD_AFFINITY_MANAGED)
+}
+
+fn irq_set_thread_affinity(k: &mut Kernel, irq: Irq) {
+    let wakes = k.sem.set_affinity_wakes_thread;
+    let mut n = 0;
+    while let Some(action) = k.desc_mut(irq).action.get_mut(n) {
+        let mut threads = [None, None];
+        threads[0] = action.thread.inspect(|_| action.thread_flags |= IRQTF_AFFINITY);
+        if wakes && let Some(second) = action.secondary.as_deref_mut() {
+            threads[1] = second.thread.inspect(|_| second.thread_flags |= IRQTF_AFFINITY);
+        }
+        if wakes {
+            for thread in threads.into_iter().flatten() {
+                k.wake(WaitOn::IrqThread(thread));
+            }
+        }
+        n += 1;
+    }
+}
+
+fn irq_validate_effective_affinity(k: &mut Kernel, d: Irqd) {
+    if k.desc(d.irq).irq_common_data.effective_affinity.is_empty() {
+        // pr_warn_once() in C.
+        let line = format!("irq_chip {} did not update eff. affinity mask of irq {}", k.chip(d).name, d.irq);
+        if !k.log.contains(&line) {
+            k.warnings += 1;
+            k.log.push(line);
+        }
+    }
+}
+
+/// Lets the chip set the affinity, and takes note of it.
+///
+/// # Errors
+/// `EINVAL` when the chip cannot or no CPU of the mask is online, `EBUSY` while the last move is not
+/// cleaned up, `ENOSPC` for no vector.
+#[kfn("kernel/irq/manage.c")]
+pub fn irq_do_set_affinity(k: &mut Kernel, d: Irqd, mask: &CpuMask, force: bool) -> Result<(), Errno> {
+    let Some(set_affinity) = k.chip(d).irq_set_affinity else { return Err(Errno::EINVAL) };
+    let ret = if force || !k.sem.set_affinity_online_only {
+        set_affinity(k, d, mask, force)?
+    } else {
+        // A managed interrupt stays with its housekeeping CPUs as long as one of them is online, so
+        // that I/O from there does not disturb an isolated CPU.
+        let managed = k.desc(d.irq).has(IRQD_AFFINITY_MANAGED);
+        let housekeeping = k.irq.hk_managed.as_ref().filter(|_| managed).map(|hk| mask.and(hk));
+        let housekeeping = housekeeping.filter(|hk| hk.intersects(&k.topo.online));
+        let tmp_mask = housekeeping.as_ref().unwrap_or(mask).and(&k.topo.online);
+        if tmp_mask.is_empty() {
+            return Err(Errno::EINVAL);
+        }
+        set_affinity(k, d, &tmp_mask, force)?
+    };
+    if ret != SetMask::OkNocopy {
+        k.desc_mut(d.irq).irq_common_data.affinity.clone_from(mask);
+    }
+    irq_validate_effective_affinity(k, d);
+    irq_set_thread_affinity(k, d.irq);
+    Ok(())
+}
+
+fn set_move_pending(k: &mut Kernel, irq: Irq, mask: &CpuMask) {
+    let desc = k.desc_mut(irq);
+    desc.set(IRQD_SETAFFINITY_PENDING);
+    desc.pending_mask.clone_from(mask);
+}
+
+#[kfn("kernel/irq/manage.c")]
+fn irq_try_set_affinity(k: &mut Kernel, d: Irqd, dest: &CpuMask, force: bool) -> Result<(), Errno> {
+    let ret = irq_do_set_affinity(k, d, dest, force);
+    // User space should not see that the last move is not cleaned up: the next interrupt moves.
+    if ret == Err(Errno::EBUSY) && !force {
+        set_move_pending(k, d.irq, dest);
+        return Ok(());
+    }
+    ret
+}
+
+#[kfn("kernel/irq/manage.c")]
+fn irq_set_affinity_deactivated(k: &mut Kernel, d: Irqd, mask: &CpuMask) -> bool {
+    let desc = k.desc_mut(d.irq);
+    if desc.has(IRQD_ACTIVATED) || !desc.has(IRQD_AFFINITY_ON_ACTIVATE) {
+        return false;
+    }
+    desc.irq_common_data.affinity.clone_from(mask);
+    desc.irq_common_data.effective_affinity.clone_from(mask);
+    desc.set(IRQD_AFFINITY_SET);
+    true
+}
+
+/// Sets the affinity now, or leaves it to the next interrupt where the chip demands that.
+///
+/// # Errors
+/// `EINVAL` when the chip cannot, or as `irq_do_set_affinity()`.
+#[kfn("kernel/irq/manage.c")]
+pub fn irq_set_affinity_locked(k: &mut Kernel, d: Irqd, mask: &CpuMask, force: bool) -> Result<(), Errno> {
+    if k.chip(d).irq_set_affinity.is_none() {
+        return Err(Errno::EINVAL);
+    }
+    if k.sem.set_affinity_deactivated && irq_set_affinity_deactivated(k, d, mask) {
+        return Ok(());
+    }
+    let desc = k.desc(d.irq);
+    let mut ret = Ok(());
+    if desc.has(IRQD_MOVE_PCNTXT) && !desc.has(IRQD_SETAFFINITY_PENDING) {
+        ret = irq_try_set_affinity(k, d, mask, force);
+    } else {
+        set_move_pending(k, d.irq, mask);
+    }
+    k.desc_mut(d.irq).set(IRQD_AFFINITY_SET);
+    ret
+}
+
+/// Sets the affinity of an interrupt.
+///
+/// # Errors
+/// `EINVAL` when there is no such interrupt, or as `irq_set_affinity_locked()`.
+#[kfn("kernel/irq/manage.c")]
+pub fn __irq_set_affinity(k: &mut Kernel, irq: Irq, mask: &CpuMask, force: bool) -> Result<(), Errno> {
+    if k.find_desc(irq).is_none() {
+        return Err(Errno::EINVAL);
+    }
+    irq_set_affinity_locked(k, Irqd::top(irq), mask, force)
+}
+
+/// Sets the affinity of an interrupt to CPUs of which one is online.
+///
+/// # Errors
+/// As `__irq_set_affinity()`.
+#[kfn("kernel/irq/manage.c")]
+pub fn irq_set_affinity(k: &mut Kernel, irq: Irq, mask: &CpuMask) -> Result<(), Errno> {
+    __irq_set_affinity(k, irq, mask, false)
+}
+
+/// Leaves or takes back a hint for user space (6.12; `setaffinity` also sets the affinity to it).
+///
+/// # Errors
+/// `EINVAL` when there is no such interrupt.
+#[kfn("kernel/irq/manage.c")]
+pub fn __irq_apply_affinity_hint(
+    k: &mut Kernel,
+    irq: Irq,
+    m: Option<&CpuMask>,
+    setaffinity: bool,
+) -> Result<(), Errno> {
+    apply_hint(k, irq, m, setaffinity)
+}
+
+fn apply_hint(k: &mut Kernel, irq: Irq, m: Option<&CpuMask>, setaffinity: bool) -> Result<(), Errno> {
+    if k.find_desc(irq).is_none_or(irq_settings_is_per_cpu_devid) {
+        return Err(Errno::EINVAL);
+    }
+    k.desc_mut(irq).affinity_hint = m.cloned();
+    if let Some(m) = m
+        && setaffinity
+    {
+        let _ = __irq_set_affinity(k, irq, m, false);
+    }
+    Ok(())
+}
+
+/// Leaves a hint for user space, and sets the affinity to it; `None` takes the hint back.
+///
+/// # Errors
+/// `EINVAL` when there is no such interrupt.
+#[kfn("kernel/irq/manage.c")]
+pub fn irq_set_affinity_hint(k: &mut Kernel, irq: Irq, m: Option<&CpuMask>) -> Result<(), Errno> {
+    if k.sem.affinity_hint_inline {
+        return __irq_apply_affinity_hint(k, irq, m, true);
+    }
+    apply_hint(k, irq, m, true)
+}
+
+/// Chooses the CPUs of an interrupt that starts up.
+///
+/// # Errors
+/// As `irq_do_set_affinity()`.
+#[kfn("kernel/irq/manage.c")]
+pub fn irq_setup_affinity(k: &mut Kernel, irq: Irq) -> Result<(), Errno> {
+    if !__irq_can_set_affinity(k, irq) {
+        return Ok(());
+    }
+    let desc = k.desc(irq);
+    let mut set = &k.irq.default_affinity;
+    let mut forget = false;
+    // What user space or the kernel chose is kept, as long as one of the CPUs is online.
+    if desc.has(IRQD_AFFINITY_MANAGED | IRQD_AFFINITY_SET) {
+        if desc.irq_common_data.affinity.intersects(&k.topo.online) {
+            set = &desc.irq_common_data.affinity;
+        } else {
+            forget = true;
+        }
+    }
+    let mut mask = k.topo.online.and(set);
+    if mask.is_empty() {
+        mask = k.topo.online.clone();
+    }
+    let node = desc.irq_common_data.node;
+    if let Some(nodemask) = usize::try_from(node).ok().and_then(|node| k.topo.node_cpus.get(node))
+        && mask.intersects(nodemask)
+    {
+        mask.and_assign(nodemask);
+    }
+    if forget {
+        k.desc_mut(irq).clear(IRQD_AFFINITY_SET);
+    }
+    irq_do_set_affinity(k, Irqd::top(irq), &mask, false)
+}
+
+/// Lets the kernel choose after user space wrote a mask without CPU (5.4).
+///
+/// # Errors
+/// As `irq_setup_affinity()`.
+#[kfn("kernel/irq/manage.c")]
+pub fn irq_select_affinity_usr(k: &mut Kernel, irq: Irq) -> Result<(), Errno> {
+    irq_setup_affinity(k, irq)
+}
+
+// ---- disable and enable ----
+
+/// Disables one level deeper.
+#[kfn("kernel/irq/manage.c")]
+pub fn __disable_irq(k: &mut Kernel, irq: Irq) {
+    let desc = k.desc_mut(irq);
+    let before = desc.depth;
+    desc.depth = before.wrapping_add(1);
+    if before == 0 {
+        irq_disable(k, irq);
+    }
+}
+
+#[kfn("kernel/irq/manage.c")]
+fn __disable_irq_nosync(k: &mut Kernel, irq: Irq) -> Result<(), Errno> {
+    if k.find_desc(irq).is_none_or(irq_settings_is_per_cpu_devid) {
+        return Err(Errno::EINVAL);
+    }
+    __disable_irq(k, irq);
+    Ok(())
+}
+
+/// Disables a line without waiting for its handlers.
+#[kfn("kernel/irq/manage.c")]
+pub fn disable_irq_nosync(k: &mut Kernel, irq: Irq) {
+    let _ = __disable_irq_nosync(k, irq);
+}
+
+/// Disables a line and waits for its handlers.
+#[kframe("kernel/irq/manage.c")]
+pub fn disable_irq(k: &mut Kernel, irq: Irq) {
+    let done: bool = __disable_irq_nosync(k, irq).is_ok();
+    if done {
+        call!(synchronize_irq(irq));
+    }
+}
+
+/// Disables a line and waits for its hard handlers. False when a thread is active.
+#[kframe("kernel/irq/manage.c")]
+pub fn disable_hardirq(k: &mut Kernel, irq: Irq) -> bool {
+    let done: bool = __disable_irq_nosync(k, irq).is_ok();
+    let mut idle: bool = false;
+    if done {
+        idle = call!(synchronize_hardirq(irq));
+    }
+    idle
+}
+
+/// Enables by one level.
+#[kfn("kernel/irq/manage.c")]
+pub fn __enable_irq(k: &mut Kernel, irq: Irq) {
+    let desc = k.desc_mut(irq);
+    if desc.depth == 0 || desc.depth == 1 && desc.istate & IRQS_SUSPENDED != 0 {
+        k.log.push(format!("Unbalanced enable for IRQ {irq}"));
+        k.warn("WARNING: kernel/irq/manage.c: __enable_irq: unbalanced enable");
+    } else if desc.depth == 1 {
+        desc.status_use_accessors |= IRQ_NOPROBE;
+        // Not irq_enable(): a line that was requested without being enabled starts up here.
+        irq_startup(k, irq, IRQ_RESEND, IRQ_START_FORCE);
+    } else {
+        desc.depth -= 1;
+    }
+}
+
+/// Undoes one `disable_irq()`.
+#[kfn("kernel/irq/manage.c")]
+pub fn enable_irq(k: &mut Kernel, irq: Irq) {
+    if k.find_desc(irq).is_none_or(irq_settings_is_per_cpu_devid) {
+        return;
+    }
+    __enable_irq(k, irq);
+}
+
+/// May a driver still request the interrupt with these flags?
+#[kfn("kernel/irq/manage.c")]
+pub fn can_request_irq(k: &mut Kernel, irq: Irq, irqflags: u32) -> bool {
+    let Some(desc) = k.find_desc(irq) else { return false };
+    irq_settings_can_request(desc)
+        && desc.action.first().is_none_or(|action| irqflags & action.flags & IRQF_SHARED != 0)
+}
+
+/// Sets the trigger type at the chip, and what follows from it.
+///
+/// # Errors
+/// What the chip says.
+#[kfn("kernel/irq/manage.c")]
+pub fn __irq_set_trigger(k: &mut Kernel, irq: Irq, flags: u32) -> Result<(), Errno> {
+    let d = Irqd::top(irq);
+    let Some(set_type) = k.chip(d).irq_set_type else { return Ok(()) };
+    let mut unmask = false;
+    if k.chip(d).flags & IRQCHIP_SET_TYPE_MASKED != 0 {
+        if !k.desc(irq).has(IRQD_IRQ_MASKED) {
+            mask_irq(k, irq);
+        }
+        unmask = !k.desc(irq).has(IRQD_IRQ_DISABLED);
+    }
+    let flags = flags & IRQD_TRIGGER_MASK;
+    let ret = set_type(k, d, flags);
+    match ret {
+        Ok(()) => {
+            let desc = k.desc_mut(irq);
+            desc.clear(IRQD_TRIGGER_MASK | IRQD_LEVEL);
+            desc.set(flags);
+            desc.status_use_accessors &= !(IRQD_TRIGGER_MASK | IRQ_LEVEL);
+            desc.status_use_accessors |= flags;
+            if flags & IRQ_TYPE_LEVEL_MASK != 0 {
+                desc.status_use_accessors |= IRQ_LEVEL;
+                desc.set(IRQD_LEVEL);
+            }
+        }
+        Err(_) => k.log.push(format!("Setting trigger mode {flags} for irq {irq} failed")),
+    }
+    if unmask {
+        unmask_irq(k, irq);
+    }
+    ret
+}
+
+// ---- threads ----
+
+fn irq_default_primary_handler(_: &mut Kernel, _: Irq, _: DevId) -> IrqReturn {
+    IrqReturn::WakeThread
+}
+
+fn irq_forced_secondary_handler(k: &mut Kernel, _: Irq, _: DevId) -> IrqReturn {
+    k.warn("WARNING: kernel/irq/manage.c: secondary action handler called");
+    IrqReturn::None
+}
+
+const DEFAULT_PRIMARY: Handler =
+    Handler { name: "irq_default_primary_handler", call: irq_default_primary_handler };
+const FORCED_SECONDARY: Handler =
+    Handler { name: "irq_forced_secondary_handler", call: irq_forced_secondary_handler };
+
+// The action whose thread a task is (`kthread_data()`): requested, second half, or being freed.
+fn action_of(desc: &IrqDesc, task: TaskId) -> Option<&IrqAction> {
+    desc.action
+        .iter()
+        .chain(desc.removed.as_deref())
+        .flat_map(|action| [Some(action), action.secondary.as_deref()])
+        .flatten()
+        .find(|action| action.thread == Some(task))
+}
+
+fn action_of_mut(desc: &mut IrqDesc, task: TaskId) -> Option<&mut IrqAction> {
+    for action in desc.action.iter_mut().chain(desc.removed.as_deref_mut()) {
+        if action.thread == Some(task) {
+            return Some(action);
+        }
+        if let Some(second) = action.secondary.as_deref_mut()
+            && second.thread == Some(task)
+        {
+            return Some(second);
+        }
+    }
+    None
+}
+
+fn current(k: &Kernel) -> TaskId {
+    k.cur.task.unwrap_or_default()
+}
+
+#[kfn("kernel/irq/manage.c")]
+fn irq_thread_check_affinity(k: &mut Kernel, irq: Irq, me: TaskId) {
+    let Some(action) = action_of_mut(k.desc_mut(irq), me) else { return };
+    if action.thread_flags & IRQTF_AFFINITY == 0 {
+        return;
+    }
+    action.thread_flags &= !IRQTF_AFFINITY;
+    // set_cpus_allowed_ptr(): the thread moves when it is not on one of the CPUs.
+    let mask = k.desc(irq).irq_common_data.effective_affinity.and(&k.topo.online);
+    if let Some(cpu) = mask.first()
+        && !mask.contains(k.sched.tasks[me.index()].cpu)
+    {
+        k.sched.tasks[me.index()].cpu = cpu;
+    }
+}
+
+// What a thread that has looked at its flags does next: run, stop, or sleep.
+fn thread_todo(k: &mut Kernel, irq: Irq, me: TaskId) -> Option<bool> {
+    let Some(action) = action_of_mut(k.desc_mut(irq), me) else { return Some(false) };
+    if action.thread_flags & IRQTF_RUNTHREAD != 0 {
+        action.thread_flags &= !IRQTF_RUNTHREAD;
+        return Some(true);
+    }
+    action.should_stop.then_some(false)
+}
+
+/// Sleeps until the hard handler wants the thread; false when the thread has to end.
+#[kframe("kernel/irq/manage.c")]
+fn irq_wait_for_interrupt(k: &mut Kernel, irq: Irq, me: TaskId) -> bool {
+    let mut todo: Option<bool> = None;
+    while todo.is_none() {
+        if k.sem.set_affinity_wakes_thread {
+            irq_thread_check_affinity(k, irq, me);
+        }
+        todo = thread_todo(k, irq, me);
+        if todo.is_none() {
+            wait!(WaitOn::IrqThread(me));
+        }
+    }
+    todo.unwrap_or(false)
+}
+
+fn finalize_oneshot(k: &mut Kernel, irq: Irq, me: TaskId) {
+    let desc = k.desc_mut(irq);
+    let Some(action) = action_of(desc, me) else { return };
+    // A thread that is wanted again keeps the line masked.
+    if action.thread_flags & IRQTF_RUNTHREAD != 0 {
+        return;
+    }
+    desc.threads_oneshot &= !action.thread_mask;
+    if desc.threads_oneshot == 0 && !desc.has(IRQD_IRQ_DISABLED) && desc.has(IRQD_IRQ_MASKED) {
+        unmask_threaded_irq(k, irq);
+    }
+}
+
+fn is_oneshot(k: &Kernel, irq: Irq, me: TaskId) -> bool {
+    let desc = k.desc(irq);
+    desc.istate & IRQS_ONESHOT != 0
+        && action_of(desc, me).is_some_and(|action| action.handler != FORCED_SECONDARY)
+}
+
+/// Unmasks a one-shot line when its last thread is done.
+#[kframe("kernel/irq/manage.c")]
+fn irq_finalize_oneshot(k: &mut Kernel, irq: Irq, me: TaskId) {
+    if !is_oneshot(k, irq, me) {
+        return;
+    }
+    // The thread can be faster than the hard handler that woke it.
+    spin_until!(!irqd_irq_inprogress(k, irq));
+    finalize_oneshot(k, irq, me);
+}
+
+fn call_thread_fn(k: &mut Kernel, irq: Irq, me: TaskId) -> IrqReturn {
+    let Some(action) = action_of(k.desc(irq), me) else { return IrqReturn::None };
+    let dev_id = action.dev_id;
+    let Some(thread_fn) = action.thread_fn else { return IrqReturn::None };
+    let ret = (thread_fn.call)(k, irq, dev_id);
+    if ret == IrqReturn::Handled {
+        let desc = k.desc_mut(irq);
+        desc.threads_handled = desc.threads_handled.wrapping_add(1);
+    }
+    ret
+}
+
+/// Runs the handler of a driver that did not ask for a thread.
+#[kframe("kernel/irq/manage.c")]
+fn irq_forced_thread_fn(k: &mut Kernel, irq: Irq, me: TaskId) -> IrqReturn {
+    let ret: IrqReturn = call_thread_fn(k, irq, me);
+    call!(irq_finalize_oneshot(irq, me));
+    ret
+}
+
+/// Runs the threaded handler.
+#[kframe("kernel/irq/manage.c")]
+fn irq_thread_fn(k: &mut Kernel, irq: Irq, me: TaskId) -> IrqReturn {
+    let ret: IrqReturn = call_thread_fn(k, irq, me);
+    call!(irq_finalize_oneshot(irq, me));
+    ret
+}
+
+/// One threaded handler less is active.
+#[kfn("kernel/irq/manage.c")]
+pub fn wake_threads_waitq(k: &mut Kernel, irq: Irq) {
+    let desc = k.desc_mut(irq);
+    desc.threads_active = desc.threads_active.wrapping_sub(1);
+    if desc.threads_active == 0 {
+        k.wake(WaitOn::Threads(irq));
+    }
+}
+
+#[kfn("kernel/irq/manage.c")]
+fn irq_wake_secondary(k: &mut Kernel, irq: Irq, me: TaskId) {
+    let n = k.desc(irq).action.iter().position(|a| a.thread == Some(me) && a.secondary.is_some());
+    match n {
+        Some(n) => crate::handle::__irq_wake_thread(k, irq, n, true),
+        None => k.warn("WARNING: kernel/irq/manage.c: irq_wake_secondary: no secondary action"),
+    }
+}
+
+#[kfn("kernel/irq/manage.c")]
+fn irq_thread_set_ready(k: &mut Kernel, irq: Irq, me: TaskId) {
+    if let Some(action) = action_of_mut(k.desc_mut(irq), me) {
+        action.thread_flags |= IRQTF_READY;
+    }
+    k.wake(WaitOn::Threads(irq));
+}
+
+// DEVIATION: C waits here until the thread has run for the first time. Whoever requests an interrupt
+// goes on at once in this model; the thread's first step is the same.
+#[kfn("kernel/irq/manage.c")]
+fn wake_up_and_wait_for_irq_thread_ready(k: &mut Kernel, thread: Option<TaskId>) {
+    if let Some(thread) = thread {
+        k.wake(WaitOn::IrqThread(thread));
+    }
+}
+
+fn is_forced(k: &Kernel, irq: Irq, me: TaskId) -> bool {
+    k.irq.force_irqthreads
+        && action_of(k.desc(irq), me).is_some_and(|action| action.thread_flags & IRQTF_FORCED_THREAD != 0)
+}
+
+/// An interrupt's thread.
+#[kframe("kernel/irq/manage.c")]
+pub fn irq_thread(k: &mut Kernel, irq: Irq) {
+    let me: TaskId = current(k);
+    // A request that failed has taken its action back before the thread ran.
+    if k.find_desc(irq).is_none_or(|desc| action_of(desc, me).is_none()) {
+        return;
+    }
+    if k.sem.irq_thread_ready {
+        irq_thread_set_ready(k, irq, me);
+    }
+    let forced: bool = is_forced(k, irq, me);
+    if !k.sem.set_affinity_wakes_thread {
+        irq_thread_check_affinity(k, irq, me);
+    }
+    let mut run: bool = call!(irq_wait_for_interrupt(irq, me));
+    while run {
+        if !k.sem.set_affinity_wakes_thread {
+            irq_thread_check_affinity(k, irq, me);
+        }
+        let mut ret: IrqReturn = IrqReturn::None;
+        if forced {
+            ret = call!(irq_forced_thread_fn(irq, me));
+        } else {
+            ret = call!(irq_thread_fn(irq, me));
+        }
+        if ret == IrqReturn::WakeThread {
+            irq_wake_secondary(k, irq, me);
+        }
+        wake_threads_waitq(k, irq);
+        run = call!(irq_wait_for_interrupt(irq, me));
+    }
+}
+
+/// Wakes the thread of the action with this cookie.
+#[kfn("kernel/irq/manage.c")]
+pub fn irq_wake_thread(k: &mut Kernel, irq: Irq, dev_id: DevId) {
+    let Some(desc) = k.find_desc(irq) else { return };
+    if let Some(n) = desc.action.iter().position(|a| a.dev_id == dev_id)
+        && desc.action[n].thread.is_some()
+    {
+        crate::handle::__irq_wake_thread(k, irq, n, false);
+    }
+}
+
+fn irq_setup_forced_threading(k: &Kernel, new: &mut IrqAction) {
+    if !k.irq.force_irqthreads
+        || new.flags & (IRQF_NO_THREAD | IRQF_PERCPU | IRQF_ONESHOT) != 0
+        || new.handler == DEFAULT_PRIMARY
+    {
+        return;
+    }
+    new.flags |= IRQF_ONESHOT;
+    // A driver with both a hard and a threaded handler gets two threads.
+    if let Some(thread_fn) = new.thread_fn {
+        new.secondary = Some(Box::new(IrqAction {
+            handler: FORCED_SECONDARY,
+            thread_fn: Some(thread_fn),
+            dev_id: new.dev_id,
+            flags: 0,
+            name: new.name.clone(),
+            thread: None,
+            thread_flags: 0,
+            thread_mask: 0,
+            secondary: None,
+            should_stop: false,
+            dir: false,
+        }));
+    }
+    new.thread_flags |= IRQTF_FORCED_THREAD;
+    new.thread_fn = Some(new.handler);
+    new.handler = DEFAULT_PRIMARY;
+}
+
+#[kfn("kernel/irq/manage.c")]
+fn setup_irq_thread(k: &mut Kernel, new: &mut IrqAction, irq: Irq) {
+    let cpu = k.cpu();
+    new.thread = Some(k.spawn(TaskKind::IrqThread(irq), cpu, irq_thread(irq).frame, &["kthread"]));
+    // The thread moves itself to the interrupt's CPU, also one that joins a line later.
+    new.thread_flags |= IRQTF_AFFINITY;
+}
+
+fn irq_request_resources(k: &mut Kernel, irq: Irq) -> Result<(), Errno> {
+    let d = Irqd::top(irq);
+    match k.chip(d).irq_request_resources {
+        Some(request) => request(k, d),
+        None => Ok(()),
+    }
+}
+
+fn irq_release_resources(k: &mut Kernel, irq: Irq) {
+    let d = Irqd::top(irq);
+    if let Some(release) = k.chip(d).irq_release_resources {
+        release(k, d);
+    }
+}
+
+// ---- request ----
+
+// The part of __setup_irq() that is done under desc->lock.
+fn install(k: &mut Kernel, irq: Irq, new: &mut IrqAction) -> Result<bool, Errno> {
+    let oneshot_safe = k.chip(Irqd::top(irq)).flags & IRQCHIP_ONESHOT_SAFE != 0;
+    let desc = k.desc_mut(irq);
+    let mut thread_mask = 0u64;
+    let shared = !desc.action.is_empty();
+    if shared {
+        if irq_is_nmi(desc) {
+            k.log.push(format!("Invalid attempt to share NMI for {} (irq {irq}).", new.name));
+            return Err(Errno::EINVAL);
+        }
+        // Whoever shares a line agrees on sharing, type, one-shot and per-CPU.
+        let oldtype = if desc.has(IRQD_DEFAULT_TRIGGER_SET) {
+            desc.state() & IRQD_TRIGGER_MASK
+        } else {
+            let oldtype = new.flags & IRQF_TRIGGER_MASK;
+            desc.clear(IRQD_TRIGGER_MASK);
+            desc.set(oldtype | IRQD_DEFAULT_TRIGGER_SET);
+            oldtype
+        };
+        let old = &desc.action[0];
+        let mut mismatch =
+            old.flags & new.flags & IRQF_SHARED == 0 || oldtype != new.flags & IRQF_TRIGGER_MASK;
+        if !mismatch {
+            if old.flags & IRQF_ONESHOT != 0 && new.flags & IRQF_COND_ONESHOT != 0 {
+                new.flags |= IRQF_ONESHOT;
+            } else if (old.flags ^ new.flags) & IRQF_ONESHOT != 0 {
+                mismatch = true;
+            }
+        }
+        mismatch |= (old.flags ^ new.flags) & IRQF_PERCPU != 0;
+        if mismatch {
+            if new.flags & IRQF_PROBE_SHARED == 0 {
+                let line = format!(
+                    "Flags mismatch irq {irq}. {:08x} ({}) vs. {:08x} ({})",
+                    new.flags, new.name, old.flags, old.name
+                );
+                k.log.push(line);
+            }
+            return Err(Errno::EBUSY);
+        }
+        thread_mask = desc.action.iter().fold(0, |all, action| all | action.thread_mask);
+    }
+    if new.flags & IRQF_ONESHOT != 0 {
+        if thread_mask == u64::MAX {
+            return Err(Errno::EBUSY);
+        }
+        new.thread_mask = 1 << thread_mask.trailing_ones();
+    } else if new.handler == DEFAULT_PRIMARY && !oneshot_safe {
+        // The default handler only wakes the thread: a level-triggered line would come back at once.
+        let line = if k.sem.irq_thread_ready {
+            format!("Threaded irq requested with handler=NULL and !ONESHOT for {} (irq {irq})", new.name)
+        } else {
+            format!("Threaded irq requested with handler=NULL and !ONESHOT for irq {irq}")
+        };
+        k.log.push(line);
+        return Err(Errno::EINVAL);
+    }
+    if !shared {
+        if new.flags & IRQF_TRIGGER_MASK != 0 {
+            __irq_set_trigger(k, irq, new.flags & IRQF_TRIGGER_MASK)?;
+        }
+        // Also for a line that is not enabled yet: enabling it later has to succeed.
+        irq_activate(k, irq)?;
+        let noirqdebug = k.irq.noirqdebug && k.sem.note_interrupt_skips_clean;
+        let desc = k.desc_mut(irq);
+        desc.istate &= !(IRQS_AUTODETECT | IRQS_SPURIOUS_DISABLED | IRQS_ONESHOT | IRQS_WAITING);
+        desc.clear(IRQD_IRQ_INPROGRESS);
+        if new.flags & IRQF_PERCPU != 0 {
+            desc.set(IRQD_PER_CPU);
+            desc.status_use_accessors |= IRQ_PER_CPU;
+            if new.flags & IRQF_NO_DEBUG != 0 {
+                desc.status_use_accessors |= IRQ_NO_DEBUG;
+            }
+        }
+        if noirqdebug {
+            desc.status_use_accessors |= IRQ_NO_DEBUG;
+        }
+        if new.flags & IRQF_ONESHOT != 0 {
+            desc.istate |= IRQS_ONESHOT;
+        }
+        if new.flags & IRQF_NOBALANCING != 0 {
+            desc.status_use_accessors |= IRQ_NO_BALANCING;
+            desc.set(IRQD_NO_BALANCING);
+        }
+        if new.flags & IRQF_NO_AUTOEN == 0 && irq_settings_can_autoenable(desc) {
+            irq_startup(k, irq, IRQ_RESEND, IRQ_START_COND);
+        } else {
+            desc.depth = 1;
+            if new.flags & IRQF_SHARED != 0 {
+                k.warn("WARNING: kernel/irq/manage.c: __setup_irq: a shared line that is not enabled");
+            }
+        }
+    } else if new.flags & IRQF_TRIGGER_MASK != 0 {
+        let nmsk = new.flags & IRQF_TRIGGER_MASK;
+        let omsk = k.desc(irq).state() & IRQD_TRIGGER_MASK;
+        if nmsk != omsk {
+            k.log.push(format!("irq {irq} uses trigger mode {omsk}; requested {nmsk}"));
+        }
+    }
+    Ok(shared)
+}
+
+// A thread that never ran ends when it is stopped.
+fn drop_thread(k: &mut Kernel, thread: Option<TaskId>) {
+    if let Some(thread) = thread {
+        k.sched.runnable.retain(|&t| t != thread);
+        let task = &mut k.sched.tasks[thread.index()];
+        task.frames.clear();
+        task.state = TaskState::Done(0);
+    }
+}
+
+#[kfn("kernel/irq/manage.c")]
+fn __setup_irq(k: &mut Kernel, irq: Irq, new: IrqAction) -> Result<(), Errno> {
+    let d = Irqd::top(irq);
+    let mut new = new;
+    if k.irqd(d).chip == NO_IRQ_CHIP {
+        return Err(Errno::ENOSYS);
+    }
+    if new.flags & IRQF_TRIGGER_MASK == 0 {
+        new.flags |= k.desc(irq).state() & IRQD_TRIGGER_MASK;
+    }
+    let nested = irq_settings_is_nested_thread(k.desc(irq));
+    if nested {
+        if new.thread_fn.is_none() {
+            return Err(Errno::EINVAL);
+        }
+    } else if irq_settings_can_thread(k.desc(irq)) {
+        irq_setup_forced_threading(k, &mut new);
+    }
+    if new.thread_fn.is_some() && !nested {
+        setup_irq_thread(k, &mut new, irq);
+        if let Some(mut second) = new.secondary.take() {
+            setup_irq_thread(k, &mut second, irq);
+            new.secondary = Some(second);
+        }
+    }
+    // A chip that cannot lose or repeat an interrupt needs no masking around the thread.
+    if k.chip(d).flags & IRQCHIP_ONESHOT_SAFE != 0 {
+        new.flags &= !IRQF_ONESHOT;
+    }
+    let first = k.desc(irq).action.is_empty();
+    let mut ret = Ok(false);
+    let mut resources = false;
+    if first {
+        match irq_request_resources(k, irq) {
+            Ok(()) => resources = true,
+            Err(e) => {
+                let chip = k.chip(d).name.clone();
+                k.log.push(format!(
+                    "Failed to request resources for {} (irq {irq}) on irqchip {chip}",
+                    new.name
+                ));
+                ret = Err(e);
+            }
+        }
+    }
+    if ret.is_ok() {
+        ret = install(k, irq, &mut new);
+    }
+    let shared = match ret {
+        Ok(shared) => shared,
+        Err(e) => {
+            if resources {
+                irq_release_resources(k, irq);
+            }
+            drop_thread(k, new.thread);
+            drop_thread(k, new.secondary.as_ref().and_then(|second| second.thread));
+            return Err(e);
+        }
+    };
+    let threads = [new.thread, new.secondary.as_ref().and_then(|second| second.thread)];
+    let desc = k.desc_mut(irq);
+    desc.action.push(new);
+    let n = desc.action.len() - 1;
+    desc.irq_count = 0;
+    desc.irqs_unhandled = 0;
+    // The line may have been switched off because nobody handled it: now somebody might.
+    if shared && desc.istate & IRQS_SPURIOUS_DISABLED != 0 {
+        desc.istate &= !IRQS_SPURIOUS_DISABLED;
+        __enable_irq(k, irq);
+    }
+    if k.sem.irq_thread_ready {
+        for thread in threads {
+            wake_up_and_wait_for_irq_thread_ready(k, thread);
+        }
+    } else {
+        for thread in threads.into_iter().flatten() {
+            k.wake(WaitOn::IrqThread(thread));
+        }
+    }
+    crate::proc::register_irq_proc(k, irq);
+    crate::proc::register_handler_proc(k, irq, n);
+    Ok(())
+}
+
+fn new_action(
+    handler: Handler,
+    thread_fn: Option<Handler>,
+    flags: u32,
+    name: &str,
+    dev_id: DevId,
+) -> IrqAction {
+    IrqAction {
+        handler,
+        thread_fn,
+        dev_id,
+        flags,
+        name: name.to_owned(),
+        thread: None,
+        thread_flags: 0,
+        thread_mask: 0,
+        secondary: None,
+        should_stop: false,
+        dir: false,
+    }
+}
+
+/// Installs a handler of early boot, before memory can be allocated (5.4).
+///
+/// # Errors
+/// As `request_threaded_irq()`.
+#[kfn("kernel/irq/manage.c")]
+pub fn setup_irq(
+    k: &mut Kernel,
+    irq: Irq,
+    handler: Handler,
+    flags: u32,
+    name: &str,
+    dev_id: DevId,
+) -> Result<(), Errno> {
+    if k.find_desc(irq).is_none_or(irq_settings_is_per_cpu_devid) {
+        return Err(Errno::EINVAL);
+    }
+    __setup_irq(k, irq, new_action(handler, None, flags, name, dev_id))
+}
+
+/// Requests an interrupt: installs the handlers and starts the line up.
+///
+/// # Errors
+/// `EINVAL` for an interrupt that does not exist or cannot be requested or for flags that contradict
+/// each other, `ENOSYS` when it has no chip, `EBUSY` when it cannot be shared, `ENOSPC` for no
+/// vector.
+#[kfn("kernel/irq/manage.c")]
+pub fn request_threaded_irq(
+    k: &mut Kernel,
+    irq: Irq,
+    handler: Option<Handler>,
+    thread_fn: Option<Handler>,
+    irqflags: u32,
+    devname: &str,
+    dev_id: DevId,
+) -> Result<(), Errno> {
+    let has = |bits: u32| irqflags & bits != 0;
+    if has(IRQF_SHARED) && dev_id == DevId::None
+        || has(IRQF_SHARED) && has(IRQF_NO_AUTOEN)
+        || !has(IRQF_SHARED) && has(IRQF_COND_SUSPEND)
+        || has(IRQF_NO_SUSPEND) && has(IRQF_COND_SUSPEND)
+    {
+        return Err(Errno::EINVAL);
+    }
+    let Some(desc) = k.find_desc(irq) else { return Err(Errno::EINVAL) };
+    if !irq_settings_can_request(desc) || irq_settings_is_per_cpu_devid(desc) {
+        return Err(Errno::EINVAL);
+    }
+    let handler = match (handler, thread_fn) {
+        (Some(handler), _) => handler,
+        (None, Some(_)) => DEFAULT_PRIMARY,
+        (None, None) => return Err(Errno::EINVAL),
+    };
+    __setup_irq(k, irq, new_action(handler, thread_fn, irqflags, devname, dev_id))
+}
+
+/// `request_irq()`: requests an interrupt without a threaded handler.
+///
+/// # Errors
+/// As `request_threaded_irq()`.
+pub fn request_irq(
+    k: &mut Kernel,
+    irq: Irq,
+    handler: Handler,
+    flags: u32,
+    name: &str,
+    dev_id: DevId,
+) -> Result<(), Errno> {
+    request_threaded_irq(k, irq, Some(handler), None, flags, name, dev_id)
+}
+
+// ---- free ----
+
+// The part of __free_irq() that is done under desc->lock.
+fn unlink(k: &mut Kernel, irq: Irq, dev_id: DevId) -> bool {
+    let desc = k.desc_mut(irq);
+    let Some(n) = desc.action.iter().position(|action| action.dev_id == dev_id) else {
+        k.log.push(format!("Trying to free already-free IRQ {irq}"));
+        k.warn("WARNING: kernel/irq/manage.c: __free_irq: already free");
+        return false;
+    };
+    desc.removed = Some(Box::new(desc.action.remove(n)));
+    if desc.action.is_empty() {
+        desc.status_use_accessors &= !IRQ_DISABLE_UNLAZY;
+        // Deactivated later, when no handler runs.
+        irq_shutdown(k, irq);
+    }
+    let desc = k.desc_mut(irq);
+    if desc.affinity_hint.is_some() {
+        desc.affinity_hint = None;
+        k.warn("WARNING: kernel/irq/manage.c: __free_irq: affinity hint left behind");
+    }
+    true
+}
+
+fn thread_to_stop(k: &Kernel, irq: Irq, secondary: bool) -> Option<TaskId> {
+    let removed = k.desc(irq).removed.as_deref()?;
+    if secondary { removed.secondary.as_deref()?.thread } else { removed.thread }
+}
+
+fn kthread_stop(k: &mut Kernel, irq: Irq, thread: TaskId) {
+    if let Some(action) = action_of_mut(k.desc_mut(irq), thread) {
+        action.should_stop = true;
+    }
+    k.wake(WaitOn::IrqThread(thread));
+}
+
+fn ended(k: &Kernel, thread: TaskId) -> bool {
+    matches!(k.sched.tasks[thread.index()].state, TaskState::Done(_))
+}
+
+#[kframe("kernel/irq/manage.c")]
+fn irq_stop_thread(k: &mut Kernel, irq: Irq, thread: TaskId) {
+    kthread_stop(k, irq, thread);
+    wait_until!(ended(k, thread), WaitOn::Exit(thread));
+}
+
+/// Frees the action with this cookie; false when there is none.
+#[kframe("kernel/irq/manage.c")]
+fn __free_irq(k: &mut Kernel, irq: Irq, dev_id: DevId) -> bool {
+    // desc->request_mutex: one at a time.
+    wait_until!(k.find_desc(irq).is_none_or(|desc| desc.removed.is_none()), WaitOn::Threads(irq));
+    let found: bool = k.find_desc(irq).is_some() && unlink(k, irq, dev_id);
+    if !found {
+        return false;
+    }
+    if k.sem.free_irq_waits_for_threads {
+        call!(__synchronize_irq(irq));
+    } else {
+        call!(__synchronize_hardirq(irq, true));
+    }
+    let thread: Option<TaskId> = thread_to_stop(k, irq, false);
+    if thread.is_some() {
+        call!(irq_stop_thread(irq, thread.unwrap_or_default()));
+        let second: Option<TaskId> = thread_to_stop(k, irq, true);
+        if second.is_some() {
+            call!(irq_stop_thread(irq, second.unwrap_or_default()));
+        }
+    }
+    finish_free(k, irq);
+    true
+}
+
+fn finish_free(k: &mut Kernel, irq: Irq) {
+    if k.desc(irq).action.is_empty() {
+        irq_domain_deactivate_irq(k, Irqd::top(irq));
+        irq_release_resources(k, irq);
+    }
+    k.desc_mut(irq).removed = None;
+    k.wake(WaitOn::Threads(irq));
+}
+
+/// Takes a handler back and waits until it does not run. The last one shuts the line down.
+#[kframe("kernel/irq/manage.c")]
+pub fn free_irq(k: &mut Kernel, irq: Irq, dev_id: DevId) -> bool {
+    let exists: bool = k.find_desc(irq).is_some_and(|desc| !irq_settings_is_per_cpu_devid(desc));
+    let mut found: bool = false;
+    if exists {
+        found = call!(__free_irq(irq, dev_id));
+    }
+    found
+}
+
+/// What has to hold about every descriptor.
+///
+/// # Errors
+/// Which rule is broken, and where.
+pub fn check_invariants(k: &Kernel) -> Result<(), String> {
+    for irq in k.for_each_irq() {
+        let desc = k.desc(irq);
+        let bad = |what: &str| Err(format!("irq {irq}: {what}"));
+        if desc.irq_data.is_empty() {
+            return bad("no irq_data");
+        }
+        if desc.irq_data.iter().any(|data| data.chip.index() >= k.irq.chips.len()) {
+            return bad("a chip that does not exist");
+        }
+        if irq.0 >= k.irq.nr_irqs {
+            return bad("its number is not below nr_irqs");
+        }
+        if desc.has(IRQD_IRQ_STARTED) && desc.action.is_empty() && desc.removed.is_none() {
+            return bad("started without an action");
+        }
+        if desc.has(IRQD_IRQ_STARTED) && !desc.has(IRQD_ACTIVATED) {
+            return bad("started but not activated");
+        }
+        if desc.has(IRQD_IRQ_STARTED) && desc.has(IRQD_MANAGED_SHUTDOWN) {
+            return bad("started in managed shutdown");
+        }
+        if desc.has(IRQD_SETAFFINITY_PENDING) && desc.pending_mask.is_empty() {
+            return bad("a move is pending to nowhere");
+        }
+        let sum = desc.kstat_irqs.iter().fold(0u32, |sum, n| sum.wrapping_add(*n));
+        if sum != desc.tot_count {
+            return bad("its count is not the sum over all CPUs");
+        }
+        let threads = desc.action.iter().filter(|a| a.thread_flags & IRQTF_RUNTHREAD != 0).count();
+        if (desc.threads_active as usize) < threads {
+            return bad("more threads are wanted than active");
+        }
+    }
+    crate::irqdomain::check_invariants(k)
+}

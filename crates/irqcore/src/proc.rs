@@ -1,0 +1,232 @@
+//! /proc/interrupts and /proc/irq: kernel/irq/proc.c of 5.4 and 6.12.
+
+use core::fmt::Write as _;
+
+use kfn::kfn;
+use kstate::irqdesc::*;
+use kstate::{CpuMask, Errno, Irq, Kernel};
+
+use crate::dummychip::NO_IRQ_CHIP;
+use crate::irqdesc::kstat_irqs_cpu;
+use crate::manage::{irq_can_set_affinity_usr, irq_select_affinity_usr, irq_set_affinity};
+use crate::settings::irq_settings_is_hidden;
+
+/// `NR_CPUS` of the kernels that are modelled.
+const NR_CPUS: u32 = 64;
+
+/// The files of /proc/irq/N that every interrupt has, in the order of their creation.
+pub const FILES: [&str; 7] = [
+    "smp_affinity",
+    "affinity_hint",
+    "smp_affinity_list",
+    "node",
+    "effective_affinity",
+    "effective_affinity_list",
+    "spurious",
+];
+
+/// Text of a file of /proc/irq/N.
+///
+/// # Errors
+/// `ENOENT` when there is no such interrupt or file.
+pub fn read(k: &Kernel, irq: Irq, file: &str) -> Result<String, Errno> {
+    let desc = k.find_desc(irq).filter(|desc| desc.proc_dir).ok_or(Errno::ENOENT)?;
+    let common = &desc.irq_common_data;
+    let nr = k.topo.nr_cpu_ids;
+    // A move that is pending is what somebody asked for last.
+    let affinity = if desc.has(IRQD_SETAFFINITY_PENDING) { &desc.pending_mask } else { &common.affinity };
+    Ok(match file {
+        "smp_affinity" => format!("{}\n", affinity.hex(nr)),
+        "smp_affinity_list" => format!("{}\n", affinity.list()),
+        "effective_affinity" => format!("{}\n", common.effective_affinity.hex(nr)),
+        "effective_affinity_list" => format!("{}\n", common.effective_affinity.list()),
+        "affinity_hint" => format!("{}\n", desc.affinity_hint.clone().unwrap_or_default().hex(nr)),
+        "node" => format!("{}\n", common.node),
+        "spurious" => {
+            // jiffies start five minutes before they wrap around 32 bits.
+            let ms = match desc.last_unhandled {
+                0 => 0,
+                ns => ((ns / 1_000_000) as u32).wrapping_sub(300_000),
+            };
+            format!("count {}\nunhandled {}\nlast_unhandled {ms} ms\n", desc.irq_count, desc.irqs_unhandled)
+        }
+        _ => return Err(Errno::ENOENT),
+    })
+}
+
+fn parse(k: &Kernel, list: bool, text: &str) -> Result<CpuMask, Errno> {
+    let nr = if k.sem.cpumask_parse_nr_cpus { NR_CPUS } else { k.topo.nr_cpu_ids };
+    let mask = if list { CpuMask::parse_list(text, nr) } else { CpuMask::parse_hex(text, nr) }?;
+    // CPUs that cannot exist are accepted by the parser of 5.4 and never shown.
+    Ok(mask.and(&CpuMask::first_n(k.topo.nr_cpu_ids)))
+}
+
+/// Writes `smp_affinity`, or `smp_affinity_list` with `list`.
+///
+/// # Errors
+/// `EIO` (5.4) or `EPERM` (6.12) when user space may not move the interrupt, `EINVAL`, `ERANGE` or
+/// `EOVERFLOW` for a text that is no mask, `EINVAL` for a mask without online CPU where the kernel
+/// does not choose itself.
+pub fn write_irq_affinity(k: &mut Kernel, list: bool, irq: Irq, text: &str) -> Result<(), Errno> {
+    if k.find_desc(irq).is_none_or(|desc| !desc.proc_dir) {
+        return Err(Errno::ENOENT);
+    }
+    if !irq_can_set_affinity_usr(k, irq) {
+        return Err(if k.sem.managed_affinity_eperm { Errno::EPERM } else { Errno::EIO });
+    }
+    let new_value = parse(k, list, text)?;
+    if new_value.intersects(&k.topo.online) {
+        return irq_set_affinity(k, irq, &new_value);
+    }
+    // At least one CPU has to take it: an empty mask could make the machine unusable.
+    if k.sem.empty_affinity_reselects {
+        return irq_select_affinity_usr(k, irq).map_err(|_| Errno::EINVAL);
+    }
+    Err(Errno::EINVAL)
+}
+
+/// Writes a file of /proc/irq/N.
+///
+/// # Errors
+/// `ENOENT` when there is no such interrupt or file, `EIO` for one that cannot be written, or as
+/// `write_irq_affinity()`.
+pub fn write(k: &mut Kernel, irq: Irq, file: &str, text: &str) -> Result<(), Errno> {
+    match file {
+        "smp_affinity" => write_irq_affinity(k, false, irq, text),
+        "smp_affinity_list" => write_irq_affinity(k, true, irq, text),
+        _ if FILES.contains(&file) && k.find_desc(irq).is_some_and(|desc| desc.proc_dir) => Err(Errno::EIO),
+        _ => Err(Errno::ENOENT),
+    }
+}
+
+/// Text of /proc/irq/default_smp_affinity.
+pub fn default_affinity_show(k: &Kernel) -> String {
+    format!("{}\n", k.irq.default_affinity.hex(k.topo.nr_cpu_ids))
+}
+
+/// Writes /proc/irq/default_smp_affinity.
+///
+/// # Errors
+/// `EINVAL` or `EOVERFLOW` for a text that is no mask, `EINVAL` for a mask without online CPU.
+pub fn default_affinity_write(k: &mut Kernel, text: &str) -> Result<(), Errno> {
+    let new_value = parse(k, false, text)?;
+    if !new_value.intersects(&k.topo.online) {
+        return Err(Errno::EINVAL);
+    }
+    k.irq.default_affinity = new_value;
+    Ok(())
+}
+
+/// Creates /proc/irq/N, once.
+#[kfn("kernel/irq/proc.c")]
+pub fn register_irq_proc(k: &mut Kernel, irq: Irq) {
+    if !k.irq.root_irq_dir || k.irqd(Irqd::top(irq)).chip == NO_IRQ_CHIP || k.desc(irq).proc_dir {
+        return;
+    }
+    k.desc_mut(irq).proc_dir = true;
+    if k.sem.proc_mode_follows_affinity {
+        // DEVIATION: the mode itself does not matter, since only root writes in this machine.
+        irq_can_set_affinity_usr(k, irq);
+    }
+}
+
+/// Creates /proc/irq/N/NAME for the action at position `n`, unless the name is taken.
+#[kfn("kernel/irq/proc.c")]
+pub fn register_handler_proc(k: &mut Kernel, irq: Irq, n: usize) {
+    let desc = k.desc_mut(irq);
+    let name = &desc.action[n].name;
+    let unique = desc.action.iter().enumerate().all(|(i, action)| i == n || action.name != *name);
+    if desc.proc_dir && unique {
+        desc.action[n].dir = true;
+    }
+}
+
+/// Removes /proc/irq/N.
+#[kfn("kernel/irq/proc.c")]
+pub fn unregister_irq_proc(k: &mut Kernel, irq: Irq) {
+    k.desc_mut(irq).proc_dir = false;
+}
+
+/// Creates /proc/irq, with a directory for every interrupt that has a chip.
+pub fn init_irq_proc(k: &mut Kernel) {
+    k.irq.root_irq_dir = true;
+    let irqs: Vec<Irq> = k.for_each_irq().collect();
+    for irq in irqs {
+        register_irq_proc(k, irq);
+    }
+}
+
+/// Width of the first column of /proc/interrupts.
+fn precision(nr_irqs: u32) -> usize {
+    let mut prec = 3;
+    let mut j = 1000;
+    while prec < 10 && j <= u64::from(nr_irqs) {
+        j *= 10;
+        prec += 1;
+    }
+    prec
+}
+
+fn show_one(k: &Kernel, out: &mut String, irq: Irq, prec: usize) {
+    let desc = k.desc(irq);
+    if irq_settings_is_hidden(desc) {
+        return;
+    }
+    if desc.action.is_empty() {
+        let counted = k.topo.online.iter().any(|cpu| kstat_irqs_cpu(desc, cpu) != 0);
+        if k.sem.proc_interrupts_needs_action || !counted {
+            return;
+        }
+    }
+    let _ = write!(out, "{irq:>prec$}: ", irq = irq.0);
+    for cpu in k.topo.online.iter() {
+        let _ = write!(out, "{:>10} ", kstat_irqs_cpu(desc, cpu));
+    }
+    let data = &desc.irq_data[0];
+    let _ = write!(out, " {:>8}", k.chip(Irqd::top(irq)).name);
+    let _ = match data.domain {
+        Some(_) if k.sem.proc_hwirq_is_int => write!(out, " {:>prec$}", data.hwirq as i32),
+        Some(_) => write!(out, " {:>prec$}", data.hwirq),
+        None => write!(out, " {:>prec$}", ""),
+    };
+    if let Some(name) = desc.name {
+        let _ = write!(out, "-{name:<8}");
+    }
+    for (i, action) in desc.action.iter().enumerate() {
+        let _ = write!(out, "{}{}", if i == 0 { "  " } else { ", " }, action.name);
+    }
+    out.push('\n');
+}
+
+/// Text of /proc/interrupts.
+pub fn show_interrupts(k: &Kernel) -> String {
+    let prec = precision(k.irq.nr_irqs);
+    let mut out = String::new();
+    let _ = write!(out, "{:w$}", "", w = prec + 8);
+    for cpu in k.topo.online.iter() {
+        let _ = write!(out, "CPU{:<8}", cpu.0);
+    }
+    out.push('\n');
+    for irq in k.for_each_irq() {
+        show_one(k, &mut out, irq, prec);
+    }
+    if let Some(arch_show_interrupts) = k.irq.arch.arch_show_interrupts {
+        arch_show_interrupts(k, &mut out, prec);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_column_grows_with_nr_irqs() {
+        let check = |nr_irqs, expect| assert_eq!(precision(nr_irqs), expect, "nr_irqs {nr_irqs}");
+        check(16, 3);
+        check(999, 3);
+        check(1000, 4);
+        check(4352, 4);
+        check(10_000, 5);
+    }
+}

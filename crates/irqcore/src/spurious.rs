@@ -1,0 +1,90 @@
+//! Lines that nobody handles: kernel/irq/spurious.c of 5.4 and 6.12.
+//!
+//! # What it doesn't implement
+//! Polling of other lines (`irqfixup`, `irqpoll`), and the timer that polls a line which was
+//! switched off.
+
+use kfn::kfn;
+use kstate::irqdesc::*;
+use kstate::{Irq, Kernel};
+
+use crate::chip::irq_disable;
+use crate::handle::{IRQ_HANDLED, IRQ_WAKE_THREAD};
+use crate::settings::irq_settings_is_polled;
+
+/// A tenth of a second: unhandled interrupts further apart are not a storm.
+const UNHANDLED_INTERVAL_NS: u64 = 100_000_000;
+const SPURIOUS_DEFERRED: u32 = 0x8000_0000;
+
+#[kfn("kernel/irq/spurious.c")]
+fn __report_bad_irq(k: &mut Kernel, irq: Irq) {
+    k.log.push(format!("irq {irq}: nobody cared (try booting with the \"irqpoll\" option)"));
+    k.log.push("handlers:".to_owned());
+    for n in 0..k.desc(irq).action.len() {
+        let action = &k.desc(irq).action[n];
+        let line = match action.thread_fn {
+            Some(thread_fn) => format!("{} threaded {}", action.handler.name, thread_fn.name),
+            None => action.handler.name.to_owned(),
+        };
+        k.log.push(line);
+    }
+}
+
+/// Counts interrupts that nobody handled, and switches a line off that has too many.
+#[kfn("kernel/irq/spurious.c")]
+pub fn note_interrupt(k: &mut Kernel, irq: Irq, action_ret: u32) {
+    let now = k.events.now;
+    let skip_clean = k.sem.note_interrupt_skips_clean;
+    let mut action_ret = action_ret;
+    let desc = k.desc_mut(irq);
+    if desc.istate & IRQS_POLL_INPROGRESS != 0 || irq_settings_is_polled(desc) {
+        return;
+    }
+    if action_ret & IRQ_WAKE_THREAD != 0 {
+        if action_ret == IRQ_WAKE_THREAD {
+            // Whether the thread handles it is known with the next interrupt; bit 31 says that such
+            // an answer is due.
+            if desc.threads_handled_last & SPURIOUS_DEFERRED == 0 {
+                desc.threads_handled_last |= SPURIOUS_DEFERRED;
+                return;
+            }
+            let handled = desc.threads_handled | SPURIOUS_DEFERRED;
+            if handled != desc.threads_handled_last {
+                action_ret = IRQ_HANDLED;
+                desc.threads_handled_last = handled;
+            } else {
+                action_ret = 0;
+            }
+        } else {
+            // A hard handler of the line has handled it: the threads do not matter.
+            desc.threads_handled_last &= !SPURIOUS_DEFERRED;
+        }
+    }
+    if action_ret == 0 {
+        if now > desc.last_unhandled + UNHANDLED_INTERVAL_NS {
+            desc.irqs_unhandled = 1;
+        } else {
+            desc.irqs_unhandled += 1;
+        }
+        desc.last_unhandled = now;
+    }
+    if skip_clean && desc.irqs_unhandled == 0 {
+        return;
+    }
+    desc.irq_count += 1;
+    if desc.irq_count < 100_000 {
+        return;
+    }
+    desc.irq_count = 0;
+    if desc.irqs_unhandled > 99_900 {
+        __report_bad_irq(k, irq);
+        k.warn("Disabling IRQ: nobody cared");
+        k.log.push(format!("Disabling IRQ #{irq}"));
+        let desc = k.desc_mut(irq);
+        desc.istate |= IRQS_SPURIOUS_DISABLED;
+        desc.depth += 1;
+        irq_disable(k, irq);
+        // DEVIATION: the timer that polls the line ten times a second is not started.
+    }
+    k.desc_mut(irq).irqs_unhandled = 0;
+}

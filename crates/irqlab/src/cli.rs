@@ -1,0 +1,72 @@
+//! Options, and what every mistake of a user ends in.
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{matrix, run, spread, stacks, story, verify};
+
+/// Exit status when something differs from what it was compared with.
+pub const DIFFERS: u8 = 1;
+/// Exit status for a user's mistake.
+pub const MISTAKE: u8 = 2;
+
+/// What does this interrupt do, and why?
+///
+/// Without a command: boots a small PC under Linux, binds an NVMe controller with 9 MSI-X vectors and
+/// tells how its interrupts come to their CPUs.
+#[derive(Parser)]
+#[command(name = "irqlab", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    story: story::Args,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a script on a machine and write its recordings in the format of a capture folder
+    Run(run::Args),
+    /// Run a capture folder's machine and script and compare with what the real kernel did
+    Verify(verify::Args),
+    /// Show the kernel stacks that reached a function or tracepoint
+    Stacks(stacks::Args),
+    /// Spread CPUs over vectors as the kernel does
+    Spread(spread::Args),
+    /// Replay operations on the vector matrix
+    Matrix(matrix::Args),
+}
+
+/// Runs the command line and returns the exit status.
+pub fn main() -> ExitCode {
+    // A reader that has seen enough (`| head`) is no error.
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            let _ = e.print();
+            return if e.use_stderr() { ExitCode::from(MISTAKE) } else { ExitCode::SUCCESS };
+        }
+    };
+    let result = match cli.command {
+        None => story::run(&cli.story),
+        Some(Command::Run(args)) => run::run(&args),
+        Some(Command::Verify(args)) => verify::run(&args),
+        Some(Command::Stacks(args)) => stacks::run(&args),
+        Some(Command::Spread(args)) => spread::run(args),
+        Some(Command::Matrix(args)) => matrix::run(args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(report) if is_broken_pipe(&report) => ExitCode::SUCCESS,
+        Err(report) => {
+            eprintln!("{report:?}");
+            ExitCode::from(MISTAKE)
+        }
+    }
+}
+
+fn is_broken_pipe(report: &miette::Report) -> bool {
+    report.chain().any(|e| e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe))
+}

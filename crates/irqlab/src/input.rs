@@ -1,0 +1,235 @@
+//! What the batch commands share: files of lines, plain or compressed, and errors that say where.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+use flate2::bufread::MultiGzDecoder;
+use kstate::CpuMask;
+use kstate::cpumask::MAX_CPUS;
+use kstate::semantics::KernelVersion;
+use miette::Diagnostic;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Error as _};
+use thiserror::Error;
+
+/// A mistake in an option's value.
+#[derive(Debug, Error, Diagnostic)]
+#[error("{option}: {found}")]
+#[diagnostic(help("expected {expected}"))]
+pub struct OptionError {
+    /// The option.
+    pub option: &'static str,
+    /// What is wrong.
+    pub found: String,
+    /// What would be right.
+    pub expected: String,
+}
+
+impl OptionError {
+    /// Says what is wrong with an option and what would be right.
+    pub fn new(option: &'static str, found: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self { option, found: found.into(), expected: expected.into() }
+    }
+}
+
+/// A mistake in a file, or a file that cannot be read.
+#[derive(Debug, Error, Diagnostic)]
+pub enum FileError {
+    /// The file cannot be opened or read, or is no gzip file although it begins like one.
+    #[error("{}: cannot read this file", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The content is not what it should be.
+    #[error("{}:{line}:{column}: {found}", path.display())]
+    #[diagnostic(help("expected {expected}"))]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+        /// What is wrong.
+        found: String,
+        /// What would be right.
+        expected: String,
+    },
+}
+
+/// The output went away or its device is full.
+#[derive(Debug, Error, Diagnostic)]
+#[error("cannot write the output")]
+pub struct OutputError(#[from] io::Error);
+
+/// Standard output, buffered, with errors that name it.
+#[derive(Debug)]
+pub struct Output(io::BufWriter<io::StdoutLock<'static>>);
+
+impl Output {
+    /// Locks standard output.
+    pub fn new() -> Self {
+        Self(io::BufWriter::new(io::stdout().lock()))
+    }
+
+    /// Writes text and a newline.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    pub fn line(&mut self, text: impl core::fmt::Display) -> Result<(), OutputError> {
+        Ok(writeln!(self.0, "{text}")?)
+    }
+
+    /// Writes text as it is.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    pub fn text(&mut self, text: &str) -> Result<(), OutputError> {
+        Ok(self.0.write_all(text.as_bytes())?)
+    }
+
+    /// Hands everything to the system.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    pub fn finish(mut self) -> Result<(), OutputError> {
+        Ok(self.0.flush()?)
+    }
+}
+
+/// The lines of a file with their numbers; blank ones are left out.
+pub struct Lines {
+    path: PathBuf,
+    reader: Box<dyn BufRead>,
+    number: usize,
+}
+
+impl Lines {
+    /// Opens a file; `-` is standard input. A gzip file is recognized by its first bytes.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn open(path: &Path) -> Result<Self, FileError> {
+        let error = |source| FileError::Read { path: path.to_owned(), source };
+        let source: Box<dyn Read> = if path == Path::new("-") {
+            Box::new(io::stdin())
+        } else {
+            Box::new(File::open(path).map_err(error)?)
+        };
+        let mut reader = BufReader::new(source);
+        let packed = reader.fill_buf().map_err(error)?.starts_with(&[0x1f, 0x8b]);
+        let reader: Box<dyn BufRead> =
+            if packed { Box::new(BufReader::new(MultiGzDecoder::new(reader))) } else { Box::new(reader) };
+        Ok(Self { path: path.to_owned(), reader, number: 0 })
+    }
+
+    /// The next line that is not blank.
+    ///
+    /// # Errors
+    /// When the file cannot be read on, or holds something that is no text.
+    pub fn next_line(&mut self) -> Result<Option<Line>, FileError> {
+        loop {
+            let mut bytes = Vec::new();
+            let read = self.reader.read_until(b'\n', &mut bytes);
+            if read.map_err(|source| FileError::Read { path: self.path.clone(), source })? == 0 {
+                return Ok(None);
+            }
+            self.number += 1;
+            let text = String::from_utf8(bytes).map_err(|e| FileError::Content {
+                path: self.path.clone(),
+                line: self.number,
+                column: e.utf8_error().valid_up_to() + 1,
+                found: "this is no text".to_owned(),
+                expected: "UTF-8".to_owned(),
+            })?;
+            if !text.trim().is_empty() {
+                let text = text.trim_end().to_owned();
+                return Ok(Some(Line { path: self.path.clone(), number: self.number, text }));
+            }
+        }
+    }
+}
+
+/// One line of a file.
+#[derive(Debug)]
+pub struct Line {
+    /// The file.
+    pub path: PathBuf,
+    /// Its number, from 1.
+    pub number: usize,
+    /// Without its newline.
+    pub text: String,
+}
+
+impl Line {
+    /// A mistake in this line.
+    pub fn error(&self, column: usize, found: impl Into<String>, expected: impl Into<String>) -> FileError {
+        FileError::Content {
+            path: self.path.clone(),
+            line: self.number,
+            column,
+            found: found.into(),
+            expected: expected.into(),
+        }
+    }
+
+    /// Reads the line as JSON.
+    ///
+    /// # Errors
+    /// When it is no JSON or not of this shape; `expected` says what it should be.
+    pub fn json<T: DeserializeOwned>(&self, expected: &str) -> Result<T, FileError> {
+        serde_json::from_str(&self.text).map_err(|e| {
+            let text = e.to_string();
+            // The position stands in front already.
+            let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(t, _)| t);
+            self.error(e.column().max(1), text, expected)
+        })
+    }
+}
+
+/// Which kernels to ask: the one that was named, else all.
+pub fn kernels(named: Option<KernelVersion>) -> Vec<KernelVersion> {
+    named.map_or_else(|| KernelVersion::ALL.to_vec(), |v| vec![v])
+}
+
+/// Reads the name of a kernel.
+///
+/// # Errors
+/// For a kernel that is not modelled.
+pub fn parse_kernel(text: &str) -> Result<KernelVersion, String> {
+    let known = KernelVersion::ALL.map(KernelVersion::name).join(" or ");
+    KernelVersion::from_name(text).ok_or_else(|| format!("expected {known}"))
+}
+
+/// The answer for a kernel in an `expect` object, whose keys are names of kernels, several of them
+/// with commas between where they agree.
+pub fn expected<T>(expect: &std::collections::BTreeMap<String, T>, version: KernelVersion) -> Option<&T> {
+    expect.iter().find(|(key, _)| key.split(',').any(|k| k == version.name())).map(|(_, value)| value)
+}
+
+/// A CPU list in a JSON string.
+///
+/// # Errors
+/// When the text is no list of CPUs.
+pub fn cpu_list<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<CpuMask, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    CpuMask::parse_list(&text, MAX_CPUS)
+        .map_err(|e| D::Error::custom(format!("`{text}` is no list of CPUs below {MAX_CPUS} ({e})")))
+}
+
+/// A number of CPUs that a machine can have, or why it cannot.
+///
+/// # Errors
+/// For none and for more than [`MAX_CPUS`].
+pub fn check_cpus(cpus: u64) -> Result<u32, String> {
+    match cpus {
+        0 => Err("a machine without CPUs".to_owned()),
+        1..=8192 => Ok(cpus as u32),
+        _ => Err(format!("{cpus} CPUs, more than a machine can have ({MAX_CPUS})")),
+    }
+}

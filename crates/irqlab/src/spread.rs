@@ -1,0 +1,430 @@
+//! `irqlab spread`: which CPUs each vector of a device gets, as `irq_create_affinity_masks()` says.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use irqcore::affinity::{irq_calc_affinity_vectors, irq_create_affinity_masks, keep_sets};
+use kstate::msi::{IRQ_AFFINITY_MAX_SETS, IrqAffinity};
+use kstate::semantics::{KernelVersion, Semantics};
+use kstate::topology::{CpuPlace, Topology};
+use kstate::{CpuId, CpuMask, Kernel, NodeId};
+use serde::{Deserialize, Serialize};
+
+use crate::cli::DIFFERS;
+use crate::input::{
+    FileError, Line, Lines, OptionError, Output, check_cpus, cpu_list, expected, kernels, parse_kernel,
+};
+
+/// More vectors than any device has; MSI-X ends at 2048.
+const MAX_VECTORS: u32 = 65_536;
+/// As many nodes as an x86 kernel can be built for.
+const MAX_NODES: u32 = 1024;
+
+/// A machine and a request, or a file of them.
+///
+/// CPUs that are possible but not present are spread too, after the present ones.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Number of possible CPUs
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    cpus: u64,
+    /// CPUs that are there [default: all]
+    #[arg(long, value_name = "LIST")]
+    present: Option<String>,
+    /// CPUs of each NUMA node, `;` between them; a node may have none
+    #[arg(long, value_name = "LIST;LIST")]
+    nodes: Option<String>,
+    /// Threads per core; the threads of a core have neighbouring numbers
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    threads: u32,
+    /// Core of each CPU, instead of --threads
+    #[arg(long, value_name = "N,N,..", value_delimiter = ',', conflicts_with = "threads")]
+    cores: Vec<u32>,
+    /// Number of vectors [default: one per CPU, and --pre and --post]
+    #[arg(long, value_name = "N")]
+    vectors: Option<u32>,
+    /// Vectors at the front that are not spread
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pre: u32,
+    /// Vectors at the end that are not spread
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    post: u32,
+    /// Sizes of the sets that are spread one by one
+    #[arg(long, value_name = "A,B,..", value_delimiter = ',')]
+    sets: Vec<u32>,
+    /// Which kernel [default: v5.4; all for --batch]
+    #[arg(long, value_name = "v5.4|v6.12", value_parser = parse_kernel)]
+    kernel: Option<KernelVersion>,
+    /// Answer in JSON
+    #[arg(long)]
+    json: bool,
+    /// Answer each line of a file (JSON lines, also gzip; `-` for standard input) with a line of JSON
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["present", "nodes", "cores", "vectors", "sets"])]
+    batch: Option<PathBuf>,
+    /// Compare with the answers in the file instead of printing them
+    #[arg(long, requires = "batch")]
+    check: bool,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "RawTopology")]
+struct Places {
+    nr_node_ids: u32,
+    cpus: Vec<CpuPlace>,
+    present: CpuMask,
+}
+
+#[derive(Deserialize)]
+struct RawTopology {
+    nr_node_ids: u32,
+    nodes: Vec<u32>,
+    cores: Vec<u32>,
+    #[serde(deserialize_with = "cpu_list")]
+    present: CpuMask,
+}
+
+impl TryFrom<RawTopology> for Places {
+    type Error = String;
+
+    fn try_from(raw: RawTopology) -> Result<Self, String> {
+        let RawTopology { nr_node_ids, nodes, cores, present } = raw;
+        let cpus = check_cpus(nodes.len() as u64)?;
+        if cores.len() != nodes.len() {
+            return Err(format!(
+                "{} nodes for {} cores: each has one number per CPU",
+                nodes.len(),
+                cores.len()
+            ));
+        }
+        if nr_node_ids > MAX_NODES {
+            return Err(format!("{nr_node_ids} nodes, more than a kernel can have ({MAX_NODES})"));
+        }
+        if let Some(cpu) = nodes.iter().position(|n| *n >= nr_node_ids) {
+            return Err(format!("CPU {cpu} is in node {}, but there are only {nr_node_ids}", nodes[cpu]));
+        }
+        if let Some(cpu) = present.last().filter(|c| c.0 >= cpus) {
+            return Err(format!("CPU {cpu} is present, but there are only {cpus}"));
+        }
+        let places = nodes.iter().zip(&cores).map(|(&node, &core)| CpuPlace {
+            node: NodeId(node),
+            core,
+            ..CpuPlace::default()
+        });
+        Ok(Self { nr_node_ids, cpus: places.collect(), present })
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "RawRequest")]
+struct Request {
+    nvecs: u32,
+    pre_vectors: u32,
+    post_vectors: u32,
+    sets: Vec<u32>,
+}
+
+#[derive(Deserialize)]
+struct RawRequest {
+    nvecs: u32,
+    pre_vectors: u32,
+    post_vectors: u32,
+    #[serde(default)]
+    sets: Vec<u32>,
+}
+
+impl TryFrom<RawRequest> for Request {
+    type Error = String;
+
+    fn try_from(raw: RawRequest) -> Result<Self, String> {
+        let RawRequest { nvecs, pre_vectors, post_vectors, sets } = raw;
+        let numbers = [nvecs, pre_vectors, post_vectors];
+        match numbers.iter().chain(&sets).find(|n| **n > MAX_VECTORS) {
+            Some(n) => Err(format!("{n} vectors, more than any device has ({MAX_VECTORS})")),
+            None => Ok(Self { nvecs, pre_vectors, post_vectors, sets }),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Calc {
+    minvec: u32,
+    maxvec: u32,
+    pre_vectors: u32,
+    post_vectors: u32,
+    calc_sets: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct Case {
+    topology: Places,
+    request: Request,
+    calc: Option<Calc>,
+    expect: Option<BTreeMap<String, Answer>>,
+}
+
+/// What a kernel answers.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct Answer {
+    /// CPU list and `is_managed` of each vector; nothing where the kernel returns NULL.
+    masks: Option<Vec<(String, bool)>>,
+    /// A WARN fired.
+    warned: bool,
+    /// The answer of `irq_calc_affinity_vectors()`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    calc_vectors: Option<u32>,
+}
+
+fn machine(version: KernelVersion, places: &Places) -> Kernel {
+    let cpus = places.cpus.len() as u32;
+    let mut topo = Topology {
+        cpus: places.cpus.clone(),
+        nr_cpu_ids: cpus,
+        nr_node_ids: places.nr_node_ids,
+        possible: CpuMask::first_n(cpus),
+        present: places.present.clone(),
+        online: places.present.clone(),
+        active: places.present.clone(),
+        siblings: vec![CpuMask::new(); places.cpus.len()],
+        ..Topology::default()
+    };
+    // Siblings by place, because asking each CPU about each other takes long on a large machine.
+    let mut cores: BTreeMap<(NodeId, u32), CpuMask> = BTreeMap::new();
+    for cpu in places.present.iter() {
+        let place = &places.cpus[cpu.index()];
+        cores.entry((place.node, place.core)).or_default().set(cpu);
+    }
+    for mask in cores.values() {
+        for cpu in mask.iter() {
+            topo.siblings[cpu.index()].clone_from(mask);
+        }
+    }
+    let mut k = Kernel { sem: Semantics::of(version), topo, ..Kernel::default() };
+    k.irq.default_affinity = k.topo.possible.clone();
+    k
+}
+
+/// Asks one kernel. The second value are the warnings it printed.
+fn answer(
+    version: KernelVersion,
+    places: &Places,
+    request: &Request,
+    calc: Option<&Calc>,
+) -> (Answer, Vec<String>) {
+    let mut k = machine(version, places);
+    let mut affd = IrqAffinity {
+        pre_vectors: request.pre_vectors,
+        post_vectors: request.post_vectors,
+        ..IrqAffinity::default()
+    };
+    if !request.sets.is_empty() {
+        // As many sets as were asked for, but there is room only for the first sizes.
+        affd.nr_sets = request.sets.len() as u32;
+        for (size, set) in affd.set_size.iter_mut().zip(&request.sets) {
+            *size = *set;
+        }
+        affd.calc_sets = Some(keep_sets);
+    }
+    let masks = irq_create_affinity_masks(&mut k, request.nvecs, &mut affd)
+        .map(|masks| masks.iter().map(|d| (d.mask.list(), d.is_managed)).collect());
+    let warned = k.warnings > 0;
+    let calc_vectors = calc.map(|calc| {
+        let Calc { minvec, maxvec, pre_vectors, post_vectors, calc_sets } = *calc;
+        let calc_sets = calc_sets.then_some(keep_sets as kstate::msi::CalcSets);
+        let affd = IrqAffinity { pre_vectors, post_vectors, calc_sets, ..IrqAffinity::default() };
+        irq_calc_affinity_vectors(&mut k, minvec, maxvec, &affd)
+    });
+    (Answer { masks, warned, calc_vectors }, k.log)
+}
+
+/// The machine that the options describe.
+fn places(args: &Args) -> Result<Places, OptionError> {
+    let count = format!("a number from 1 to {}", kstate::cpumask::MAX_CPUS);
+    let cpus = check_cpus(args.cpus).map_err(|e| OptionError::new("--cpus", e, count))?;
+    let list = |option, text: &str| {
+        CpuMask::parse_list(text, cpus).map_err(|e| {
+            let expected = format!("CPUs from 0 to {}, such as `0-3,8`", cpus - 1);
+            OptionError::new(option, format!("`{text}` is no list of this machine's CPUs ({e})"), expected)
+        })
+    };
+    let present =
+        args.present.as_deref().map_or_else(|| Ok(CpuMask::first_n(cpus)), |t| list("--present", t))?;
+    let nodes: Vec<CpuMask> = match &args.nodes {
+        None => vec![CpuMask::first_n(cpus)],
+        Some(text) => text.split(';').map(|t| list("--nodes", t)).collect::<Result<_, _>>()?,
+    };
+    if nodes.len() > MAX_NODES as usize {
+        let found = format!("{} nodes", nodes.len());
+        return Err(OptionError::new("--nodes", found, format!("at most {MAX_NODES}")));
+    }
+    if args.threads == 0 {
+        return Err(OptionError::new("--threads", "cores without threads", "1 or more"));
+    }
+    if !args.cores.is_empty() && args.cores.len() != cpus as usize {
+        let found = format!("{} numbers for {cpus} CPUs", args.cores.len());
+        return Err(OptionError::new("--cores", found, "the core of each CPU"));
+    }
+    let mut places = Vec::new();
+    for cpu in (0..cpus).map(CpuId) {
+        let mut inside = nodes.iter().enumerate().filter(|(_, n)| n.contains(cpu)).map(|(i, _)| i as u32);
+        let node = match (inside.next(), inside.next()) {
+            (Some(node), None) => NodeId(node),
+            (None, _) => {
+                let found = format!("CPU {cpu} is in no node");
+                return Err(OptionError::new("--nodes", found, "every CPU once"));
+            }
+            (Some(a), Some(b)) => {
+                let found = format!("CPU {cpu} is in nodes {a} and {b}");
+                return Err(OptionError::new("--nodes", found, "every CPU once"));
+            }
+        };
+        let core = args.cores.get(cpu.index()).copied().unwrap_or(cpu.0 / args.threads);
+        places.push(CpuPlace { node, core, ..CpuPlace::default() });
+    }
+    Ok(Places { nr_node_ids: nodes.len() as u32, cpus: places, present })
+}
+
+fn request(args: &Args) -> Result<Request, OptionError> {
+    let limit = |option, n: u32| match n {
+        0..=MAX_VECTORS => Ok(n),
+        _ => Err(OptionError::new(option, format!("{n} vectors"), format!("at most {MAX_VECTORS}"))),
+    };
+    let pre_vectors = limit("--pre", args.pre)?;
+    let post_vectors = limit("--post", args.post)?;
+    let nvecs = args.vectors.unwrap_or((args.cpus as u32).saturating_add(pre_vectors + post_vectors));
+    let nvecs = limit("--vectors", nvecs)?;
+    let sets = args.sets.iter().map(|n| limit("--sets", *n)).collect::<Result<_, _>>()?;
+    Ok(Request { nvecs, pre_vectors, post_vectors, sets })
+}
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// For options and files that make no sense, and for output that cannot be written.
+pub fn run(args: Args) -> miette::Result<ExitCode> {
+    match &args.batch {
+        Some(path) => batch(&args, &path.clone()),
+        None => single(&args),
+    }
+}
+
+fn single(args: &Args) -> miette::Result<ExitCode> {
+    let (places, request) = (places(args)?, request(args)?);
+    let version = args.kernel.unwrap_or_default();
+    let (answer, log) = answer(version, &places, &request, None);
+    let mut out = Output::new();
+    if args.json {
+        out.line(to_json(&BTreeMap::from([(version.name(), answer)])))?;
+        out.finish()?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (cpus, nodes) = (places.cpus.len(), places.nr_node_ids);
+    let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    out.line(format_args!(
+        "{}: {} on {}, {} of them present, in {}",
+        version.name(),
+        plural(request.nvecs as usize, "vector"),
+        plural(cpus, "CPU"),
+        places.present.weight(),
+        plural(nodes as usize, "node"),
+    ))?;
+    for line in log {
+        out.line(format_args!("kernel log: {line}"))?;
+    }
+    match answer.masks {
+        Some(masks) => {
+            for (i, (mask, managed)) in masks.iter().enumerate() {
+                out.line(format_args!("masks[{i}].mask={mask}, is_managed={}", u8::from(*managed)))?;
+            }
+        }
+        None => out.line(format_args!("NULL: {}", why_null(&request)))?,
+    }
+    out.finish()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Why a kernel spreads nothing.
+fn why_null(request: &Request) -> String {
+    let Request { nvecs, pre_vectors, post_vectors, sets } = request;
+    if sets.len() > IRQ_AFFINITY_MAX_SETS {
+        format!("{} sets, and a kernel has room for {IRQ_AFFINITY_MAX_SETS}", sets.len())
+    } else if *nvecs <= pre_vectors + post_vectors {
+        "there is no vector besides those that are not spread".to_owned()
+    } else {
+        "a set without vectors".to_owned()
+    }
+}
+
+fn to_json<T: Serialize>(value: &T) -> String {
+    // Strings, numbers and lists of them always have a form in JSON.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+fn batch(args: &Args, path: &std::path::Path) -> miette::Result<ExitCode> {
+    let mut lines = Lines::open(path)?;
+    let mut out = Output::new();
+    let versions = kernels(args.kernel);
+    let (mut asked, mut answers, mut differ) = (0u64, 0u64, 0u64);
+    while let Some(line) = lines.next_line()? {
+        let case: Case =
+            line.json("an object with `topology`, `request` and optionally `calc` and `expect`")?;
+        asked += 1;
+        let mut found = BTreeMap::new();
+        for &version in &versions {
+            let (got, _) = answer(version, &case.topology, &case.request, case.calc.as_ref());
+            if args.check {
+                let expect = expectation(&line, &case, version)?;
+                answers += 1;
+                if let Some(text) = difference(&got, expect) {
+                    differ += 1;
+                    out.line(format_args!("{}:{}: {}: {text}", path.display(), line.number, version.name()))?;
+                }
+            } else {
+                found.insert(version.name(), got);
+            }
+        }
+        if !args.check {
+            out.line(to_json(&found))?;
+        }
+    }
+    if args.check {
+        out.line(format_args!("{asked} lines, {answers} answers, {differ} differ"))?;
+    }
+    out.finish()?;
+    Ok(if differ == 0 { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) })
+}
+
+fn expectation<'a>(line: &Line, case: &'a Case, version: KernelVersion) -> Result<&'a Answer, FileError> {
+    case.expect.as_ref().and_then(|e| expected(e, version)).ok_or_else(|| {
+        let name = version.name();
+        line.error(
+            1,
+            format!("this line has no answer of {name}"),
+            format!("an `expect` with `{name}` in it"),
+        )
+    })
+}
+
+/// The first thing in which two answers differ.
+fn difference(got: &Answer, expect: &Answer) -> Option<String> {
+    if got.warned != expect.warned {
+        return Some(format!("warned: expected {}, got {}", expect.warned, got.warned));
+    }
+    if expect.calc_vectors.is_some() && got.calc_vectors != expect.calc_vectors {
+        return Some(format!("calc_vectors: expected {:?}, got {:?}", expect.calc_vectors, got.calc_vectors));
+    }
+    match (&got.masks, &expect.masks) {
+        (None, None) => None,
+        (Some(got), Some(expect)) if got.len() == expect.len() => {
+            let i = got.iter().zip(expect).position(|(g, e)| g != e)?;
+            let text =
+                |(mask, managed): &(String, bool)| format!("{mask}, is_managed={}", u8::from(*managed));
+            Some(format!("masks[{i}]: expected {}, got {}", text(&expect[i]), text(&got[i])))
+        }
+        (got, expect) => {
+            let text =
+                |m: &Option<Vec<_>>| m.as_ref().map_or("NULL".to_owned(), |m| format!("{} masks", m.len()));
+            Some(format!("expected {}, got {}", text(expect), text(got)))
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Registers of a PCI function and what writing them does.
+//!
+//! PCI Local Bus 3.0: the configuration header (6.2), MSI (6.8.1) and MSI-X (6.8.2). A message is a
+//! memory write of the function, so it needs Bus Master Enable, and it goes to
+//! [`x86apic::hw::bus::msi_write`]. The interrupt pins of all functions on one input of the IO-APIC
+//! are wired-or.
+
+use kstate::hw::pci::{MsiCapability, MsixCapability, PciFunction};
+use kstate::oracle::Point;
+use kstate::{Kernel, PciDevId};
+
+pub mod config;
+pub mod msi;
+pub mod msix;
+
+pub use config::{COMMAND, config_read, config_write};
+pub use msi::msi_raise;
+pub use msix::{msix_message, msix_raise, msix_table, msix_table_text};
+
+/// Command: Bus Master Enable.
+pub const COMMAND_BUS_MASTER: u16 = 1 << 2;
+/// Command: Interrupt Disable.
+pub const COMMAND_INTERRUPT_DISABLE: u16 = 1 << 10;
+
+pub(crate) fn function(k: &Kernel, dev: PciDevId) -> &PciFunction {
+    &k.hw.pci[dev.index()]
+}
+
+pub(crate) fn function_mut(k: &mut Kernel, dev: PciDevId) -> &mut PciFunction {
+    &mut k.hw.pci[dev.index()]
+}
+
+/// A function after power-on, with the capabilities laid out as given.
+pub fn power_on(function: &mut PciFunction) {
+    let PciFunction { command, interrupt_line, msi, msix, interrupt_status, intx_driven, .. } = function;
+    *command = 0;
+    *interrupt_line = 0;
+    *interrupt_status = false;
+    *intx_driven = false;
+    if let Some(msi) = msi {
+        let MsiCapability {
+            offset: _,
+            next: _,
+            multiple_message_capable: _,
+            address_64: _,
+            maskable: _,
+            enable,
+            multiple_message_enable,
+            address_lo,
+            address_hi,
+            data,
+            mask_bits,
+            pending_bits,
+        } = msi;
+        *enable = false;
+        *multiple_message_enable = 0;
+        (*address_lo, *address_hi, *data) = (0, 0, 0);
+        (*mask_bits, *pending_bits) = (0, 0);
+    }
+    if let Some(msix) = msix {
+        let MsixCapability {
+            offset: _,
+            next: _,
+            enable,
+            function_mask,
+            table_bir: _,
+            table_offset: _,
+            pba_bir: _,
+            pba_offset: _,
+            table,
+            pba,
+        } = msix;
+        (*enable, *function_mask) = (false, false);
+        table.fill(kstate::hw::pci::MsixEntry::default());
+        pba.fill(0);
+    }
+}
+
+/// Sends a message, unless the function may not write to memory.
+pub(crate) fn send(k: &mut Kernel, dev: PciDevId, address: u64, data: u32) {
+    let function = function(k, dev);
+    if function.command & COMMAND_BUS_MASTER != 0 {
+        let source = function.bdf;
+        x86apic::hw::bus::msi_write(k, address, data, source);
+    }
+}
+
+/// The function asserts or deasserts its interrupt. The pin follows unless Interrupt Disable is
+/// set; the input of the IO-APIC follows any of the pins that are wired to it.
+pub fn intx_set(k: &mut Kernel, dev: PciDevId, level: bool) {
+    function_mut(k, dev).interrupt_status = level;
+    intx_update(k, dev);
+}
+
+/// Drives the pin as status and command say.
+pub(crate) fn intx_update(k: &mut Kernel, dev: PciDevId) {
+    let function = function_mut(k, dev);
+    let driven = function.interrupt_status
+        && function.interrupt_pin != 0
+        && function.command & COMMAND_INTERRUPT_DISABLE == 0;
+    if function.intx_driven == driven {
+        return;
+    }
+    function.intx_driven = driven;
+    let input = function.intx_input;
+    let level = k.hw.pci.iter().any(|f| f.intx_driven && f.intx_input == input);
+    x86apic::hw::ioapic::set_line(k, input, level);
+}
+
+/// A point between two register writes of a driver at which the device may act: it does when it has
+/// something to do and the oracle picks this moment.
+pub fn hw_point(k: &mut Kernel, dev: PciDevId) {
+    let model = function(k, dev).model;
+    let (Some(pending), Some(act)) = (model.pending, model.act) else { return };
+    if pending(k, dev) && k.oracle.choose(Point::Hardware, 2) == 1 {
+        act(k, dev);
+    }
+}
+
+/// What must hold between the registers of every function.
+///
+/// # Errors
+/// The first rule that is broken, in words.
+pub fn check_invariants(k: &Kernel) -> Result<(), String> {
+    for function in &k.hw.pci {
+        let bdf = function.bdf;
+        if let Some(msix) = &function.msix {
+            let live = msix.enable && !msix.function_mask;
+            for (n, entry) in msix.table.iter().enumerate() {
+                let pending = msix.pba[n / 64] >> (n % 64) & 1 == 1;
+                if pending && live && entry.vector_control & 1 == 0 {
+                    return Err(format!("{bdf:#06x}: MSI-X entry {n} is pending although nothing masks it"));
+                }
+            }
+        }
+        if let Some(msi) = &function.msi
+            && msi.enable
+            && msi.pending_bits & !msi.mask_bits != 0
+        {
+            return Err(format!("{bdf:#06x}: an MSI is pending although nothing masks it"));
+        }
+        if function.intx_driven && !function.interrupt_status {
+            return Err(format!("{bdf:#06x}: the pin is driven without a reason"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! The interrupt of a pin: drivers/acpi/pci_irq.c and arch/x86/kernel/acpi/boot.c of 5.4 and 6.12.
+
+use kfn::{kframe, kfn};
+use kstate::irqdomain::{AllocType, IrqAllocInfo};
+use kstate::{Errno, Irq, Kernel, PciDevId};
+use x86apic::kernel::io_apic::{IOAPIC_MAP_ALLOC, mp_map_gsi_to_irq, mp_unmap_irq};
+
+#[kfn("arch/x86/kernel/acpi/boot.c")]
+fn acpi_register_gsi_ioapic(k: &mut Kernel, dev: PciDevId, gsi: u32) -> Result<Irq, Errno> {
+    let info = IrqAllocInfo {
+        kind: AllocType::IoApic,
+        node: k.pci_dev(dev).node,
+        // The links of the routing table are shared and active high.
+        trigger_level: true,
+        polarity_low: false,
+        valid: true,
+        ..IrqAllocInfo::default()
+    };
+    mp_map_gsi_to_irq(k, gsi, IOAPIC_MAP_ALLOC, Some(&info))
+}
+
+/// Maps the GSI of a function's pin.
+#[kfn("drivers/acpi/pci_irq.c")]
+pub fn acpi_pci_irq_enable(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
+    let pci_dev = k.pci_dev(dev);
+    if pci_dev.pin == 0 || pci_dev.irq_managed && pci_dev.irq > 0 {
+        return Ok(());
+    }
+    let gsi = pci_dev.gsi;
+    match acpi_register_gsi_ioapic(k, dev, gsi) {
+        Ok(irq) => {
+            let dev = k.pci_dev_mut(dev);
+            dev.irq = irq.0;
+            dev.irq_managed = true;
+            Ok(())
+        }
+        Err(e) => {
+            let name = k.pci_dev(dev).name();
+            k.log.push(format!("pci {name}: PCI INT A: failed to register GSI"));
+            Err(e)
+        }
+    }
+}
+
+/// Gives the GSI of a function's pin back; the last user frees the interrupt.
+#[kframe("drivers/acpi/pci_irq.c")]
+pub fn acpi_pci_irq_disable(k: &mut Kernel, dev: PciDevId) {
+    let pci_dev = k.pci_dev(dev);
+    if pci_dev.pin == 0 || !pci_dev.irq_managed || pci_dev.irq == 0 {
+        return;
+    }
+    let gsi = pci_dev.gsi;
+    let irq: Option<Irq> = mp_map_gsi_to_irq(k, gsi, 0, None).ok();
+    if irq.is_some() {
+        call!(mp_unmap_irq(irq.unwrap_or_default()));
+    }
+    k.pci_dev_mut(dev).irq_managed = false;
+}

@@ -1,0 +1,204 @@
+//! From power-on to a shell: builds the hardware a machine file describes and brings the kernel up
+//! on it.
+
+use kstate::hw::pci::{Bar, PciFunction};
+use kstate::irqchip::Handler;
+use kstate::irqdesc::{DevId, IrqReturn};
+use kstate::nvme::NvmeDev;
+use kstate::sched::TaskKind;
+use kstate::semantics::Semantics;
+use kstate::trace::Actor;
+use kstate::{CpuId, Irq, Kernel, NvmeId, PciDevId, VirtioId};
+
+use crate::machine::{Machine, Model, PciDevice};
+use crate::{cpu, engine};
+
+const IRQF_SHARED: u32 = 0x80;
+/// `NUMA_NO_NODE`: the PC's firmware does not say which node its PCI bus belongs to.
+const NO_NODE: i32 = -1;
+/// How long drivers get to settle after their probe: far longer than any device takes.
+const SETTLE: u64 = 2_000_000_000;
+/// Sectors of a disk: 64 MiB.
+const DISK_SECTORS: u64 = 131_072;
+/// Requester ID of the IO-APIC: the firmware's DMAR table gives it a bus of its own.
+const IOAPIC_SOURCE: u16 = 0xff00;
+
+/// Builds a machine and boots it under `semantics`. With `trace` everything since power-on is
+/// recorded.
+pub fn boot(machine: &Machine, semantics: Semantics, trace: bool) -> Kernel {
+    let mut k = power_on(machine, semantics);
+    k.trace.on = trace;
+    let ctx = k.trace.open(Actor::Boot, &[]);
+    k.cur.ctx = ctx;
+
+    cpu::boot_cpu_init(&mut k);
+    x86apic::kernel::boot_irqs(&mut k);
+    let placed: Vec<(CpuId, u32)> = k.apic.boot_placement.values().copied().collect();
+    k.vector_matrix.set_aside = placed;
+    let init = k.spawn(TaskKind::Task, CpuId(0), cpu::smp_init().frame, &[]);
+    engine::run_task(&mut k, init);
+    let now = k.events.now;
+    engine::run_until(&mut k, now + SETTLE);
+
+    irqcore::proc::init_irq_proc(&mut k);
+    if x86apic::kernel::dmar::init_dmars(&mut k).is_err() {
+        k.warn("DMAR: no fault interrupt");
+    }
+    platform(&mut k, machine, Platform::Early);
+    for dev in add_functions(&mut k, machine) {
+        let probe = k.spawn(TaskKind::Task, CpuId(0), drivers::pci_device_probe(dev).frame, &[]);
+        engine::run_task(&mut k, probe);
+        let now = k.events.now;
+        engine::run_until(&mut k, now + SETTLE);
+    }
+    platform(&mut k, machine, Platform::Late);
+    x86apic::kernel::boot_done(&mut k);
+    k
+}
+
+/// The hardware after power-on, and what the firmware tells the kernel about it.
+fn power_on(machine: &Machine, semantics: Semantics) -> Kernel {
+    let mut k = Kernel { sem: semantics, topo: machine.topology(), ..Kernel::default() };
+    k.cmdline = machine.cmdline.split_whitespace().map(str::to_owned).collect();
+    pcimsi::init(&mut k);
+    x86apic::hw::lapic::power_on(&mut k);
+    x86apic::hw::ioapic::power_on(&mut k, 0, 0x20, x86apic::hw::ioapic::PINS, IOAPIC_SOURCE);
+    x86apic::hw::pic::power_on(&mut k);
+    if machine.interrupt_remapping {
+        x86apic::hw::vtd::power_on(&mut k, false);
+    }
+    for v in &machine.boot_vectors {
+        k.apic.boot_placement.insert(v.irq.0, (v.cpu, v.vector));
+    }
+    k
+}
+
+/// Puts the functions on the bus, and lists them in the order in which their drivers probe: the
+/// kernel links drivers/virtio before drivers/nvme.
+fn add_functions(k: &mut Kernel, machine: &Machine) -> Vec<PciDevId> {
+    let added: Vec<(PciDevId, bool)> = machine
+        .pci
+        .iter()
+        .map(|device| (add_function(k, device), matches!(device.model, Model::VirtioBlk { .. })))
+        .collect();
+    let of = |virtio: bool| added.iter().filter(move |(_, v)| *v == virtio).map(|(dev, _)| *dev);
+    of(true).chain(of(false)).collect()
+}
+
+fn add_function(k: &mut Kernel, device: &PciDevice) -> PciDevId {
+    let dev = PciDevId(k.pci.devs.len() as u32);
+    let mut function = PciFunction {
+        bdf: device.bdf,
+        interrupt_pin: 1,
+        intx_input: device.intx_gsi,
+        ..PciFunction::default()
+    };
+    let (table_bar, table_offset) = match device.model {
+        Model::Nvme { io_queue_pairs_max } => {
+            let id = NvmeId(k.hw.nvme.len() as u32);
+            let serial = format!("irqlab-{}", id.0);
+            let controller =
+                drivers::nvme::hw::new_controller(dev, io_queue_pairs_max as u16, &serial, DISK_SECTORS);
+            k.hw.nvme.push(controller);
+            k.nvme.devs.push(NvmeDev { dev, ..NvmeDev::default() });
+            (function.vendor_id, function.device_id, function.class_code) = (0x1b36, 0x0010, 0x01_0802);
+            function.bars[0] = Bar::Nvme(id);
+            (0, 0x2000)
+        }
+        Model::VirtioBlk { request_queues } => {
+            let id = VirtioId(k.hw.virtio.len() as u32);
+            let disk =
+                drivers::virtio::hw::new(dev, request_queues as u16, device.msix_vectors as u16, DISK_SECTORS);
+            k.hw.virtio.push(disk);
+            k.virtio.devs.push(None);
+            (function.vendor_id, function.device_id, function.class_code) = (0x1af4, 0x1001, 0x01_0000);
+            function.bars[1] = Bar::Msix;
+            function.bars[4] = Bar::Virtio(id);
+            function.model = drivers::virtio::hw::MODEL;
+            (1, 0)
+        }
+    };
+    if device.msix_vectors > 0 {
+        // The machine file was checked: a table has at most 2048 entries.
+        let fits = pcimsi::hw::config::add_msix(&mut function, 0x40, table_bar, table_offset, device.msix_vectors);
+        debug_assert!(fits.is_some(), "an MSI-X table of {} entries", device.msix_vectors);
+    }
+    let dev = pcimsi::kernel::probe::pci_device_add(k, function);
+    k.pci_dev_mut(dev).node = NO_NODE;
+    dev
+}
+
+/// When a platform device asks for its interrupt.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Platform {
+    /// Before PCI drivers probe.
+    Early,
+    /// After.
+    Late,
+}
+
+/// A device on the board, as far as its interrupt goes.
+struct PlatformDevice {
+    irq: u32,
+    name: &'static str,
+    when: Platform,
+    handler: &'static str,
+    /// It asks for its interrupt once to try it out, before it asks to keep it.
+    tries: bool,
+}
+
+/// In the order in which they ask.
+const PLATFORM: [PlatformDevice; 5] = [
+    PlatformDevice { irq: 9, name: "acpi", when: Platform::Early, handler: "acpi_irq", tries: false },
+    // i8042_check_aux() requests the interrupt to see whether it arrives.
+    PlatformDevice { irq: 12, name: "i8042", when: Platform::Late, handler: "i8042_interrupt", tries: true },
+    PlatformDevice { irq: 1, name: "i8042", when: Platform::Late, handler: "i8042_interrupt", tries: false },
+    PlatformDevice {
+        irq: 4,
+        name: "ttyS0",
+        when: Platform::Late,
+        handler: "serial8250_interrupt",
+        tries: false,
+    },
+    // The second port is opened, closed and opened again before the first command runs.
+    PlatformDevice { irq: 3, name: "ttyS1", when: Platform::Late, handler: "serial8250_interrupt", tries: true },
+];
+
+/// Nobody types, and nothing is printed: these devices raise no interrupts.
+fn idle_device(_k: &mut Kernel, _irq: Irq, _dev_id: DevId) -> IrqReturn {
+    IrqReturn::Handled
+}
+
+/// Requests the interrupts of the board's own devices: those that the machine file says stand
+/// somewhere, or all but the second serial port where it says nothing.
+fn platform(k: &mut Kernel, machine: &Machine, when: Platform) {
+    for device in PLATFORM.iter().filter(|d| d.when == when) {
+        let listed = machine.boot_vectors.iter().any(|v| v.irq.0 == device.irq);
+        let wanted = if machine.boot_vectors.is_empty() { device.irq != 3 } else { listed };
+        if !wanted {
+            continue;
+        }
+        let (irq, dev_id) = (Irq(device.irq), DevId::Platform(device.irq));
+        let request = |k: &mut Kernel| {
+            let handler = Handler { name: device.handler, call: idle_device };
+            let result = irqcore::manage::request_threaded_irq(
+                k,
+                irq,
+                Some(handler),
+                None,
+                IRQF_SHARED,
+                device.name,
+                dev_id,
+            );
+            if result.is_err() {
+                k.warn("a platform device got no interrupt");
+            }
+        };
+        request(k);
+        if device.tries {
+            let free = k.spawn(TaskKind::Task, CpuId(0), irqcore::manage::free_irq(irq, dev_id).frame, &[]);
+            engine::run_task(k, free);
+            request(k);
+        }
+    }
+}

@@ -1,0 +1,1289 @@
+//! CPU hotplug: bringing CPUs up at boot and from `/sys/devices/system/cpu/cpuN/online`, and taking
+//! them down.
+//!
+//! C files: kernel/cpu.c of 5.4 and 6.12, with kernel/stop_machine.c, kernel/smpboot.c and
+//! arch/x86/kernel/smpboot.c as far as they lead to interrupts.
+//!
+//! # What it doesn't implement
+//! States whose callbacks have no effect on interrupts or on the block layer, and the instances of
+//! multi-instance states: a callback walks its own list.
+
+use kfn::{kfn, kframe};
+use kstate::hotplug::{CpuhpCpuState, CpuhpState, CpuhpSyncState, MultiStopData, MultiStopState};
+use kstate::sched::{Frame, Slot as _, TaskKind, TaskState, WaitOn};
+use kstate::{CpuId, CpuMask, Errno, Kernel, TaskId};
+
+// What stands above the outermost frame of each kind of thread.
+const SMPBOOT_THREAD: &[&str] = &["kthread"];
+const STOPPER_THREAD: &[&str] = &["cpu_stopper_thread", "smpboot_thread_fn", "kthread"];
+const KWORKER: &[&str] = &["process_one_work", "worker_thread", "kthread"];
+const IDLE: &[&str] = &["secondary_startup_64"];
+
+fn st(k: &Kernel, cpu: CpuId) -> &CpuhpCpuState {
+    &k.hotplug.cpus[cpu.index()]
+}
+
+fn st_mut(k: &mut Kernel, cpu: CpuId) -> &mut CpuhpCpuState {
+    &mut k.hotplug.cpus[cpu.index()]
+}
+
+/// `st->state++`.
+fn step_up(k: &mut Kernel, cpu: CpuId) {
+    let st = st_mut(k, cpu);
+    st.state = st.state.up();
+}
+
+/// `st->state--`.
+fn step_down(k: &mut Kernel, cpu: CpuId) {
+    let st = st_mut(k, cpu);
+    st.state = st.state.down();
+}
+
+/// Lets one of a CPU's own threads run `frame`. A thread that exists is used again.
+fn run_thread(
+    k: &mut Kernel,
+    thread: Option<TaskId>,
+    kind: TaskKind,
+    cpu: CpuId,
+    frame: Frame,
+    roots: &'static [&'static str],
+) -> TaskId {
+    if let Some(id) = thread {
+        let task = &mut k.sched.tasks[id.index()];
+        if matches!(task.state, TaskState::Done(_)) {
+            task.frames = vec![frame];
+            task.state = TaskState::Runnable;
+            k.sched.runnable.push_back(id);
+            return id;
+        }
+    }
+    k.spawn(kind, cpu, frame, roots)
+}
+
+/// A callback of `cpuhp_hp_states`, as far as it is modelled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Callback {
+    BlockSoftirqDead,
+    BlkMqDead,
+    KickApAlive,
+    BringupCpu,
+    BringupAp,
+    FinishCpu,
+    SchedStarting,
+    SchedDying,
+    TakedownCpu,
+    SmpbootUnpark,
+    SmpbootPark,
+    IrqAffinityOnline,
+    BlkMqOnline,
+    BlkMqOffline,
+    SchedActivate,
+    SchedDeactivate,
+}
+
+/// The callback of a state, going up or down.
+fn cpuhp_get_step(k: &Kernel, state: CpuhpState, bringup: bool) -> Option<Callback> {
+    let split = k.sem.cpuhp_split_startup;
+    match (state, bringup) {
+        (CpuhpState::BlockSoftirqDead, false) => Some(Callback::BlockSoftirqDead),
+        (CpuhpState::BlkMqDead, false) => Some(Callback::BlkMqDead),
+        (CpuhpState::BpKickAp, true) if split => Some(Callback::KickApAlive),
+        (CpuhpState::BringupCpu, true) if split => Some(Callback::BringupAp),
+        (CpuhpState::BringupCpu, true) => Some(Callback::BringupCpu),
+        (CpuhpState::BringupCpu, false) if split => Some(Callback::FinishCpu),
+        (CpuhpState::ApSchedStarting, true) => Some(Callback::SchedStarting),
+        (CpuhpState::ApSchedStarting, false) => Some(Callback::SchedDying),
+        (CpuhpState::TeardownCpu, false) => Some(Callback::TakedownCpu),
+        (CpuhpState::ApSmpbootThreads, true) => Some(Callback::SmpbootUnpark),
+        (CpuhpState::ApSmpbootThreads, false) => Some(Callback::SmpbootPark),
+        (CpuhpState::ApIrqAffinityOnline, true) => Some(Callback::IrqAffinityOnline),
+        (CpuhpState::ApBlkMqOnline, true) if k.sem.hctx_drain => Some(Callback::BlkMqOnline),
+        (CpuhpState::ApBlkMqOnline, false) if k.sem.hctx_drain => Some(Callback::BlkMqOffline),
+        (CpuhpState::ApActive, true) => Some(Callback::SchedActivate),
+        (CpuhpState::ApActive, false) => Some(Callback::SchedDeactivate),
+        _ => None,
+    }
+}
+
+/// Invokes the callback of one state.
+#[kframe("kernel/cpu.c")]
+fn cpuhp_invoke_callback(k: &mut Kernel, cpu: CpuId, state: CpuhpState, bringup: bool) -> Result<(), Errno> {
+    if st(k, cpu).fail == Some(state) {
+        st_mut(k, cpu).fail = None;
+        if !k.sem.cpuhp_skips_empty_states && cpuhp_get_step(k, state, bringup).is_none() {
+            return Ok(());
+        }
+        return Err(Errno::EAGAIN);
+    }
+    match cpuhp_get_step(k, state, bringup) {
+        None | Some(Callback::FinishCpu | Callback::SmpbootUnpark | Callback::SmpbootPark) => {}
+        // sched_cpu_starting() only prepares the run queue.
+        Some(Callback::SchedStarting) => {}
+        Some(Callback::BlockSoftirqDead) => drivers::blk_mq::blk_softirq_cpu_dead(k, cpu),
+        // blk_mq_hctx_notify_dead() moves what waits in the CPU's software queues. Nothing waits there.
+        Some(Callback::BlkMqDead) => {}
+        Some(Callback::KickApAlive) => {
+            call!(cpuhp_kick_ap_alive(cpu))?;
+        }
+        Some(Callback::BringupCpu) => {
+            call!(bringup_cpu(cpu))?;
+        }
+        Some(Callback::BringupAp) => {
+            call!(cpuhp_bringup_ap(cpu))?;
+        }
+        Some(Callback::SchedDying) => sched_cpu_dying(k, cpu),
+        Some(Callback::TakedownCpu) => {
+            call!(takedown_cpu(cpu))?;
+        }
+        Some(Callback::IrqAffinityOnline) => {
+            irqcore::cpuhotplug::irq_affinity_online_cpu(k, cpu)?;
+        }
+        Some(Callback::BlkMqOnline) => drivers::blk_mq::blk_mq_online_cpu(k, cpu),
+        Some(Callback::BlkMqOffline) => {
+            call!(drivers::blk_mq::blk_mq_offline_cpu(cpu));
+        }
+        Some(Callback::SchedActivate) => k.topo.active.set(cpu),
+        Some(Callback::SchedDeactivate) => k.topo.active.clear(cpu),
+    }
+    Ok(())
+}
+
+/// Tasks that may run elsewhere leave a CPU that goes down (kernel/sched/core.c).
+fn sched_cpu_dying(k: &mut Kernel, cpu: CpuId) {
+    let Some(elsewhere) = k.topo.active.first().or_else(|| k.topo.online.first()) else { return };
+    for task in &mut k.sched.tasks {
+        let bound = matches!(task.kind, TaskKind::Cpuhp(_) | TaskKind::Migration(_) | TaskKind::Idle(_));
+        if task.cpu == cpu && !bound {
+            task.cpu = elsewhere;
+        }
+    }
+}
+
+/// The states from `CPUHP_AP_IDLE_DEAD` to below `CPUHP_AP_ONLINE` run with interrupts off and
+/// cannot fail.
+fn cpuhp_is_atomic_state(state: CpuhpState) -> bool {
+    CpuhpState::ApIdleDead <= state && state < CpuhpState::ApOnline
+}
+
+fn cpuhp_set_state(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> CpuhpState {
+    let st = st_mut(k, cpu);
+    let prev_state = st.state;
+    st.rollback = false;
+    st.target = target;
+    st.bringup = st.state < target;
+    prev_state
+}
+
+fn cpuhp_reset_state(k: &mut Kernel, cpu: CpuId, prev_state: CpuhpState) {
+    let skips = k.sem.cpuhp_skips_empty_states;
+    let st = st_mut(k, cpu);
+    st.target = prev_state;
+    if skips && st.rollback {
+        return;
+    }
+    st.rollback = true;
+    st.state = if st.bringup { st.state.down() } else { st.state.up() };
+    st.bringup = !st.bringup;
+}
+
+fn complete_ap_thread(k: &mut Kernel, cpu: CpuId, bringup: bool) {
+    let st = st_mut(k, cpu);
+    if bringup {
+        st.done_up += 1;
+    } else {
+        st.done_down += 1;
+    }
+    k.wake(WaitOn::Cpuhp(cpu));
+}
+
+/// Sleeps until the CPU's thread, or the CPU itself, reports the end of the way up or down.
+#[kframe("kernel/cpu.c")]
+fn wait_for_ap_thread(k: &mut Kernel, cpu: CpuId, bringup: bool) {
+    if bringup {
+        wait_until!(st(k, cpu).done_up > 0, WaitOn::Cpuhp(cpu));
+        st_mut(k, cpu).done_up -= 1;
+    } else {
+        wait_until!(st(k, cpu).done_down > 0, WaitOn::Cpuhp(cpu));
+        st_mut(k, cpu).done_down -= 1;
+    }
+}
+
+/// Lets the CPU's hotplug thread go to `st->target`.
+#[kframe("kernel/cpu.c")]
+fn __cpuhp_kick_ap(k: &mut Kernel, cpu: CpuId) {
+    if st(k, cpu).state == st(k, cpu).target {
+        return;
+    }
+    st_mut(k, cpu).result = None;
+    st_mut(k, cpu).should_run = true;
+    let thread = st(k, cpu).thread;
+    let frame = smpboot_thread_fn(cpu).frame;
+    let thread = run_thread(k, thread, TaskKind::Cpuhp(cpu), cpu, frame, SMPBOOT_THREAD);
+    st_mut(k, cpu).thread = Some(thread);
+    call!(wait_for_ap_thread(cpu, st(k, cpu).bringup));
+}
+
+#[kframe("kernel/cpu.c")]
+fn cpuhp_kick_ap(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
+    let prev_state: CpuhpState = cpuhp_set_state(k, cpu, target);
+    call!(__cpuhp_kick_ap(cpu));
+    let ret: Option<Errno> = st(k, cpu).result;
+    if ret.is_some() {
+        cpuhp_reset_state(k, cpu, prev_state);
+        call!(__cpuhp_kick_ap(cpu));
+    }
+    ret.map_or(Ok(()), Err)
+}
+
+#[kframe("kernel/cpu.c")]
+fn cpuhp_kick_ap_work(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
+    call!(cpuhp_kick_ap(cpu, st(k, cpu).target))
+}
+
+/// The loop of `cpuhp/N`. It ends where the real one sleeps, so that every round is complete in a
+/// recording.
+#[kframe("kernel/smpboot.c")]
+fn smpboot_thread_fn(k: &mut Kernel, cpu: CpuId) {
+    while st(k, cpu).should_run {
+        call!(cpuhp_thread_fun(cpu));
+    }
+}
+
+/// One callback on the CPU's own hotplug thread.
+#[kframe("kernel/cpu.c")]
+fn cpuhp_thread_fun(k: &mut Kernel, cpu: CpuId) {
+    let bringup: bool = st(k, cpu).bringup;
+    let state: CpuhpState = st(k, cpu).state;
+    let found: bool = true;
+    if k.sem.cpuhp_skips_empty_states {
+        let next = cpuhp_next_state(k, cpu, bringup, st(k, cpu).target);
+        found = next.is_some();
+        state = next.unwrap_or_default();
+        st_mut(k, cpu).should_run = found;
+    } else {
+        let st = st_mut(k, cpu);
+        if bringup {
+            st.state = st.state.up();
+            state = st.state;
+            st.should_run = st.state < st.target;
+        } else {
+            st.state = st.state.down();
+            st.should_run = st.state > st.target;
+        }
+    }
+    if found {
+        let ret: Result<(), Errno> = call!(cpuhp_invoke_callback(cpu, state, bringup));
+        st_mut(k, cpu).result = ret.err();
+        if ret.is_err() {
+            if cpuhp_is_atomic_state(state) {
+                k.warn("cpuhp_thread_fun: a STARTING or DYING callback failed");
+            }
+            if st(k, cpu).rollback {
+                k.warn("cpuhp_thread_fun: a callback failed during rollback");
+            }
+            st_mut(k, cpu).should_run = false;
+        }
+    }
+    if !st(k, cpu).should_run {
+        complete_ap_thread(k, cpu, bringup);
+    }
+}
+
+/// 6.12: the next state with a callback on the way to `target`. `st->state` is moved ahead, as if
+/// the callback had run.
+fn cpuhp_next_state(k: &mut Kernel, cpu: CpuId, bringup: bool, target: CpuhpState) -> Option<CpuhpState> {
+    loop {
+        let st = st_mut(k, cpu);
+        let state = if bringup {
+            if st.state >= target {
+                return None;
+            }
+            st.state = st.state.up();
+            st.state
+        } else {
+            if st.state <= target {
+                return None;
+            }
+            let state = st.state;
+            st.state = state.down();
+            state
+        };
+        if cpuhp_get_step(k, state, bringup).is_some() {
+            return Some(state);
+        }
+    }
+}
+
+/// 6.12: invokes all callbacks on the way to `target`.
+#[kframe("kernel/cpu.c")]
+fn __cpuhp_invoke_callback_range(
+    k: &mut Kernel,
+    bringup: bool,
+    cpu: CpuId,
+    target: CpuhpState,
+    nofail: bool,
+) -> Result<(), Errno> {
+    let result: Result<(), Errno> = Ok(());
+    loop {
+        let state: Option<CpuhpState> = cpuhp_next_state(k, cpu, bringup, target);
+        if state.is_none() {
+            break;
+        }
+        let err: Result<(), Errno> = call!(cpuhp_invoke_callback(cpu, state.unwrap_or_default(), bringup));
+        if err.is_err() {
+            if !nofail {
+                return err;
+            }
+            k.warn("CPU hotplug: a callback that must not fail failed");
+            result = Err(Errno::EPERM);
+        }
+    }
+    result
+}
+
+/// 5.4: invokes all callbacks up to `target` on the controlling CPU; 6.12 goes through the range.
+#[kframe("kernel/cpu.c")]
+fn cpuhp_up_callbacks(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
+    let prev_state: CpuhpState = st(k, cpu).state;
+    let ret: Result<(), Errno> = Ok(());
+    if k.sem.cpuhp_skips_empty_states {
+        ret = call!(__cpuhp_invoke_callback_range(true, cpu, target, false));
+        if ret.is_err() {
+            cpuhp_reset_state(k, cpu, prev_state);
+            let undo: Result<(), Errno> = call!(__cpuhp_invoke_callback_range(false, cpu, prev_state, false));
+            if undo.is_err() {
+                k.warn("cpuhp_up_callbacks: rollback failed");
+            }
+        }
+        return ret;
+    }
+    while st(k, cpu).state < target {
+        step_up(k, cpu);
+        ret = call!(cpuhp_invoke_callback(cpu, st(k, cpu).state, true));
+        if ret.is_err() {
+            st_mut(k, cpu).target = prev_state;
+            call!(undo_cpu_up(cpu));
+            break;
+        }
+    }
+    ret
+}
+
+/// 5.4.
+#[kframe("kernel/cpu.c")]
+fn undo_cpu_up(k: &mut Kernel, cpu: CpuId) {
+    step_down(k, cpu);
+    while st(k, cpu).state > st(k, cpu).target {
+        // The answer of a rollback is of no interest to C.
+        let _ret: Result<(), Errno> = call!(cpuhp_invoke_callback(cpu, st(k, cpu).state, false));
+        step_down(k, cpu);
+    }
+}
+
+/// 5.4: invokes all callbacks down to `target` on the controlling CPU; 6.12 goes through the range.
+#[kframe("kernel/cpu.c")]
+fn cpuhp_down_callbacks(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
+    let prev_state: CpuhpState = st(k, cpu).state;
+    let ret: Result<(), Errno> = Ok(());
+    if k.sem.cpuhp_skips_empty_states {
+        ret = call!(__cpuhp_invoke_callback_range(false, cpu, target, false));
+        if ret.is_err() {
+            cpuhp_reset_state(k, cpu, prev_state);
+            if st(k, cpu).state < prev_state {
+                let undo: Result<(), Errno> =
+                    call!(__cpuhp_invoke_callback_range(true, cpu, prev_state, false));
+                if undo.is_err() {
+                    k.warn("cpuhp_down_callbacks: rollback failed");
+                }
+            }
+        }
+        return ret;
+    }
+    while st(k, cpu).state > target {
+        ret = call!(cpuhp_invoke_callback(cpu, st(k, cpu).state, false));
+        if ret.is_err() {
+            st_mut(k, cpu).target = prev_state;
+            if st(k, cpu).state < prev_state {
+                call!(undo_cpu_down(cpu));
+            }
+            break;
+        }
+        step_down(k, cpu);
+    }
+    ret
+}
+
+/// 5.4.
+#[kframe("kernel/cpu.c")]
+fn undo_cpu_down(k: &mut Kernel, cpu: CpuId) {
+    step_up(k, cpu);
+    while st(k, cpu).state < st(k, cpu).target {
+        // The answer of a rollback is of no interest to C.
+        let _ret: Result<(), Errno> = call!(cpuhp_invoke_callback(cpu, st(k, cpu).state, true));
+        step_up(k, cpu);
+    }
+}
+
+// ---- taking a CPU down ----
+
+/// The CPU leaves, on its own stopper thread, while all others stand still.
+#[kframe("kernel/cpu.c")]
+fn take_cpu_down(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
+    let target: CpuhpState = st(k, cpu).target.max(CpuhpState::ApOffline);
+    native_cpu_disable(k)?;
+    if k.sem.cpuhp_skips_empty_states {
+        if st(k, cpu).state != CpuhpState::TeardownCpu.down() {
+            k.warn("take_cpu_down: not called from CPUHP_TEARDOWN_CPU");
+        }
+        let _ret: Result<(), Errno> = call!(__cpuhp_invoke_callback_range(false, cpu, target, true));
+    } else {
+        if st(k, cpu).state != CpuhpState::TeardownCpu {
+            k.warn("take_cpu_down: not called from CPUHP_TEARDOWN_CPU");
+        }
+        step_down(k, cpu);
+        while st(k, cpu).state > target {
+            let ret: Result<(), Errno> = call!(cpuhp_invoke_callback(cpu, st(k, cpu).state, false));
+            if ret.is_err() {
+                k.warn("take_cpu_down: a DYING callback failed");
+            }
+            step_down(k, cpu);
+        }
+    }
+    // The stopper is parked here. It has nothing left to do in any case.
+    Ok(())
+}
+
+/// arch/x86/kernel/smpboot.c. 5.4 disables the local APIC first, so that interrupts that arrive
+/// during the migration are lost; 6.12 disables it last.
+#[kfn("arch/x86/kernel/smpboot.c")]
+fn native_cpu_disable(k: &mut Kernel) -> Result<(), Errno> {
+    x86apic::kernel::vector::lapic_can_unplug_cpu(k)?;
+    if k.sem.apic_disabled_before_fixup {
+        x86apic::kernel::apic::apic_soft_disable(k);
+    }
+    cpu_disable_common(k);
+    if !k.sem.apic_disabled_before_fixup {
+        x86apic::kernel::apic::apic_soft_disable(k);
+    }
+    Ok(())
+}
+
+/// arch/x86/kernel/smpboot.c.
+#[kfn("arch/x86/kernel/smpboot.c")]
+fn cpu_disable_common(k: &mut Kernel) {
+    let cpu = k.cpu();
+    k.topo.remove_siblinginfo(cpu);
+    x86apic::kernel::vector::lock_vector_lock(k);
+    remove_cpu_from_maps(k, cpu);
+    x86apic::kernel::vector::unlock_vector_lock(k);
+    x86apic::kernel::irq::fixup_irqs(k);
+    x86apic::kernel::vector::lapic_offline(k);
+}
+
+/// arch/x86/kernel/smpboot.c.
+fn remove_cpu_from_maps(k: &mut Kernel, cpu: CpuId) {
+    k.topo.online.clear(cpu);
+    k.hotplug.cpu_callout_mask.clear(cpu);
+    k.hotplug.cpu_callin_mask.clear(cpu);
+    k.hotplug.cpu_initialized_mask.clear(cpu);
+    k.topo.numa_remove_cpu(cpu);
+}
+
+/// Runs `take_cpu_down()` on `cpu` while the stoppers of all online CPUs hold their CPU with
+/// interrupts off (kernel/stop_machine.c).
+#[kframe("kernel/stop_machine.c")]
+fn stop_machine_cpuslocked(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
+    let stoppers = k.topo.online.weight();
+    k.hotplug.msdata = MultiStopData {
+        num_threads: stoppers,
+        active_cpu: cpu,
+        state: MultiStopState::Prepare,
+        thread_ack: stoppers,
+        nr_todo: stoppers,
+        ret: None,
+    };
+    for stopped in k.topo.online.clone().iter() {
+        let frame = multi_cpu_stop(stopped).frame;
+        let stopper = st(k, stopped).stopper;
+        let stopper = run_thread(k, stopper, TaskKind::Migration(stopped), stopped, frame, STOPPER_THREAD);
+        st_mut(k, stopped).stopper = Some(stopper);
+    }
+    wait_until!(k.hotplug.msdata.nr_todo == 0, WaitOn::StopMachine);
+    k.hotplug.msdata.ret.map_or(Ok(()), Err)
+}
+
+/// One CPU's part in stopping the machine. C spins from state to state; a stopper that has nothing
+/// to do before the next state sleeps here, which nobody can tell.
+#[kframe("kernel/stop_machine.c")]
+fn multi_cpu_stop(k: &mut Kernel, cpu: CpuId) {
+    let curstate: MultiStopState = MultiStopState::None;
+    loop {
+        wait_until!(k.hotplug.msdata.state != curstate, WaitOn::StopMachine);
+        curstate = k.hotplug.msdata.state;
+        if curstate == MultiStopState::DisableIrq {
+            k.hotplug.irqs_disabled.set(cpu);
+        }
+        if curstate == MultiStopState::Run && k.hotplug.msdata.active_cpu == cpu {
+            let ret: Result<(), Errno> = call!(take_cpu_down(cpu));
+            k.hotplug.msdata.ret = ret.err();
+        }
+        ack_state(k);
+        if curstate == MultiStopState::Exit {
+            break;
+        }
+    }
+    k.hotplug.irqs_disabled.clear(cpu);
+    if !k.topo.online.contains(cpu) {
+        // The stopper was the last thread of this CPU. Its idle task sees that the CPU is offline.
+        let idle = st(k, cpu).idle;
+        let frame = cpuhp_report_idle_dead(cpu).frame;
+        let idle = run_thread(k, idle, TaskKind::Idle(cpu), cpu, frame, IDLE);
+        st_mut(k, cpu).idle = Some(idle);
+    }
+    k.hotplug.msdata.nr_todo -= 1;
+    if k.hotplug.msdata.nr_todo == 0 {
+        k.wake(WaitOn::StopMachine);
+    }
+}
+
+/// The last stopper to reach a state opens the next one.
+fn ack_state(k: &mut Kernel) {
+    let msdata = &mut k.hotplug.msdata;
+    msdata.thread_ack = msdata.thread_ack.saturating_sub(1);
+    if msdata.thread_ack == 0 && msdata.state != MultiStopState::Exit {
+        msdata.thread_ack = msdata.num_threads;
+        msdata.state = msdata.state.next();
+        k.wake(WaitOn::StopMachine);
+    }
+}
+
+/// The idle task of a CPU that went offline says that it is dead, and halts.
+#[kframe("kernel/cpu.c")]
+fn cpuhp_report_idle_dead(k: &mut Kernel, cpu: CpuId) {
+    if st(k, cpu).state != CpuhpState::ApOffline {
+        k.warn("cpuhp_report_idle_dead: the CPU is not at CPUHP_AP_OFFLINE");
+    }
+    let st = st_mut(k, cpu);
+    st.state = CpuhpState::ApIdleDead;
+    // C has an online CPU complete this for the dead one.
+    complete_ap_thread(k, cpu, false);
+    // native_play_dead(): from here on only INIT reaches the CPU.
+    st_mut(k, cpu).ap_sync_state = CpuhpSyncState::Dead;
+    k.wake(WaitOn::Cpuhp(cpu));
+}
+
+#[kframe("kernel/cpu.c")]
+fn takedown_cpu(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
+    // The hotplug thread is parked and the sparse irq lock taken; nothing here depends on either.
+    call!(stop_machine_cpuslocked(cpu))?;
+    if k.topo.online.contains(cpu) {
+        k.warn("kernel BUG at kernel/cpu.c: takedown_cpu left the CPU online");
+    }
+    call!(wait_for_ap_thread(cpu, false));
+    if k.sem.cpuhp_split_startup {
+        call!(cpuhp_bp_sync_dead(cpu));
+    }
+    k.log.push(format!("smpboot: CPU {cpu} is now offline"));
+    Ok(())
+}
+
+/// 6.12.
+#[kframe("kernel/cpu.c")]
+fn cpuhp_bp_sync_dead(k: &mut Kernel, cpu: CpuId) {
+    if st(k, cpu).ap_sync_state != CpuhpSyncState::Dead {
+        st_mut(k, cpu).ap_sync_state = CpuhpSyncState::ShouldDie;
+    }
+    wait_until!(st(k, cpu).ap_sync_state == CpuhpSyncState::Dead, WaitOn::Cpuhp(cpu));
+}
+
+#[kframe("kernel/cpu.c")]
+fn _cpu_down(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
+    if k.topo.online.weight() == 1 {
+        return Err(Errno::EBUSY);
+    }
+    if !k.topo.present.contains(cpu) {
+        return Err(Errno::EINVAL);
+    }
+    call!(cpus_write_lock());
+    let prev_state: CpuhpState = cpuhp_set_state(k, cpu, target);
+    let ret: Result<(), Errno> = Ok(());
+    let down: bool = true;
+    if st(k, cpu).state > CpuhpState::TeardownCpu {
+        st_mut(k, cpu).target = target.max(CpuhpState::TeardownCpu);
+        ret = call!(cpuhp_kick_ap_work(cpu));
+        // The thread has undone what failed, or the target is within its range.
+        down = ret.is_ok() && st(k, cpu).state <= CpuhpState::TeardownCpu;
+        if down {
+            st_mut(k, cpu).target = target;
+        }
+    }
+    if down {
+        ret = call!(cpuhp_down_callbacks(cpu, target));
+        if ret.is_err() && st(k, cpu).state < prev_state {
+            if st(k, cpu).state == CpuhpState::TeardownCpu {
+                cpuhp_reset_state(k, cpu, prev_state);
+                call!(__cpuhp_kick_ap(cpu));
+            } else if k.sem.cpuhp_skips_empty_states {
+                k.warn("DEAD callback error");
+            }
+        }
+    }
+    cpus_write_unlock(k);
+    ret
+}
+
+/// 6.12: on a worker of another CPU.
+#[kframe("kernel/cpu.c")]
+fn __cpu_down_maps_locked(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
+    call!(_cpu_down(cpu, target))
+}
+
+#[kframe("kernel/cpu.c")]
+fn cpu_down_maps_locked(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
+    if k.hotplug.cpu_hotplug_disabled > 0 {
+        return Err(Errno::EBUSY);
+    }
+    if !k.sem.cpuhp_split_startup {
+        return call!(_cpu_down(cpu, target));
+    }
+    // The controlling task must not sit on the CPU that goes, and one CPU in the scheduler's
+    // domains has to stay.
+    let housekeeping = housekeeping_domain(k);
+    let on = k.topo.online.iter().find(|&c| c != cpu && housekeeping.as_ref().is_none_or(|m| m.contains(c)));
+    let Some(on) = on else { return Err(Errno::EBUSY) };
+    let worker: TaskId = k.spawn(TaskKind::Kworker, on, __cpu_down_maps_locked(cpu, target).frame, KWORKER);
+    wait_until!(ended(k, worker).is_some(), WaitOn::Exit(worker));
+    let ret = ended(k, worker).unwrap_or_default();
+    Result::from_slot(ret)
+}
+
+/// The value a task ended with.
+fn ended(k: &Kernel, task: TaskId) -> Option<u64> {
+    match k.sched.tasks[task.index()].state {
+        TaskState::Done(value) => Some(value),
+        _ => None,
+    }
+}
+
+/// `housekeeping_cpumask(HK_TYPE_DOMAIN)`, kernel/sched/isolation.c: the CPUs that `isolcpus=` does
+/// not take out of the scheduler's domains; `None` without such an option.
+fn housekeeping_domain(k: &Kernel) -> Option<CpuMask> {
+    let mut rest = k.cmdline_value("isolcpus")?;
+    let (mut domain, mut flagged) = (false, false);
+    loop {
+        if let Some(after) = rest.strip_prefix("domain,") {
+            (domain, flagged, rest) = (true, true, after);
+        } else if let Some(after) = rest.strip_prefix("nohz,").or_else(|| rest.strip_prefix("managed_irq,")) {
+            (flagged, rest) = (true, after);
+        } else {
+            break;
+        }
+    }
+    if flagged && !domain {
+        return None;
+    }
+    let isolated = CpuMask::parse_list(rest, k.topo.nr_cpu_ids).ok()?;
+    let housekeeping = k.topo.possible.andnot(&isolated);
+    Some(if housekeeping.intersects(&k.topo.present) { housekeeping } else { CpuMask::of(CpuId(0)) })
+}
+
+/// 5.4.
+#[kframe("kernel/cpu.c")]
+fn do_cpu_down(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
+    call!(cpu_maps_update_begin());
+    let err: Result<(), Errno> = call!(cpu_down_maps_locked(cpu, target));
+    cpu_maps_update_done(k);
+    err
+}
+
+/// In 5.4 the outermost function, over `do_cpu_down()`; 6.12 does that one's work here.
+#[kframe("kernel/cpu.c")]
+fn cpu_down(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
+    if !k.sem.cpuhp_split_startup {
+        return call!(do_cpu_down(cpu, target));
+    }
+    call!(cpu_maps_update_begin());
+    let err: Result<(), Errno> = call!(cpu_down_maps_locked(cpu, target));
+    cpu_maps_update_done(k);
+    err
+}
+
+/// Takes a CPU down: what writing 0 to its `online` file does. In 5.4 `cpu_subsys_offline()` calls
+/// `cpu_down()` at once.
+///
+/// # Errors
+/// `EBUSY` for the last CPU or while hotplug is disabled, `ENOSPC` when its interrupts do not fit
+/// on the others, `EINVAL` for a CPU that is not there.
+#[kframe("kernel/cpu.c")]
+pub fn cpu_device_down(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
+    if !k.topo.possible.contains(cpu) {
+        return Err(Errno::EINVAL);
+    }
+    call!(cpu_down(cpu, CpuhpState::Offline))
+}
+
+// ---- bringing a CPU up ----
+
+/// The first C code of a CPU that was sent SIPI, on its idle task (arch/x86/kernel/smpboot.c).
+#[kframe("arch/x86/kernel/smpboot.c")]
+fn start_secondary(k: &mut Kernel, cpu: CpuId) {
+    if k.sem.cpuhp_split_startup {
+        // cpuhp_ap_sync_alive(): says that it is there and waits to be let on.
+        st_mut(k, cpu).ap_sync_state = CpuhpSyncState::Alive;
+        k.wake(WaitOn::Cpuhp(cpu));
+        wait_until!(st(k, cpu).ap_sync_state == CpuhpSyncState::ShouldOnline, WaitOn::Cpuhp(cpu));
+    } else {
+        // wait_for_master_cpu(), from cpu_init().
+        k.hotplug.cpu_initialized_mask.set(cpu);
+        k.wake(WaitOn::Cpuhp(cpu));
+        wait_until!(k.hotplug.cpu_callout_mask.contains(cpu), WaitOn::Cpuhp(cpu));
+    }
+    // ap_starting() in 6.12, smp_callin() in 5.4.
+    x86apic::kernel::apic::setup_local_APIC(k);
+    k.topo.numa_add_cpu(cpu);
+    k.topo.set_cpu_sibling_map(cpu);
+    call!(notify_cpu_starting(cpu));
+    if !k.sem.cpuhp_split_startup {
+        k.hotplug.cpu_callin_mask.set(cpu);
+        k.wake(WaitOn::Cpuhp(cpu));
+        step!();
+    }
+    x86apic::kernel::vector::lock_vector_lock(k);
+    k.topo.online.set(cpu);
+    x86apic::kernel::vector::lapic_online(k);
+    x86apic::kernel::vector::unlock_vector_lock(k);
+    k.wake(WaitOn::Cpuhp(cpu));
+    step!();
+    cpuhp_online_idle(k, cpu);
+}
+
+/// The callbacks that run on the new CPU before it takes interrupts.
+#[kframe("kernel/cpu.c")]
+fn notify_cpu_starting(k: &mut Kernel, cpu: CpuId) {
+    let target: CpuhpState = st(k, cpu).target.min(CpuhpState::ApOnline);
+    k.hotplug.cpus_booted_once_mask.set(cpu);
+    if k.sem.cpuhp_skips_empty_states {
+        let _ret: Result<(), Errno> = call!(__cpuhp_invoke_callback_range(true, cpu, target, true));
+        return;
+    }
+    while st(k, cpu).state < target {
+        step_up(k, cpu);
+        let ret: Result<(), Errno> = call!(cpuhp_invoke_callback(cpu, st(k, cpu).state, true));
+        if ret.is_err() {
+            k.warn("notify_cpu_starting: a STARTING callback failed");
+        }
+    }
+}
+
+/// The new CPU is in its idle loop: the controlling task goes on.
+#[kfn("kernel/cpu.c")]
+fn cpuhp_online_idle(k: &mut Kernel, cpu: CpuId) {
+    let st = st_mut(k, cpu);
+    st.ap_sync_state = CpuhpSyncState::Online;
+    st.state = CpuhpState::ApOnlineIdle;
+    complete_ap_thread(k, cpu, true);
+}
+
+/// INIT and SIPI: the CPU's local APIC is reset and its idle task runs `start_secondary()`.
+#[kfn("arch/x86/kernel/smpboot.c")]
+fn do_boot_cpu(k: &mut Kernel, cpu: CpuId) {
+    if k.hotplug.system_running {
+        let place = &k.topo.cpus[cpu.index()];
+        let (node, apic_id) = (place.node, place.apic_id.0);
+        k.log.push(format!("smpboot: Booting Node {node} Processor {cpu} APIC 0x{apic_id:x}"));
+    }
+    x86apic::hw::lapic::reset(k, cpu);
+    let idle = st(k, cpu).idle;
+    let idle = run_thread(k, idle, TaskKind::Idle(cpu), cpu, start_secondary(cpu).frame, IDLE);
+    st_mut(k, cpu).idle = Some(idle);
+}
+
+/// 5.4: starts the CPU and waits until it is online (arch/x86/kernel/smpboot.c).
+#[kframe("arch/x86/kernel/smpboot.c")]
+fn native_cpu_up(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
+    if k.hotplug.cpu_callin_mask.contains(cpu) {
+        return Err(Errno::ENOSYS);
+    }
+    k.hotplug.cpu_initialized_mask.clear(cpu);
+    do_boot_cpu(k, cpu);
+    wait_until!(k.hotplug.cpu_initialized_mask.contains(cpu), WaitOn::Cpuhp(cpu));
+    k.hotplug.cpu_callout_mask.set(cpu);
+    k.wake(WaitOn::Cpuhp(cpu));
+    wait_until!(k.hotplug.cpu_callin_mask.contains(cpu), WaitOn::Cpuhp(cpu));
+    wait_until!(k.topo.online.contains(cpu), WaitOn::Cpuhp(cpu));
+    Ok(())
+}
+
+/// 5.4.
+#[kframe("kernel/cpu.c")]
+fn bringup_cpu(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
+    call!(native_cpu_up(cpu))?;
+    call!(bringup_wait_for_ap(cpu))
+}
+
+/// 5.4.
+#[kframe("kernel/cpu.c")]
+fn bringup_wait_for_ap(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
+    call!(wait_for_ap_thread(cpu, true));
+    if !k.topo.online.contains(cpu) {
+        k.warn("bringup_wait_for_ap: the CPU is not online");
+        return Err(Errno::ECANCELED);
+    }
+    if !cpu_smt_allowed(k, cpu) {
+        return Err(Errno::ECANCELED);
+    }
+    if st(k, cpu).target <= CpuhpState::ApOnlineIdle {
+        return Ok(());
+    }
+    call!(cpuhp_kick_ap(cpu, st(k, cpu).target))
+}
+
+/// 6.12.
+#[kframe("kernel/cpu.c")]
+fn cpuhp_kick_ap_alive(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
+    if !cpuhp_can_boot_ap(k, cpu) {
+        return Err(Errno::EAGAIN);
+    }
+    do_boot_cpu(k, cpu);
+    Ok(())
+}
+
+/// 6.12.
+#[kfn("kernel/cpu.c")]
+fn cpuhp_can_boot_ap(k: &mut Kernel, cpu: CpuId) -> bool {
+    let st = st_mut(k, cpu);
+    match st.ap_sync_state {
+        CpuhpSyncState::Dead | CpuhpSyncState::Kicked | CpuhpSyncState::Alive => {
+            st.ap_sync_state = CpuhpSyncState::Kicked;
+            true
+        }
+        CpuhpSyncState::ShouldDie | CpuhpSyncState::ShouldOnline | CpuhpSyncState::Online => false,
+    }
+}
+
+/// 6.12: lets the new CPU on and waits until it is in its idle loop.
+#[kframe("kernel/cpu.c")]
+fn cpuhp_bringup_ap(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
+    call!(cpuhp_bp_sync_alive(cpu));
+    call!(bringup_wait_for_ap_online(cpu))?;
+    if st(k, cpu).target <= CpuhpState::ApOnlineIdle {
+        return Ok(());
+    }
+    call!(cpuhp_kick_ap(cpu, st(k, cpu).target))
+}
+
+/// 6.12. The CPU always comes: C gives up after ten seconds.
+#[kframe("kernel/cpu.c")]
+fn cpuhp_bp_sync_alive(k: &mut Kernel, cpu: CpuId) {
+    wait_until!(st(k, cpu).ap_sync_state == CpuhpSyncState::Alive, WaitOn::Cpuhp(cpu));
+    st_mut(k, cpu).ap_sync_state = CpuhpSyncState::ShouldOnline;
+    k.wake(WaitOn::Cpuhp(cpu));
+}
+
+/// 6.12.
+#[kframe("kernel/cpu.c")]
+fn bringup_wait_for_ap_online(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
+    call!(wait_for_ap_thread(cpu, true));
+    if !k.topo.online.contains(cpu) {
+        k.warn("bringup_wait_for_ap_online: the CPU is not online");
+        return Err(Errno::ECANCELED);
+    }
+    cpu_smt_allowed(k, cpu).then_some(()).ok_or(Errno::ECANCELED)
+}
+
+/// With `nosmt` a secondary thread is started once, for its machine-check bit, and not again. In
+/// 6.12 it is `cpu_bootable()`.
+fn cpu_smt_allowed(k: &Kernel, cpu: CpuId) -> bool {
+    let nosmt = k.cmdline.iter().any(|w| w == "nosmt" || w == "nosmt=force");
+    !nosmt || topology_is_primary_thread(k, cpu) || !k.hotplug.cpus_booted_once_mask.contains(cpu)
+}
+
+/// The CPU is the first thread of its core.
+fn topology_is_primary_thread(k: &Kernel, cpu: CpuId) -> bool {
+    let here = &k.topo.cpus[cpu.index()];
+    let before = &k.topo.cpus[..cpu.index()];
+    !before.iter().any(|c| (c.node, c.socket, c.core) == (here.node, here.socket, here.core))
+}
+
+#[kframe("kernel/cpu.c")]
+fn _cpu_up(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
+    call!(cpus_write_lock());
+    let ret: Result<(), Errno> = Ok(());
+    if !k.topo.present.contains(cpu) {
+        cpus_write_unlock(k);
+        return Err(Errno::EINVAL);
+    }
+    // Somebody else was faster, or this is the boot CPU.
+    if st(k, cpu).state >= target {
+        cpus_write_unlock(k);
+        return Ok(());
+    }
+    cpuhp_set_state(k, cpu, target);
+    if st(k, cpu).state > CpuhpState::BringupCpu {
+        ret = call!(cpuhp_kick_ap_work(cpu));
+    }
+    if ret.is_ok() {
+        ret = call!(cpuhp_up_callbacks(cpu, target.min(CpuhpState::BringupCpu)));
+    }
+    cpus_write_unlock(k);
+    ret
+}
+
+/// 5.4.
+#[kframe("kernel/cpu.c")]
+fn do_cpu_up(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
+    call!(cpu_up_locked(cpu, target))
+}
+
+/// What `do_cpu_up()` of 5.4 and `cpu_up()` of 6.12 have in common.
+#[kframe("kernel/cpu.c")]
+fn cpu_up_locked(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
+    if !k.topo.possible.contains(cpu) {
+        k.log.push(format!("can't online cpu {cpu} because it is not configured as may-hotadd at boot time"));
+        return Err(Errno::EINVAL);
+    }
+    call!(cpu_maps_update_begin());
+    let err: Result<(), Errno> = Ok(());
+    if k.hotplug.cpu_hotplug_disabled > 0 {
+        err = Err(Errno::EBUSY);
+    } else if !cpu_smt_allowed(k, cpu) {
+        err = Err(Errno::EPERM);
+    } else {
+        err = call!(_cpu_up(cpu, target));
+    }
+    cpu_maps_update_done(k);
+    err
+}
+
+/// In 5.4 the outermost function, over `do_cpu_up()`; 6.12 does that one's work here.
+#[kframe("kernel/cpu.c")]
+fn cpu_up(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
+    if k.sem.cpuhp_split_startup {
+        return call!(cpu_up_locked(cpu, target));
+    }
+    call!(do_cpu_up(cpu, target))
+}
+
+/// Brings a CPU up: what writing 1 to its `online` file does. In 5.4 `cpu_subsys_online()` calls
+/// `cpu_up()` at once.
+///
+/// # Errors
+/// `EINVAL` for a CPU that is not there, `EBUSY` while hotplug is disabled, `EPERM` and
+/// `ECANCELED` for a secondary thread under `nosmt`.
+#[kframe("kernel/cpu.c")]
+pub fn cpu_device_up(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
+    call!(cpu_up(cpu, CpuhpState::Online))
+}
+
+// ---- locks ----
+
+#[kframe("kernel/cpu.c")]
+fn cpu_maps_update_begin(k: &mut Kernel) {
+    wait_until!(!k.hotplug.cpu_add_remove_lock, WaitOn::HotplugLock);
+    k.hotplug.cpu_add_remove_lock = true;
+}
+
+fn cpu_maps_update_done(k: &mut Kernel) {
+    k.hotplug.cpu_add_remove_lock = false;
+    k.wake(WaitOn::HotplugLock);
+}
+
+/// Readers of this lock never sleep while they hold it, so that only another writer is in the way.
+#[kframe("kernel/cpu.c")]
+fn cpus_write_lock(k: &mut Kernel) {
+    wait_until!(!k.hotplug.cpu_hotplug_lock, WaitOn::HotplugLock);
+    k.hotplug.cpu_hotplug_lock = true;
+}
+
+fn cpus_write_unlock(k: &mut Kernel) {
+    k.hotplug.cpu_hotplug_lock = false;
+    k.wake(WaitOn::HotplugLock);
+}
+
+// ---- boot ----
+
+/// Marks the boot CPU as online and makes room for the state of all others (`boot_cpu_init()`,
+/// `boot_cpu_hotplug_init()`). It belongs before everything that asks for online CPUs.
+pub fn boot_cpu_init(k: &mut Kernel) {
+    let cpu = CpuId(0);
+    k.hotplug.cpus = vec![CpuhpCpuState::default(); k.topo.cpus.len()];
+    k.topo.online = CpuMask::of(cpu);
+    k.topo.active = CpuMask::of(cpu);
+    k.topo.siblings = vec![CpuMask::new(); k.topo.cpus.len()];
+    k.topo.set_cpu_sibling_map(cpu);
+    // Nodes learn of their CPUs as these are identified, each when it first runs.
+    k.topo.node_cpus = vec![CpuMask::new(); k.topo.nr_node_ids as usize];
+    k.topo.numa_add_cpu(cpu);
+    k.hotplug.cpus_booted_once_mask.set(cpu);
+    k.hotplug.cpu_initialized_mask.set(cpu);
+    k.hotplug.cpu_callout_mask.set(cpu);
+    k.hotplug.cpu_callin_mask.set(cpu);
+    let st = st_mut(k, cpu);
+    st.ap_sync_state = CpuhpSyncState::Online;
+    st.state = CpuhpState::Online;
+    st.target = CpuhpState::Online;
+}
+
+/// `setup_max_cpus`: how many CPUs the command line wants at boot.
+fn setup_max_cpus(k: &Kernel) -> u32 {
+    if k.cmdline.iter().any(|w| w == "nosmp") {
+        return 0;
+    }
+    k.cmdline_value("maxcpus").and_then(|n| n.parse().ok()).unwrap_or(u32::MAX)
+}
+
+/// Brings up the other CPUs at boot, in the order of their numbers; 6.12 first the first threads
+/// of all cores.
+#[kframe("kernel/smp.c")]
+pub fn smp_init(k: &mut Kernel) {
+    if k.sem.cpuhp_split_startup {
+        call!(bringup_nonboot_cpus(setup_max_cpus(k)));
+    } else {
+        let cpu: Option<CpuId> = k.topo.present.first();
+        while cpu.is_some() && k.topo.online.weight() < setup_max_cpus(k) {
+            if !k.topo.online.contains(cpu.unwrap_or_default()) {
+                // A CPU that does not come up stays behind.
+                let _ret: Result<(), Errno> = call!(cpu_up(cpu.unwrap_or_default(), CpuhpState::Online));
+            }
+            cpu = k.topo.present.next_after(cpu.unwrap_or_default());
+        }
+    }
+    k.hotplug.system_running = true;
+}
+
+/// 6.12.
+#[kframe("kernel/cpu.c")]
+fn bringup_nonboot_cpus(k: &mut Kernel, max_cpus: u32) {
+    if max_cpus == 0 {
+        return;
+    }
+    let parallel = !matches!(k.cmdline_value("cpuhp.parallel"), Some("0" | "n" | "N" | "no" | "off"));
+    if !parallel {
+        call!(cpuhp_bringup_mask(Threads::All, max_cpus, CpuhpState::Online));
+        return;
+    }
+    let smt = k.topo.present.iter().any(|c| !topology_is_primary_thread(k, c));
+    if !smt {
+        call!(cpuhp_bringup_mask(Threads::All, max_cpus, CpuhpState::BpKickAp));
+        call!(cpuhp_bringup_mask(Threads::All, max_cpus, CpuhpState::Online));
+        return;
+    }
+    call!(cpuhp_bringup_mask(Threads::Primary, max_cpus, CpuhpState::BpKickAp));
+    call!(cpuhp_bringup_mask(Threads::Primary, max_cpus, CpuhpState::Online));
+    let ncpus: u32 = max_cpus.saturating_sub(k.topo.online.weight());
+    if ncpus > 0 {
+        call!(cpuhp_bringup_mask(Threads::Secondary, ncpus, CpuhpState::BpKickAp));
+        call!(cpuhp_bringup_mask(Threads::Secondary, ncpus, CpuhpState::Online));
+    }
+}
+
+/// Which CPUs 6.12 brings up in one go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Threads {
+    #[default]
+    All,
+    Primary,
+    Secondary,
+}
+
+impl kstate::sched::Slot for Threads {
+    fn to_slot(self) -> u64 {
+        self as u64
+    }
+    fn from_slot(slot: u64) -> Self {
+        [Self::All, Self::Primary, Self::Secondary].get(slot as usize).copied().unwrap_or_default()
+    }
+}
+
+/// The lowest present CPU of `which` that is not below `from`.
+fn next_of(k: &Kernel, which: Threads, from: u32) -> Option<CpuId> {
+    let mut cpu = k.topo.present.next_from(from)?;
+    while which != Threads::All && topology_is_primary_thread(k, cpu) != (which == Threads::Primary) {
+        cpu = k.topo.present.next_after(cpu)?;
+    }
+    Some(cpu)
+}
+
+/// 6.12: brings at most `ncpus` CPUs up to `target`.
+#[kframe("kernel/cpu.c")]
+fn cpuhp_bringup_mask(k: &mut Kernel, which: Threads, ncpus: u32, target: CpuhpState) {
+    let left: u32 = ncpus;
+    let cpu: Option<CpuId> = next_of(k, which, 0);
+    while cpu.is_some() {
+        let ret: Result<(), Errno> = call!(cpu_up(cpu.unwrap_or_default(), target));
+        if ret.is_err() {
+            // Only the last step was undone: the rest of the way down.
+            let undo: Result<(), Errno> = call!(__cpuhp_invoke_callback_range(
+                false,
+                cpu.unwrap_or_default(),
+                CpuhpState::Offline,
+                false
+            ));
+            if undo.is_err() {
+                k.warn("cpuhp_bringup_mask: rollback failed");
+            }
+        }
+        left -= 1;
+        if left == 0 {
+            break;
+        }
+        cpu = next_of(k, which, cpu.unwrap_or_default().0 + 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kstate::NodeId;
+    use kstate::semantics::{KernelVersion, Semantics};
+    use kstate::topology::CpuPlace;
+    use kstate::trace::What;
+
+    /// A machine whose CPUs have `threads` threads per core, after boot.
+    fn booted(version: KernelVersion, cpus: u32, threads: u32, cmdline: &str) -> Kernel {
+        let mut k = Kernel { sem: Semantics::of(version), ..Kernel::default() };
+        k.cmdline = cmdline.split_whitespace().map(str::to_owned).collect();
+        k.topo.nr_cpu_ids = cpus;
+        k.topo.nr_node_ids = 1;
+        k.topo.possible = CpuMask::first_n(cpus);
+        k.topo.present = CpuMask::first_n(cpus);
+        for cpu in 0..cpus {
+            let place = CpuPlace { node: NodeId(0), core: cpu / threads, ..CpuPlace::default() };
+            k.topo.cpus.push(CpuPlace { apic_id: kstate::ApicId(cpu), ..place });
+        }
+        let end = k.sem.first_system_vector;
+        irqcore::matrix::irq_alloc_matrix(&mut k, 256, 32, end).unwrap();
+        x86apic::hw::lapic::power_on(&mut k);
+        boot_cpu_init(&mut k);
+        irqcore::matrix::irq_matrix_online(&mut k);
+        finish(&mut k, smp_init().frame);
+        k
+    }
+
+    /// Runs a frame as the shell would, to its end, and returns its value.
+    fn finish(k: &mut Kernel, frame: Frame) -> u64 {
+        let task = k.spawn(TaskKind::Task, CpuId(0), frame, &[]);
+        crate::engine::run_task(k, task).expect("a task that ends")
+    }
+
+    fn down(k: &mut Kernel, cpu: u32) -> Result<(), Errno> {
+        Result::from_slot(finish(k, cpu_device_down(CpuId(cpu)).frame))
+    }
+
+    fn up(k: &mut Kernel, cpu: u32) -> Result<(), Errno> {
+        Result::from_slot(finish(k, cpu_device_up(CpuId(cpu)).frame))
+    }
+
+    #[test]
+    fn a_cpu_goes_down_and_comes_back() {
+        for version in KernelVersion::ALL {
+            let mut k = booted(version, 4, 2, "");
+            assert_eq!(k.topo.online.list(), "0-3");
+            assert_eq!(k.topo.active.list(), "0-3");
+            assert_eq!(down(&mut k, 2), Ok(()));
+            assert_eq!(k.topo.online.list(), "0-1,3");
+            assert_eq!(k.topo.active.list(), "0-1,3");
+            assert_eq!(k.topo.node_cpus[0].list(), "0-1,3");
+            assert_eq!(k.topo.siblings[3].list(), "3");
+            assert_eq!(k.topo.siblings[2].list(), "");
+            assert!(k.hotplug.irqs_disabled.is_empty());
+            assert_eq!(st(&k, CpuId(2)).state, CpuhpState::Offline);
+            assert_eq!(up(&mut k, 2), Ok(()));
+            assert_eq!(k.topo.online.list(), "0-3");
+            assert_eq!(k.topo.siblings[3].list(), "2-3");
+            assert_eq!(st(&k, CpuId(2)).state, CpuhpState::Online);
+            assert_eq!(k.warnings, 0, "{:?}", k.log);
+        }
+    }
+
+    #[test]
+    fn the_last_cpu_stays() {
+        for version in KernelVersion::ALL {
+            let mut k = booted(version, 2, 1, "");
+            assert_eq!(down(&mut k, 1), Ok(()));
+            assert_eq!(down(&mut k, 0), Err(Errno::EBUSY));
+        }
+    }
+
+    #[test]
+    fn a_cpu_whose_interrupts_do_not_fit_elsewhere_stays() {
+        for version in KernelVersion::ALL {
+            let mut k = booted(version, 2, 1, "");
+            k.vector_matrix.maps[1].allocated = k.vector_matrix.maps[0].available + 1;
+            assert_eq!(down(&mut k, 1), Err(Errno::ENOSPC));
+            assert_eq!(k.topo.online.list(), "0-1");
+            assert_eq!(k.topo.active.list(), "0-1");
+            assert_eq!(st(&k, CpuId(1)).state, CpuhpState::Online);
+            k.vector_matrix.maps[1].allocated = 0;
+            assert_eq!(down(&mut k, 1), Ok(()));
+        }
+    }
+
+    #[test]
+    fn maxcpus_leaves_cpus_down_that_can_be_brought_up_later() {
+        for version in KernelVersion::ALL {
+            let mut k = booted(version, 8, 1, "quiet maxcpus=4");
+            assert_eq!(k.topo.online.list(), "0-3");
+            assert_eq!(up(&mut k, 6), Ok(()));
+            assert_eq!(k.topo.online.list(), "0-3,6");
+        }
+    }
+
+    #[test]
+    fn nosmt_starts_every_thread_once() {
+        for version in KernelVersion::ALL {
+            let mut k = booted(version, 4, 2, "nosmt");
+            assert_eq!(k.topo.online.list(), "0,2");
+            assert_eq!(k.hotplug.cpus_booted_once_mask.list(), "0-3");
+            assert_eq!(up(&mut k, 1), Err(Errno::EPERM));
+            assert_eq!(down(&mut k, 2), Ok(()));
+            assert_eq!(up(&mut k, 2), Ok(()));
+            assert_eq!(k.warnings, 0, "{:?}", k.log);
+        }
+    }
+
+    #[test]
+    fn a_callback_that_fails_is_undone() {
+        for version in KernelVersion::ALL {
+            let mut k = booted(version, 2, 1, "");
+            for state in [CpuhpState::ApActive, CpuhpState::TeardownCpu] {
+                st_mut(&mut k, CpuId(1)).fail = Some(state);
+                assert_eq!(down(&mut k, 1), Err(Errno::EAGAIN));
+                assert_eq!(st(&k, CpuId(1)).state, CpuhpState::Online);
+                assert_eq!(k.topo.active.list(), "0-1");
+            }
+            assert_eq!(down(&mut k, 1), Ok(()));
+            st_mut(&mut k, CpuId(1)).fail = Some(CpuhpState::ApIrqAffinityOnline);
+            assert_eq!(up(&mut k, 1), Err(Errno::EAGAIN));
+            // What ran on the hotplug thread is undone by it; 5.4 and 6.12 agree that the
+            // controlling CPU then takes it down the rest of the way.
+            assert_eq!(k.topo.online.list(), "0");
+            assert_eq!(st(&k, CpuId(1)).state, CpuhpState::Offline);
+            assert_eq!(up(&mut k, 1), Ok(()));
+        }
+    }
+
+    #[test]
+    fn the_new_cpu_calls_lapic_online_outside_of_any_other_function_in_scope() {
+        let mut k = booted(KernelVersion::V5_4, 2, 1, "");
+        assert_eq!(down(&mut k, 1), Ok(()));
+        k.trace.on = true;
+        assert_eq!(up(&mut k, 1), Ok(()));
+        let mut depth = 0;
+        let mut seen = Vec::new();
+        for record in &k.trace.records {
+            match record.what {
+                _ if k.trace.ctxs[record.ctx.index()].actor != kstate::trace::Actor::Idle(CpuId(1)) => {}
+                What::Enter { meta, .. } => {
+                    if depth == 1 && meta.file.ends_with("vector.c") {
+                        seen.push(meta.name);
+                    }
+                    depth += 1;
+                }
+                What::Exit { .. } => depth -= 1,
+                _ => {}
+            }
+        }
+        assert_eq!(seen, ["lock_vector_lock", "lapic_online", "unlock_vector_lock"]);
+    }
+}

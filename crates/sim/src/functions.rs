@@ -1,0 +1,170 @@
+//! Which kernel functions are in scope, and which of them the tracer of each kernel can see.
+//!
+//! The tables are facts about the two kernels: name, C file, line, and whether ftrace lists the
+//! function. What is not listed was inlined, not built, or lives where nothing is ever traced.
+
+use std::sync::OnceLock;
+
+use kstate::semantics::KernelVersion;
+
+/// A function in scope.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Function {
+    /// The C name.
+    pub name: &'static str,
+    /// The C file, relative to this kernel's tree.
+    pub file: &'static str,
+    /// The line of its definition.
+    pub line: u32,
+    /// The tracer sees it.
+    pub traceable: bool,
+}
+
+impl Function {
+    /// `kernel/cpu.c` carries the hotplug states and is of interest only for what it calls.
+    pub fn is_plumbing(&self) -> bool {
+        self.file == "kernel/cpu.c"
+    }
+}
+
+/// The functions in scope of one kernel.
+#[derive(Debug)]
+pub struct Functions {
+    by_name: Vec<Function>,
+    roots: &'static [&'static str],
+}
+
+/// Functions out of scope that stack dumps show all the same, because they say what kind of
+/// context it is. The 6.12 tree has no `secondary_startup_64` on that path any more: its start-up
+/// assembly ends in `common_startup_64`.
+const ROOTS_V5_4: &[&str] = &[
+    "cpu_stopper_thread",
+    "kthread",
+    "local_pci_probe",
+    "pci_device_probe",
+    "pci_device_remove",
+    "process_one_work",
+    "secondary_startup_64",
+    "smpboot_thread_fn",
+    "start_secondary",
+    "virtio_dev_probe",
+    "virtio_dev_remove",
+    "worker_thread",
+];
+
+/// As [`ROOTS_V5_4`].
+const ROOTS_V6_12: &[&str] = &[
+    "cpu_stopper_thread",
+    "kthread",
+    "local_pci_probe",
+    "pci_device_probe",
+    "pci_device_remove",
+    "process_one_work",
+    "smpboot_thread_fn",
+    "start_secondary",
+    "virtio_dev_probe",
+    "virtio_dev_remove",
+    "worker_thread",
+];
+
+/// Traceable, and taken by the task of every CPU hotplug (`takedown_cpu()`, `bringup_cpu()`), yet
+/// never shown in a recording: like kernel/cpu.c itself the lock is plumbing.
+const NEVER_SHOWN: &[&str] = &["irq_lock_sparse", "irq_unlock_sparse"];
+
+impl Functions {
+    /// The table of a kernel, parsed at first use.
+    pub fn of(version: KernelVersion) -> &'static Self {
+        static V5_4: OnceLock<Functions> = OnceLock::new();
+        static V6_12: OnceLock<Functions> = OnceLock::new();
+        match version {
+            KernelVersion::V5_4 => {
+                V5_4.get_or_init(|| Self::parse(include_str!("../data/functions-v5.4.tsv"), ROOTS_V5_4))
+            }
+            KernelVersion::V6_12 => {
+                V6_12.get_or_init(|| Self::parse(include_str!("../data/functions-v6.12.tsv"), ROOTS_V6_12))
+            }
+        }
+    }
+
+    // A line that does not parse is left out; a test counts the lines.
+    fn parse(table: &'static str, roots: &'static [&'static str]) -> Self {
+        let mut by_name: Vec<Function> = table
+            .lines()
+            .skip(1)
+            .filter_map(|line| {
+                let mut fields = line.split('\t');
+                Some(Function {
+                    name: fields.next()?,
+                    file: fields.next()?,
+                    line: fields.next()?.parse().ok()?,
+                    traceable: fields.next()? == "yes",
+                })
+            })
+            .collect();
+        by_name.sort_unstable_by_key(|f| f.name);
+        Self { by_name, roots }
+    }
+
+    /// The function in scope with this name.
+    pub fn get(&self, name: &str) -> Option<&Function> {
+        let at = self.by_name.binary_search_by_key(&name, |f| f.name).ok()?;
+        self.by_name.get(at)
+    }
+
+    /// The function, if a call tree shows it.
+    pub fn shown(&self, name: &str) -> Option<&Function> {
+        self.get(name).filter(|f| f.traceable && !NEVER_SHOWN.contains(&f.name))
+    }
+
+    /// Whether a stack dump is cut down to this function and others like it.
+    ///
+    /// A real stack also holds functions that the tracer does not list, as long as they were not
+    /// inlined; but every function in scope that is on the way to a tracepoint and not traceable
+    /// is an inlined one, so the rule is the same as for call trees, with the well-known roots
+    /// added.
+    pub fn in_stacks(&self, name: &str) -> bool {
+        self.shown(name).is_some() || self.roots.binary_search(&name).is_ok()
+    }
+
+    /// All of them, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Function> {
+        self.by_name.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_the_tables_is_a_function() {
+        for (version, table) in [
+            (KernelVersion::V5_4, include_str!("../data/functions-v5.4.tsv")),
+            (KernelVersion::V6_12, include_str!("../data/functions-v6.12.tsv")),
+        ] {
+            let functions = Functions::of(version);
+            assert_eq!(functions.iter().count(), table.lines().count() - 1);
+            for pair in functions.by_name.windows(2) {
+                assert!(pair[0].name < pair[1].name, "{} is listed twice", pair[1].name);
+            }
+            assert!(functions.roots.is_sorted());
+        }
+    }
+
+    #[test]
+    fn what_a_kernel_does_not_trace_is_not_shown() {
+        let check = |version, name, shown: bool, in_stacks: bool| {
+            let functions = Functions::of(version);
+            assert_eq!(functions.shown(name).is_some(), shown, "{name}");
+            assert_eq!(functions.in_stacks(name), in_stacks, "{name}");
+        };
+        check(KernelVersion::V5_4, "do_IRQ", true, true);
+        check(KernelVersion::V6_12, "do_IRQ", false, false);
+        check(KernelVersion::V5_4, "msi_mask", false, false);
+        check(KernelVersion::V5_4, "worker_thread", false, true);
+        check(KernelVersion::V5_4, "secondary_startup_64", false, true);
+        check(KernelVersion::V6_12, "secondary_startup_64", false, false);
+        check(KernelVersion::V6_12, "irq_lock_sparse", false, false);
+        check(KernelVersion::V6_12, "no_such_function", false, false);
+    }
+}

@@ -1,0 +1,157 @@
+//! What must hold in every state of the machine: each crate's own rules, and those between crates.
+//!
+//! A broken rule is a defect of the emulator, never of the emulated kernel: where a release is
+//! known to lose count of something, the rule says what that release keeps.
+
+use kstate::apic::VectorIrq;
+use kstate::hw::pci::PciFunction;
+use kstate::irqdesc::IRQD_IRQ_STARTED;
+use kstate::msi::MsiDesc;
+use kstate::sched::TaskState;
+use kstate::{CpuId, Irq, Kernel};
+
+/// Checks everything.
+///
+/// # Errors
+/// The first rule that is broken, in words.
+pub fn check_invariants(k: &Kernel) -> Result<(), String> {
+    irqcore::irqdomain::check_invariants(k)?;
+    x86apic::kernel::check_invariants(k)?;
+    pcimsi::kernel::check_invariants(k)?;
+    drivers::virtio::check_invariants(k)?;
+    drivers::check_invariants(k)?;
+    matrix_counters_agree(k)?;
+    requests_have_owners(k)?;
+    messages_point_at_vectors(k)?;
+    tasks_agree(k)
+}
+
+/// Every vector of a CPU is available, kept back, allocated or the system's.
+fn matrix_counters_agree(k: &Kernel) -> Result<(), String> {
+    let m = &k.vector_matrix;
+    for (cpu, cm) in m.maps.iter().enumerate().filter(|(_, cm)| cm.initialized) {
+        if cm.managed_allocated > cm.managed {
+            let (taken, kept) = (cm.managed_allocated, cm.managed);
+            return Err(format!("CPU {cpu}: {taken} of {kept} managed vectors are allocated"));
+        }
+        let plain = cm.allocated.wrapping_sub(cm.managed_allocated);
+        let known = cm.available.wrapping_add(cm.managed).wrapping_add(plain);
+        if known.wrapping_add(m.systembits_inalloc) != m.alloc_size {
+            return Err(format!(
+                "CPU {cpu}: {} available, {} managed, {plain} allocated and {} system vectors are not {}",
+                cm.available, cm.managed, m.systembits_inalloc, m.alloc_size
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Every vector that waits at a local APIC is somebody's: a system vector, an interrupt, or one
+/// that has just been shut down or sent on.
+fn requests_have_owners(k: &Kernel) -> Result<(), String> {
+    for (cpu, lapic) in k.hw.lapics.iter().enumerate() {
+        let cpu = CpuId(cpu as u32);
+        if !k.topo.is_online(cpu) || !lapic.enabled() {
+            continue;
+        }
+        for vector in lapic.irr.iter().map(u32::from) {
+            if !k.apic.is_system_vector(vector) && k.apic.vector_irq(cpu, vector) == VectorIrq::Unused {
+                return Err(format!("CPU {cpu}: vector {vector} was requested and nobody has it"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An MSI-X entry that may send, of an interrupt that was started, sends the vector that the
+/// interrupt's chip data names.
+fn messages_point_at_vectors(k: &Kernel) -> Result<(), String> {
+    for (_, desc) in k.msi.descs.iter() {
+        if let (Some(irq), Some(function)) = (desc.irq, k.hw.pci.get(desc.dev.index())) {
+            check_message(k, irq, desc, function).map_err(|e| format!("irq {irq}: {e}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn check_message(k: &Kernel, irq: Irq, desc: &MsiDesc, function: &PciFunction) -> Result<(), String> {
+    let Some(msix) = function.msix.as_ref().filter(|msix| desc.is_msix && msix.enable && !msix.function_mask)
+    else {
+        return Ok(());
+    };
+    let started = k.find_desc(irq).is_some_and(|d| d.has(IRQD_IRQ_STARTED));
+    let entry = msix.table.get(usize::from(desc.entry_nr)).filter(|entry| entry.vector_control & 1 == 0);
+    let (Some(entry), Some(apicd), true) = (entry, k.apic.apicd(irq), started) else { return Ok(()) };
+    // Remappable format (VT-d 5.1.2.2): the address holds an index, and the entry there the vector.
+    let vector = if entry.address_lo >> 4 & 1 != 0 {
+        let handle = entry.address_lo >> 5 & 0x7fff | (entry.address_lo >> 2 & 1) << 15;
+        let sub = if entry.address_lo >> 3 & 1 != 0 { entry.data & 0xffff } else { 0 };
+        match k.hw.vtd.table.get((handle + sub) as usize) {
+            Some(irte) if irte.present() != 0 => irte.vector(),
+            _ => return Err(format!("its message names remapping entry {}, which is empty", handle + sub)),
+        }
+    } else {
+        entry.data & 0xff
+    };
+    if vector == apicd.hw_irq_cfg.vector && vector == apicd.vector {
+        return Ok(());
+    }
+    Err(format!(
+        "its message has vector {vector}, the chip data {} and {}",
+        apicd.hw_irq_cfg.vector, apicd.vector
+    ))
+}
+
+/// A task has frames exactly while it is not done.
+fn tasks_agree(k: &Kernel) -> Result<(), String> {
+    for (id, task) in k.sched.tasks.iter().enumerate() {
+        let done = matches!(task.state, TaskState::Done(_));
+        // The task that runs right now has lent its frames to the engine.
+        let runs = k.cur.task.is_some_and(|t| t.index() == id);
+        if done != task.frames.is_empty() && !runs {
+            return Err(format!(
+                "task {id} ({:?}) is {:?} with {} frames",
+                task.kind,
+                task.state,
+                task.frames.len()
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_machine_breaks_no_rule() {
+        assert_eq!(check_invariants(&Kernel::default()), Ok(()));
+    }
+
+    #[test]
+    fn a_vector_nobody_has_is_found() {
+        let mut k = Kernel::default();
+        k.topo.online.set(CpuId(0));
+        k.hw.lapics.push(kstate::hw::lapic::LocalApic::new(kstate::ApicId(0)));
+        k.hw.lapics[0].svr |= kstate::hw::lapic::SVR_ENABLE;
+        k.hw.lapics[0].irr.set(0x31);
+        assert_eq!(
+            requests_have_owners(&k),
+            Err("CPU 0: vector 49 was requested and nobody has it".to_owned())
+        );
+        k.apic.set_vector_irq(CpuId(0), 0x31, VectorIrq::Shutdown);
+        assert_eq!(requests_have_owners(&k), Ok(()));
+    }
+
+    #[test]
+    fn a_counter_that_disagrees_with_its_map_is_found() {
+        let mut k = Kernel::default();
+        k.vector_matrix = kstate::matrix::IrqMatrix::new(256, 32, 236, 1);
+        assert_eq!(matrix_counters_agree(&k), Ok(()));
+        k.vector_matrix.maps[0].initialized = true;
+        k.vector_matrix.maps[0].available = 203;
+        let found = "CPU 0: 203 available, 0 managed, 0 allocated and 0 system vectors are not 204";
+        assert_eq!(matrix_counters_agree(&k), Err(found.to_owned()));
+    }
+}

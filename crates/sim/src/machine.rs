@@ -1,0 +1,489 @@
+//! Machine files: what a PC is made of, in TOML.
+//!
+//! The format is that of `machine.toml` beside every capture. Every mistake in a file is answered
+//! with its place and with what was expected there.
+
+use std::ops::Range;
+
+use kstate::cpumask::MAX_CPUS;
+use kstate::semantics::KernelVersion;
+use kstate::{ApicId, CpuId, CpuMask, Irq, NodeId, topology};
+use miette::{Diagnostic, NamedSource, SourceSpan};
+use serde::Deserialize;
+use toml::Spanned;
+
+/// The largest MSI-X table (PCI Express 7.7.2: the size field has 11 bits).
+pub const MAX_MSIX: u32 = 2048;
+/// CPUs that 8-bit APIC IDs can name: 255 is the broadcast.
+const XAPIC_CPUS: u32 = 255;
+/// Interrupts of an IO-APIC with 24 pins.
+const IOAPIC_PINS: u32 = 24;
+
+/// What is wrong with a machine file, and where.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("{message}")]
+pub struct MachineError {
+    message: String,
+    #[source_code]
+    source_code: NamedSource<String>,
+    #[label("{expected}")]
+    span: SourceSpan,
+    expected: String,
+    #[help]
+    help: Option<String>,
+}
+
+/// How the local APICs work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ApicMode {
+    /// 8-bit ids, memory-mapped registers.
+    Xapic,
+    /// 32-bit ids, MSRs.
+    X2apic,
+}
+
+/// What a PCI function is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Model {
+    /// An NVMe controller with so many I/O queue pairs.
+    Nvme {
+        /// How many I/O queue pairs the controller grants at most.
+        io_queue_pairs_max: u32,
+    },
+    /// A virtio-blk disk with so many request queues.
+    VirtioBlk {
+        /// Number of request queues.
+        request_queues: u32,
+    },
+}
+
+/// A PCI function of the machine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PciDevice {
+    /// `0000:00:03.0`.
+    pub address: String,
+    /// Bus, device and function as one number.
+    pub bdf: u16,
+    /// What it is.
+    pub model: Model,
+    /// Entries of its MSI-X table; 0 for no MSI-X.
+    pub msix_vectors: u32,
+    /// The IO-APIC pin its INTx line is wired to.
+    pub intx_gsi: u32,
+}
+
+/// Where a non-managed interrupt stood after boot.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BootVector {
+    /// The interrupt.
+    pub irq: Irq,
+    /// Its action.
+    pub name: String,
+    /// The CPU.
+    pub cpu: CpuId,
+    /// The vector.
+    pub vector: u32,
+}
+
+/// A machine, checked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Machine {
+    /// The kernel that runs on it.
+    pub kernel: KernelVersion,
+    /// Its command line.
+    pub cmdline: String,
+    /// Number of possible CPUs.
+    pub possible: u32,
+    /// Number of CPUs that are plugged in: the lowest ones.
+    pub present: u32,
+    /// Packages.
+    pub sockets: u32,
+    /// Cores in each.
+    pub cores_per_socket: u32,
+    /// Threads in each core.
+    pub threads_per_core: u32,
+    /// CPUs of each NUMA node.
+    pub nodes: Vec<CpuMask>,
+    /// How the local APICs work.
+    pub apic: ApicMode,
+    /// VT-d remaps interrupts.
+    pub interrupt_remapping: bool,
+    /// The PCI functions.
+    pub pci: Vec<PciDevice>,
+    /// Where non-managed interrupts stand after boot.
+    pub boot_vectors: Vec<BootVector>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    kernel: Spanned<String>,
+    #[serde(default)]
+    platform: Option<Spanned<String>>,
+    #[serde(default)]
+    cmdline: String,
+    cpus: Spanned<Cpus>,
+    #[serde(default)]
+    pci: Vec<Spanned<Pci>>,
+    #[serde(default)]
+    boot: Boot,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cpus {
+    possible: Spanned<u32>,
+    present: Option<Spanned<u32>>,
+    sockets: Option<Spanned<u32>>,
+    cores_per_socket: Option<Spanned<u32>>,
+    threads_per_core: Option<Spanned<u32>>,
+    nodes: Option<Vec<Spanned<String>>>,
+    apic: Option<Spanned<String>>,
+    #[serde(default)]
+    interrupt_remapping: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pci {
+    address: Spanned<String>,
+    model: Spanned<String>,
+    io_queue_pairs_max: Option<Spanned<u32>>,
+    request_queues: Option<Spanned<u32>>,
+    msix_vectors: Spanned<u32>,
+    intx_gsi: Spanned<u32>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Boot {
+    #[serde(default)]
+    vector: Vec<Spanned<Vector>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Vector {
+    irq: u32,
+    name: String,
+    cpu: Spanned<u32>,
+    vector: Spanned<u32>,
+}
+
+/// Reports mistakes of one file.
+struct Reporter<'a> {
+    name: &'a str,
+    text: &'a str,
+}
+
+impl Reporter<'_> {
+    fn error(&self, span: Range<usize>, message: String, expected: impl Into<String>) -> MachineError {
+        MachineError {
+            message,
+            source_code: NamedSource::new(self.name, self.text.to_owned()),
+            span: span.into(),
+            expected: expected.into(),
+            help: None,
+        }
+    }
+
+    /// A number within bounds.
+    fn within(&self, what: &str, value: &Spanned<u32>, min: u32, max: u32) -> Result<u32, MachineError> {
+        let n = *value.get_ref();
+        if (min..=max).contains(&n) {
+            return Ok(n);
+        }
+        Err(self.error(value.span(), format!("{what} is {n}"), format!("expected a number from {min} to {max}")))
+    }
+}
+
+/// `0000:00:03.0` as bus, device and function in one number.
+fn parse_bdf(text: &str) -> Option<u16> {
+    let hex = |t: &str, digits: usize| -> Option<u32> {
+        (t.len() == digits && t.bytes().all(|b| b.is_ascii_hexdigit())).then(|| u32::from_str_radix(t, 16).ok())?
+    };
+    let [domain, bus, rest] = text.split(':').collect::<Vec<_>>()[..] else { return None };
+    let (device, function) = rest.split_once('.')?;
+    let (domain, bus) = (hex(domain, 4)?, hex(bus, 2)?);
+    let (device, function) = (hex(device, 2)?, hex(function, 1)?);
+    (domain == 0 && device < 32 && function < 8).then_some((bus << 8 | device << 3 | function) as u16)
+}
+
+impl Machine {
+    /// Reads a machine file. `name` is what error messages call it.
+    ///
+    /// # Errors
+    /// A [`MachineError`] with the place of the first mistake and what was expected there.
+    pub fn parse(name: &str, text: &str) -> Result<Self, Box<MachineError>> {
+        let report = Reporter { name, text };
+        let file: File = toml::from_str(text).map_err(|e| {
+            let span = e.span().unwrap_or(0..text.len().min(1));
+            report.error(span, "this is no machine file".to_owned(), e.message().to_owned())
+        })?;
+        Ok(check(&report, file)?)
+    }
+
+    /// The machine of the embedded story: 8 CPUs and an NVMe controller with 9 vectors.
+    pub fn embedded(kernel: KernelVersion) -> Self {
+        let mut machine = Self::parse("embedded.toml", include_str!("../data/embedded.toml"))
+            .expect("the embedded machine is checked by a test");
+        machine.kernel = kernel;
+        machine
+    }
+
+    /// The CPUs with their places, none of them online.
+    pub fn topology(&self) -> topology::Topology {
+        let bits = |n: u32| n.next_power_of_two().trailing_zeros();
+        let (thread_bits, core_bits) = (bits(self.threads_per_core), bits(self.cores_per_socket));
+        let cpus = (0..self.possible)
+            .map(|cpu| {
+                let thread = cpu % self.threads_per_core;
+                let core = cpu / self.threads_per_core % self.cores_per_socket;
+                let socket = cpu / (self.threads_per_core * self.cores_per_socket);
+                let node = self.nodes.iter().position(|n| n.contains(CpuId(cpu))).unwrap_or(0);
+                topology::CpuPlace {
+                    node: NodeId(node as u32),
+                    socket,
+                    core: socket * self.cores_per_socket + core,
+                    apic_id: ApicId((socket << core_bits | core) << thread_bits | thread),
+                }
+            })
+            .collect();
+        topology::Topology {
+            cpus,
+            nr_cpu_ids: self.possible,
+            nr_node_ids: self.nodes.len() as u32,
+            possible: CpuMask::first_n(self.possible),
+            present: CpuMask::first_n(self.present),
+            online: CpuMask::new(),
+            active: CpuMask::new(),
+            node_cpus: self.nodes.clone(),
+            siblings: vec![CpuMask::new(); self.possible as usize],
+        }
+    }
+}
+
+fn check(report: &Reporter<'_>, file: File) -> Result<Machine, MachineError> {
+    let kernel = KernelVersion::from_name(file.kernel.get_ref()).ok_or_else(|| {
+        let known = KernelVersion::ALL.map(KernelVersion::name).join(" or ");
+        report.error(file.kernel.span(), format!("unknown kernel `{}`", file.kernel.get_ref()), format!("expected {known}"))
+    })?;
+    if let Some(platform) = &file.platform
+        && platform.get_ref() != "q35"
+    {
+        return Err(report.error(
+            platform.span(),
+            format!("unknown platform `{}`", platform.get_ref()),
+            "expected q35, the only chipset that is modelled",
+        ));
+    }
+    let cpus_span = file.cpus.span();
+    let cpus = file.cpus.into_inner();
+    let possible = report.within("the number of possible CPUs", &cpus.possible, 1, MAX_CPUS)?;
+    let present = match &cpus.present {
+        Some(n) => report.within("the number of present CPUs", n, 1, possible)?,
+        None => possible,
+    };
+    let count = |what: &str, value: &Option<Spanned<u32>>| match value {
+        Some(n) => report.within(what, n, 1, possible),
+        None => Ok(1),
+    };
+    let sockets = count("sockets", &cpus.sockets)?;
+    let threads_per_core = count("threads_per_core", &cpus.threads_per_core)?;
+    let cores_per_socket = match &cpus.cores_per_socket {
+        Some(_) => count("cores_per_socket", &cpus.cores_per_socket)?,
+        None => (possible / (sockets * threads_per_core)).max(1),
+    };
+    if u64::from(sockets) * u64::from(cores_per_socket) * u64::from(threads_per_core) != u64::from(possible) {
+        return Err(report.error(
+            cpus.possible.span(),
+            format!("{sockets} sockets of {cores_per_socket} cores of {threads_per_core} threads are not {possible} CPUs"),
+            "expected sockets x cores_per_socket x threads_per_core",
+        ));
+    }
+    let nodes = match &cpus.nodes {
+        None => vec![CpuMask::first_n(possible)],
+        Some(lists) => nodes(report, lists, possible, &cpus_span)?,
+    };
+    let apic = match &cpus.apic {
+        None => ApicMode::Xapic,
+        Some(mode) => match mode.get_ref().as_str() {
+            "xapic" => ApicMode::Xapic,
+            "x2apic" => ApicMode::X2apic,
+            other => {
+                return Err(report.error(mode.span(), format!("unknown APIC mode `{other}`"), "expected xapic or x2apic"));
+            }
+        },
+    };
+    if apic == ApicMode::Xapic && possible > XAPIC_CPUS {
+        return Err(report.error(
+            cpus.possible.span(),
+            format!("{possible} CPUs with 8-bit APIC IDs"),
+            format!("expected at most {XAPIC_CPUS}, or apic = \"x2apic\""),
+        ));
+    }
+    let mut pci: Vec<PciDevice> = Vec::new();
+    for function in &file.pci {
+        let device = pci_device(report, function)?;
+        if pci.iter().any(|d| d.bdf == device.bdf) {
+            return Err(report.error(
+                function.get_ref().address.span(),
+                format!("{} is there twice", device.address),
+                "expected an address that no other function has",
+            ));
+        }
+        pci.push(device);
+    }
+    pci.sort_by_key(|d| d.bdf);
+    let mut boot_vectors = Vec::new();
+    for vector in &file.boot.vector {
+        let v = vector.get_ref();
+        boot_vectors.push(BootVector {
+            irq: Irq(v.irq),
+            name: v.name.clone(),
+            cpu: CpuId(report.within("the CPU of a boot vector", &v.cpu, 0, possible - 1)?),
+            vector: report.within("a device vector", &v.vector, 32, 255)?,
+        });
+    }
+    Ok(Machine {
+        kernel,
+        cmdline: file.cmdline,
+        possible,
+        present,
+        sockets,
+        cores_per_socket,
+        threads_per_core,
+        nodes,
+        apic,
+        interrupt_remapping: cpus.interrupt_remapping,
+        pci,
+        boot_vectors,
+    })
+}
+
+fn nodes(
+    report: &Reporter<'_>,
+    lists: &[Spanned<String>],
+    possible: u32,
+    cpus_span: &Range<usize>,
+) -> Result<Vec<CpuMask>, MachineError> {
+    let mut nodes = Vec::new();
+    let mut seen = CpuMask::new();
+    for list in lists {
+        let mask = CpuMask::parse_list(list.get_ref(), possible).map_err(|_| {
+            report.error(
+                list.span(),
+                format!("`{}` is no list of this machine's CPUs", list.get_ref()),
+                format!("expected ranges below {possible}, as in \"0-3,8\""),
+            )
+        })?;
+        if let Some(twice) = mask.first_and(&seen) {
+            return Err(report.error(
+                list.span(),
+                format!("CPU {twice} is in two nodes"),
+                "expected CPUs that no earlier node has",
+            ));
+        }
+        seen.or_assign(&mask);
+        nodes.push(mask);
+    }
+    if let Some(missing) = CpuMask::first_n(possible).andnot(&seen).first() {
+        return Err(report.error(
+            cpus_span.clone(),
+            format!("CPU {missing} is in no node"),
+            "expected every possible CPU in one of `nodes`",
+        ));
+    }
+    Ok(nodes)
+}
+
+fn pci_device(report: &Reporter<'_>, function: &Spanned<Pci>) -> Result<PciDevice, MachineError> {
+    let f = function.get_ref();
+    let bdf = parse_bdf(f.address.get_ref()).ok_or_else(|| {
+        report.error(
+            f.address.span(),
+            format!("`{}` is no PCI address", f.address.get_ref()),
+            "expected domain:bus:device.function, as in 0000:00:03.0",
+        )
+    })?;
+    let missing = |what: &str| {
+        report.error(f.model.span(), format!("a {} needs `{what}`", f.model.get_ref()), format!("expected {what} = N below"))
+    };
+    let model = match f.model.get_ref().as_str() {
+        "nvme" => {
+            let n = f.io_queue_pairs_max.as_ref().ok_or_else(|| missing("io_queue_pairs_max"))?;
+            Model::Nvme { io_queue_pairs_max: report.within("io_queue_pairs_max", n, 1, 65535)? }
+        }
+        "virtio-blk" => {
+            let n = f.request_queues.as_ref().ok_or_else(|| missing("request_queues"))?;
+            Model::VirtioBlk { request_queues: report.within("request_queues", n, 1, 1024)? }
+        }
+        other => {
+            return Err(report.error(f.model.span(), format!("unknown device `{other}`"), "expected nvme or virtio-blk"));
+        }
+    };
+    Ok(PciDevice {
+        address: f.address.get_ref().clone(),
+        bdf,
+        model,
+        msix_vectors: report.within("the size of an MSI-X table", &f.msix_vectors, 0, MAX_MSIX)?,
+        intx_gsi: report.within("an IO-APIC pin", &f.intx_gsi, 16, IOAPIC_PINS - 1)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str) -> String {
+        match Machine::parse("m.toml", text) {
+            Ok(_) => "fine".to_owned(),
+            Err(e) => {
+                let line = text[..e.span.offset()].lines().count().max(1);
+                format!("{line}: {e}: {}", e.expected)
+            }
+        }
+    }
+
+    #[test]
+    fn the_embedded_machine_is_a_machine() {
+        let machine = Machine::embedded(KernelVersion::V5_4);
+        assert_eq!((machine.possible, machine.pci.len()), (8, 1));
+    }
+
+    #[test]
+    fn impossible_machines_are_refused_by_name() {
+        let cpus = |n: &str| format!("kernel = \"v5.4\"\n[cpus]\npossible = {n}\n");
+        assert_eq!(check(&cpus("8")), "fine");
+        assert_eq!(check(&cpus("0")), "3: the number of possible CPUs is 0: expected a number from 1 to 8192");
+        assert_eq!(check(&cpus("9000")), "3: the number of possible CPUs is 9000: expected a number from 1 to 8192");
+        assert_eq!(
+            check(&cpus("300")),
+            "3: 300 CPUs with 8-bit APIC IDs: expected at most 255, or apic = \"x2apic\""
+        );
+        assert_eq!(check("kernel = \"v2.4\"\n[cpus]\npossible = 1\n"), "1: unknown kernel `v2.4`: expected v5.4 or v6.12");
+        let pci = |msix: u32, address: &str| {
+            format!(
+                "{}[[pci]]\naddress = \"{address}\"\nmodel = \"nvme\"\nio_queue_pairs_max = 1\nmsix_vectors = {msix}\nintx_gsi = 20\n",
+                cpus("8")
+            )
+        };
+        assert_eq!(check(&pci(2048, "0000:00:03.0")), "fine");
+        assert_eq!(
+            check(&pci(2049, "0000:00:03.0")),
+            "8: the size of an MSI-X table is 2049: expected a number from 0 to 2048"
+        );
+        assert_eq!(
+            check(&pci(9, "3.0")),
+            "5: `3.0` is no PCI address: expected domain:bus:device.function, as in 0000:00:03.0"
+        );
+    }
+
+    #[test]
+    fn apic_ids_leave_room_for_threads_and_cores() {
+        let text = "kernel = \"v5.4\"\n[cpus]\npossible = 12\nsockets = 2\ncores_per_socket = 3\nthreads_per_core = 2\n";
+        let topo = Machine::parse("m.toml", text).unwrap().topology();
+        let ids: Vec<u32> = topo.cpus.iter().map(|c| c.apic_id.0).collect();
+        assert_eq!(ids, [0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 12, 13]);
+    }
+}

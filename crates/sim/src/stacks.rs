@@ -1,0 +1,76 @@
+//! The kernel stacks on which a function was called or a tracepoint fired.
+
+use std::borrow::Cow;
+
+use kstate::trace::{Trace, What};
+use kstate::{CpuId, Irq};
+
+use crate::functions::Functions;
+use crate::record::event_label;
+
+/// One stack, and how often it came up.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stack {
+    /// Frames, innermost first.
+    pub frames: Vec<Cow<'static, str>>,
+    /// Who ran, as recordings name it.
+    pub actor: String,
+    /// The CPU of the first time.
+    pub cpu: CpuId,
+    /// How often it came up.
+    pub count: u32,
+    /// The tracepoints' text, one per time, where a tracepoint was asked for.
+    pub fired: Vec<String>,
+    /// Interrupts the tracepoints named.
+    pub irqs: Vec<Irq>,
+}
+
+/// Every distinct stack that reached `name`, a function or a tracepoint, in order of appearance.
+pub fn reaching(trace: &Trace, name: &str, functions: &Functions) -> Vec<Stack> {
+    let mut open: Vec<Vec<&'static str>> = trace.ctxs.iter().map(|_| Vec::new()).collect();
+    let mut stacks: Vec<Stack> = Vec::new();
+    for record in &trace.records {
+        let (Some(calls), Some(ctx)) = (open.get_mut(record.ctx.index()), trace.ctxs.get(record.ctx.index())) else {
+            continue;
+        };
+        let fired = match record.what {
+            What::Enter { meta, .. } => {
+                calls.push(meta.name);
+                if meta.name != name {
+                    continue;
+                }
+                None
+            }
+            What::Exit { .. } => {
+                calls.pop();
+                continue;
+            }
+            What::Tracepoint(t) if t.name() == name => Some(t),
+            What::Tracepoint(_) | What::Warn(_) => continue,
+        };
+        let frames: Vec<Cow<'static, str>> = calls
+            .iter()
+            .rev()
+            .chain(ctx.roots)
+            .filter(|f| functions.in_stacks(f) || **f == name)
+            .map(|f| Cow::Borrowed(*f))
+            .collect();
+        let actor = event_label(&ctx.actor);
+        let at = stacks.iter().position(|s| s.frames == frames && s.actor == actor);
+        let at = at.unwrap_or_else(|| {
+            stacks.push(Stack { frames, actor, cpu: record.cpu, count: 0, fired: Vec::new(), irqs: Vec::new() });
+            stacks.len() - 1
+        });
+        stacks[at].count += 1;
+        if let Some(t) = fired {
+            stacks[at].fired.push(t.to_string());
+            stacks[at].irqs.extend(t.irq());
+        }
+    }
+    stacks
+}
+
+/// A stack in the form of a note: `[cpu] function`, innermost first.
+pub fn print(stack: &Stack) -> String {
+    stack.frames.iter().map(|frame| format!("[{}] {frame}\n", stack.cpu)).collect()
+}

@@ -1,0 +1,215 @@
+//! The way of an interrupt message from its source to the local APICs (Intel SDM volume 3, 11.6.2
+//! "Determining IPI destination", 11.11 "Message signalled interrupts"; VT-d specification 5.1).
+
+use kstate::hw::lapic::{ApicMode, LocalApic};
+use kstate::{ApicId, CpuId, CpuMask, Kernel};
+
+use super::{lapic, vtd};
+
+/// Delivery mode, as in the ICR, redirection entries, MSI data and remapping entries.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum DeliveryMode {
+    /// To all destinations.
+    Fixed,
+    /// To the one of them that runs at the lowest priority.
+    LowestPriority,
+    /// System management interrupt.
+    Smi,
+    /// Non-maskable interrupt.
+    Nmi,
+    /// INIT.
+    Init,
+    /// Start-up.
+    StartUp,
+    /// From an 8259.
+    ExtInt,
+}
+
+impl DeliveryMode {
+    /// From the three bits; `None` for the reserved value.
+    pub const fn from_bits(bits: u32) -> Option<Self> {
+        Some(match bits & 7 {
+            0 => Self::Fixed,
+            1 => Self::LowestPriority,
+            2 => Self::Smi,
+            4 => Self::Nmi,
+            5 => Self::Init,
+            6 => Self::StartUp,
+            7 => Self::ExtInt,
+            _ => return None,
+        })
+    }
+
+    /// With the redirection hint a fixed interrupt goes to one of a logical group (11.11.1).
+    pub const fn hinted(self, hint: bool) -> Self {
+        if hint && matches!(self, Self::Fixed) { Self::LowestPriority } else { self }
+    }
+}
+
+/// An interrupt on its way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Message {
+    /// Destination field.
+    pub dest: u32,
+    /// The destination field has 32 bits, so that its broadcast is all ones of those.
+    pub wide: bool,
+    /// The destination is logical.
+    pub logical: bool,
+    /// Delivery mode.
+    pub mode: DeliveryMode,
+    /// Vector.
+    pub vector: u8,
+    /// Level triggered.
+    pub level: bool,
+}
+
+/// Who a destination means.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Targets {
+    /// Nobody.
+    None,
+    /// One CPU, found without asking the others.
+    One(CpuId),
+    /// Several.
+    Many(CpuMask),
+}
+
+/// Resolves a destination (11.6.2).
+pub fn targets(k: &Kernel, dest: u32, wide: bool, logical: bool) -> Targets {
+    let map = &k.hw.destinations;
+    if dest == if wide { u32::MAX } else { 0xff } {
+        return Targets::Many(map.enabled.clone());
+    }
+    if !logical {
+        return map.cpu_of(ApicId(dest)).map_or(Targets::None, Targets::One);
+    }
+    let mut found = CpuMask::new();
+    if wide {
+        // 11.12.10.1: the cluster's number times 16, plus the number of the bit, is the id.
+        for bit in kstate::cpumask::Bits(u64::from(dest & 0xffff)) {
+            if let Some(cpu) = map.cpu_of(ApicId(dest >> 16 << 4 | bit))
+                && map.x2apic.contains(cpu)
+            {
+                found.set(cpu);
+            }
+        }
+    }
+    if !wide {
+        for bit in kstate::cpumask::Bits(u64::from(dest & 0xff)) {
+            found.or_assign(&map.flat[bit as usize]);
+        }
+        for cpu in map.cluster[(dest >> 4 & 0xf) as usize].iter() {
+            if k.hw.lapics[cpu.index()].ldr >> 24 & dest & 0xf != 0 {
+                found.set(cpu);
+            }
+        }
+        // A message of 8 bits reaches x2APICs too, in cluster 0.
+        for bit in kstate::cpumask::Bits(u64::from(dest & 0xff)) {
+            if !map.x2apic.is_empty()
+                && let Some(cpu) = map.cpu_of(ApicId(bit))
+                && map.x2apic.contains(cpu)
+            {
+                found.set(cpu);
+            }
+        }
+    }
+    match found.first() {
+        None => Targets::None,
+        Some(cpu) if found.next_after(cpu).is_none() => Targets::One(cpu),
+        Some(_) => Targets::Many(found),
+    }
+}
+
+/// A destination names this APIC; the same answer as [`targets`], asked of one APIC alone.
+pub fn matches(apic: &LocalApic, dest: u32, wide: bool, logical: bool) -> bool {
+    let id = match apic.mode {
+        ApicMode::Disabled => return false,
+        ApicMode::XApic => u32::from(apic.xapic_id),
+        ApicMode::X2Apic => apic.initial_id.0,
+    };
+    let ldr = apic.ldr >> 24;
+    match (logical, apic.mode) {
+        _ if dest == if wide { u32::MAX } else { 0xff } => true,
+        (false, _) => dest == id,
+        (true, ApicMode::X2Apic) => {
+            let own = lapic::x2apic_ldr(apic.initial_id);
+            own >> 16 == dest >> 16 && own & dest & 0xffff != 0
+        }
+        (true, _) if wide => false,
+        (true, _) if apic.dfr >> 28 == 0xf => ldr & dest != 0,
+        (true, _) => ldr >> 4 == dest >> 4 && ldr & dest & 0xf != 0,
+    }
+}
+
+/// Delivers to all local APICs the destination names; false when none took it.
+pub fn deliver(k: &mut Kernel, message: Message) -> bool {
+    let Message { dest, wide, logical, mode, vector, level } = message;
+    let many = match targets(k, dest, wide, logical) {
+        Targets::None => return false,
+        Targets::One(cpu) => return lapic::accept(k, cpu, mode, vector, level),
+        Targets::Many(many) => many,
+    };
+    if mode == DeliveryMode::LowestPriority {
+        // 11.6.2.4: the lowest processor priority wins; among equals the arbitration of the bus
+        // decides, which is the lowest CPU here.
+        let best = many.iter().filter(|cpu| k.hw.lapics[cpu.index()].enabled());
+        let best = best.min_by_key(|cpu| lapic::ppr(&k.hw.lapics[cpu.index()]));
+        return best.is_some_and(|cpu| lapic::accept(k, cpu, mode, vector, level));
+    }
+    let mut taken = false;
+    for cpu in many.iter() {
+        taken |= lapic::accept(k, cpu, mode, vector, level);
+    }
+    taken
+}
+
+/// Decodes a message of the compatibility format (11.11.1, 11.11.2). `None` when the address is
+/// not that of the local APICs or the delivery mode is reserved.
+pub fn decode_msi(address: u64, data: u32) -> Option<Message> {
+    if address >> 20 != 0xfee {
+        return None;
+    }
+    let level = data >> 15 & 1 != 0;
+    let logical = address >> 2 & 1 != 0;
+    Some(Message {
+        dest: (address >> 12) as u32 & 0xff,
+        wide: false,
+        logical,
+        mode: DeliveryMode::from_bits(data >> 8)?.hinted(logical && address >> 3 & 1 != 0),
+        vector: data as u8,
+        level,
+    })
+}
+
+/// A device writes a message: `source` is its requester id. False when nobody took the interrupt:
+/// a bad address, a fault of the remapping unit, or no local APIC that listens.
+pub fn msi_write(k: &mut Kernel, address: u64, data: u32, source: u16) -> bool {
+    if !vtd::enabled(&k.hw.vtd) {
+        return decode_msi(address, data).is_some_and(|message| deliver(k, message));
+    }
+    if address >> 20 != 0xfee {
+        return false;
+    }
+    if address >> 4 & 1 == 0 {
+        if vtd::blocks_compatibility(k, source) {
+            return false;
+        }
+        return decode_msi(address, data).is_some_and(|message| deliver(k, message));
+    }
+    // VT-d 5.1.5.2: bits 19:5 and 2 of the address are the handle; with SHV the subhandle adds.
+    let handle = (address >> 5 & 0x7fff | (address >> 2 & 1) << 15) as u16;
+    let subhandle = if address >> 3 & 1 != 0 { data as u16 } else { 0 };
+    let reserved = address >> 3 & 1 != 0 && data >> 16 != 0;
+    vtd::remap(k, handle, subhandle, reserved, source).is_some_and(|message| deliver(k, message))
+}
+
+/// A message that is not subject to remapping: the remapping unit's own.
+pub fn msi_write_unmapped(k: &mut Kernel, address: u64, data: u32) -> bool {
+    // The unit keeps bits 31:8 of the destination in the upper half of the address.
+    let high = (address >> 32) as u32 & !0xff;
+    let Some(message) = decode_msi(address & 0xffff_ffff, data) else {
+        return false;
+    };
+    let wide = high != 0;
+    deliver(k, Message { dest: message.dest | high, wide, ..message })
+}

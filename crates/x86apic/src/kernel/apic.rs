@@ -1,0 +1,171 @@
+//! The local APIC drivers and what the kernel does with a local APIC.
+//!
+//! Follows arch/x86/kernel/apic/apic.c, apic_flat_64.c, apic_common.c and ipi.c of 5.4 and 6.12.
+
+#![expect(non_snake_case, reason = "the names of the C functions")]
+
+use kfn::kfn;
+use kstate::apic::{ApicDriver, IrqCfg, SPURIOUS_APIC_VECTOR};
+use kstate::hw::lapic::{DFR_FLAT, LVT_MASK, Lvt};
+use kstate::msi::MsiMsg;
+use kstate::{CpuId, CpuMask, Kernel};
+
+use crate::hw::lapic;
+
+/// Delivery mode ExtINT of an LVT entry.
+const APIC_DM_EXTINT: u32 = 0x700;
+/// Delivery mode NMI of an LVT entry.
+const APIC_DM_NMI: u32 = 0x400;
+/// Logical destination mode of the ICR.
+const APIC_DEST_LOGICAL: u64 = 0x800;
+/// Task priority that keeps the vectors of exceptions out.
+const TASKPRI: u8 = 0x10;
+
+/// The driver's destination mode (`irq_dest_mode`, `dest_mode_logical`).
+pub fn dest_mode_logical(k: &Kernel) -> bool {
+    match k.apic.driver {
+        ApicDriver::Flat => true,
+        ApicDriver::Physflat => false,
+    }
+}
+
+/// `calc_dest_apicid()`: how the driver names a CPU in a message.
+pub fn calc_dest_apicid(k: &Kernel, cpu: CpuId) -> u32 {
+    match k.apic.driver {
+        ApicDriver::Flat => 1 << cpu.0,
+        ApicDriver::Physflat => k.topo.cpus[cpu.index()].apic_id.0,
+    }
+}
+
+/// `physflat_probe()`: the flat model has eight bits, for CPUs that may ever exist.
+#[kfn("arch/x86/kernel/apic/apic_flat_64.c")]
+pub fn physflat_probe(k: &mut Kernel) -> bool {
+    !k.sem.flat_apic || k.topo.possible.weight() > 8
+}
+
+/// Chooses the APIC driver; interrupt remapping has to be known first.
+#[kfn("arch/x86/kernel/apic/probe_64.c")]
+pub fn default_setup_apic_routing(k: &mut Kernel) {
+    super::boot::enable_ir_x2apic(k);
+    let driver = if physflat_probe(k) { ApicDriver::Physflat } else { ApicDriver::Flat };
+    if core::mem::replace(&mut k.apic.driver, driver) != driver {
+        k.log.push("Switched APIC routing to physical flat.".to_owned());
+    }
+}
+
+/// The driver before [`default_setup_apic_routing`] chose.
+pub fn initial_driver(k: &Kernel) -> ApicDriver {
+    if k.sem.flat_apic { ApicDriver::Flat } else { ApicDriver::Physflat }
+}
+
+/// Gives this CPU its bit of the flat model.
+#[kfn("arch/x86/kernel/apic/apic_flat_64.c")]
+pub fn flat_init_apic_ldr(k: &mut Kernel) {
+    let cpu = k.cpu();
+    lapic::set_dfr(k, cpu, DFR_FLAT);
+    lapic::set_ldr(k, cpu, 1 << (24 + cpu.0 % 8));
+}
+
+/// Sends a vector to the CPUs whose bits are set.
+#[kfn("arch/x86/kernel/apic/apic_flat_64.c")]
+pub fn _flat_send_IPI_mask(k: &mut Kernel, mask: u64, vector: u32) {
+    let cpu = k.cpu();
+    lapic::icr_write(k, cpu, mask << 56 | APIC_DEST_LOGICAL | u64::from(vector));
+}
+
+/// Sends a vector to a set of CPUs.
+#[kfn("arch/x86/kernel/apic/apic_flat_64.c")]
+pub fn flat_send_IPI_mask(k: &mut Kernel, cpumask: &CpuMask, vector: u32) {
+    let mask = cpumask.words().first().copied().unwrap_or(0);
+    _flat_send_IPI_mask(k, mask, vector);
+}
+
+/// `apic->send_IPI()`: sends a vector to one CPU.
+pub fn send_ipi(k: &mut Kernel, cpu: CpuId, vector: u32) {
+    match k.apic.driver {
+        ApicDriver::Flat => flat_send_IPI_mask(k, &CpuMask::of(cpu), vector),
+        ApicDriver::Physflat => {
+            let dest = k.topo.cpus[cpu.index()].apic_id;
+            let from = k.cpu();
+            lapic::send_ipi(k, from, dest, vector as u8);
+        }
+    }
+}
+
+/// `apic->send_IPI_self()`.
+pub fn send_ipi_self(k: &mut Kernel, vector: u32) {
+    let cpu = k.cpu();
+    lapic::send_self_ipi(k, cpu, vector as u8);
+}
+
+/// `ack_APIC_irq()` (5.4), `apic_eoi()` (6.12).
+pub fn ack_apic_irq(k: &mut Kernel) {
+    let cpu = k.cpu();
+    lapic::eoi(k, cpu);
+}
+
+/// `lapic_vector_set_in_irr()`: this CPU's APIC holds the vector but has not delivered it.
+pub fn lapic_vector_set_in_irr(k: &Kernel, vector: u32) -> bool {
+    lapic::irr_set(k, k.cpu(), vector as u8)
+}
+
+/// `is_vector_pending()`; posted interrupts are not modelled.
+pub fn is_vector_pending(k: &Kernel, vector: u32) -> bool {
+    lapic_vector_set_in_irr(k, vector)
+}
+
+/// The message that reaches a vector (6.12). `dmar`: the IOMMU's own message, which may hold a
+/// wider destination.
+pub fn __irq_msi_compose_msg(k: &mut Kernel, cfg: IrqCfg, msg: &mut MsiMsg, dmar: bool) {
+    *msg = MsiMsg {
+        address_lo: 0xfee0_0000 | u32::from(dest_mode_logical(k)) << 2 | (cfg.dest_apicid & 0xff) << 12,
+        address_hi: 0,
+        data: cfg.vector,
+    };
+    if dmar {
+        msg.address_hi = cfg.dest_apicid & 0xffff_ff00;
+    } else if cfg.dest_apicid > 0xff {
+        k.warn("__irq_msi_compose_msg: the destination does not fit into the address");
+    }
+}
+
+/// Switches this CPU's local APIC on. Called for every CPU that comes up.
+#[kfn("arch/x86/kernel/apic/apic.c")]
+pub fn setup_local_APIC(k: &mut Kernel) {
+    let cpu = k.cpu();
+    if k.apic.apic_is_disabled {
+        k.apic.ioapic_is_disabled = true;
+        return;
+    }
+    lapic::soft_disable(k, cpu);
+    if k.apic.driver == ApicDriver::Flat {
+        flat_init_apic_ldr(k);
+    }
+    lapic::set_tpr(k, cpu, TASKPRI);
+    lapic::soft_enable(k, cpu, SPURIOUS_APIC_VECTOR as u8);
+
+    // The boot CPU keeps the 8259 on LINT0 until the IO-APIC works, and takes the NMIs.
+    let boot_cpu = cpu == CpuId(0);
+    let masked = |unless: bool| if unless { 0 } else { LVT_MASK };
+    lapic::set_lvt(k, cpu, Lvt::Lint0, APIC_DM_EXTINT | masked(boot_cpu && k.apic.ioapic_is_disabled));
+    lapic::set_lvt(k, cpu, Lvt::Lint1, APIC_DM_NMI | masked(boot_cpu));
+    lapic::set_lvt(k, cpu, Lvt::Error, kstate::apic::ERROR_APIC_VECTOR);
+}
+
+/// Masks all local sources.
+#[kfn("arch/x86/kernel/apic/apic.c")]
+pub fn clear_local_APIC(k: &mut Kernel) {
+    let cpu = k.cpu();
+    for entry in Lvt::ALL {
+        lapic::set_lvt(k, cpu, entry, LVT_MASK);
+    }
+}
+
+/// Switches the local APIC of a CPU that goes down off: it takes no new interrupts but still shows
+/// the pending ones to `fixup_irqs()`.
+#[kfn("arch/x86/kernel/apic/apic.c")]
+pub fn apic_soft_disable(k: &mut Kernel) {
+    clear_local_APIC(k);
+    let cpu = k.cpu();
+    lapic::soft_disable(k, cpu);
+}

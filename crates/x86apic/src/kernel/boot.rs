@@ -1,0 +1,184 @@
+//! What `start_kernel()` does for interrupts until the second CPU comes up, in its order.
+//!
+//! Follows arch/x86/kernel/irqinit.c, idt.c, time.c and apic/apic.c of 5.4 and 6.12.
+
+#![expect(non_snake_case, reason = "the names of the C functions")]
+
+use irqcore::chip::irq_set_chip_and_handler_name;
+use irqcore::irqdesc::early_irq_init;
+use irqcore::manage::request_threaded_irq;
+use irqcore::settings::irq_set_status_flags;
+use kfn::kfn;
+use kstate::apic::{
+    ERROR_APIC_VECTOR, IRQ_MOVE_CLEANUP_VECTOR, LOCAL_TIMER_VECTOR, NR_VECTORS, SPURIOUS_APIC_VECTOR,
+    VectorIrq, isa_irq_vector,
+};
+use kstate::irqchip::Handler;
+use kstate::irqdesc::{DevId, FlowHandler, IRQ_LEVEL, IrqReturn};
+use kstate::semantics::{MsiDomains, VectorCleanup};
+use kstate::{CpuId, Irq, Kernel};
+
+use super::apic::{default_setup_apic_routing, initial_driver, setup_local_APIC};
+use super::i8259;
+use super::io_apic::{acpi_parse_madt_ioapic_entries, enable_IO_APIC, mask_ioapic_entries, setup_IO_APIC};
+use super::irq::ARCH_OPS;
+use super::irq_remapping::{
+    irq_remap_enable_fault_handling, irq_remapping_enable, irq_remapping_prepare, setup_irqremap,
+};
+use super::msi::x86_create_pci_msi_domain;
+use super::vector::{lapic_assign_system_vectors, lapic_update_legacy_vectors, nr_legacy_irqs};
+
+const IRQF_NOBALANCING: u32 = 0x0000_0800;
+const IRQF_IRQPOLL: u32 = 0x0000_1000;
+const IRQF_TIMER: u32 = 0x0000_0200 | 0x0000_4000 | 0x0001_0000;
+
+/// Brings interrupts up on the boot CPU, from early descriptors to a ticking timer.
+///
+/// The hardware is powered on before, CPU 0 runs and is the only one that is online;
+/// `Kernel::apic.boot_placement` is what the machine file says. Boot ends for the placement when
+/// [`super::boot_done`] is called.
+pub fn boot_irqs(k: &mut Kernel) {
+    let flag = |k: &Kernel, word: &str| k.cmdline.iter().any(|w| w == word);
+    k.apic.apic_is_disabled = flag(k, "nolapic") || flag(k, "disableapic");
+    k.apic.ioapic_is_disabled = flag(k, "noapic") || k.apic.apic_is_disabled;
+    k.apic.booting = true;
+    k.apic.driver = initial_driver(k);
+    k.apic.cached_irq_mask = 0xffff;
+    setup_irqremap(k);
+    acpi_parse_madt_ioapic_entries(k);
+
+    // CPU 0 enters its node's map with identify_boot_cpu(), which comes after the timer.
+    let nodes = k.topo.node_cpus.iter().map(|_| kstate::CpuMask::new()).collect();
+    let node_cpus = core::mem::replace(&mut k.topo.node_cpus, nodes);
+
+    early_irq_init(k, ARCH_OPS);
+    init_IRQ(k);
+    x86_late_time_init(k);
+
+    k.topo.node_cpus = node_cpus;
+    // pci_arch_init() runs later, but before any PCI function exists.
+    if k.sem.msi_domains == MsiDomains::PerDevice {
+        x86_create_pci_msi_domain(k);
+    }
+}
+
+/// Ends what counts as boot: from here on the allocator alone decides where vectors go.
+pub fn boot_done(k: &mut Kernel) {
+    k.apic.booting = false;
+    k.vector_matrix.set_aside.clear();
+}
+
+/// Marks the gates that are no device's.
+fn idt_setup_apic_and_irq_gates(k: &mut Kernel) {
+    let mut system: Vec<u32> = (0..=17).collect();
+    system.push(19);
+    if k.sem.idt_has_control_protection {
+        system.push(21);
+    }
+    // Reboot, call function (two), reschedule; irq_work and the platform's; timer, error, spurious.
+    system.extend([0xf8, 0xfb, 0xfc, 0xfd, 0xf6, 0xf7]);
+    system.extend([LOCAL_TIMER_VECTOR, ERROR_APIC_VECTOR, SPURIOUS_APIC_VECTOR]);
+    if k.sem.vector_cleanup == VectorCleanup::Ipi {
+        system.push(IRQ_MOVE_CLEANUP_VECTOR);
+    }
+    if k.sem.thermal_vector {
+        system.push(0xfa);
+    }
+    if k.sem.kvm_vectors {
+        system.extend([0xf0, 0xf1, 0xf2]);
+    }
+    if k.sem.idt_fills_system_vectors {
+        system.extend(k.sem.first_system_vector..NR_VECTORS);
+    }
+    for vector in system {
+        k.apic.system_vectors[(vector / 64) as usize] |= 1 << (vector % 64);
+    }
+}
+
+/// Gives the legacy interrupts to the 8259.
+#[kfn("arch/x86/kernel/irqinit.c")]
+pub fn init_ISA_irqs(k: &mut Kernel) {
+    i8259::init_8259A(k, false);
+    let chip = k.apic.chips.i8259a_chip;
+    for irq in (0..nr_legacy_irqs()).map(Irq) {
+        irq_set_chip_and_handler_name(k, irq, chip, FlowHandler::HandleLevelIrq, None);
+        if k.sem.legacy_irqs_level {
+            irq_set_status_flags(k, irq, IRQ_LEVEL);
+        }
+    }
+}
+
+/// Installs the legacy vectors on the boot CPU and sets the system vectors aside.
+#[kfn("arch/x86/kernel/irqinit.c")]
+pub fn init_IRQ(k: &mut Kernel) {
+    for irq in 0..nr_legacy_irqs() {
+        k.apic.set_vector_irq(CpuId(0), isa_irq_vector(irq), VectorIrq::Desc(Irq(irq)));
+    }
+    native_init_IRQ(k);
+}
+
+/// The same, for real hardware.
+#[kfn("arch/x86/kernel/irqinit.c")]
+pub fn native_init_IRQ(k: &mut Kernel) {
+    init_ISA_irqs(k);
+    idt_setup_apic_and_irq_gates(k);
+    lapic_assign_system_vectors(k);
+}
+
+/// The timer's handler.
+// DEVIATION: the timer does not tick here; virtual time moves with the events.
+fn timer_interrupt(_k: &mut Kernel, _irq: Irq, _dev_id: DevId) -> IrqReturn {
+    IrqReturn::Handled
+}
+
+/// Requests the timer interrupt, then switches to the final interrupt mode.
+fn x86_late_time_init(k: &mut Kernel) {
+    let handler = Handler { name: "timer_interrupt", call: timer_interrupt };
+    let flags = IRQF_NOBALANCING | IRQF_IRQPOLL | IRQF_TIMER;
+    if request_threaded_irq(k, Irq(0), Some(handler), None, flags, "timer", DevId::None).is_err() {
+        k.warn("Failed to register legacy timer interrupt");
+    }
+    apic_intr_mode_init(k);
+}
+
+/// Switches from the 8259 to the APICs.
+#[kfn("arch/x86/kernel/apic/apic.c")]
+pub fn apic_intr_mode_init(k: &mut Kernel) {
+    if k.apic.apic_is_disabled {
+        k.log.push("APIC: Keep in PIC mode(8259)".to_owned());
+        return;
+    }
+    default_setup_apic_routing(k);
+    apic_bsp_setup(k);
+}
+
+/// Turns interrupt remapping on where there is any (`enable_IR_x2apic()`).
+// DEVIATION: the APICs stay in xAPIC mode, as on all machines that were captured.
+pub(super) fn enable_ir_x2apic(k: &mut Kernel) {
+    if k.apic.ioapic_is_disabled {
+        k.log.push("Not enabling interrupt remapping due to skipped IO-APIC setup".to_owned());
+        return;
+    }
+    if irq_remapping_prepare(k).is_err() {
+        return;
+    }
+    i8259::mask_8259A(k);
+    mask_ioapic_entries(k);
+    if irq_remapping_enable(k).is_err() {
+        k.log.push("Failed to enable irq remapping.".to_owned());
+    }
+    i8259::unmask_8259A(k);
+}
+
+/// Sets the boot CPU's local APIC and the IO-APIC up.
+#[kfn("arch/x86/kernel/apic/apic.c")]
+pub fn apic_bsp_setup(k: &mut Kernel) {
+    setup_local_APIC(k);
+    enable_IO_APIC(k);
+    // C ignores the result.
+    let _ = irq_remap_enable_fault_handling(k);
+    setup_IO_APIC(k);
+    if k.sem.legacy_vectors_follow_ioapic {
+        lapic_update_legacy_vectors(k);
+    }
+}
