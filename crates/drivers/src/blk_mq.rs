@@ -18,6 +18,8 @@ use kstate::semantics::BlkMap;
 use kstate::{CpuId, CpuMask, DiskId, Errno, Kernel, PciDevId, QueueId, ReqId, TagSetId, TaskId, VirtioId};
 
 const MSEC: u64 = 1_000_000;
+/// Nanoseconds of an RCU grace period on an idle machine: three ticks of 4 ms.
+const RCU_GRACE_PERIOD: u64 = 12 * MSEC;
 /// `BLK_MQ_MAX_DEPTH`.
 pub const BLK_MQ_MAX_DEPTH: u32 = 10240;
 /// A status that no device reports: the block layer or the driver failed the request.
@@ -260,10 +262,8 @@ fn blk_mq_realloc_hw_ctxs(k: &mut Kernel, q: QueueId) {
     }
 }
 
-/// `blk_mq_map_swqueue()`: which CPUs submit to which hardware queue.
-///
-/// DEVIATION: 6.12 takes isolated CPUs out of `hctx->cpumask` afterwards, which only decides where
-/// an asynchronous run of the queue takes place.
+/// `blk_mq_map_swqueue()`: which CPUs submit to which hardware queue. Where isolated CPUs are taken
+/// out of the mask they still submit; only the queue's own work stays away from them.
 fn blk_mq_map_swqueue(k: &mut Kernel, q: QueueId) {
     let set = k.blk.q(q).tag_set;
     for hctx in &mut k.blk.q_mut(q).queue_hw_ctx {
@@ -284,6 +284,12 @@ fn blk_mq_map_swqueue(k: &mut Kernel, q: QueueId) {
             hctx.cpumask.set(cpu);
             hctx.ty = ty;
             hctx.nr_ctx += 1;
+        }
+    }
+    if k.sem.hctx_skips_isolated_cpus {
+        let housekeeping = crate::housekeeping_domain(k);
+        for hctx in &mut k.blk.q_mut(q).queue_hw_ctx {
+            hctx.cpumask.and_assign(&housekeeping);
         }
     }
 }
@@ -370,9 +376,19 @@ pub fn blk_mq_unfreeze_queue(k: &mut Kernel, q: QueueId) {
     }
 }
 
-/// `blk_mq_quiesce_queue()`.
+/// `synchronize_rcu()`, kernel/rcu/tree.c.
+///
+/// DEVIATION: nobody reads under RCU here, so that a grace period is a time to wait and no more.
+#[kframe("kernel/rcu/tree.c")]
+pub fn synchronize_rcu(k: &mut Kernel) {
+    wait!(WaitOn::Until(k.events.now + RCU_GRACE_PERIOD));
+}
+
+/// `blk_mq_quiesce_queue()`: nothing is given to the driver any more once this returns.
+#[kframe("block/blk-mq.c")]
 pub fn blk_mq_quiesce_queue(k: &mut Kernel, q: QueueId) {
     k.blk.q_mut(q).quiesced = true;
+    call!(synchronize_rcu());
 }
 
 /// `blk_mq_unquiesce_queue()`: what has gathered is dispatched.

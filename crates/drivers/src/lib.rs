@@ -85,13 +85,13 @@ fn probe_cpu(k: &Kernel, dev: PciDevId) -> Option<CpuId> {
     let node = u32::try_from(k.pci_dev(dev).node).ok()?;
     let cpus = k.topo.node_cpus.get(NodeId(node).index())?;
     let allowed: CpuMask =
-        if k.sem.probe_on_housekeeping_cpu { housekeeping(k) } else { k.topo.online.clone() };
+        if k.sem.probe_on_housekeeping_cpu { housekeeping_domain(k) } else { k.topo.online.clone() };
     cpus.first_and(&allowed)
 }
 
 /// `housekeeping_cpumask(HK_TYPE_DOMAIN)`, kernel/sched/isolation.c: the CPUs that
 /// `isolcpus=` leaves in the scheduler's domains.
-fn housekeeping(k: &Kernel) -> CpuMask {
+fn housekeeping_domain(k: &Kernel) -> CpuMask {
     let all = k.topo.possible.clone();
     let Some(mut text) = k.cmdline_value("isolcpus") else { return all };
     // Without flags the list means the domains.

@@ -173,10 +173,7 @@ type MsiInit = fn(&mut Kernel, DomainId, Irq, u64, &mut IrqAllocInfo) -> Result<
 /// `struct msi_domain_ops`. The domain's `msi_domain_info` is found through the domain. The C field
 /// names are kept; a positive return value of C is `Ok(n)`.
 #[derive(Clone, Copy, Default)]
-#[expect(
-    missing_docs,
-    reason = "the fields are the C structure's own, documented in include/linux/msi.h"
-)]
+#[expect(missing_docs, reason = "the fields are the C structure's own, documented in include/linux/msi.h")]
 pub struct MsiDomainOps {
     /// The C name of the structure: identifies it.
     pub name: &'static str,
@@ -185,8 +182,7 @@ pub struct MsiDomainOps {
     pub msi_free: Option<fn(&mut Kernel, DomainId, Irq)>,
     /// 5.4 only.
     pub msi_check: Option<fn(&mut Kernel, DomainId, PciDevId) -> Result<u32, Errno>>,
-    pub msi_prepare:
-        Option<fn(&mut Kernel, DomainId, PciDevId, u32, &mut IrqAllocInfo) -> Result<(), Errno>>,
+    pub msi_prepare: Option<fn(&mut Kernel, DomainId, PciDevId, u32, &mut IrqAllocInfo) -> Result<(), Errno>>,
     /// 6.12 only.
     pub prepare_desc: Option<fn(&mut Kernel, DomainId, &mut IrqAllocInfo, MsiDescId)>,
     pub set_desc: Option<fn(&mut Kernel, &mut IrqAllocInfo, MsiDescId)>,

@@ -93,6 +93,12 @@ pub struct Semantics {
     pub vector_cleanup: VectorCleanup,
     /// `pci_msi_setup_msi_irqs()`, drivers/pci/msi.
     pub msi_domains: MsiDomains,
+    /// `acpi_is_processor_usable()`, arch/x86/kernel/acpi/boot.c: CPUs that the MADT lists as not
+    /// enabled become possible CPUs. 5.4 counts them; 6.12 does so only under a hypervisor it knows.
+    pub madt_absent_cpus_possible: bool,
+    /// `acpi_os_install_interrupt_handler()`, drivers/acpi/osl.c: the handler runs in a thread, with
+    /// the line masked until it is done (`IRQF_ONESHOT`). 5.4 handles it in hard interrupt context.
+    pub acpi_irq_threaded: bool,
     /// `FIRST_SYSTEM_VECTOR`, arch/x86/include/asm/irq_vectors.h: 0xec, and 0xeb in
     /// 6.12, where `POSTED_MSI_NOTIFICATION_VECTOR` lies below the others.
     pub first_system_vector: u32,
@@ -265,6 +271,8 @@ pub struct Semantics {
     /// `blk_mq_hctx_notify_offline()`, block/blk-mq.c: before the last CPU of a hardware queue goes, 6.12
     /// waits for its requests; 5.4 has no such step.
     pub hctx_drain: bool,
+    /// `blk_mq_map_swqueue()`, block/blk-mq.c: 6.12 takes isolated CPUs out of a hardware queue's mask.
+    pub hctx_skips_isolated_cpus: bool,
     /// `blk_mq_complete_request_remote()`, block/blk-mq.c: 6.12 completes on the spot where the queue
     /// belongs to one CPU and looks for the submitting CPU before it looks at the number of hardware
     /// queues; `__blk_mq_complete_request()` of 5.4 does it the other way round.
@@ -309,6 +317,8 @@ impl Semantics {
         match version {
             KernelVersion::V5_4 => Self {
                 version,
+                madt_absent_cpus_possible: true,
+                acpi_irq_threaded: false,
                 spread: Spread::IrqBuildAffinityMasks,
                 vector_cleanup: VectorCleanup::Ipi,
                 msi_domains: MsiDomains::Global,
@@ -374,6 +384,7 @@ impl Semantics {
                 nvme_probe: NvmeProbe::ByResetWork,
                 blk_map: BlkMap::Sequential,
                 hctx_drain: false,
+                hctx_skips_isolated_cpus: false,
                 complete_remote_first: false,
                 nvme_live_from_connecting: false,
                 nvme_ready_poll_ns: 100_000_000,
@@ -389,6 +400,8 @@ impl Semantics {
             },
             KernelVersion::V6_12 => Self {
                 version,
+                madt_absent_cpus_possible: false,
+                acpi_irq_threaded: true,
                 spread: Spread::GroupCpusEvenly,
                 vector_cleanup: VectorCleanup::Timer,
                 msi_domains: MsiDomains::PerDevice,
@@ -454,6 +467,7 @@ impl Semantics {
                 nvme_probe: NvmeProbe::Synchronous,
                 blk_map: BlkMap::GroupCpusEvenly,
                 hctx_drain: true,
+                hctx_skips_isolated_cpus: true,
                 complete_remote_first: true,
                 nvme_live_from_connecting: true,
                 nvme_ready_poll_ns: 1_000_000,

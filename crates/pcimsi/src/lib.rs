@@ -18,7 +18,9 @@ pub mod kernel;
 /// run before the boot code of the APICs.
 pub fn init(k: &mut kstate::Kernel) {
     k.msi.hooks.pci_msi_create_irq_domain = Some(kernel::pci_msi_create_irq_domain);
-    if k.cmdline_value("pci").is_some_and(|options| options.split(',').any(|option| option == "nomsi")) {
+    let mut options =
+        k.cmdline.iter().filter_map(|word| word.strip_prefix("pci=")).flat_map(|list| list.split(','));
+    if options.any(|option| option == "nomsi") {
         kernel::pci_no_msi(k);
     }
 }

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Spec, add, bare, booted, take};
+use common::{Spec, add, pc, take};
 use irqcore::debugfs::{irq_debug_show, irq_domain_debug_show};
 use kstate::hw::pci::{MsiCapability, PciFunction};
 use kstate::irqchip::Handler;
@@ -16,8 +16,8 @@ use pcimsi::hw::config::{self, add_msix, msix_bar_size};
 use pcimsi::hw::msix::{bar_read, bar_write, pba_read, table_read, table_write};
 use pcimsi::hw::{config_read, config_write, msix_message, msix_raise, msix_table, power_on};
 use pcimsi::kernel::{
-    PCI_IRQ_AFFINITY, PCI_IRQ_MSI, PCI_IRQ_MSIX, pci_alloc_irq_vectors_affinity, pci_irq_vector, pci_request_irq,
-    pci_set_master,
+    PCI_IRQ_AFFINITY, PCI_IRQ_MSI, PCI_IRQ_MSIX, pci_alloc_irq_vectors_affinity, pci_irq_vector,
+    pci_request_irq, pci_set_master,
 };
 
 /// Areas of the file that are about PCI interrupts.
@@ -31,7 +31,7 @@ const CASES: &[(&str, fn())] = &[
     ("CRO-45", || messages_survive_a_snapshot(false)),
     ("CRO-46", || messages_survive_a_snapshot(true)),
     ("OVM-MSIX-03", entries_start_masked_and_empty),
-    ("OVM-MSIX-07", || silenced(|k, dev| table_write(k, dev, CONTROL, 4, 1), &[1])),
+    ("OVM-MSIX-07", || silenced(|k, dev| table_write(k, dev, CONTROL, 4, 1), &[0])),
     ("OVM-MSIX-08", || silenced(|k, dev| control(k, dev, 0), &[0, 1])),
     ("OVM-MSIX-10", data_of_an_open_entry_counts_at_once),
     ("PRO-NVME-06", || {
@@ -186,7 +186,7 @@ const CASES: &[(&str, fn())] = &[
         }
     }),
     ("DBG-06", || {
-        let mut k = booted(KernelVersion::V6_12, 8, "");
+        let mut k = pc(8, Some((KernelVersion::V6_12, "")));
         let dev = add(&mut k, Spec { device: 4, msix: 5, ..Spec::default() });
         pci_alloc_irq_vectors_affinity(&mut k, dev, 5, 5, PCI_IRQ_MSIX, None).expect("five vectors");
         let domain = k.pci_dev(dev).msi_data.as_ref().and_then(|data| data.default_domain.domain);
@@ -232,7 +232,7 @@ const CONTROL: u32 = 12;
 const PBA: u32 = 0x3000;
 
 fn msix(entries: u32) -> (Kernel, PciDevId) {
-    let mut k = bare(1);
+    let mut k = pc(1, None);
     let dev = add(&mut k, Spec { device: 3, msix: entries, ..Spec::default() });
     (k, dev)
 }
@@ -244,7 +244,7 @@ fn enabled_msix(entries: u32) -> (Kernel, PciDevId) {
 }
 
 fn msi(messages: u32, address_64: bool, maskable: bool) -> (Kernel, PciDevId) {
-    let mut k = bare(1);
+    let mut k = pc(1, None);
     let multiple_message_capable = messages.trailing_zeros() as u8;
     let msi = MsiCapability { multiple_message_capable, address_64, maskable, ..MsiCapability::default() };
     let dev = add(&mut k, Spec { device: 3, msi: Some(msi), ..Spec::default() });
@@ -300,7 +300,7 @@ fn entries_start_masked_and_empty() {
     assert_eq!(entries, [0, 0, 0, 1].repeat(3));
 }
 
-/// Two entries with messages; `act` leaves only those in `gone` without one.
+/// Two entries with messages; `act` takes them from those in `gone`.
 fn silenced(act: impl Fn(&mut Kernel, PciDevId), gone: &[u16]) {
     let (mut k, dev) = enabled_msix(2);
     for entry in 0..2 {
@@ -309,7 +309,7 @@ fn silenced(act: impl Fn(&mut Kernel, PciDevId), gone: &[u16]) {
     }
     act(&mut k, dev);
     let silent: Vec<u16> = (0..2).filter(|&entry| msix_message(&k, dev, entry).is_none()).collect();
-    assert_eq!(silent.len(), gone.len());
+    assert_eq!(silent, gone);
 }
 
 fn data_of_an_open_entry_counts_at_once() {
@@ -353,7 +353,7 @@ fn either_mask_counts() {
 /// Which of four MSIs that cannot be masked are active before anybody requests them. Several MSIs
 /// need remapping.
 fn activated_early(version: KernelVersion) -> Vec<bool> {
-    let mut k = booted(version, 4, "intel_iommu=on");
+    let mut k = pc(4, Some((version, "intel_iommu=on")));
     let msi = MsiCapability { multiple_message_capable: 2, address_64: true, ..MsiCapability::default() };
     let dev = add(&mut k, Spec { device: 3, msi: Some(msi), ..Spec::default() });
     assert_eq!(pci_alloc_irq_vectors_affinity(&mut k, dev, 4, 4, PCI_IRQ_MSI, None), Ok(4));
@@ -369,7 +369,7 @@ fn managed() -> (Kernel, Irq) {
     fn nvme_irq(_: &mut Kernel, _: Irq, _: DevId) -> IrqReturn {
         IrqReturn::Handled
     }
-    let mut k = booted(KernelVersion::V6_12, 8, "");
+    let mut k = pc(8, Some((KernelVersion::V6_12, "")));
     let dev = add(&mut k, Spec { device: 0xb, msix: 9, ..Spec::default() });
     pci_set_master(&mut k, dev);
     let mut affd = IrqAffinity::default();

@@ -3,7 +3,7 @@
 
 use kstate::hw::pci::{Bar, PciFunction};
 use kstate::irqchip::Handler;
-use kstate::irqdesc::{DevId, IrqReturn};
+use kstate::irqdesc::{DevId, IRQF_ONESHOT, IRQF_SHARED, IrqReturn};
 use kstate::nvme::NvmeDev;
 use kstate::sched::TaskKind;
 use kstate::semantics::Semantics;
@@ -13,7 +13,6 @@ use kstate::{CpuId, Irq, Kernel, NvmeId, PciDevId, VirtioId};
 use crate::machine::{Machine, Model, PciDevice};
 use crate::{cpu, engine};
 
-const IRQF_SHARED: u32 = 0x80;
 /// `NUMA_NO_NODE`: the PC's firmware does not say which node its PCI bus belongs to.
 const NO_NODE: i32 = -1;
 /// How long drivers get to settle after their probe: far longer than any device takes.
@@ -58,7 +57,8 @@ pub fn boot(machine: &Machine, semantics: Semantics, trace: bool) -> Kernel {
 
 /// The hardware after power-on, and what the firmware tells the kernel about it.
 fn power_on(machine: &Machine, semantics: Semantics) -> Kernel {
-    let mut k = Kernel { sem: semantics, topo: machine.topology(), ..Kernel::default() };
+    let topo = machine.topology(&semantics);
+    let mut k = Kernel { sem: semantics, topo, ..Kernel::default() };
     k.cmdline = machine.cmdline.split_whitespace().map(str::to_owned).collect();
     pcimsi::init(&mut k);
     x86apic::hw::lapic::power_on(&mut k);
@@ -180,16 +180,12 @@ fn platform(k: &mut Kernel, machine: &Machine, when: Platform) {
         }
         let (irq, dev_id) = (Irq(device.irq), DevId::Platform(device.irq));
         let request = |k: &mut Kernel| {
-            let handler = Handler { name: device.handler, call: idle_device };
-            let result = irqcore::manage::request_threaded_irq(
-                k,
-                irq,
-                Some(handler),
-                None,
-                IRQF_SHARED,
-                device.name,
-                dev_id,
-            );
+            let handler = Some(Handler { name: device.handler, call: idle_device });
+            let threaded = device.name == "acpi" && k.sem.acpi_irq_threaded;
+            let (handler, thread_fn, flags) =
+                if threaded { (None, handler, IRQF_SHARED | IRQF_ONESHOT) } else { (handler, None, IRQF_SHARED) };
+            let result =
+                irqcore::manage::request_threaded_irq(k, irq, handler, thread_fn, flags, device.name, dev_id);
             if result.is_err() {
                 k.warn("a platform device got no interrupt");
             }

@@ -68,8 +68,10 @@ const ROOTS_V6_12: &[&str] = &[
 ];
 
 /// Traceable, and taken by the task of every CPU hotplug (`takedown_cpu()`, `bringup_cpu()`), yet
-/// never shown in a recording: like kernel/cpu.c itself the lock is plumbing.
-const NEVER_SHOWN: &[&str] = &["irq_lock_sparse", "irq_unlock_sparse"];
+/// never shown in a recording: like kernel/cpu.c itself the lock is plumbing. `init_vq()` of
+/// virtio-blk stands in stack dumps of both kernels and in no call tree: what it calls is listed
+/// under its caller.
+const NEVER_SHOWN: &[&str] = &["init_vq", "irq_lock_sparse", "irq_unlock_sparse"];
 
 impl Functions {
     /// The table of a kernel, parsed at first use.
@@ -120,10 +122,10 @@ impl Functions {
     ///
     /// A real stack also holds functions that the tracer does not list, as long as they were not
     /// inlined; but every function in scope that is on the way to a tracepoint and not traceable
-    /// is an inlined one, so the rule is the same as for call trees, with the well-known roots
-    /// added.
+    /// is an inlined one, so the rule is the same as for call trees, with the well-known roots and
+    /// the functions added that only call trees leave out.
     pub fn in_stacks(&self, name: &str) -> bool {
-        self.shown(name).is_some() || self.roots.binary_search(&name).is_ok()
+        self.get(name).is_some_and(|f| f.traceable) || self.roots.binary_search(&name).is_ok()
     }
 
     /// All of them, sorted by name.

@@ -146,8 +146,8 @@ mod tests {
 
     #[test]
     fn a_counter_that_disagrees_with_its_map_is_found() {
-        let mut k = Kernel::default();
-        k.vector_matrix = kstate::matrix::IrqMatrix::new(256, 32, 236, 1);
+        let vector_matrix = kstate::matrix::IrqMatrix::new(256, 32, 236, 1);
+        let mut k = Kernel { vector_matrix, ..Kernel::default() };
         assert_eq!(matrix_counters_agree(&k), Ok(()));
         k.vector_matrix.maps[0].initialized = true;
         k.vector_matrix.maps[0].available = 203;

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use kstate::cpumask::MAX_CPUS;
-use kstate::semantics::KernelVersion;
+use kstate::semantics::{KernelVersion, Semantics};
 use kstate::{ApicId, CpuId, CpuMask, Irq, NodeId, topology};
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use serde::Deserialize;
@@ -232,10 +232,11 @@ impl Machine {
     }
 
     /// The CPUs with their places, none of them online.
-    pub fn topology(&self) -> topology::Topology {
+    pub fn topology(&self, semantics: &Semantics) -> topology::Topology {
+        let possible = if semantics.madt_absent_cpus_possible { self.possible } else { self.present };
         let bits = |n: u32| n.next_power_of_two().trailing_zeros();
         let (thread_bits, core_bits) = (bits(self.threads_per_core), bits(self.cores_per_socket));
-        let cpus = (0..self.possible)
+        let cpus = (0..possible)
             .map(|cpu| {
                 let thread = cpu % self.threads_per_core;
                 let core = cpu / self.threads_per_core % self.cores_per_socket;
@@ -251,14 +252,14 @@ impl Machine {
             .collect();
         topology::Topology {
             cpus,
-            nr_cpu_ids: self.possible,
+            nr_cpu_ids: possible,
             nr_node_ids: self.nodes.len() as u32,
-            possible: CpuMask::first_n(self.possible),
+            possible: CpuMask::first_n(possible),
             present: CpuMask::first_n(self.present),
             online: CpuMask::new(),
             active: CpuMask::new(),
-            node_cpus: self.nodes.clone(),
-            siblings: vec![CpuMask::new(); self.possible as usize],
+            node_cpus: vec![CpuMask::new(); self.nodes.len()],
+            siblings: vec![CpuMask::new(); possible as usize],
         }
     }
 }
@@ -481,8 +482,8 @@ mod tests {
 
     #[test]
     fn apic_ids_leave_room_for_threads_and_cores() {
-        let text = "kernel = \"v5.4\"\n[cpus]\npossible = 12\nsockets = 2\ncores_per_socket = 3\nthreads_per_core = 2\n";
-        let topo = Machine::parse("m.toml", text).unwrap().topology();
+        let text = "kernel = \"v5.4\"\n[cpus]\npossible = 12\npresent = 12\nsockets = 2\ncores_per_socket = 3\nthreads_per_core = 2\n";
+        let topo = Machine::parse("m.toml", text).unwrap().topology(&Semantics::of(KernelVersion::V5_4));
         let ids: Vec<u32> = topo.cpus.iter().map(|c| c.apic_id.0).collect();
         assert_eq!(ids, [0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 12, 13]);
     }

@@ -49,7 +49,8 @@ pub struct Line {
 pub struct Tree {
     /// Who ran it, as recordings name it.
     pub actor: String,
-    /// The first line has depth 0, every other one at most one more than the line above it.
+    /// The first line has depth 0, every other one at most one more than the line above it. More
+    /// than one has depth 0 where a function that is not shown called them.
     pub lines: Vec<Line>,
 }
 
@@ -164,6 +165,15 @@ struct Open {
     /// Open calls that are shown and belong to the draft.
     depth: usize,
     draft: Option<usize>,
+    /// Number of open calls above a hidden function whose callees make one tree.
+    bracket: Option<usize>,
+}
+
+/// Outermost functions of kernel/irq that no recording shows still hold a tree together: the tracer
+/// follows the whole directory, and what it leaves out is only not printed. So a write to a file of
+/// /proc/irq is one tree with as many outermost lines as kernel/irq/proc.c made calls.
+fn is_bracket(file: &str) -> bool {
+    file.starts_with("kernel/irq/")
 }
 
 impl Open {
@@ -203,7 +213,12 @@ impl Recording {
                 What::Enter { meta, .. } => {
                     let function = functions.shown(meta.name);
                     open.calls.push(function.is_some());
-                    let Some(function) = function else { continue };
+                    let Some(function) = function else {
+                        if open.bracket.is_none() && open.draft.is_none() && is_bracket(meta.file) {
+                            open.bracket = Some(open.calls.len() - 1);
+                        }
+                        continue;
+                    };
                     if open.before > 0 {
                         // Kept in balance with `close`, which cannot tell the two kinds apart.
                         open.before += 1;
@@ -226,9 +241,16 @@ impl Recording {
                     open.depth += 1;
                 }
                 What::Exit { meta, .. } => match open.close() {
+                    Some(false) if open.bracket == Some(open.calls.len()) => {
+                        open.bracket = None;
+                        if let Some(at) = open.draft.take() {
+                            drafts[at].closed = true;
+                        }
+                    }
                     Some(true) if open.depth > 0 => {
                         open.depth -= 1;
                         if open.depth == 0
+                            && open.bracket.is_none()
                             && let Some(at) = open.draft.take()
                         {
                             drafts[at].closed = true;

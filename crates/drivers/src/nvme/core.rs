@@ -547,11 +547,24 @@ pub(super) fn nvme_unfreeze(k: &mut Kernel, id: NvmeId) {
     dm(k, id).frozen = false;
 }
 
-/// `nvme_stop_queues()` (5.4), `nvme_quiesce_io_queues()` (6.12).
+/// `nvme_stop_queues()` (5.4), `nvme_quiesce_io_queues()` (6.12), which waits once for all queues.
+#[kframe("drivers/nvme/host/core.c")]
 pub(super) fn nvme_stop_queues(k: &mut Kernel, id: NvmeId) {
     dm(k, id).stopped = true;
-    for q in queues(k, id) {
-        blk_mq::blk_mq_quiesce_queue(k, q);
+    let together: bool = k.sem.nvme_probe == NvmeProbe::Synchronous;
+    if together {
+        for q in queues(k, id) {
+            k.blk.q_mut(q).quiesced = true;
+        }
+        if d(k, id).tagset.is_some() {
+            call!(blk_mq::synchronize_rcu());
+        }
+        return;
+    }
+    let i: u32 = 0;
+    while (i as usize) < d(k, id).namespaces.len() {
+        call!(blk_mq::blk_mq_quiesce_queue(d(k, id).namespaces[i as usize].queue));
+        i += 1;
     }
 }
 

@@ -367,10 +367,9 @@ pub(super) fn nvme_suspend_queue(k: &mut Kernel, id: NvmeId, qid: u16) {
     }
     qm(k, id, qid).enabled = false;
     dm(k, id).online_queues -= 1;
-    if qid == 0
-        && let Some(admin_q) = d(k, id).admin_q
-    {
-        blk_mq::blk_mq_quiesce_queue(k, admin_q);
+    let admin_q: Option<QueueId> = if qid == 0 { d(k, id).admin_q } else { None };
+    if admin_q.is_some() {
+        call!(blk_mq::blk_mq_quiesce_queue(admin_q.unwrap_or_default()));
     }
     let polled = ::core::mem::take(&mut qm(k, id, qid).polled);
     if !polled {

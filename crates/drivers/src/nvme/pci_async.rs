@@ -341,7 +341,7 @@ pub(super) fn nvme_dev_disable(k: &mut Kernel, id: NvmeId, shutdown: bool) {
     if !dead && shutdown && freeze {
         call!(core::nvme_wait_freeze(id));
     }
-    core::nvme_stop_queues(k, id);
+    call!(core::nvme_stop_queues(id));
     if !dead && d(k, id).queue_count > 0 {
         call!(nvme_disable_io_queues(id));
         call!(nvme_disable_admin_queue(id, shutdown));

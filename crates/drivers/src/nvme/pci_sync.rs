@@ -369,7 +369,7 @@ pub(super) fn nvme_dev_disable(k: &mut Kernel, id: NvmeId, shutdown: bool) {
             call!(core::nvme_wait_freeze(id));
         }
     }
-    core::nvme_stop_queues(k, id);
+    call!(core::nvme_stop_queues(id));
     if !dead && d(k, id).queue_count > 0 {
         call!(nvme_delete_io_queues(id));
         let _disabled: Result<(), Errno> = call!(core::nvme_disable_ctrl(id, shutdown));

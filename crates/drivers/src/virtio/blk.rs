@@ -294,9 +294,9 @@ fn free_index(k: &mut Kernel, id: VirtioId) {
 /// Makes a disk of a device.
 #[kframe("drivers/block/virtio_blk.c")]
 pub fn virtblk_probe(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
-    let index = (0..).find(|i| !k.virtio.vd_index_ida.contains(i)).unwrap_or_default();
-    k.virtio.vd_index_ida.insert(index);
-    k.virtio.dev_mut(id).blk = Some(Box::new(VirtioBlkDrv { index, ..VirtioBlkDrv::default() }));
+    let free = (0..).find(|i| !k.virtio.vd_index_ida.contains(i)).unwrap_or_default();
+    k.virtio.vd_index_ida.insert(free);
+    k.virtio.dev_mut(id).blk = Some(Box::new(VirtioBlkDrv { index: free, ..VirtioBlkDrv::default() }));
 
     let inited: Result<(), Errno> = call!(init_vq(id));
     if inited.is_err() {

@@ -228,8 +228,7 @@ pub fn virtqueue_get_buf(k: &mut Kernel, id: VirtioId, index: u16) -> Option<(Re
     let mut i = head;
     let mut table = None;
     let mut status_addr = 0;
-    loop {
-        let Some(desc) = ring.desc.get_mut(&i) else { break };
+    while let Some(desc) = ring.desc.get_mut(&i) {
         vq.num_free += 1;
         if desc.flags & DESC_F_INDIRECT != 0 {
             table = Some(desc.addr);
@@ -340,7 +339,7 @@ mod tests {
 
     fn add(k: &mut Kernel, n: u32) -> Result<(), Errno> {
         let header = BlkOutHdr { ty: T_IN, ioprio: 0, sector: u64::from(n) };
-        virtqueue_add_sgs(k, ID, 0, ReqId::from_slot(u64::from(n) + 1 | 1 << 32), header, (512, false), n)
+        virtqueue_add_sgs(k, ID, 0, ReqId::from_slot((1 << 32) | (u64::from(n) + 1)), header, (512, false), n)
     }
 
     /// Lets the device work, and returns what comes back.

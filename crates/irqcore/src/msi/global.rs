@@ -1,17 +1,16 @@
 //! kernel/irq/msi.c of 5.4: one domain for all functions, descriptors in a list of the device.
 
-use kfn::{kframe, kfn};
+use kfn::{kfn, kframe};
 use kstate::irqdesc::{IRQD_ACTIVATED, IRQD_CAN_RESERVE, Irqd};
 use kstate::irqdomain::{IRQ_DOMAIN_FLAG_MSI, IrqAllocInfo};
 use kstate::msi::{
-    DOMAIN_BUS_PCI_MSI, IrqAffinityDesc, MSI_FLAG_ACTIVATE_EARLY, MSI_FLAG_MUST_REACTIVATE, MSI_FLAG_USE_DEF_CHIP_OPS,
-    MSI_FLAG_USE_DEF_DOM_OPS, MsiDesc, MsiDomainInfo,
+    DOMAIN_BUS_PCI_MSI, IrqAffinityDesc, MSI_FLAG_ACTIVATE_EARLY, MSI_FLAG_MUST_REACTIVATE,
+    MSI_FLAG_USE_DEF_CHIP_OPS, MSI_FLAG_USE_DEF_DOM_OPS, MsiDesc, MsiDomainInfo,
 };
 use kstate::{DomainId, Errno, Irq, Kernel, MsiDescId, PciDevId};
 
 use super::{
-    info, irq_set_msi_desc_off, msi_domain_ops,
-    msi_domain_update_chip_ops, msi_domain_update_dom_ops,
+    info, irq_set_msi_desc_off, msi_domain_ops, msi_domain_update_chip_ops, msi_domain_update_dom_ops,
 };
 use crate::debugfs::irq_debugfs_copy_devname;
 use crate::irqdomain::{
@@ -22,7 +21,12 @@ use crate::irqdomain::{
 /// Allocates a descriptor for `nvec` interrupts of `dev`. The caller enters it into the device's
 /// list.
 #[kfn("kernel/irq/msi.c")]
-pub fn alloc_msi_entry(k: &mut Kernel, dev: PciDevId, nvec: u32, affinity: Option<&[IrqAffinityDesc]>) -> MsiDescId {
+pub fn alloc_msi_entry(
+    k: &mut Kernel,
+    dev: PciDevId,
+    nvec: u32,
+    affinity: Option<&[IrqAffinityDesc]>,
+) -> MsiDescId {
     k.msi.descs.insert(MsiDesc {
         dev,
         nvec_used: nvec,
@@ -39,7 +43,12 @@ pub fn free_msi_entry(k: &mut Kernel, entry: MsiDescId) {
 
 /// Creates an MSI domain on top of `parent`. `fwnode` is its name.
 #[kfn("kernel/irq/msi.c")]
-pub fn msi_create_irq_domain(k: &mut Kernel, fwnode: &str, info: MsiDomainInfo, parent: DomainId) -> Option<DomainId> {
+pub fn msi_create_irq_domain(
+    k: &mut Kernel,
+    fwnode: &str,
+    info: MsiDomainInfo,
+    parent: DomainId,
+) -> Option<DomainId> {
     let mut info = info;
     if info.flags & MSI_FLAG_USE_DEF_DOM_OPS != 0 {
         msi_domain_update_dom_ops(k, &mut info);
@@ -47,7 +56,8 @@ pub fn msi_create_irq_domain(k: &mut Kernel, fwnode: &str, info: MsiDomainInfo, 
     if info.flags & MSI_FLAG_USE_DEF_CHIP_OPS != 0 {
         msi_domain_update_chip_ops(k, &mut info);
     }
-    let domain = irq_domain_create_hierarchy(k, Some(parent), IRQ_DOMAIN_FLAG_MSI, 0, fwnode, msi_domain_ops());
+    let domain =
+        irq_domain_create_hierarchy(k, Some(parent), IRQ_DOMAIN_FLAG_MSI, 0, fwnode, msi_domain_ops());
     k.domain_mut(domain).msi = Some(info);
     Some(domain)
 }
@@ -99,7 +109,12 @@ fn data_of(k: &Kernel, domain: DomainId, desc: MsiDescId) -> Option<Irqd> {
 /// Allocates interrupts for all descriptors of a device. A positive value asks the caller to try
 /// again with so many.
 #[kfn("kernel/irq/msi.c")]
-pub fn msi_domain_alloc_irqs(k: &mut Kernel, domain: DomainId, dev: PciDevId, nvec: u32) -> Result<u32, Errno> {
+pub fn msi_domain_alloc_irqs(
+    k: &mut Kernel,
+    domain: DomainId,
+    dev: PciDevId,
+    nvec: u32,
+) -> Result<u32, Errno> {
     let flags = info(k, domain).flags;
     let ops = info(k, domain).ops;
     let mut arg = IrqAllocInfo::default();

@@ -28,7 +28,12 @@ pub use per_device::{
 };
 
 /// Creates an MSI domain on top of `parent`. `fwnode` is its name.
-pub fn msi_create_irq_domain(k: &mut Kernel, fwnode: &str, info: MsiDomainInfo, parent: DomainId) -> Option<DomainId> {
+pub fn msi_create_irq_domain(
+    k: &mut Kernel,
+    fwnode: &str,
+    info: MsiDomainInfo,
+    parent: DomainId,
+) -> Option<DomainId> {
     match k.sem.msi_domains {
         MsiDomains::Global => global::msi_create_irq_domain(k, fwnode, info, parent),
         MsiDomains::PerDevice => per_device::msi_create_irq_domain(k, fwnode, info, parent),
@@ -76,7 +81,12 @@ fn compose_and_write(k: &mut Kernel, d: Irqd) {
 
 /// Sets the affinity at the parent and writes the message that results.
 #[kfn("kernel/irq/msi.c")]
-pub fn msi_domain_set_affinity(k: &mut Kernel, irq_data: Irqd, mask: &CpuMask, force: bool) -> Result<SetMask, Errno> {
+pub fn msi_domain_set_affinity(
+    k: &mut Kernel,
+    irq_data: Irqd,
+    mask: &CpuMask,
+    force: bool,
+) -> Result<SetMask, Errno> {
     let parent = k.parent_data(irq_data).ok_or(Errno::ENOSYS)?;
     let set = k.chip(parent).irq_set_affinity.ok_or(Errno::ENOSYS)?;
     let ret = set(k, parent, mask, force)?;
@@ -88,7 +98,12 @@ pub fn msi_domain_set_affinity(k: &mut Kernel, irq_data: Irqd, mask: &CpuMask, f
 
 /// Writes the message of an interrupt whose vector was just assigned.
 #[kfn("kernel/irq/msi.c")]
-pub fn msi_domain_activate(k: &mut Kernel, _domain: DomainId, irq_data: Irqd, _early: bool) -> Result<(), Errno> {
+pub fn msi_domain_activate(
+    k: &mut Kernel,
+    _domain: DomainId,
+    irq_data: Irqd,
+    _early: bool,
+) -> Result<(), Errno> {
     compose_and_write(k, irq_data);
     Ok(())
 }
@@ -282,7 +297,8 @@ pub fn check_invariants(k: &Kernel) -> Result<(), String> {
         }
         let domain = dev.msi_data.as_ref().and_then(|data| data.default_domain.domain);
         if let Some(domain) = domain
-            && k.irq.domains.get(domain.index()).and_then(Option::as_ref).and_then(|d| d.dev) != Some(PciDevId(i as u32))
+            && k.irq.domains.get(domain.index()).and_then(Option::as_ref).and_then(|d| d.dev)
+                != Some(PciDevId(i as u32))
         {
             return Err(format!("{name} has an MSI domain that is not its own"));
         }

@@ -2,23 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use kfn::{kframe, kfn};
-use kstate::irqdesc::{
-    IRQD_ACTIVATED, IRQD_AFFINITY_MANAGED, IRQD_CAN_RESERVE, IRQD_MANAGED_SHUTDOWN,
+use kfn::{kfn, kframe};
+use kstate::irqdesc::{IRQD_ACTIVATED, IRQD_AFFINITY_MANAGED, IRQD_CAN_RESERVE, IRQD_MANAGED_SHUTDOWN};
+use kstate::irqdomain::{
+    IRQ_DOMAIN_FLAG_MSI, IRQ_DOMAIN_FLAG_MSI_DEVICE, IRQ_DOMAIN_FLAG_MSI_PARENT, IrqAllocInfo,
 };
-use kstate::irqdomain::{IRQ_DOMAIN_FLAG_MSI, IRQ_DOMAIN_FLAG_MSI_DEVICE, IRQ_DOMAIN_FLAG_MSI_PARENT, IrqAllocInfo};
 use kstate::msi::{
     DOMAIN_BUS_PCI_DEVICE_MSI, DOMAIN_BUS_PCI_DEVICE_MSIX, DOMAIN_BUS_PCI_MSI, MSI_DEFAULT_DOMAIN,
-    MSI_FLAG_ACTIVATE_EARLY, MSI_FLAG_ALLOC_SIMPLE_MSI_DESCS, MSI_FLAG_FREE_MSI_DESCS, MSI_FLAG_MUST_REACTIVATE,
-    MSI_FLAG_NO_MASK, MSI_FLAG_USE_DEF_CHIP_OPS, MSI_XA_DOMAIN_SIZE, MsiDesc, MsiDomainInfo, MsiDomainTemplate,
+    MSI_FLAG_ACTIVATE_EARLY, MSI_FLAG_ALLOC_SIMPLE_MSI_DESCS, MSI_FLAG_FREE_MSI_DESCS,
+    MSI_FLAG_MUST_REACTIVATE, MSI_FLAG_NO_MASK, MSI_FLAG_USE_DEF_CHIP_OPS, MSI_XA_DOMAIN_SIZE, MsiDesc,
+    MsiDomainInfo, MsiDomainTemplate,
 };
 use kstate::pci::MsiDeviceData;
 use kstate::sched::Slot;
 use kstate::{DomainId, Errno, Irq, Kernel, MsiDescId, PciDevId};
 
 use super::{
-    info, irq_set_msi_desc_off, msi_domain_ops,
-    msi_domain_update_chip_ops, msi_domain_update_dom_ops, register_chip,
+    info, irq_set_msi_desc_off, msi_domain_ops, msi_domain_update_chip_ops, msi_domain_update_dom_ops,
+    register_chip,
 };
 use crate::debugfs::irq_debugfs_copy_devname;
 use crate::irqdomain::{
@@ -109,7 +110,13 @@ fn msi_ctrl_valid(k: &mut Kernel, dev: PciDevId, ctrl: MsiCtrl) -> bool {
 
 /// Enters a descriptor into the store, or frees it when its place is taken or outside.
 #[kfn("kernel/irq/msi.c")]
-pub fn msi_insert_desc(k: &mut Kernel, dev: PciDevId, desc: MsiDescId, domid: u32, index: u32) -> Result<(), Errno> {
+pub fn msi_insert_desc(
+    k: &mut Kernel,
+    dev: PciDevId,
+    desc: MsiDescId,
+    domid: u32,
+    index: u32,
+) -> Result<(), Errno> {
     let hwsize = msi_domain_get_hwsize(k, dev, domid);
     let taken = store(k, dev).is_none_or(|store| store.contains_key(&index));
     if index >= hwsize || taken {
@@ -125,7 +132,12 @@ pub fn msi_insert_desc(k: &mut Kernel, dev: PciDevId, desc: MsiDescId, domid: u3
 
 /// Allocates a descriptor like `init_desc` and enters it into the store.
 #[kfn("kernel/irq/msi.c")]
-pub fn msi_domain_insert_msi_desc(k: &mut Kernel, dev: PciDevId, domid: u32, init_desc: &MsiDesc) -> Result<(), Errno> {
+pub fn msi_domain_insert_msi_desc(
+    k: &mut Kernel,
+    dev: PciDevId,
+    domid: u32,
+    init_desc: &MsiDesc,
+) -> Result<(), Errno> {
     let mut desc = init_desc.clone();
     desc.dev = dev;
     desc.irq = None;
@@ -245,7 +257,12 @@ pub fn __msi_create_irq_domain(
 
 /// Creates a domain that is not a device's own.
 #[kfn("kernel/irq/msi.c")]
-pub fn msi_create_irq_domain(k: &mut Kernel, fwnode: &str, info: MsiDomainInfo, parent: DomainId) -> Option<DomainId> {
+pub fn msi_create_irq_domain(
+    k: &mut Kernel,
+    fwnode: &str,
+    info: MsiDomainInfo,
+    parent: DomainId,
+) -> Option<DomainId> {
     let mut info = info;
     __msi_create_irq_domain(k, fwnode, &mut info, 0, parent)
 }
@@ -260,7 +277,8 @@ pub fn msi_parent_init_dev_msi_info(
     msi_child_info: &mut MsiDomainInfo,
 ) -> bool {
     let parent = k.domain(domain).parent;
-    let init = parent.and_then(|parent| k.domain(parent).msi_parent_ops).and_then(|ops| ops.init_dev_msi_info);
+    let init =
+        parent.and_then(|parent| k.domain(parent).msi_parent_ops).and_then(|ops| ops.init_dev_msi_info);
     let (Some(parent), Some(init)) = (parent, init) else {
         k.warn("WARNING: kernel/irq/msi.c: msi_parent_init_dev_msi_info");
         return false;
@@ -369,7 +387,12 @@ pub fn msi_check_reservation_mode(k: &mut Kernel, domain: DomainId, dev: PciDevI
 
 /// What a failed allocation means: so many could be had, or none.
 #[kfn("kernel/irq/msi.c")]
-pub fn msi_handle_pci_fail(k: &mut Kernel, domain: DomainId, desc: MsiDescId, allocated: u32) -> Result<u32, Errno> {
+pub fn msi_handle_pci_fail(
+    k: &mut Kernel,
+    domain: DomainId,
+    desc: MsiDescId,
+    allocated: u32,
+) -> Result<u32, Errno> {
     if !is_pci_msi(k.domain(domain).bus_token) {
         return Err(Errno::ENOSPC);
     }
@@ -412,7 +435,12 @@ pub fn msi_init_virq(k: &mut Kernel, domain: DomainId, virq: Irq, vflags: u32) -
 /// Allocates interrupts for the descriptors of a range that have none. A positive value says how
 /// many could be had.
 #[kfn("kernel/irq/msi.c")]
-pub fn __msi_domain_alloc_irqs(k: &mut Kernel, dev: PciDevId, domain: DomainId, ctrl: MsiCtrl) -> Result<u32, Errno> {
+pub fn __msi_domain_alloc_irqs(
+    k: &mut Kernel,
+    dev: PciDevId,
+    domain: DomainId,
+    ctrl: MsiCtrl,
+) -> Result<u32, Errno> {
     let flags = info(k, domain).flags;
     let ops = info(k, domain).ops;
     let mut arg = IrqAllocInfo::default();
@@ -427,8 +455,7 @@ pub fn __msi_domain_alloc_irqs(k: &mut Kernel, dev: PciDevId, domain: DomainId, 
         vflags |= VIRQ_CAN_RESERVE;
     }
 
-    let mut allocated = 0;
-    for desc in descs(k, dev, ctrl, false) {
+    for (allocated, desc) in (0..).zip(descs(k, dev, ctrl, false)) {
         if allocated >= ctrl.nirqs {
             k.warn("WARNING: kernel/irq/msi.c: __msi_domain_alloc_irqs");
             return Err(Errno::EINVAL);
@@ -451,14 +478,18 @@ pub fn __msi_domain_alloc_irqs(k: &mut Kernel, dev: PciDevId, domain: DomainId, 
             irq_debugfs_copy_devname(k, Irq(virq.0 + i), &name);
             msi_init_virq(k, domain, Irq(virq.0 + i), vflags)?;
         }
-        allocated += 1;
     }
     Ok(0)
 }
 
 /// Allocates descriptors where the core does that for the driver.
 #[kfn("kernel/irq/msi.c")]
-pub fn msi_domain_alloc_simple_msi_descs(k: &mut Kernel, dev: PciDevId, domain: DomainId, ctrl: MsiCtrl) -> Result<(), Errno> {
+pub fn msi_domain_alloc_simple_msi_descs(
+    k: &mut Kernel,
+    dev: PciDevId,
+    domain: DomainId,
+    ctrl: MsiCtrl,
+) -> Result<(), Errno> {
     if info(k, domain).flags & MSI_FLAG_ALLOC_SIMPLE_MSI_DESCS == 0 {
         return Ok(());
     }
@@ -489,7 +520,12 @@ pub fn msi_domain_alloc_locked(k: &mut Kernel, dev: PciDevId, ctrl: MsiCtrl) -> 
 
 /// Allocates `nirqs` interrupts for the descriptors of a device.
 #[kfn("kernel/irq/msi.c")]
-pub fn msi_domain_alloc_irqs_all_locked(k: &mut Kernel, dev: PciDevId, domid: u32, nirqs: u32) -> Result<u32, Errno> {
+pub fn msi_domain_alloc_irqs_all_locked(
+    k: &mut Kernel,
+    dev: PciDevId,
+    domid: u32,
+    nirqs: u32,
+) -> Result<u32, Errno> {
     let last = msi_domain_get_hwsize(k, dev, domid) - 1;
     msi_domain_alloc_locked(k, dev, MsiCtrl { nirqs, ..MsiCtrl::range(domid, 0, last) })
 }

@@ -43,7 +43,13 @@ pub fn add_msi(function: &mut PciFunction, mut capability: MsiCapability) {
 /// Lays out an MSI-X capability with a table of `entries` in front of the ones that exist. The
 /// pending bits follow the table on a page of their own. `None` when the size field cannot hold so
 /// many.
-pub fn add_msix(function: &mut PciFunction, offset: u16, bir: u8, table_offset: u32, entries: u32) -> Option<()> {
+pub fn add_msix(
+    function: &mut PciFunction,
+    offset: u16,
+    bir: u8,
+    table_offset: u32,
+    entries: u32,
+) -> Option<()> {
     if !(1..=msix::MAX_ENTRIES).contains(&entries) {
         return None;
     }
@@ -99,7 +105,7 @@ fn dword(function: &PciFunction, offset: u16) -> u32 {
 /// Reads 1, 2 or 4 bytes. An access that is not aligned to its size reads as all ones.
 pub fn config_read(k: &Kernel, dev: PciDevId, offset: u16, size: u8) -> u32 {
     let ones = u32::MAX >> (32 - 8 * u32::from(size.clamp(1, 4)));
-    if offset % u16::from(size.max(1)) != 0 {
+    if !offset.is_multiple_of(size.into()) {
         return ones;
     }
     dword(function(k, dev), offset & !3) >> (8 * u32::from(offset & 3)) & ones
@@ -107,7 +113,7 @@ pub fn config_read(k: &Kernel, dev: PciDevId, offset: u16, size: u8) -> u32 {
 
 /// Writes 1, 2 or 4 bytes. An access that is not aligned to its size is ignored.
 pub fn config_write(k: &mut Kernel, dev: PciDevId, offset: u16, size: u8, value: u32) {
-    if offset % u16::from(size.max(1)) != 0 {
+    if !offset.is_multiple_of(size.into()) {
         return;
     }
     let shift = 8 * u32::from(offset & 3);

@@ -24,7 +24,8 @@ pub(crate) fn dword(msi: &MsiCapability, offset: u16) -> Option<u32> {
     let at = offset.checked_sub(msi.offset)?;
     Some(match at {
         0 => {
-            let mut control = u16::from(msi.multiple_message_enable) << 4 | u16::from(msi.multiple_message_capable) << 1;
+            let mut control =
+                u16::from(msi.multiple_message_enable) << 4 | u16::from(msi.multiple_message_capable) << 1;
             if msi.enable {
                 control |= CONTROL_ENABLE;
             }
@@ -54,7 +55,8 @@ pub(crate) fn write(k: &mut Kernel, dev: PciDevId, offset: u16, value: u32) {
             let control = (value >> 16) as u16;
             msi.enable = control & CONTROL_ENABLE != 0;
             // Software can enable fewer messages than the function asks for, never more.
-            msi.multiple_message_enable = (control >> 4 & 7).min(u16::from(msi.multiple_message_capable)) as u8;
+            msi.multiple_message_enable =
+                (control >> 4 & 7).min(u16::from(msi.multiple_message_capable)) as u8;
         }
         4 => msi.address_lo = value & !3,
         8 if msi.address_64 => msi.address_hi = value,

@@ -142,7 +142,7 @@ fn pba_dword(msix: &MsixCapability, offset: u32) -> Option<u32> {
 /// Reads 4 or 8 bytes, all ones where nothing answers: misaligned, of another size or past the end.
 fn read(offset: u32, size: u8, dword: impl Fn(u32) -> Option<u32>) -> u64 {
     let ones = if size == 8 { u64::MAX } else { u64::from(u32::MAX) };
-    if !matches!(size, 4 | 8) || offset % u32::from(size) != 0 {
+    if !matches!(size, 4 | 8) || !offset.is_multiple_of(size.into()) {
         return ones;
     }
     let Some(low) = dword(offset) else { return ones };
@@ -165,7 +165,7 @@ pub fn pba_read(k: &Kernel, dev: PciDevId, offset: u32, size: u8) -> u64 {
 pub fn table_write(k: &mut Kernel, dev: PciDevId, offset: u32, size: u8, value: u64) {
     let at = (offset / ENTRY_SIZE) as usize;
     let Some(msix) = &mut function_mut(k, dev).msix else { return };
-    if !matches!(size, 4 | 8) || offset % u32::from(size) != 0 || at >= msix.table.len() {
+    if !matches!(size, 4 | 8) || !offset.is_multiple_of(size.into()) || at >= msix.table.len() {
         return;
     }
     let entry = &mut msix.table[at];

@@ -1,6 +1,6 @@
 //! The interrupt of a pin: drivers/acpi/pci_irq.c and arch/x86/kernel/acpi/boot.c of 5.4 and 6.12.
 
-use kfn::{kframe, kfn};
+use kfn::{kfn, kframe};
 use kstate::irqdomain::{AllocType, IrqAllocInfo};
 use kstate::{Errno, Irq, Kernel, PciDevId};
 use x86apic::kernel::io_apic::{IOAPIC_MAP_ALLOC, mp_map_gsi_to_irq, mp_unmap_irq};

@@ -1,6 +1,6 @@
 //! drivers/pci/irq.c of 5.4 and 6.12.
 
-use kfn::{kframe, kfn};
+use kfn::{kfn, kframe};
 use kstate::irqchip::Handler;
 use kstate::irqdesc::DevId;
 use kstate::{Errno, Irq, Kernel, PciDevId};

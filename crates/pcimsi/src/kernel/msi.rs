@@ -2,7 +2,7 @@
 
 use irqcore::affinity::{irq_calc_affinity_vectors, irq_create_affinity_masks};
 use irqcore::msi::{alloc_msi_entry, free_msi_entry};
-use kfn::{kframe, kfn};
+use kfn::{kfn, kframe};
 use kstate::irqchip::IRQCHIP_ONESHOT_SAFE;
 use kstate::irqdesc::Irqd;
 use kstate::irqdomain::IRQ_DOMAIN_FLAG_HIERARCHY;
@@ -19,10 +19,12 @@ use super::access::{
 };
 use super::pci::pci_intx;
 use super::{
-    PCI_IRQ_AFFINITY, PCI_IRQ_INTX, PCI_IRQ_MSI, PCI_IRQ_MSIX, PCI_IRQ_VIRTUAL, log2_roundup, msix_table_size,
-    multi_mask,
+    PCI_IRQ_AFFINITY, PCI_IRQ_INTX, PCI_IRQ_MSI, PCI_IRQ_MSIX, PCI_IRQ_VIRTUAL, log2_roundup,
+    msix_table_size, multi_mask,
 };
-use crate::hw::msix::{ENTRY_ADDRESS_HI, ENTRY_ADDRESS_LO, ENTRY_DATA, ENTRY_VECTOR_CONTROL, VECTOR_CONTROL_MASK};
+use crate::hw::msix::{
+    ENTRY_ADDRESS_HI, ENTRY_ADDRESS_LO, ENTRY_DATA, ENTRY_VECTOR_CONTROL, VECTOR_CONTROL_MASK,
+};
 use crate::hw::{hw_point, msi, msix};
 
 /// Capability ID of MSI, as the `type` of a setup.
@@ -223,7 +225,8 @@ pub fn free_msi_irqs(k: &mut Kernel, dev: PciDevId) {
     for &entry in &k.pci_dev(dev).msi_list.clone() {
         let desc = &k.msi.descs[entry];
         let Some(irq) = desc.irq else { continue };
-        let used = (0..desc.nvec_used).any(|i| k.find_desc(Irq(irq.0 + i)).is_some_and(|d| !d.action.is_empty()));
+        let used =
+            (0..desc.nvec_used).any(|i| k.find_desc(Irq(irq.0 + i)).is_some_and(|d| !d.action.is_empty()));
         if used {
             k.warn("kernel BUG at drivers/pci/msi.c: an MSI is freed while it is requested");
         }
@@ -260,7 +263,12 @@ fn pci_msix_clear_and_set_ctrl(k: &mut Kernel, dev: PciDevId, clear: u16, set: u
 
 /// Allocates the descriptor of a function's MSIs. It is not in the device's list yet.
 #[kfn("drivers/pci/msi.c")]
-pub fn msi_setup_entry(k: &mut Kernel, dev: PciDevId, nvec: u32, affd: Option<&mut IrqAffinity>) -> MsiDescId {
+pub fn msi_setup_entry(
+    k: &mut Kernel,
+    dev: PciDevId,
+    nvec: u32,
+    affd: Option<&mut IrqAffinity>,
+) -> MsiDescId {
     let masks = affd.and_then(|affd| irq_create_affinity_masks(k, nvec, affd));
     let entry = alloc_msi_entry(k, dev, nvec, masks.as_deref());
     let pos = k.pci_dev(dev).msi_cap;
@@ -286,9 +294,7 @@ fn msi_verify_entries(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
     let d = k.pci_dev(dev);
     if d.no_64bit_msi && d.msi_list.iter().any(|&entry| k.msi.descs[entry].msg.address_hi != 0) {
         let name = d.name();
-        k.log.push(format!(
-            "pci {name}: Device has broken 64-bit MSI but arch tried to assign one above 4G"
-        ));
+        k.log.push(format!("pci {name}: Device has broken 64-bit MSI but arch tried to assign one above 4G"));
         return Err(Errno::EIO);
     }
     Ok(())

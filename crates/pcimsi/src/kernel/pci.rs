@@ -1,6 +1,6 @@
 //! Enabling functions and their pins: drivers/pci/pci.c and arch/x86/pci/common.c of 5.4 and 6.12.
 
-use kfn::{kframe, kfn};
+use kfn::{kfn, kframe};
 use kstate::{Errno, Kernel, PciDevId};
 
 use super::access::{pci_read_config_byte, pci_read_config_word, pci_write_config_word};

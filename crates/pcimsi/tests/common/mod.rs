@@ -8,8 +8,10 @@ use pcimsi::hw::{COMMAND, COMMAND_BUS_MASTER, config, config_write};
 use pcimsi::kernel::pci_device_add;
 use x86apic::hw::{ioapic, lapic, pic, vtd};
 
-/// The hardware, and CPU 0 running.
-pub fn power_on(version: KernelVersion, cpus: u32, cmdline: &str) -> Kernel {
+/// A PC after power-on, with every local APIC on; or after a kernel with this command line has set
+/// up its interrupts and brought all CPUs online.
+pub fn pc(cpus: u32, kernel: Option<(KernelVersion, &str)>) -> Kernel {
+    let (version, cmdline) = kernel.unwrap_or_default();
     let mut k = Kernel { sem: Semantics::of(version), ..Kernel::default() };
     k.cmdline = cmdline.split_whitespace().map(str::to_owned).collect();
     k.topo.nr_cpu_ids = cpus;
@@ -27,21 +29,12 @@ pub fn power_on(version: KernelVersion, cpus: u32, cmdline: &str) -> Kernel {
     ioapic::power_on(&mut k, 0, 0x20, ioapic::PINS, 0xff00);
     pic::power_on(&mut k);
     pcimsi::init(&mut k);
-    k
-}
-
-/// Hardware only: every local APIC is on.
-pub fn bare(cpus: u32) -> Kernel {
-    let mut k = power_on(KernelVersion::V5_4, cpus, "");
-    for cpu in 0..cpus {
-        lapic::soft_enable(&mut k, CpuId(cpu), 0xff);
+    if kernel.is_none() {
+        for cpu in 0..cpus {
+            lapic::soft_enable(&mut k, CpuId(cpu), 0xff);
+        }
+        return k;
     }
-    k
-}
-
-/// A kernel that has set up its interrupts, and all CPUs online.
-pub fn booted(version: KernelVersion, cpus: u32, cmdline: &str) -> Kernel {
-    let mut k = power_on(version, cpus, cmdline);
     if k.cmdline.iter().any(|word| word == "intel_iommu=on") {
         vtd::power_on(&mut k, false);
     }

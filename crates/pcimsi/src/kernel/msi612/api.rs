@@ -2,7 +2,7 @@
 
 use irqcore::affinity::irq_create_affinity_masks;
 use irqcore::msi::msi_domain_get_virq;
-use kfn::{kframe, kfn};
+use kfn::{kfn, kframe};
 use kstate::msi::{IrqAffinity, MSI_DEFAULT_DOMAIN};
 use kstate::pci::MsixEntry;
 use kstate::{CpuMask, Errno, Irq, Kernel, PciDevId};

@@ -5,7 +5,7 @@ use irqcore::msi::{
     msi_create_device_irq_domain, msi_domain_alloc_irqs_all_locked, msi_domain_free_irqs_all_locked,
     msi_match_device_irq_domain, msi_remove_device_irq_domain,
 };
-use kfn::{kframe, kfn};
+use kfn::{kfn, kframe};
 use kstate::irqchip::{IRQCHIP_ONESHOT_SAFE, IrqChip};
 use kstate::irqdesc::Irqd;
 use kstate::irqdomain::{IRQ_DOMAIN_FLAG_HIERARCHY, IRQ_DOMAIN_FLAG_MSI_PARENT, IrqAllocInfo};
@@ -13,14 +13,14 @@ use kstate::msi::{
     DOMAIN_BUS_PCI_DEVICE_MSI, DOMAIN_BUS_PCI_DEVICE_MSIX, DOMAIN_BUS_PCI_MSI, MSI_DEFAULT_DOMAIN,
     MSI_FLAG_ACTIVATE_EARLY, MSI_FLAG_DEV_SYSFS, MSI_FLAG_FREE_MSI_DESCS, MSI_FLAG_LEVEL_CAPABLE,
     MSI_FLAG_MULTI_PCI_MSI, MSI_FLAG_MUST_REACTIVATE, MSI_FLAG_PCI_MSI_MASK_PARENT, MSI_FLAG_PCI_MSIX,
-    MSI_FLAG_PCI_MSIX_ALLOC_DYN, MSI_FLAG_USE_DEF_CHIP_OPS, MSI_FLAG_USE_DEF_DOM_OPS, MsiDomainInfo, MsiDomainOps,
-    MsiDomainTemplate, MsiMsg, pci_msi_domain_calc_hwirq,
+    MSI_FLAG_PCI_MSIX_ALLOC_DYN, MSI_FLAG_USE_DEF_CHIP_OPS, MSI_FLAG_USE_DEF_DOM_OPS, MsiDomainInfo,
+    MsiDomainOps, MsiDomainTemplate, MsiMsg, pci_msi_domain_calc_hwirq,
 };
 use kstate::{DomainId, Errno, Kernel, MsiDescId, PciDevId};
 
 use super::msi::{
-    __pci_write_msi_msg, msix_prepare_msi_desc, pci_msi_mask, pci_msi_mask_irq, pci_msi_unmask, pci_msi_unmask_irq,
-    pci_msix_mask, pci_msix_unmask,
+    __pci_write_msi_msg, msix_prepare_msi_desc, pci_msi_mask, pci_msi_mask_irq, pci_msi_unmask,
+    pci_msi_unmask_irq, pci_msix_mask, pci_msix_unmask,
 };
 
 /// `dev_get_msi_domain()`, where it is a hierarchical one.
@@ -106,7 +106,8 @@ pub fn pci_msi_create_irq_domain(
     if info.flags & MSI_FLAG_USE_DEF_CHIP_OPS != 0 {
         pci_msi_domain_update_chip_ops(k, &mut info);
     }
-    info.flags |= MSI_FLAG_FREE_MSI_DESCS | MSI_FLAG_ACTIVATE_EARLY | MSI_FLAG_DEV_SYSFS | MSI_FLAG_MUST_REACTIVATE;
+    info.flags |=
+        MSI_FLAG_FREE_MSI_DESCS | MSI_FLAG_ACTIVATE_EARLY | MSI_FLAG_DEV_SYSFS | MSI_FLAG_MUST_REACTIVATE;
     k.irq.chips[info.chip.index()].flags |= IRQCHIP_ONESHOT_SAFE;
     info.bus_token = DOMAIN_BUS_PCI_MSI;
     irqcore::msi::msi_create_irq_domain(k, fwnode, info, parent)
@@ -246,7 +247,12 @@ fn pci_match_device_domain(k: &Kernel, pdev: PciDevId, bus_token: u32) -> bool {
 
 /// Creates a function's own domain where the domain below wants one.
 #[kfn("drivers/pci/msi/irqdomain.c")]
-pub fn pci_create_device_domain(k: &mut Kernel, pdev: PciDevId, tmpl: &MsiDomainTemplate, hwsize: u32) -> bool {
+pub fn pci_create_device_domain(
+    k: &mut Kernel,
+    pdev: PciDevId,
+    tmpl: &MsiDomainTemplate,
+    hwsize: u32,
+) -> bool {
     let Some(domain) = k.pci_dev(pdev).msi_domain else { return true };
     if k.domain(domain).flags & IRQ_DOMAIN_FLAG_MSI_PARENT == 0 {
         return true;

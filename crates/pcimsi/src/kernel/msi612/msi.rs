@@ -3,7 +3,7 @@
 use irqcore::affinity::{irq_calc_affinity_vectors, irq_create_affinity_masks};
 use irqcore::msi::per_device::msi_first_desc;
 use irqcore::msi::{msi_domain_insert_msi_desc, msi_setup_device_data};
-use kfn::{kframe, kfn};
+use kfn::{kfn, kframe};
 use kstate::irqdesc::Irqd;
 use kstate::msi::{
     IrqAffinity, IrqAffinityDesc, MSI_DEFAULT_DOMAIN, MSI_FLAG_MSIX_CONTIGUOUS, MSI_FLAG_MULTI_PCI_MSI,
@@ -549,13 +549,18 @@ pub fn msix_capability_init(
 /// Whether entries chosen by number are different ones, and without gaps where the domain needs
 /// that.
 #[kfn("drivers/pci/msi/msi.c")]
-pub fn pci_msix_validate_entries(k: &mut Kernel, dev: PciDevId, entries: Option<&[MsixEntry]>, nvec: u32) -> bool {
+pub fn pci_msix_validate_entries(
+    k: &mut Kernel,
+    dev: PciDevId,
+    entries: Option<&[MsixEntry]>,
+    nvec: u32,
+) -> bool {
     let Some(entries) = entries else { return true };
     let nogap = pci_msi_domain_supports(k, dev, MSI_FLAG_MSIX_CONTIGUOUS);
     let entries = &entries[..entries.len().min(nvec as usize)];
     entries.iter().enumerate().all(|(i, entry)| {
         let duplicate = entries[i + 1..].iter().any(|other| other.entry == entry.entry);
-        !duplicate && !(nogap && usize::from(entry.entry) != i)
+        !duplicate && (!nogap || usize::from(entry.entry) == i)
     })
 }
 
