@@ -20,6 +20,8 @@ use kstate::{CpuId, CpuMask, DiskId, Errno, Kernel, PciDevId, QueueId, ReqId, Ta
 const MSEC: u64 = 1_000_000;
 /// Nanoseconds of an RCU grace period on an idle machine: three ticks of 4 ms.
 const RCU_GRACE_PERIOD: u64 = 12 * MSEC;
+/// `BLK_MQ_RESOURCE_DELAY`.
+const BLK_MQ_RESOURCE_DELAY: u64 = 3 * MSEC;
 /// `BLK_MQ_MAX_DEPTH`.
 pub const BLK_MQ_MAX_DEPTH: u32 = 10240;
 /// A status that no device reports: the block layer or the driver failed the request.
@@ -286,6 +288,9 @@ fn blk_mq_map_swqueue(k: &mut Kernel, q: QueueId) {
             hctx.nr_ctx += 1;
         }
     }
+    for hctx in &mut k.blk.q_mut(q).queue_hw_ctx {
+        hctx.mapped_cpus.clone_from(&hctx.cpumask);
+    }
     if k.sem.hctx_skips_isolated_cpus {
         let housekeeping = crate::housekeeping_domain(k);
         for hctx in &mut k.blk.q_mut(q).queue_hw_ctx {
@@ -309,7 +314,7 @@ pub fn blk_mq_update_nr_hw_queues(k: &mut Kernel, set: TagSetId, nr_hw_queues: u
         if k.blk.set(set).nr_maps == 1 { nr_hw_queues.min(k.topo.nr_cpu_ids) } else { nr_hw_queues };
     // 6.12 maps again in any case when there are several maps.
     let same = nr == k.blk.set(set).nr_hw_queues;
-    if nr < 1 || same && (k.blk.set(set).nr_maps == 1 || !k.sem.complete_remote_first) {
+    if nr < 1 || same && (k.blk.set(set).nr_maps == 1 || !k.sem.same_nr_hw_queues_remaps) {
         return;
     }
     let i: u32 = 0;
@@ -360,6 +365,18 @@ pub fn blk_mq_freeze_queue_wait(k: &mut Kernel, q: QueueId) {
     wait_until!(live(k, q).is_none_or(|queue| queue.q_usage_counter == 0), drained(q));
 }
 
+/// `blk_mq_freeze_queue_wait_timeout()`: waits until `deadline` at the latest.
+#[kframe("block/blk-mq.c")]
+pub fn blk_mq_freeze_queue_wait_timeout(k: &mut Kernel, q: QueueId, deadline: u64) {
+    let left = deadline.saturating_sub(k.events.now);
+    k.events.push(left, Event::WakeOn(drained(q)));
+    wait_until!(
+        live(k, q).is_none_or(|queue| queue.q_usage_counter == 0) || k.events.now >= deadline,
+        drained(q)
+    );
+    k.events.cancel_all(|event| *event == Event::WakeOn(drained(q)));
+}
+
 /// `blk_mq_freeze_queue()`.
 #[kframe("block/blk-mq.c")]
 pub fn blk_mq_freeze_queue(k: &mut Kernel, q: QueueId) {
@@ -396,7 +413,7 @@ pub fn blk_mq_unquiesce_queue(k: &mut Kernel, q: QueueId) {
     k.blk.q_mut(q).quiesced = false;
     for hctx in 0..k.blk.q(q).queue_hw_ctx.len() {
         if !k.blk.q(q).queue_hw_ctx[hctx].dispatch.is_empty() {
-            kblockd_run(k, q, hctx as u32);
+            kblockd_run(k, q, hctx as u32, 0);
         }
     }
 }
@@ -597,7 +614,7 @@ fn put_tag(k: &mut Kernel, rq: ReqId) {
     }
     k.wake(tag_freed(set, hctx));
     if restart {
-        kblockd_run(k, q, hctx);
+        kblockd_run(k, q, hctx, 0);
     }
     blk_queue_exit(k, q);
 }
@@ -647,8 +664,14 @@ fn issue(k: &mut Kernel, rq: ReqId, last: bool) -> bool {
     let (q, hctx) = (k.blk.requests[rq].q, k.blk.requests[rq].hctx);
     match (k.blk.ops(q).queue_rq)(k, q, hctx, rq, last) {
         BlkStatus::Ok => true,
-        BlkStatus::DevResource | BlkStatus::Resource => {
+        // The end of a request that the device has runs the queue again.
+        BlkStatus::DevResource => {
             blk_mq_insert_request(k, rq, true);
+            false
+        }
+        BlkStatus::Resource => {
+            blk_mq_insert_request(k, rq, true);
+            kblockd_run(k, q, hctx, BLK_MQ_RESOURCE_DELAY);
             false
         }
         BlkStatus::IoErr => {
@@ -659,22 +682,33 @@ fn issue(k: &mut Kernel, rq: ReqId, last: bool) -> bool {
     }
 }
 
-/// `kblockd_mod_delayed_work_on()`: a worker runs the hardware queue.
-fn kblockd_run(k: &mut Kernel, q: QueueId, hctx: u32) {
+/// `blk_mq_delay_run_hw_queue()`: a worker runs the hardware queue, after `delay` nanoseconds. One
+/// that is on its way already will do.
+fn kblockd_run(k: &mut Kernel, q: QueueId, hctx: u32, delay: u64) {
     let cpu = k.cur.cpu;
-    k.spawn(TaskKind::Kworker, cpu, blk_mq_run_work_fn(q, hctx).frame, KWORKER_ROOTS);
+    let Some(h) = k.blk.q_mut(q).queue_hw_ctx.get_mut(hctx as usize) else { return };
+    if !core::mem::replace(&mut h.run_work, true) {
+        k.spawn(TaskKind::Kworker, cpu, blk_mq_run_work_fn(q, hctx, delay).frame, KWORKER_ROOTS);
+    }
 }
 
 #[kframe("block/blk-mq.c")]
-fn blk_mq_run_work_fn(k: &mut Kernel, q: QueueId, hctx: u32) {
+fn blk_mq_run_work_fn(k: &mut Kernel, q: QueueId, hctx: u32, delay: u64) {
+    if delay != 0 {
+        wait!(WaitOn::Until(k.events.now + delay));
+    }
+    if live(k, q).is_none_or(|queue| queue.queue_hw_ctx.len() <= hctx as usize) {
+        return;
+    }
+    k.blk.q_mut(q).queue_hw_ctx[hctx as usize].run_work = false;
     blk_mq_run_hw_queue(k, q, hctx);
 }
 
-/// `blk_mq_delay_run_hw_queue()` and friends: drivers call it when the device has room again.
+/// `blk_mq_start_stopped_hw_queues()`: drivers call it when the device has room again.
 pub fn blk_mq_start_stopped_hw_queues(k: &mut Kernel, q: QueueId) {
     for hctx in 0..live(k, q).map_or(0, |queue| queue.queue_hw_ctx.len()) {
         if !k.blk.q(q).queue_hw_ctx[hctx].dispatch.is_empty() {
-            kblockd_run(k, q, hctx as u32);
+            kblockd_run(k, q, hctx as u32, 0);
         }
     }
 }
@@ -709,7 +743,7 @@ pub fn blk_mq_requeue_request(k: &mut Kernel, rq: ReqId) {
     let (q, hctx) = (request.q, request.hctx);
     blk_mq_insert_request(k, rq, false);
     if !k.blk.q(q).quiesced {
-        kblockd_run(k, q, hctx);
+        kblockd_run(k, q, hctx, 0);
     }
 }
 
@@ -893,8 +927,9 @@ fn any_completed(k: &Kernel, set: TagSetId) -> bool {
 // CPU hotplug.
 
 fn hctx_has_online_cpu(k: &Kernel, q: QueueId, hctx: u32, this_cpu: CpuId) -> bool {
-    let ty = k.blk.q(q).queue_hw_ctx[hctx as usize].ty;
-    k.topo.online.iter().any(|cpu| cpu != this_cpu && map_queue(k, q, ty, cpu) == hctx)
+    // C looks for a CPU that is online and maps to the queue among all that are online.
+    let mapped = &k.blk.q(q).queue_hw_ctx[hctx as usize].mapped_cpus;
+    mapped.iter().any(|cpu| cpu != this_cpu && k.topo.online.contains(cpu))
 }
 
 fn hctx_has_requests(k: &Kernel, q: QueueId, hctx: u32) -> bool {
@@ -1035,8 +1070,9 @@ pub fn check_invariants(k: &Kernel) -> Result<(), String> {
     }
     for (q, queue) in k.blk.queues.iter().enumerate() {
         let Some(queue) = queue else { continue };
+        // Those who wait for a tag have entered, too.
         let (counted, used) = (queue.q_usage_counter, used[q]);
-        claim(counted == used, &|| format!("queue {q} counts {counted} requests and has {used}"))?;
+        claim(counted >= used, &|| format!("queue {q} counts {counted} requests and has {used}"))?;
     }
     for (cpu, list) in k.blk.blk_cpu_done.iter().enumerate() {
         let pending = k.blk.softirq_pending.contains(CpuId(cpu as u32));

@@ -1,5 +1,5 @@
 //! NVMe and virtio-blk: the devices and their Linux drivers, and the block layer between them and
-//! a reader.
+//! a reader. How a driver is bound follows drivers/pci/pci-driver.c and include/linux/device.h.
 //!
 //! # Architecture
 //! `*/hw.rs` is hardware: registers, queues and what the device does on its own, under the names of
@@ -48,18 +48,39 @@ pub fn driver_of(k: &Kernel, dev: PciDevId) -> &'static str {
 /// `ENODEV` without a driver, `EBUSY` for a function that is bound, and the driver's.
 #[kframe("drivers/pci/pci-driver.c")]
 pub fn pci_device_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
-    if k.pci_dev(dev).driver.is_some() {
-        return Err(Errno::EBUSY);
-    }
     if match_driver(k, dev).is_none() {
         return Err(Errno::ENODEV);
+    }
+    call!(device_lock(dev));
+    if k.pci_dev(dev).driver.is_some() {
+        device_unlock(k, dev);
+        return Err(Errno::EBUSY);
     }
     pcimsi::kernel::pci_assign_irq(k, dev);
     let result: Result<(), Errno> = call!(pci_call_probe(dev));
     if result.is_err() {
         pcimsi::kernel::pci_device_release_driver(k, dev);
     }
+    device_unlock(k, dev);
     result
+}
+
+/// What wakes those who wait for a device's lock.
+fn unlocked(dev: PciDevId) -> WaitOn {
+    WaitOn::Tags(1 << 62 | u64::from(dev.0))
+}
+
+/// `device_lock()`: drivers are bound and unbound one at a time.
+#[kframe("include/linux/device.h")]
+fn device_lock(k: &mut Kernel, dev: PciDevId) {
+    wait_until!(!k.pci_dev(dev).device_lock, unlocked(dev));
+    k.pci_dev_mut(dev).device_lock = true;
+}
+
+/// `device_unlock()`.
+fn device_unlock(k: &mut Kernel, dev: PciDevId) {
+    k.pci_dev_mut(dev).device_lock = false;
+    k.wake(unlocked(dev));
 }
 
 /// `pci_call_probe()`: on a CPU of the device's node, where it has one.
@@ -89,9 +110,18 @@ fn probe_cpu(k: &Kernel, dev: PciDevId) -> Option<CpuId> {
     cpus.first_and(&allowed)
 }
 
+/// `wq_select_unbound_cpu()`, kernel/workqueue.c: where unbound work goes that was queued on `cpu`.
+/// CPUs that are isolated from the scheduler's domains get none.
+// DEVIATION: the worker stays there, and another CPU is the next one above instead of a turn's; on a
+// real machine both are the scheduler's business.
+pub(crate) fn wq_select_unbound_cpu(k: &Kernel, cpu: CpuId) -> CpuId {
+    let allowed = housekeeping_domain(k).and(&k.topo.online);
+    if allowed.contains(cpu) { cpu } else { allowed.next_after(cpu).or(allowed.first()).unwrap_or(cpu) }
+}
+
 /// `housekeeping_cpumask(HK_TYPE_DOMAIN)`, kernel/sched/isolation.c: the CPUs that
 /// `isolcpus=` leaves in the scheduler's domains.
-fn housekeeping_domain(k: &Kernel) -> CpuMask {
+pub fn housekeeping_domain(k: &Kernel) -> CpuMask {
     let all = k.topo.possible.clone();
     let Some(mut text) = k.cmdline_value("isolcpus") else { return all };
     // Without flags the list means the domains.
@@ -103,7 +133,11 @@ fn housekeeping_domain(k: &Kernel) -> CpuMask {
         text = rest;
     }
     match CpuMask::parse_list(text, k.topo.nr_cpu_ids) {
-        Ok(isolated) if domain || !flags => all.andnot(&isolated),
+        Ok(isolated) if domain || !flags => {
+            let housekeeping = all.andnot(&isolated);
+            // An isolation that leaves no CPU to the rest leaves it the boot CPU.
+            if housekeeping.intersects(&k.topo.present) { housekeeping } else { CpuMask::of(CpuId(0)) }
+        }
         _ => all,
     }
 }
@@ -135,14 +169,18 @@ fn virtio_probe(k: &Kernel, dev: PciDevId) -> Call<Result<(), Errno>> {
 /// `device_release_driver()`.
 #[kframe("drivers/pci/pci-driver.c")]
 pub fn pci_device_remove(k: &mut Kernel, dev: PciDevId) {
+    call!(device_lock(dev));
     let driver = k.pci_dev(dev).driver;
     match driver {
         Some(PciDriver::Nvme(_)) => call!(nvme::nvme_remove(k, dev)),
         Some(PciDriver::VirtioPci(_)) => call!(virtio::virtio_pci_remove(dev)),
-        None => return,
+        None => {}
     }
-    k.pci_dev_mut(dev).driver = None;
-    pcimsi::kernel::pci_device_release_driver(k, dev);
+    if k.pci_dev(dev).driver.is_some() {
+        k.pci_dev_mut(dev).driver = None;
+        pcimsi::kernel::pci_device_release_driver(k, dev);
+    }
+    device_unlock(k, dev);
 }
 
 /// What must hold between the devices, their drivers and the block layer.

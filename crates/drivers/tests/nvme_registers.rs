@@ -216,7 +216,10 @@ fn a_slow_device_is_ready_later() {
     hw::write64(&mut k, ID, hw::ACQ, 0x1000);
     hw::write32(&mut k, ID, hw::CC, hw::CC_EN);
     assert_eq!(hw::read32(&k, ID, hw::CSTS), 0);
-    assert_eq!(k.events.iter().next(), Some((2 * hw::READY_LATENCY, &Event::Nvme(ID, NvmeEvent::Ready(true)))));
+    assert_eq!(
+        k.events.iter().next(),
+        Some((2 * hw::READY_LATENCY, &Event::Nvme(ID, NvmeEvent::Ready(true))))
+    );
     settle(&mut k);
     assert_eq!(hw::read32(&k, ID, hw::CSTS), hw::CSTS_RDY);
 }
@@ -284,7 +287,9 @@ fn a_queue_with_completions_that_wait_for_room_can_be_deleted() {
 // PRO-NVME-02. A queue of more than 64 Ki entries has no encoding; the largest one stands for it.
 #[test]
 fn a_queue_has_at_least_two_entries_and_at_most_mqes() {
-    for (entries, expect) in [(1024, status::SUCCESS), (0x1_0000, status::QUEUE_SIZE), (1, status::QUEUE_SIZE)] {
+    for (entries, expect) in
+        [(1024, status::SUCCESS), (0x1_0000, status::QUEUE_SIZE), (1, status::QUEUE_SIZE)]
+    {
         let mut k = enabled();
         let size: u32 = entries - 1;
         assert_eq!(Host::admin().run(&mut k, opcode::CREATE_CQ, 1 | size << 16, 3).0, expect, "{entries}");

@@ -21,11 +21,14 @@ fn irq_spread_init_one(k: &mut Kernel, irqmsk: &mut CpuMask, nmsk: &mut CpuMask,
 /// The body that `irq_spread_init_one()` and 6.12's `grp_spread_init_one()` share.
 pub(crate) fn spread_init_one(k: &Kernel, irqmsk: &mut CpuMask, nmsk: &mut CpuMask, mut cpus_per_vec: u32) {
     while cpus_per_vec > 0 {
-        let Some(cpu) = nmsk.first() else { return };
-        nmsk.clear(cpu);
+        let Some(cpu) = nmsk.take_first() else { return };
         irqmsk.set(cpu);
         cpus_per_vec -= 1;
         let Some(siblmsk) = k.topo.siblings.get(cpu.index()) else { continue };
+        // Most machines have no more than one sibling, and the CPU itself is gone already.
+        if siblmsk.single() == Some(cpu) {
+            continue;
+        }
         for sibl in siblmsk.iter() {
             if cpus_per_vec == 0 {
                 break;

@@ -159,18 +159,18 @@ fn irq_restore_affinity_of_irq(k: &mut Kernel, irq: Irq, cpu: CpuId) {
     {
         return;
     }
-    if k.sem.restore_affinity_isolates && desc.istate & IRQS_SUSPENDED != 0 {
+    if k.sem.restore_affinity_after_startup && desc.istate & IRQS_SUSPENDED != 0 {
         return;
     }
     if desc.has(IRQD_MANAGED_SHUTDOWN) {
         irq_startup(k, irq, IRQ_RESEND, IRQ_START_COND);
-        if !k.sem.restore_affinity_isolates {
+        if !k.sem.restore_affinity_after_startup {
             return;
         }
     }
     // An interrupt with a single target already has one of its CPUs.
     let single = k.desc(irq).has(IRQD_SINGLE_TARGET);
-    if !single || (k.sem.restore_affinity_isolates && hk_should_isolate(k, irq, cpu)) {
+    if !single || (k.sem.housekeeping_managed_irq && hk_should_isolate(k, irq, cpu)) {
         let affinity = k.desc(irq).irq_common_data.affinity.clone();
         let _ = irq_set_affinity_locked(k, Irqd::top(irq), &affinity, false);
     }

@@ -104,7 +104,7 @@ pub fn irq_debug_show(k: &Kernel, irq: Irq) -> String {
     let _ = writeln!(out, "wdepth:   {}", desc.wake_depth);
     let _ = writeln!(out, "dstate:   0x{:08x}", desc.state());
     irq_debug_show_bits(&mut out, 0, desc.state(), IRQDATA_STATES);
-    if k.sem.irq_domain_shows_flags {
+    if k.sem.debugfs_names_flags {
         irq_debug_show_bits(&mut out, 0, desc.state(), IRQDATA_STATES_6_12);
     }
     let common = &desc.irq_common_data;
@@ -142,7 +142,7 @@ fn irq_domain_debug_show_one(k: &Kernel, out: &mut String, id: DomainId, ind: us
     let _ = writeln!(out, "{:w$}size:   {}", "", d.revmap_size);
     let _ = writeln!(out, "{:w$}mapped: {}", "", d.mapcount);
     let _ = writeln!(out, "{:w$}flags:  0x{:08x}", "", d.flags);
-    if k.sem.irq_domain_shows_flags {
+    if k.sem.debugfs_names_flags {
         irq_debug_show_bits(out, ind, d.flags, IRQDOMAIN_FLAGS);
     }
     if let Some(debug_show) = d.ops.debug_show {

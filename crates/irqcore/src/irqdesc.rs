@@ -40,7 +40,6 @@ fn desc_set_defaults(k: &Kernel, desc: &mut IrqDesc, node: i32, affinity: Option
     desc.tot_count = 0;
     desc.name = None;
     desc.kstat_irqs.clear();
-    desc.kstat_irqs.resize(k.topo.nr_cpu_ids as usize, 0);
     desc_smp_init(desc, node, affinity.unwrap_or(&k.irq.default_affinity));
 }
 
@@ -246,17 +245,15 @@ pub fn irq_get_next_irq(k: &Kernel, offset: u32) -> Option<Irq> {
 
 /// Counts an interrupt on this CPU.
 pub fn kstat_incr_irqs_this_cpu(k: &mut Kernel, irq: Irq) {
-    let cpu = k.cpu().index();
+    let cpu = k.cpu();
     let desc = k.desc_mut(irq);
-    if let Some(count) = desc.kstat_irqs.get_mut(cpu) {
-        *count = count.wrapping_add(1);
-    }
+    desc.kstat_irqs.increment(cpu);
     desc.tot_count = desc.tot_count.wrapping_add(1);
 }
 
 /// `kstat_irqs_cpu()`: how often an interrupt came on one CPU.
 pub fn kstat_irqs_cpu(desc: &IrqDesc, cpu: kstate::CpuId) -> u32 {
-    desc.kstat_irqs.get(cpu.index()).copied().unwrap_or(0)
+    desc.kstat_irqs.get(cpu)
 }
 
 /// `kstat_irqs()`: how often it came on all CPUs.
@@ -264,5 +261,5 @@ pub fn kstat_irqs(desc: &IrqDesc) -> u32 {
     if !irq_settings_is_per_cpu_devid(desc) && !irq_settings_is_per_cpu(desc) && !irq_is_nmi(desc) {
         return desc.tot_count;
     }
-    desc.kstat_irqs.iter().fold(0, |sum, n| sum.wrapping_add(*n))
+    desc.kstat_irqs.sum()
 }

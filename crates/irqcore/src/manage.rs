@@ -44,6 +44,22 @@ pub fn __irq_get_irqchip_state(k: &mut Kernel, d: Irqd, which: IrqchipIrqState) 
     chip_state(k, d, which)
 }
 
+/// Sets a state of the interrupt at the hardware.
+///
+/// # Errors
+/// `EINVAL`: neither the local APIC nor what stands in front of it takes one, nor does the 8259.
+#[kfn("kernel/irq/manage.c")]
+pub fn irq_set_irqchip_state(
+    k: &mut Kernel,
+    irq: Irq,
+    which: IrqchipIrqState,
+    val: bool,
+) -> Result<(), Errno> {
+    // DEVIATION: C walks up the hierarchy to find a chip that has the callback. On a PC none has.
+    let _ = (k, irq, which, val);
+    Err(Errno::EINVAL)
+}
+
 fn active_at_chip(k: &mut Kernel, irq: Irq) -> bool {
     k.find_desc(irq).is_some() && chip_state(k, Irqd::top(irq), IrqchipIrqState::Active).unwrap_or(false)
 }
@@ -187,15 +203,16 @@ fn irq_validate_effective_affinity(k: &mut Kernel, d: Irqd) {
 #[kfn("kernel/irq/manage.c")]
 pub fn irq_do_set_affinity(k: &mut Kernel, d: Irqd, mask: &CpuMask, force: bool) -> Result<(), Errno> {
     let Some(set_affinity) = k.chip(d).irq_set_affinity else { return Err(Errno::EINVAL) };
+    // A managed interrupt stays with its housekeeping CPUs as long as one of them is online, so that
+    // I/O from there does not disturb an isolated CPU.
+    let managed = !force && k.desc(d.irq).has(IRQD_AFFINITY_MANAGED);
+    let housekeeping = k.irq.hk_managed.as_ref().filter(|_| managed).map(|hk| mask.and(hk));
+    let housekeeping = housekeeping.filter(|hk| hk.intersects(&k.topo.online));
+    let prog_mask = housekeeping.as_ref().unwrap_or(mask);
     let ret = if force || !k.sem.set_affinity_online_only {
-        set_affinity(k, d, mask, force)?
+        set_affinity(k, d, prog_mask, force)?
     } else {
-        // A managed interrupt stays with its housekeeping CPUs as long as one of them is online, so
-        // that I/O from there does not disturb an isolated CPU.
-        let managed = k.desc(d.irq).has(IRQD_AFFINITY_MANAGED);
-        let housekeeping = k.irq.hk_managed.as_ref().filter(|_| managed).map(|hk| mask.and(hk));
-        let housekeeping = housekeeping.filter(|hk| hk.intersects(&k.topo.online));
-        let tmp_mask = housekeeping.as_ref().unwrap_or(mask).and(&k.topo.online);
+        let tmp_mask = prog_mask.and(&k.topo.online);
         if tmp_mask.is_empty() {
             return Err(Errno::EINVAL);
         }
@@ -818,7 +835,7 @@ fn install(k: &mut Kernel, irq: Irq, new: &mut IrqAction) -> Result<bool, Errno>
         new.thread_mask = 1 << thread_mask.trailing_ones();
     } else if new.handler == DEFAULT_PRIMARY && !oneshot_safe {
         // The default handler only wakes the thread: a level-triggered line would come back at once.
-        let line = if k.sem.irq_thread_ready {
+        let line = if k.sem.oneshot_error_names_device {
             format!("Threaded irq requested with handler=NULL and !ONESHOT for {} (irq {irq})", new.name)
         } else {
             format!("Threaded irq requested with handler=NULL and !ONESHOT for irq {irq}")
@@ -832,7 +849,7 @@ fn install(k: &mut Kernel, irq: Irq, new: &mut IrqAction) -> Result<bool, Errno>
         }
         // Also for a line that is not enabled yet: enabling it later has to succeed.
         irq_activate(k, irq)?;
-        let noirqdebug = k.irq.noirqdebug && k.sem.note_interrupt_skips_clean;
+        let noirqdebug = k.irq.noirqdebug && k.sem.noirqdebug_marks_lines;
         let desc = k.desc_mut(irq);
         desc.istate &= !(IRQS_AUTODETECT | IRQS_SPURIOUS_DISABLED | IRQS_ONESHOT | IRQS_WAITING);
         desc.clear(IRQD_IRQ_INPROGRESS);
@@ -1178,7 +1195,7 @@ pub fn check_invariants(k: &Kernel) -> Result<(), String> {
         if desc.has(IRQD_SETAFFINITY_PENDING) && desc.pending_mask.is_empty() {
             return bad("a move is pending to nowhere");
         }
-        let sum = desc.kstat_irqs.iter().fold(0u32, |sum, n| sum.wrapping_add(*n));
+        let sum = desc.kstat_irqs.sum();
         if sum != desc.tot_count {
             return bad("its count is not the sum over all CPUs");
         }

@@ -158,6 +158,8 @@ pub fn irq_matrix_reserve_managed(k: &mut Kernel, msk: &CpuMask) -> Result<(), E
             cm.available = cm.available.wrapping_sub(1);
             m.global_available = m.global_available.wrapping_sub(1);
             m.reindex(cpu);
+        } else if cm.initialized {
+            cm.managed_while_offline = cm.managed_while_offline.wrapping_add(1);
         }
         let counters = m.counters(bit, cpu);
         k.tp(Tracepoint::IrqMatrixReserveManaged(counters));
@@ -187,6 +189,8 @@ pub fn irq_matrix_remove_managed(k: &mut Kernel, msk: &CpuMask) {
             cm.available = cm.available.wrapping_add(1);
             m.global_available = m.global_available.wrapping_add(1);
             m.reindex(cpu);
+        } else if cm.initialized {
+            cm.managed_while_offline = cm.managed_while_offline.wrapping_sub(1);
         }
         let counters = m.counters(bit, cpu);
         k.tp(Tracepoint::IrqMatrixRemoveManaged(counters));

@@ -171,7 +171,7 @@ fn what_is_allocated_requested_and_freed_leaves_nothing() {
         assert_eq!(k.domain(ROOT).mapcount, 1);
         request_threaded_irq(&mut k, irq, Some(COUNTED), None, 0, "dev", DEV).expect("request");
         raise(&mut k, irq);
-        assert_eq!(k.desc(irq).kstat_irqs, [1, 0, 0, 0]);
+        assert_eq!([0, 1, 2, 3].map(|cpu| k.desc(irq).kstat_irqs.get(CpuId(cpu))), [1, 0, 0, 0]);
         let interrupts = irqcore::proc::show_interrupts(&k);
         assert_eq!(
             interrupts.lines().nth(1),

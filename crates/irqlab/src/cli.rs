@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{matrix, run, spread, stacks, story, verify};
+use crate::{bench, diff, explain, matrix, run, semantics, sh, spread, stacks, story, verify};
 
 /// Exit status when something differs from what it was compared with.
 pub const DIFFERS: u8 = 1;
@@ -31,12 +31,22 @@ enum Command {
     Run(run::Args),
     /// Run a capture folder's machine and script and compare with what the real kernel did
     Verify(verify::Args),
+    /// Run a script on two kernels, or under two semantics, and show what differs
+    Diff(diff::Args),
+    /// Explain a function, behaviour, flag or tracepoint
+    Explain(explain::Args),
+    /// Open a shell on the machine that can stop, look and go back in time
+    Sh(sh::Args),
     /// Show the kernel stacks that reached a function or tracepoint
     Stacks(stacks::Args),
+    /// List the behaviours in which the kernels differ, to be changed with --set
+    Semantics(semantics::Args),
     /// Spread CPUs over vectors as the kernel does
     Spread(spread::Args),
     /// Replay operations on the vector matrix
     Matrix(matrix::Args),
+    /// Measure how time and memory grow with the machine
+    Bench(bench::Args),
 }
 
 /// Runs the command line and returns the exit status.
@@ -53,9 +63,14 @@ pub fn main() -> ExitCode {
         None => story::run(&cli.story),
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Verify(args)) => verify::run(&args),
+        Some(Command::Diff(args)) => diff::run(&args),
+        Some(Command::Explain(args)) => explain::run(&args),
+        Some(Command::Sh(args)) => sh::run(&args),
         Some(Command::Stacks(args)) => stacks::run(&args),
+        Some(Command::Semantics(args)) => semantics::run(&args),
         Some(Command::Spread(args)) => spread::run(args),
         Some(Command::Matrix(args)) => matrix::run(args),
+        Some(Command::Bench(args)) => bench::run(&args),
     };
     match result {
         Ok(code) => code,
@@ -68,5 +83,7 @@ pub fn main() -> ExitCode {
 }
 
 fn is_broken_pipe(report: &miette::Report) -> bool {
-    report.chain().any(|e| e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe))
+    report
+        .chain()
+        .any(|e| e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe))
 }

@@ -1,9 +1,17 @@
 //! What does this interrupt do, and why? The command line of the laboratory.
 
+mod bench;
 mod cli;
+mod diff;
+mod experiment;
+mod explain;
+mod format;
 mod input;
 mod matrix;
+mod names;
 mod run;
+mod semantics;
+mod sh;
 mod spread;
 mod stacks;
 mod story;

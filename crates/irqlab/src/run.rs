@@ -12,21 +12,25 @@ use sim::machine::Machine;
 use sim::script::Script;
 use sim::state::Sections;
 
+use crate::experiment::Experiment;
+use crate::format;
+
 /// Options of `irqlab run`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Machine file (TOML)
-    #[arg(long, value_name = "FILE")]
-    machine: PathBuf,
+    /// Machine file (TOML) [default with --format: the embedded machine]
+    #[arg(long, value_name = "FILE", required_unless_present = "format")]
+    machine: Option<PathBuf>,
     /// Script (the subset of the root shell that CAPTURES describes)
-    #[arg(long, value_name = "FILE")]
-    script: PathBuf,
-    /// Folder to write; it is created
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
-    /// Kernel to run instead of the machine file's
-    #[arg(long, value_name = "VERSION", value_parser = kernel)]
-    kernel: Option<KernelVersion>,
+    #[arg(long, value_name = "FILE", required_unless_present = "format")]
+    script: Option<PathBuf>,
+    /// Folder to write, created if needed; with --format the file to write [default: stdout]
+    #[arg(long, value_name = "PATH", required_unless_present = "format")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    format: format::Args,
+    #[command(flatten)]
+    experiment: Experiment,
     /// States also show topology and queue maps
     #[arg(long)]
     full_states: bool,
@@ -47,24 +51,35 @@ pub fn read(path: &Path) -> miette::Result<String> {
 
 /// Runs the command.
 pub fn run(args: &Args) -> miette::Result<ExitCode> {
-    let machine_text = read(&args.machine)?;
-    let mut machine =
-        Machine::parse(&args.machine.display().to_string(), &machine_text).map_err(|e| miette::Report::new(*e))?;
-    if let Some(kernel) = args.kernel {
-        machine.kernel = kernel;
+    let (name, machine_text) = match &args.machine {
+        Some(path) => (path.display().to_string(), read(path)?),
+        None => ("embedded.toml".to_owned(), Machine::EMBEDDED.to_owned()),
+    };
+    let machine = Machine::parse(&name, &machine_text).map_err(|e| miette::Report::new(*e))?;
+    let semantics = args.experiment.semantics(machine.kernel)?;
+    let (script_name, script_text) = match &args.script {
+        Some(path) => (path.display().to_string(), read(path)?),
+        None => ("no script".to_owned(), String::new()),
+    };
+    let script = Script::parse(&script_name, &script_text)?;
+    if args.format.is_some() {
+        return format::run(&args.format, &machine, semantics, &script, args.out.as_deref());
     }
-    let script_text = read(&args.script)?;
-    let script = Script::parse(&args.script.display().to_string(), &script_text)?;
+    let Some(out) = &args.out else { return Err(miette::miette!("--out is needed")) };
     let sections = Sections { topology: args.full_states, queues: args.full_states };
-    let mut lab = Lab::boot(&machine);
+    let note = args.experiment.note(&semantics);
+    let mut lab = Lab::boot_with(&machine, semantics, true);
     let outputs = lab.run(&script, |_| sections);
     // Everything is known before the first file is written, so that a mistake leaves nothing behind.
-    capture::write(&args.out, &machine_text, &script_text, &outputs)?;
+    capture::write(out, &machine_text, &script_text, &outputs)?;
+    if let Some(note) = note {
+        println!("# {note}");
+    }
     for line in &lab.terminal {
         println!("{line}");
     }
     for output in &outputs {
-        println!("{}", args.out.join(&output.name).display());
+        println!("{}", out.join(&output.name).display());
     }
     Ok(ExitCode::SUCCESS)
 }

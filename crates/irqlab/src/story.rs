@@ -5,20 +5,19 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use kstate::msi::MsiDesc;
-use kstate::semantics::KernelVersion;
+use kstate::semantics::{KernelVersion, Semantics};
 use kstate::{Irq, Kernel, PciDevId};
 use sim::lab::Lab;
 use sim::machine::Machine;
 use sim::record::{Line, Options, Recording, Step, Tree};
 
-use crate::run::kernel;
+use crate::experiment::Experiment;
 
 /// Options of `irqlab` without a command.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Kernel that the embedded machine boots
-    #[arg(long, value_name = "VERSION", value_parser = kernel, default_value = "v5.4")]
-    kernel: KernelVersion,
+    #[command(flatten)]
+    experiment: Experiment,
 }
 
 const HEAD: Style = Style::new().bold();
@@ -27,7 +26,7 @@ const POINT: Style = AnsiColor::Cyan.on_default();
 const NOTE: Style = Style::new().dimmed();
 
 /// What the two phases are told with. A recording has more; `irqlab run` writes all of it.
-const PHASE_1: [&str; 17] = [
+const PHASE_1: [&str; 18] = [
     "nvme_setup_irqs",
     "pci_alloc_irq_vectors_affinity",
     "msix_capability_init",
@@ -43,6 +42,7 @@ const PHASE_1: [&str; 17] = [
     "x86_vector_alloc_irqs",
     "reserve_managed_vector",
     "irq_matrix_reserve_managed",
+    "irq_domain_activate_irq",
     "x86_vector_activate",
     "__pci_write_msi_msg",
 ];
@@ -64,14 +64,18 @@ const PHASE_2: [&str; 13] = [
 
 /// Runs the command.
 pub fn run(args: &Args) -> miette::Result<ExitCode> {
-    anstream::print!("{}", tell(args.kernel));
+    let semantics = args.experiment.semantics(KernelVersion::default())?;
+    if let Some(note) = args.experiment.note(&semantics) {
+        anstream::println!("{NOTE}# {note}{NOTE:#}");
+    }
+    anstream::print!("{}", tell(semantics));
     Ok(ExitCode::SUCCESS)
 }
 
 /// The whole story, with styles.
-pub fn tell(version: KernelVersion) -> String {
-    let machine = Machine::embedded(version);
-    let lab = Lab::boot(&machine);
+pub fn tell(semantics: Semantics) -> String {
+    let machine = Machine::embedded(semantics.version);
+    let lab = Lab::boot_with(&machine, semantics, true);
     let k = &lab.k;
     let trees = Recording::between(&k.trace, 0..k.trace.records.len(), lab.functions(), Options { io: true });
     let mut out = String::new();
@@ -107,11 +111,11 @@ fn story(out: &mut String, lab: &Lab, machine: &Machine, trees: &Recording) -> s
     head(out, "1. The spread: irq_create_affinity_masks() decides which CPUs each vector is for")?;
     let descs = descs(k, dev);
     for (i, (_, desc)) in descs.iter().enumerate() {
-        let what = if i == 0 { "admin" } else { "io" };
+        let what = if i == 0 { "(admin)" } else { "(io)" };
         let affinity = desc.affinity.as_ref().and_then(|a| a.first());
         let mask = affinity.map_or_else(|| k.irq.default_affinity.list(), |a| a.mask.list());
         let managed = u8::from(affinity.is_some_and(|a| a.is_managed));
-        writeln!(out, "{i} ({what:<5}) : masks[{i}].mask={mask}, is_managed={managed}")?;
+        writeln!(out, "{i} {what:<7} : masks[{i}].mask={mask}, is_managed={managed}")?;
     }
     note(
         out,

@@ -37,6 +37,7 @@ pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> syn::Result<TokenS
     let args = &names[1..];
     let stmts = &body.stmts;
     let kernel = &names[0];
+    let texts = args.iter().map(|a| a.to_string().trim_start_matches("r#").to_owned());
     // Without a named return type there is nothing to record but the exit itself.
     let ret = match &sig.output {
         syn::ReturnType::Default => quote!(None),
@@ -48,7 +49,8 @@ pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> syn::Result<TokenS
     Ok(quote! {
         #(#attrs)*
         #vis #sig {
-            static META: ::kstate::trace::FnMeta = ::kstate::trace::FnMeta { name: #name, file: #file };
+            static META: ::kstate::trace::FnMeta =
+                ::kstate::trace::FnMeta { name: #name, file: #file, args: &[#(#texts),*] };
             #[inline]
             #inner_sig {
                 // A function that has no use for the kernel takes it all the same.

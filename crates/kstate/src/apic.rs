@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::matrix::VectorMap;
 use crate::{ChipId, CpuId, DomainId, Irq};
 
 /// Number of vectors of a CPU.
@@ -79,6 +80,52 @@ pub enum VectorIrq {
     Desc(Irq),
 }
 
+/// `vector_irq` of one CPU: the slots in use, in order, behind a map that says which they are. A CPU
+/// of a large machine uses few of its vectors.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct VectorTable {
+    used: VectorMap,
+    slots: Vec<VectorIrq>,
+}
+
+impl VectorTable {
+    /// The slot of a vector.
+    pub fn get(&self, vector: u32) -> VectorIrq {
+        if !self.used.test(vector) {
+            return VectorIrq::Unused;
+        }
+        self.slots.get(self.used.rank(vector)).copied().unwrap_or_default()
+    }
+
+    /// Writes the slot of a vector below [`NR_VECTORS`].
+    pub fn set(&mut self, vector: u32, slot: VectorIrq) {
+        let at = self.used.rank(vector);
+        match (self.used.test(vector), slot) {
+            (false, VectorIrq::Unused) => {}
+            (true, VectorIrq::Unused) => {
+                self.used.clear(vector);
+                self.slots.remove(at);
+            }
+            (true, _) => self.slots[at] = slot,
+            (false, _) => {
+                self.used.set(vector);
+                self.slots.insert(at, slot);
+            }
+        }
+    }
+
+    /// The slots in use, lowest vector first.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, VectorIrq)> + '_ {
+        self.used.iter().zip(self.slots.iter().copied())
+    }
+
+    /// The first slot in use from `vector` on.
+    pub fn next_from(&self, vector: u32) -> Option<(u32, VectorIrq)> {
+        let next = self.used.next_from(vector)?;
+        Some((next, self.get(next)))
+    }
+}
+
 /// `irq_cpustat_t`: the counters behind the lower half of /proc/interrupts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[expect(missing_docs, reason = "the fields are the C structure's own, documented in asm/hardirq.h")]
@@ -102,7 +149,7 @@ pub struct IrqCpustat {
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct ApicCpu {
     /// `vector_irq`: slots that are not [`VectorIrq::Unused`].
-    pub vector_irq: BTreeMap<u32, VectorIrq>,
+    pub vector_irq: VectorTable,
     /// `cleanup_list` (5.4) or `vector_cleanup.head` (6.12), first entry first.
     pub cleanup_list: Vec<Irq>,
     /// `timer_pending(&vector_cleanup.timer)` (6.12).
@@ -212,6 +259,8 @@ pub enum ApicDriver {
     Flat,
     /// `apic_physflat`: physical destinations.
     Physflat,
+    /// `apic_x2apic_phys`: physical destinations of 32 bits.
+    X2apicPhys,
 }
 
 /// The chips this directory owns.
@@ -250,6 +299,8 @@ pub struct Apic {
     pub cpus: Vec<ApicCpu>,
     /// `apic`: the driver in use.
     pub driver: ApicDriver,
+    /// `x2apic_mode`: the local APICs of this machine run in x2APIC mode.
+    pub x2apic_mode: bool,
     /// `disable_apic` (5.4), `apic_is_disabled` (6.12): `nolapic`.
     pub apic_is_disabled: bool,
     /// `skip_ioapic_setup` (5.4), `ioapic_is_disabled` (6.12): `noapic`.
@@ -301,17 +352,12 @@ impl Apic {
 
     /// `per_cpu(vector_irq, cpu)[vector]`.
     pub fn vector_irq(&self, cpu: CpuId, vector: u32) -> VectorIrq {
-        self.cpus.get(cpu.index()).and_then(|c| c.vector_irq.get(&vector)).copied().unwrap_or_default()
+        self.cpus.get(cpu.index()).map_or(VectorIrq::Unused, |c| c.vector_irq.get(vector))
     }
 
     /// Writes `per_cpu(vector_irq, cpu)[vector]`.
     pub fn set_vector_irq(&mut self, cpu: CpuId, vector: u32, slot: VectorIrq) {
-        let slots = &mut self.cpu_mut(cpu).vector_irq;
-        if slot == VectorIrq::Unused {
-            slots.remove(&vector);
-        } else {
-            slots.insert(vector, slot);
-        }
+        self.cpu_mut(cpu).vector_irq.set(vector, slot);
     }
 
     /// `test_bit(vector, system_vectors)`.

@@ -203,11 +203,15 @@ pub struct HwCtx {
     pub ty: HctxType,
     /// The CPUs that submit to it.
     pub cpumask: CpuMask,
+    /// The same with the isolated CPUs, which submit to it too: what a walk over `mq_map` finds.
+    pub mapped_cpus: CpuMask,
     /// Number of software queues mapped to it.
     pub nr_ctx: u32,
     /// `BLK_MQ_S_INACTIVE`: the last CPU of `cpumask` goes or is gone, no new tags are given out
     /// (5.8 and later).
     pub inactive: bool,
+    /// A worker is going to run it (`run_work`).
+    pub run_work: bool,
     /// Requests the driver refused for lack of room, in order.
     pub dispatch: Vec<ReqId>,
 }

@@ -11,11 +11,38 @@ pub const MAX_CPUS: u32 = 8192;
 
 /// A set of CPUs.
 ///
-/// The words never end in a zero word, so that equal sets are equal values. Up to 256 CPUs need no
-/// allocation.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+/// Only the words from the first CPU's to the last one's are kept, so that a set of CPUs that are
+/// close to each other is small in a machine of any size: up to 256 CPUs in a row need no
+/// allocation. Neither the first nor the last word is zero, so that equal sets are equal values.
+#[derive(PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct CpuMask {
-    words: SmallVec<[u64; 4]>,
+    /// Number of the first word; 0 for the empty set.
+    base: u32,
+    words: SmallVec<[u64; INLINE]>,
+}
+
+/// Words that need no allocation.
+const INLINE: usize = 4;
+
+impl Clone for CpuMask {
+    fn clone(&self) -> Self {
+        Self { base: self.base, words: SmallVec::from_slice(&self.words) }
+    }
+    fn clone_from(&mut self, source: &Self) {
+        self.base = source.base;
+        self.words.clear();
+        self.words.extend_from_slice(&source.words);
+    }
+}
+
+/// Number of a CPU's word.
+const fn word_of(cpu: CpuId) -> u32 {
+    cpu.0 / 64
+}
+
+/// A CPU's bit in its word.
+const fn bit_of(cpu: CpuId) -> u64 {
+    1 << (cpu.0 % 64)
 }
 
 impl CpuMask {
@@ -26,40 +53,82 @@ impl CpuMask {
 
     /// One CPU (`cpumask_of`).
     pub fn of(cpu: CpuId) -> Self {
-        let mut mask = Self::new();
-        mask.set(cpu);
+        let mut mask = Self { base: word_of(cpu), words: SmallVec::new() };
+        mask.words.push(bit_of(cpu));
         mask
     }
 
     /// The CPUs `0..n`.
     pub fn first_n(n: u32) -> Self {
-        let mut words: SmallVec<[u64; 4]> = SmallVec::from_elem(u64::MAX, (n / 64) as usize);
+        let mut words: SmallVec<[u64; INLINE]> = SmallVec::from_elem(u64::MAX, (n / 64) as usize);
         if !n.is_multiple_of(64) {
             words.push((1 << (n % 64)) - 1);
         }
-        Self { words }
+        Self { base: 0, words }
     }
 
+    /// Drops zero words at both ends.
+    #[inline(never)]
     fn trim(&mut self) {
         while self.words.last() == Some(&0) {
             self.words.pop();
+        }
+        if self.words.first() == Some(&0) {
+            let zeros = self.words.iter().position(|w| *w != 0).unwrap_or(0);
+            self.words.drain(..zeros);
+            self.base += zeros as u32;
+        }
+        if self.words.is_empty() {
+            self.base = 0;
+        }
+    }
+
+    /// The word of this number.
+    fn word(&self, number: u32) -> u64 {
+        // A number below the base wraps to one that is past the end.
+        self.words.get(number.wrapping_sub(self.base) as usize).copied().unwrap_or(0)
+    }
+
+    /// Makes room for the words `from..to`.
+    #[cold]
+    fn cover(&mut self, from: u32, to: u32) {
+        if self.words.is_empty() {
+            self.base = from;
+        }
+        if from < self.base {
+            let more = (self.base - from) as usize;
+            self.words.insert_many(0, core::iter::repeat_n(0, more));
+            self.base = from;
+        }
+        let len = (to - self.base) as usize;
+        if len > self.words.len() {
+            self.words.resize(len, 0);
         }
     }
 
     /// Adds a CPU (`cpumask_set_cpu`).
     pub fn set(&mut self, cpu: CpuId) {
-        let word = cpu.index() / 64;
-        if word >= self.words.len() {
-            self.words.resize(word + 1, 0);
+        let number = word_of(cpu);
+        if let Some(word) = self.words.get_mut(number.wrapping_sub(self.base) as usize) {
+            *word |= bit_of(cpu);
+            return;
         }
-        self.words[word] |= 1 << (cpu.0 % 64);
+        if self.words.is_empty() {
+            self.base = number;
+            self.words.push(bit_of(cpu));
+            return;
+        }
+        self.cover(number, number + 1);
+        self.words[(number - self.base) as usize] |= bit_of(cpu);
     }
 
     /// Removes a CPU (`cpumask_clear_cpu`).
     pub fn clear(&mut self, cpu: CpuId) {
-        if let Some(word) = self.words.get_mut(cpu.index() / 64) {
-            *word &= !(1 << (cpu.0 % 64));
-            self.trim();
+        if let Some(word) = self.words.get_mut(word_of(cpu).wrapping_sub(self.base) as usize) {
+            *word &= !bit_of(cpu);
+            if *word == 0 {
+                self.trim();
+            }
         }
     }
 
@@ -72,14 +141,33 @@ impl CpuMask {
         was
     }
 
+    /// Removes the lowest CPU and returns it (`cpumask_first` and `cpumask_clear_cpu`).
+    pub fn take_first(&mut self) -> Option<CpuId> {
+        let word = self.words.first_mut()?;
+        let cpu = CpuId(self.base * 64 + word.trailing_zeros());
+        *word &= word.wrapping_sub(1);
+        if *word == 0 {
+            self.trim();
+        }
+        Some(cpu)
+    }
+
     /// The CPU is in the set (`cpumask_test_cpu`).
     pub fn contains(&self, cpu: CpuId) -> bool {
-        self.words.get(cpu.index() / 64).is_some_and(|w| w >> (cpu.0 % 64) & 1 != 0)
+        self.word(word_of(cpu)) & bit_of(cpu) != 0
     }
 
     /// No CPU is in the set (`cpumask_empty`).
     pub fn is_empty(&self) -> bool {
         self.words.is_empty()
+    }
+
+    /// The only CPU of the set; `None` for no CPU and for several.
+    pub fn single(&self) -> Option<CpuId> {
+        match self.words[..] {
+            [word] if word.is_power_of_two() => Some(CpuId(self.base * 64 + word.trailing_zeros())),
+            _ => None,
+        }
     }
 
     /// Number of CPUs (`cpumask_weight`).
@@ -89,7 +177,7 @@ impl CpuMask {
 
     /// The lowest CPU (`cpumask_first`, which returns `nr_cpu_ids` where this returns `None`).
     pub fn first(&self) -> Option<CpuId> {
-        self.words.iter().position(|w| *w != 0).map(|i| CpuId(i as u32 * 64 + self.words[i].trailing_zeros()))
+        self.words.first().map(|w| CpuId(self.base * 64 + w.trailing_zeros()))
     }
 
     /// The lowest CPU above `cpu` (`cpumask_next`).
@@ -99,34 +187,55 @@ impl CpuMask {
 
     /// The lowest CPU not below `from`.
     pub fn next_from(&self, from: u32) -> Option<CpuId> {
-        let start = (from / 64) as usize;
+        let number = from / 64;
+        if number < self.base {
+            return self.first();
+        }
+        let start = (number - self.base) as usize;
         let mut word = *self.words.get(start)? & (u64::MAX << (from % 64));
         let mut i = start;
         while word == 0 {
             i += 1;
             word = *self.words.get(i)?;
         }
-        Some(CpuId(i as u32 * 64 + word.trailing_zeros()))
+        Some(CpuId((self.base + i as u32) * 64 + word.trailing_zeros()))
     }
 
     /// The highest CPU (`cpumask_last`).
     pub fn last(&self) -> Option<CpuId> {
-        self.words.last().map(|w| CpuId(self.words.len() as u32 * 64 - 1 - w.leading_zeros()))
+        let end = (self.base + self.words.len() as u32) * 64;
+        self.words.last().map(|w| CpuId(end - 1 - w.leading_zeros()))
     }
 
     /// The CPUs in ascending order (`for_each_cpu`).
     pub fn iter(&self) -> impl Iterator<Item = CpuId> + '_ {
-        self.words.iter().enumerate().flat_map(|(i, &w)| Bits(w).map(move |b| CpuId(i as u32 * 64 + b)))
+        self.iter_words().flat_map(|(i, w)| Bits(w).map(move |b| CpuId(i as u32 * 64 + b)))
     }
 
-    /// The set's words, lowest CPUs first, without trailing zero words.
-    pub fn words(&self) -> &[u64] {
-        &self.words
+    /// The set in words of 64 CPUs, each with its number, lowest CPUs first. Words without a CPU
+    /// at either end are left out.
+    pub fn iter_words(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
+        self.words.iter().enumerate().map(|(i, w)| (self.base as usize + i, *w))
+    }
+
+    /// The word of the CPUs 0 to 63.
+    pub fn low_word(&self) -> u64 {
+        self.word(0)
+    }
+
+    /// The words that two sets share: the number of the first, and both sets' words.
+    fn common<'a>(&'a self, other: &'a Self) -> (u32, &'a [u64], &'a [u64]) {
+        let base = self.base.max(other.base);
+        let from = |mask: &'a Self| mask.words.get((base - mask.base) as usize..).unwrap_or_default();
+        let (a, b) = (from(self), from(other));
+        let len = a.len().min(b.len());
+        (base, &a[..len], &b[..len])
     }
 
     /// CPUs in both sets (`cpumask_and`).
     pub fn and(&self, other: &Self) -> Self {
-        let mut mask = Self { words: self.words.iter().zip(&other.words).map(|(a, b)| a & b).collect() };
+        let (base, a, b) = self.common(other);
+        let mut mask = Self { base, words: a.iter().zip(b).map(|(a, b)| a & b).collect() };
         mask.trim();
         mask
     }
@@ -140,28 +249,26 @@ impl CpuMask {
 
     /// Adds all of `other`.
     pub fn or_assign(&mut self, other: &Self) {
-        if self.words.len() < other.words.len() {
-            self.words.resize(other.words.len(), 0);
+        if other.is_empty() {
+            return;
         }
-        for (a, b) in self.words.iter_mut().zip(&other.words) {
+        self.cover(other.base, other.base + other.words.len() as u32);
+        let start = (other.base - self.base) as usize;
+        for (a, b) in self.words[start..].iter_mut().zip(&other.words) {
             *a |= b;
         }
     }
 
     /// Keeps only what is in `other` too.
     pub fn and_assign(&mut self, other: &Self) {
-        self.words.truncate(other.words.len());
-        for (a, b) in self.words.iter_mut().zip(&other.words) {
-            *a &= b;
-        }
-        self.trim();
+        *self = self.and(other);
     }
 
     /// CPUs of this set that are not in `other` (`cpumask_andnot`).
     pub fn andnot(&self, other: &Self) -> Self {
         let mut mask = self.clone();
-        for (a, b) in mask.words.iter_mut().zip(&other.words) {
-            *a &= !b;
+        for (i, a) in mask.words.iter_mut().enumerate() {
+            *a &= !other.word(mask.base + i as u32);
         }
         mask.trim();
         mask
@@ -169,21 +276,20 @@ impl CpuMask {
 
     /// The sets share a CPU (`cpumask_intersects`).
     pub fn intersects(&self, other: &Self) -> bool {
-        self.words.iter().zip(&other.words).any(|(a, b)| a & b != 0)
+        let (_, a, b) = self.common(other);
+        a.iter().zip(b).any(|(a, b)| a & b != 0)
     }
 
     /// Every CPU is in `other` (`cpumask_subset`).
     pub fn is_subset(&self, other: &Self) -> bool {
-        self.words.len() <= other.words.len() && self.words.iter().zip(&other.words).all(|(a, b)| a & !b == 0)
+        self.iter_words().all(|(i, a)| a & !other.word(i as u32) == 0)
     }
 
     /// The lowest CPU in both sets (`cpumask_first_and`).
     pub fn first_and(&self, other: &Self) -> Option<CpuId> {
-        self.words
-            .iter()
-            .zip(&other.words)
-            .position(|(a, b)| a & b != 0)
-            .map(|i| CpuId(i as u32 * 64 + (self.words[i] & other.words[i]).trailing_zeros()))
+        let (base, a, b) = self.common(other);
+        let (i, word) = a.iter().zip(b).map(|(a, b)| a & b).enumerate().find(|(_, word)| *word != 0)?;
+        Some(CpuId((base + i as u32) * 64 + word.trailing_zeros()))
     }
 
     /// The range list as `%*pbl` prints it: `0-3,8`.
@@ -209,7 +315,7 @@ impl CpuMask {
         let mut out = String::new();
         let chunks = nr_cpu_ids.div_ceil(32).max(1);
         for chunk in (0..chunks).rev() {
-            let word = self.words.get(chunk as usize / 2).copied().unwrap_or(0);
+            let word = self.word(chunk / 2);
             let value = (word >> (chunk % 2 * 32)) as u32;
             if chunk + 1 == chunks {
                 let bits = nr_cpu_ids - chunk * 32;
@@ -364,10 +470,44 @@ mod tests {
     }
 
     #[test]
+    fn sets_do_what_sets_of_numbers_do() {
+        use std::collections::BTreeSet;
+        let sets = ["", "0", "63-64", "5,700", "640-650,8191", "0-8191", "128-255", "3,70,130,600"];
+        let numbers = |mask: &CpuMask| mask.iter().map(|c| c.0).collect::<BTreeSet<u32>>();
+        for a in sets.map(list) {
+            let x = numbers(&a);
+            for b in sets.map(list) {
+                let y = numbers(&b);
+                assert_eq!(numbers(&a.and(&b)), &x & &y);
+                assert_eq!(numbers(&a.or(&b)), &x | &y);
+                assert_eq!(numbers(&a.andnot(&b)), &x - &y);
+                assert_eq!(a.intersects(&b), !x.is_disjoint(&y));
+                assert_eq!(a.is_subset(&b), x.is_subset(&y));
+                assert_eq!(a.first_and(&b).map(|c| c.0), (&x & &y).first().copied());
+                assert_eq!(a.or(&b), b.or(&a));
+                assert_eq!(a.and(&b).or(&a.andnot(&b)), a);
+                let mut c = a.clone();
+                c.clone_from(&b);
+                assert_eq!(c, b);
+            }
+            assert_eq!(a.weight() as usize, x.len());
+            assert_eq!(a.single().is_some(), x.len() == 1);
+            assert_eq!(a.last().map(|c| c.0), x.last().copied());
+            assert_eq!(a.next_from(129).map(|c| c.0), x.range(129..).next().copied());
+            let mut rest = a.clone();
+            let taken: Vec<u32> = core::iter::from_fn(|| rest.take_first()).map(|c| c.0).collect();
+            assert_eq!((taken, rest), (x.into_iter().collect(), CpuMask::new()));
+        }
+    }
+
+    #[test]
     fn equal_sets_are_equal_values() {
         let mut mask = list("3,8000");
         mask.clear(CpuId(8000));
         assert_eq!(mask, list("3"));
+        mask.set(CpuId(7000));
+        mask.clear(CpuId(3));
+        assert_eq!(mask, list("7000"));
         assert_eq!(list("0-8191").weight(), 8192);
         assert_eq!(CpuMask::first_n(70), list("0-69"));
         assert_eq!(list("1,70").last(), Some(CpuId(70)));

@@ -370,6 +370,39 @@ pub struct IrqAction {
     pub dir: bool,
 }
 
+/// How often something happened on each CPU. The kernel has a counter for every CPU; here is one for
+/// every CPU on which it happened at all, in order, because most interrupts come on few.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct PerCpuCounts {
+    counts: SmallVec<[(CpuId, u32); 2]>,
+}
+
+impl PerCpuCounts {
+    /// A CPU's count.
+    pub fn get(&self, cpu: CpuId) -> u32 {
+        let at = self.counts.binary_search_by_key(&cpu, |(cpu, _)| *cpu);
+        at.map_or(0, |at| self.counts[at].1)
+    }
+
+    /// Counts once more, as a counter of 32 bits does.
+    pub fn increment(&mut self, cpu: CpuId) {
+        match self.counts.binary_search_by_key(&cpu, |(cpu, _)| *cpu) {
+            Ok(at) => self.counts[at].1 = self.counts[at].1.wrapping_add(1),
+            Err(at) => self.counts.insert(at, (cpu, 1)),
+        }
+    }
+
+    /// The sum over all CPUs.
+    pub fn sum(&self) -> u32 {
+        self.counts.iter().fold(0, |sum, (_, n)| sum.wrapping_add(*n))
+    }
+
+    /// All counts back to zero.
+    pub fn clear(&mut self) {
+        self.counts.clear();
+    }
+}
+
 /// `struct irq_desc`.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct IrqDesc {
@@ -409,8 +442,8 @@ pub struct IrqDesc {
     pub pending_mask: CpuMask,
     /// What the driver hinted.
     pub affinity_hint: Option<CpuMask>,
-    /// Counts per CPU, by CPU number.
-    pub kstat_irqs: Vec<u32>,
+    /// Counts per CPU.
+    pub kstat_irqs: PerCpuCounts,
     /// Sum of the counts of all CPUs.
     pub tot_count: u32,
     /// The action that `__free_irq()` has unlinked and not freed yet.

@@ -16,6 +16,7 @@ use crate::sched::Sched;
 use crate::semantics::Semantics;
 use crate::topology::Topology;
 use crate::trace::Trace;
+use crate::tracing::Tracing;
 use crate::virtio::VirtioState;
 use crate::{CpuId, CtxId, TaskId};
 
@@ -72,6 +73,8 @@ pub struct Kernel {
     pub log: Vec<String>,
     /// How many WARNs and warnings fired.
     pub warnings: u32,
+    /// What /sys/kernel/tracing is set to.
+    pub tracing: Tracing,
     /// The record of the run.
     pub trace: Trace,
     /// The source of choices.
@@ -113,12 +116,13 @@ macro_rules! compared {
             cur,
             log,
             warnings,
+            tracing,
             trace: _,
             oracle: _,
         } = $self;
         (
             (sem, cmdline, topo, irq, vector_matrix, apic, remap, msi, pci, blk),
-            (nvme, virtio, hotplug, hw, sched, events, cur.cpu, cur.task, log, warnings),
+            (nvme, virtio, hotplug, hw, sched, events, cur.cpu, cur.task, log, warnings, tracing),
         )
     }};
 }

@@ -32,6 +32,7 @@ pub mod sched;
 pub mod semantics;
 pub mod topology;
 pub mod trace;
+pub mod tracing;
 pub mod virtio;
 
 pub use cpumask::CpuMask;

@@ -75,6 +75,28 @@ impl VectorMap {
         }
     }
 
+    /// Number of set bits below `bit`, which must be a bit of the map.
+    pub fn rank(&self, bit: u32) -> usize {
+        let word = bit as usize / 64;
+        let below: u32 = self.0.iter().take(word).map(|w| w.count_ones()).sum();
+        let here = self.0.get(word).map_or(0, |w| (w & !(u64::MAX << (bit % 64))).count_ones());
+        (below + here) as usize
+    }
+
+    /// The lowest set bit not below `bit` (`find_next_bit`).
+    pub fn next_from(&self, bit: u32) -> Option<u32> {
+        let start = bit as usize / 64;
+        let mut mask = u64::MAX << (bit % 64);
+        for (i, word) in self.0.iter().enumerate().skip(start) {
+            let found = word & mask;
+            if found != 0 {
+                return Some(i as u32 * 64 + found.trailing_zeros());
+            }
+            mask = u64::MAX;
+        }
+        None
+    }
+
     /// Number of set bits (`bitmap_weight`).
     pub fn weight(&self) -> u32 {
         self.0.iter().map(|w| w.count_ones()).sum()
@@ -111,6 +133,10 @@ pub struct CpuMap {
     pub alloc_map: VectorMap,
     /// What is kept back for managed interrupts.
     pub managed_map: VectorMap,
+    /// No field of C: how many bits were kept back, less those given up, while the CPU was offline.
+    /// `irq_matrix_reserve_managed()` and `irq_matrix_remove_managed()` leave `available` alone then,
+    /// and `irq_matrix_online()` computes it only once, so that the counters disagree by this much.
+    pub managed_while_offline: u32,
 }
 
 /// `struct irq_matrix`. The kernel's `scratch_map` holds nothing between two calls and is left
@@ -184,24 +210,32 @@ impl IrqMatrix {
     /// The online CPU of `msk` with the most available bits, the lowest of equals; none when
     /// nothing is available.
     pub fn most_available(&self, msk: &CpuMask) -> Option<CpuId> {
-        let mut best = None;
+        let of_block = |block: usize, word: u64| {
+            let cpus = self.candidates.get(block * BLOCK..).unwrap_or_default();
+            Bits(word).filter_map(move |bit| Some((bit as usize, *cpus.get(bit as usize)?)))
+        };
+        // The index answers for a block that is all in the mask; one that is not is looked
+        // through, unless the index says that it is no better.
+        let mut best: Option<(usize, u64)> = None;
         let mut maxavl = 0;
-        for (block, (&word, &max)) in msk.words().iter().zip(&self.block_max).enumerate() {
+        for (block, word) in msk.iter_words() {
+            let Some(&max) = self.block_max.get(block) else { break };
             if max <= maxavl {
                 continue;
             }
-            for bit in Bits(word) {
-                let cpu = block * BLOCK + bit as usize;
-                match self.candidates.get(cpu) {
-                    Some(&available) if available > maxavl => {
-                        maxavl = available;
-                        best = Some(CpuId(cpu as u32));
-                    }
-                    _ => {}
-                }
+            let available = if word == u64::MAX {
+                max
+            } else {
+                of_block(block, word).map(|(_, available)| available).max().unwrap_or(0)
+            };
+            if available > maxavl {
+                maxavl = available;
+                best = Some((block, word));
             }
         }
-        best
+        let (block, word) = best?;
+        let (bit, _) = of_block(block, word).find(|(_, available)| *available == maxavl)?;
+        Some(CpuId((block * BLOCK + bit) as u32))
     }
 
     /// The global counters, as tracepoints show them.
@@ -270,6 +304,16 @@ mod tests {
                 .rev()
                 .max_by_key(|c| m.maps[*c].available);
             assert_eq!(m.most_available(&all).map(CpuId::index), scan);
+            let some: CpuMask = (0..200).filter(|c| (seed >> (c % 23)) & 1 != 0).map(CpuId).collect();
+            let scan = some
+                .iter()
+                .map(CpuId::index)
+                .filter(|c| m.maps[*c].online && m.maps[*c].available > 0)
+                .collect::<Vec<_>>()
+                .into_iter()
+                .rev()
+                .max_by_key(|c| m.maps[*c].available);
+            assert_eq!(m.most_available(&some).map(CpuId::index), scan);
         }
     }
 }

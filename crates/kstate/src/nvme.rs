@@ -76,6 +76,8 @@ pub struct NvmeNs {
     pub queue: QueueId,
     /// Its disk.
     pub disk: DiskId,
+    /// `NVME_NS_REMOVING`.
+    pub removing: bool,
 }
 
 /// A piece of a controller's work (`struct work_struct`).
@@ -123,6 +125,8 @@ pub struct NvmeDev {
     pub dev: PciDevId,
     /// The driver is bound (`drvdata`, and the character device exists).
     pub bound: bool,
+    /// The PCI function points to it; no longer once its removal has begun.
+    pub drvdata: bool,
     /// The number in `nvme0`.
     pub instance: u32,
     /// All queues, the admin queue first.

@@ -84,6 +84,8 @@ pub struct PciDev {
     pub msi_list: Vec<MsiDescId>,
     /// `dev->msi.data` (6.12).
     pub msi_data: Option<MsiDeviceData>,
+    /// Somebody holds `device_lock()`: a driver is being bound or unbound.
+    pub device_lock: bool,
     /// The driver it is bound to.
     pub driver: Option<PciDriver>,
 }

@@ -291,7 +291,13 @@ impl Sched {
 impl Kernel {
     /// Creates a task that runs `frame` on `cpu`. `roots` are the well-known functions above its
     /// outermost one, innermost first, as stack dumps show them.
-    pub fn spawn(&mut self, kind: TaskKind, cpu: CpuId, frame: Frame, roots: &'static [&'static str]) -> TaskId {
+    pub fn spawn(
+        &mut self,
+        kind: TaskKind,
+        cpu: CpuId,
+        frame: Frame,
+        roots: &'static [&'static str],
+    ) -> TaskId {
         let actor = match kind {
             TaskKind::Task => Actor::Task,
             TaskKind::Kworker => Actor::Kworker,
@@ -350,7 +356,10 @@ impl Kernel {
                 }
                 Flow::Again => frames.push(frame),
                 Flow::Spin | Flow::Wait(_) => {
-                    panic!("{} waits although its caller cannot: make the caller a frame", frame.code.meta.name)
+                    panic!(
+                        "{} waits although its caller cannot: make the caller a frame",
+                        frame.code.meta.name
+                    )
                 }
             }
         }

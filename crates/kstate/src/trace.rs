@@ -4,6 +4,7 @@ use core::fmt;
 use core::hash::{Hash, Hasher};
 
 use crate::kernel::Kernel;
+use crate::tracing::Mark;
 use crate::{CpuId, CtxId, Irq};
 
 /// Name and C file of a kernel function.
@@ -13,6 +14,8 @@ pub struct FnMeta {
     pub name: &'static str,
     /// The C file, relative to the kernel tree.
     pub file: &'static str,
+    /// The names of its parameters, without the kernel.
+    pub args: &'static [&'static str],
 }
 
 /// Whose stack a record belongs to.
@@ -105,6 +108,23 @@ pub struct Trace {
     pub records: Vec<Record>,
     /// Who the contexts are.
     pub ctxs: Vec<Ctx>,
+    /// What was done to the tracer of /sys/kernel/tracing meanwhile.
+    pub marks: Vec<Mark>,
+    /// Looked at whenever something is recorded, to find out which function changed a value.
+    pub probe: Option<Watch>,
+}
+
+/// Watches a value while functions run.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    /// The value, as a number that differs when the value does.
+    pub value: fn(&Kernel, &str) -> u64,
+    /// Which value.
+    pub path: String,
+    /// What it was when something was recorded last.
+    pub last: u64,
+    /// Index of the first record before which it had changed.
+    pub hit: Option<usize>,
 }
 
 impl PartialEq for Trace {
@@ -142,6 +162,19 @@ pub fn exit(k: &mut Kernel, meta: &'static FnMeta, ret: Option<u64>) {
 fn push(k: &mut Kernel, what: What) {
     let record = Record { ctx: k.cur.ctx, cpu: k.cur.cpu, time: k.events.now, what };
     k.trace.records.push(record);
+    if k.trace.probe.is_some() {
+        probe(k);
+    }
+}
+
+fn probe(k: &mut Kernel) {
+    let Some(mut watch) = k.trace.probe.take() else { return };
+    let now = (watch.value)(k, &watch.path);
+    if now != watch.last && watch.hit.is_none() {
+        watch.hit = Some(k.trace.records.len() - 1);
+    }
+    watch.last = now;
+    k.trace.probe = Some(watch);
 }
 
 impl Kernel {

@@ -10,7 +10,7 @@ use kstate::semantics::Semantics;
 use kstate::trace::Actor;
 use kstate::{CpuId, Irq, Kernel, NvmeId, PciDevId, VirtioId};
 
-use crate::machine::{Machine, Model, PciDevice};
+use crate::machine::{ApicMode, Machine, Model, PciDevice};
 use crate::{cpu, engine};
 
 /// `NUMA_NO_NODE`: the PC's firmware does not say which node its PCI bus belongs to.
@@ -25,6 +25,64 @@ const IOAPIC_SOURCE: u16 = 0xff00;
 /// Builds a machine and boots it under `semantics`. With `trace` everything since power-on is
 /// recorded.
 pub fn boot(machine: &Machine, semantics: Semantics, trace: bool) -> Kernel {
+    boot_each(machine, semantics, trace, &mut |_| {})
+}
+
+/// As [`boot`]; `after` is called after every step of the engine.
+///
+/// On real hardware drivers probe in parallel, and who comes first is a race that the machine file
+/// has the outcome of. So the orders are tried one after the other until one leads there; a machine
+/// file without `[[boot.vector]]` takes the first.
+pub fn boot_each(
+    machine: &Machine,
+    semantics: Semantics,
+    trace: bool,
+    after: &mut impl FnMut(&Kernel),
+) -> Kernel {
+    let mut first = None;
+    for order in ORDERS {
+        let k = boot_in(machine, semantics.clone(), trace, order, after);
+        if as_listed(&k, machine) {
+            return k;
+        }
+        first.get_or_insert(k);
+    }
+    first.expect("there is an order to try")
+}
+
+/// In which order PCI drivers probe.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Order {
+    /// A device settles before the next one is probed.
+    settles: bool,
+    /// Devices of a driver are probed from the highest address down.
+    reversed: bool,
+}
+
+const ORDERS: [Order; 4] = [
+    Order { settles: true, reversed: false },
+    Order { settles: false, reversed: false },
+    Order { settles: true, reversed: true },
+    Order { settles: false, reversed: true },
+];
+
+/// Every interrupt that the machine file lists stands where it says, under its name.
+fn as_listed(k: &Kernel, machine: &Machine) -> bool {
+    machine.boot_vectors.iter().all(|v| {
+        let Some(desc) = k.find_desc(v.irq) else { return false };
+        let names: Vec<&str> = desc.action.iter().map(|a| a.name.as_str()).collect();
+        let cfg = x86apic::kernel::vector::irqd_cfg(k, v.irq);
+        names.join(", ") == v.name && cfg.is_some_and(|cfg| cfg.vector == v.vector)
+    })
+}
+
+fn boot_in(
+    machine: &Machine,
+    semantics: Semantics,
+    trace: bool,
+    order: Order,
+    after: &mut impl FnMut(&Kernel),
+) -> Kernel {
     let mut k = power_on(machine, semantics);
     k.trace.on = trace;
     let ctx = k.trace.open(Actor::Boot, &[]);
@@ -35,22 +93,26 @@ pub fn boot(machine: &Machine, semantics: Semantics, trace: bool) -> Kernel {
     let placed: Vec<(CpuId, u32)> = k.apic.boot_placement.values().copied().collect();
     k.vector_matrix.set_aside = placed;
     let init = k.spawn(TaskKind::Task, CpuId(0), cpu::smp_init().frame, &[]);
-    engine::run_task(&mut k, init);
+    engine::run_task(&mut k, init, after);
     let now = k.events.now;
-    engine::run_until(&mut k, now + SETTLE);
+    engine::run_until(&mut k, now + SETTLE, after);
 
     irqcore::proc::init_irq_proc(&mut k);
     if x86apic::kernel::dmar::init_dmars(&mut k).is_err() {
         k.warn("DMAR: no fault interrupt");
     }
-    platform(&mut k, machine, Platform::Early);
-    for dev in add_functions(&mut k, machine) {
+    platform(&mut k, machine, Platform::Early, after);
+    for dev in add_functions(&mut k, machine, order.reversed) {
         let probe = k.spawn(TaskKind::Task, CpuId(0), drivers::pci_device_probe(dev).frame, &[]);
-        engine::run_task(&mut k, probe);
-        let now = k.events.now;
-        engine::run_until(&mut k, now + SETTLE);
+        engine::run_task(&mut k, probe, after);
+        if order.settles {
+            let now = k.events.now;
+            engine::run_until(&mut k, now + SETTLE, after);
+        }
     }
-    platform(&mut k, machine, Platform::Late);
+    let now = k.events.now;
+    engine::run_until(&mut k, now + SETTLE, after);
+    platform(&mut k, machine, Platform::Late, after);
     x86apic::kernel::boot_done(&mut k);
     k
 }
@@ -65,7 +127,7 @@ fn power_on(machine: &Machine, semantics: Semantics) -> Kernel {
     x86apic::hw::ioapic::power_on(&mut k, 0, 0x20, x86apic::hw::ioapic::PINS, IOAPIC_SOURCE);
     x86apic::hw::pic::power_on(&mut k);
     if machine.interrupt_remapping {
-        x86apic::hw::vtd::power_on(&mut k, false);
+        x86apic::hw::vtd::power_on(&mut k, machine.apic == ApicMode::X2apic);
     }
     for v in &machine.boot_vectors {
         k.apic.boot_placement.insert(v.irq.0, (v.cpu, v.vector));
@@ -75,12 +137,15 @@ fn power_on(machine: &Machine, semantics: Semantics) -> Kernel {
 
 /// Puts the functions on the bus, and lists them in the order in which their drivers probe: the
 /// kernel links drivers/virtio before drivers/nvme.
-fn add_functions(k: &mut Kernel, machine: &Machine) -> Vec<PciDevId> {
-    let added: Vec<(PciDevId, bool)> = machine
+fn add_functions(k: &mut Kernel, machine: &Machine, reversed: bool) -> Vec<PciDevId> {
+    let mut added: Vec<(PciDevId, bool)> = machine
         .pci
         .iter()
         .map(|device| (add_function(k, device), matches!(device.model, Model::VirtioBlk { .. })))
         .collect();
+    if reversed {
+        added.reverse();
+    }
     let of = |virtio: bool| added.iter().filter(move |(_, v)| *v == virtio).map(|(dev, _)| *dev);
     of(true).chain(of(false)).collect()
 }
@@ -107,8 +172,12 @@ fn add_function(k: &mut Kernel, device: &PciDevice) -> PciDevId {
         }
         Model::VirtioBlk { request_queues } => {
             let id = VirtioId(k.hw.virtio.len() as u32);
-            let disk =
-                drivers::virtio::hw::new(dev, request_queues as u16, device.msix_vectors as u16, DISK_SECTORS);
+            let disk = drivers::virtio::hw::new(
+                dev,
+                request_queues as u16,
+                device.msix_vectors as u16,
+                DISK_SECTORS,
+            );
             k.hw.virtio.push(disk);
             k.virtio.devs.push(None);
             (function.vendor_id, function.device_id, function.class_code) = (0x1af4, 0x1001, 0x01_0000);
@@ -120,7 +189,8 @@ fn add_function(k: &mut Kernel, device: &PciDevice) -> PciDevId {
     };
     if device.msix_vectors > 0 {
         // The machine file was checked: a table has at most 2048 entries.
-        let fits = pcimsi::hw::config::add_msix(&mut function, 0x40, table_bar, table_offset, device.msix_vectors);
+        let fits =
+            pcimsi::hw::config::add_msix(&mut function, 0x40, table_bar, table_offset, device.msix_vectors);
         debug_assert!(fits.is_some(), "an MSI-X table of {} entries", device.msix_vectors);
     }
     let dev = pcimsi::kernel::probe::pci_device_add(k, function);
@@ -161,7 +231,13 @@ const PLATFORM: [PlatformDevice; 5] = [
         tries: false,
     },
     // The second port is opened, closed and opened again before the first command runs.
-    PlatformDevice { irq: 3, name: "ttyS1", when: Platform::Late, handler: "serial8250_interrupt", tries: true },
+    PlatformDevice {
+        irq: 3,
+        name: "ttyS1",
+        when: Platform::Late,
+        handler: "serial8250_interrupt",
+        tries: true,
+    },
 ];
 
 /// Nobody types, and nothing is printed: these devices raise no interrupts.
@@ -171,7 +247,7 @@ fn idle_device(_k: &mut Kernel, _irq: Irq, _dev_id: DevId) -> IrqReturn {
 
 /// Requests the interrupts of the board's own devices: those that the machine file says stand
 /// somewhere, or all but the second serial port where it says nothing.
-fn platform(k: &mut Kernel, machine: &Machine, when: Platform) {
+fn platform(k: &mut Kernel, machine: &Machine, when: Platform, after: &mut impl FnMut(&Kernel)) {
     for device in PLATFORM.iter().filter(|d| d.when == when) {
         let listed = machine.boot_vectors.iter().any(|v| v.irq.0 == device.irq);
         let wanted = if machine.boot_vectors.is_empty() { device.irq != 3 } else { listed };
@@ -182,8 +258,11 @@ fn platform(k: &mut Kernel, machine: &Machine, when: Platform) {
         let request = |k: &mut Kernel| {
             let handler = Some(Handler { name: device.handler, call: idle_device });
             let threaded = device.name == "acpi" && k.sem.acpi_irq_threaded;
-            let (handler, thread_fn, flags) =
-                if threaded { (None, handler, IRQF_SHARED | IRQF_ONESHOT) } else { (handler, None, IRQF_SHARED) };
+            let (handler, thread_fn, flags) = if threaded {
+                (None, handler, IRQF_SHARED | IRQF_ONESHOT)
+            } else {
+                (handler, None, IRQF_SHARED)
+            };
             let result =
                 irqcore::manage::request_threaded_irq(k, irq, handler, thread_fn, flags, device.name, dev_id);
             if result.is_err() {
@@ -193,7 +272,7 @@ fn platform(k: &mut Kernel, machine: &Machine, when: Platform) {
         request(k);
         if device.tries {
             let free = k.spawn(TaskKind::Task, CpuId(0), irqcore::manage::free_irq(irq, dev_id).frame, &[]);
-            engine::run_task(k, free);
+            engine::run_task(k, free, after);
             request(k);
         }
     }

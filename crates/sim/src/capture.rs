@@ -11,7 +11,8 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use crate::script::{Action, Command, Program, RecordingKind, Script, ScriptError};
+use crate::machine::{Machine, MachineError};
+use crate::script::{Action, RecordingKind, Script, ScriptError};
 
 /// What a file of a capture holds.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -75,12 +76,13 @@ pub fn plan(script: &Script) -> Vec<Planned> {
                     file.statements = file.statements.end..i;
                 }
             }
-            Action::Run(Command { program: Program::Dd { .. }, .. }) => {
-                if let Some(file) = open.and_then(|at| files.get_mut(at)) {
+            Action::Run(_) | Action::Expand(_) | Action::Assign { .. } | Action::For { .. } => {
+                if statement.reads_disk()
+                    && let Some(file) = open.and_then(|at| files.get_mut(at))
+                {
                     file.io = true;
                 }
             }
-            Action::Run(_) => {}
             Action::BootEvents { name } => add(Kind::BootEvents, name),
             Action::State { name } => add(Kind::State, name),
             Action::Msix { name } => add(Kind::Msix, name),
@@ -130,6 +132,14 @@ pub enum CaptureError {
 }
 
 impl Capture {
+    /// The machine it was taken on.
+    ///
+    /// # Errors
+    /// A mistake in `machine.toml`.
+    pub fn machine(&self) -> Result<Machine, Box<MachineError>> {
+        Machine::parse(&self.folder.join("machine.toml").display().to_string(), &self.machine)
+    }
+
     /// Reads a folder.
     pub fn read(folder: &Path) -> Result<Self, CaptureError> {
         let machine = read(&folder.join("machine.toml"))?;

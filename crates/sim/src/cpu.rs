@@ -51,7 +51,7 @@ fn run_thread(
     if let Some(id) = thread {
         let task = &mut k.sched.tasks[id.index()];
         if matches!(task.state, TaskState::Done(_)) {
-            task.frames = vec![frame];
+            task.frames.push(frame);
             task.state = TaskState::Runnable;
             k.sched.runnable.push_back(id);
             return id;
@@ -648,8 +648,8 @@ fn cpu_down_maps_locked(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Resul
     }
     // The controlling task must not sit on the CPU that goes, and one CPU in the scheduler's
     // domains has to stay.
-    let housekeeping = housekeeping_domain(k);
-    let on = k.topo.online.iter().find(|&c| c != cpu && housekeeping.as_ref().is_none_or(|m| m.contains(c)));
+    let housekeeping = drivers::housekeeping_domain(k);
+    let on = k.topo.online.iter().find(|&c| c != cpu && housekeeping.contains(c));
     let Some(on) = on else { return Err(Errno::EBUSY) };
     let worker: TaskId = k.spawn(TaskKind::Kworker, on, __cpu_down_maps_locked(cpu, target).frame, KWORKER);
     wait_until!(ended(k, worker).is_some(), WaitOn::Exit(worker));
@@ -663,28 +663,6 @@ fn ended(k: &Kernel, task: TaskId) -> Option<u64> {
         TaskState::Done(value) => Some(value),
         _ => None,
     }
-}
-
-/// `housekeeping_cpumask(HK_TYPE_DOMAIN)`, kernel/sched/isolation.c: the CPUs that `isolcpus=` does
-/// not take out of the scheduler's domains; `None` without such an option.
-fn housekeeping_domain(k: &Kernel) -> Option<CpuMask> {
-    let mut rest = k.cmdline_value("isolcpus")?;
-    let (mut domain, mut flagged) = (false, false);
-    loop {
-        if let Some(after) = rest.strip_prefix("domain,") {
-            (domain, flagged, rest) = (true, true, after);
-        } else if let Some(after) = rest.strip_prefix("nohz,").or_else(|| rest.strip_prefix("managed_irq,")) {
-            (flagged, rest) = (true, after);
-        } else {
-            break;
-        }
-    }
-    if flagged && !domain {
-        return None;
-    }
-    let isolated = CpuMask::parse_list(rest, k.topo.nr_cpu_ids).ok()?;
-    let housekeeping = k.topo.possible.andnot(&isolated);
-    Some(if housekeeping.intersects(&k.topo.present) { housekeeping } else { CpuMask::of(CpuId(0)) })
 }
 
 /// 5.4.
@@ -739,6 +717,7 @@ fn start_secondary(k: &mut Kernel, cpu: CpuId) {
         wait_until!(k.hotplug.cpu_callout_mask.contains(cpu), WaitOn::Cpuhp(cpu));
     }
     // ap_starting() in 6.12, smp_callin() in 5.4.
+    x86apic::kernel::apic::x2apic_setup(k);
     x86apic::kernel::apic::setup_local_APIC(k);
     k.topo.numa_add_cpu(cpu);
     k.topo.set_cpu_sibling_map(cpu);
@@ -1163,7 +1142,7 @@ mod tests {
     /// Runs a frame as the shell would, to its end, and returns its value.
     fn finish(k: &mut Kernel, frame: Frame) -> u64 {
         let task = k.spawn(TaskKind::Task, CpuId(0), frame, &[]);
-        crate::engine::run_task(k, task).expect("a task that ends")
+        crate::engine::run_task(k, task, &mut |_| {}).expect("a task that ends")
     }
 
     fn down(k: &mut Kernel, cpu: u32) -> Result<(), Errno> {

@@ -30,6 +30,14 @@ fn interruptible(k: &Kernel, cpu: CpuId) -> bool {
     k.topo.online.contains(cpu) && !k.hotplug.irqs_disabled.contains(cpu)
 }
 
+/// The first thing that can happen now without time passing: the quiet choice.
+fn first_candidate(k: &Kernel) -> Option<Step> {
+    if k.hw.pending_cpus.is_empty() && k.blk.softirq_cpus().next().is_none() {
+        return k.sched.runnable.front().map(|&task| Step::Task(task));
+    }
+    candidate(k, 0)
+}
+
 /// The `n`th thing that can happen now without time passing.
 fn candidate(k: &Kernel, n: usize) -> Option<Step> {
     let interrupts = k.hw.pending_cpus.iter().filter(|&cpu| interruptible(k, cpu)).filter_map(|cpu| {
@@ -44,7 +52,7 @@ fn candidate(k: &Kernel, n: usize) -> Option<Step> {
 /// Does the next thing. `None` when nothing can happen before `limit` (in ns of virtual time).
 pub fn step(k: &mut Kernel, limit: u64) -> Option<Step> {
     let chosen = if k.oracle.is_quiet() {
-        candidate(k, 0)
+        first_candidate(k)
     } else {
         let count = (0..).take_while(|&n| candidate(k, n).is_some()).count();
         let n = k.oracle.choose(Point::Schedule, count as u32);
@@ -63,20 +71,24 @@ pub fn step(k: &mut Kernel, limit: u64) -> Option<Step> {
     Some(step)
 }
 
-/// Runs until nothing more happens before `limit`, then moves the clock there.
-pub fn run_until(k: &mut Kernel, limit: u64) {
-    while step(k, limit).is_some() {}
+/// Runs until nothing more happens before `limit`, then moves the clock there. `after` is called
+/// after every step.
+pub fn run_until(k: &mut Kernel, limit: u64, after: &mut impl FnMut(&Kernel)) {
+    while step(k, limit).is_some() {
+        after(k);
+    }
     k.events.now = k.events.now.max(limit);
 }
 
 /// Runs until a task has ended and returns the value of its outermost frame; `None` when it
-/// waits for something that will not happen.
-pub fn run_task(k: &mut Kernel, task: TaskId) -> Option<u64> {
+/// waits for something that will not happen. `after` is called after every step.
+pub fn run_task(k: &mut Kernel, task: TaskId, after: &mut impl FnMut(&Kernel)) -> Option<u64> {
     loop {
         if let TaskState::Done(value) = k.sched.tasks[task.index()].state {
             return Some(value);
         }
         step(k, u64::MAX)?;
+        after(k);
     }
 }
 
@@ -90,7 +102,12 @@ fn run(k: &mut Kernel, step: Step) {
             k.cur = before;
         }
         Step::Task(task) => {
-            k.sched.runnable.retain(|&t| t != task);
+            // The quiet choice is the first one.
+            if k.sched.runnable.front() == Some(&task) {
+                k.sched.runnable.pop_front();
+            } else {
+                k.sched.runnable.retain(|&t| t != task);
+            }
             resume(k, task);
             if k.sched.tasks[task.index()].state == TaskState::Spinning {
                 return;
@@ -199,5 +216,6 @@ fn happen(k: &mut Kernel, event: Event) {
         }
         Event::IntxLevel(dev, level) => pcimsi::hw::intx_set(k, dev, level),
         Event::BlkTimeout(rq) => drivers::blk_mq::timed_out(k, rq),
+        Event::WakeOn(on) => k.wake(on),
     }
 }

@@ -166,7 +166,8 @@ mod tests {
         check(KernelVersion::V5_4, "worker_thread", false, true);
         check(KernelVersion::V5_4, "secondary_startup_64", false, true);
         check(KernelVersion::V6_12, "secondary_startup_64", false, false);
-        check(KernelVersion::V6_12, "irq_lock_sparse", false, false);
+        check(KernelVersion::V6_12, "irq_lock_sparse", false, true);
+        check(KernelVersion::V5_4, "init_vq", false, true);
         check(KernelVersion::V6_12, "no_such_function", false, false);
     }
 }

@@ -1,23 +1,20 @@
 //! A machine on the bench: boot it, run a script on it, look at what was recorded.
 
-use kfn::kframe;
-use kstate::sched::TaskKind;
+use std::sync::Arc;
+
+use kstate::Kernel;
 use kstate::semantics::Semantics;
-use kstate::trace::Actor;
-use kstate::{CpuId, Errno, Kernel, DiskId};
 
-use crate::capture::{self, Kind, Output, Planned};
+use crate::capture::{self, Capture, Kind, Output, Planned};
 use crate::functions::Functions;
-use crate::machine::Machine;
-use crate::script::{Action, Command, Program, Script, Statement};
+use crate::machine::{Machine, MachineError};
+use crate::script::{Action, Script, Variables};
+use crate::shell::{Bench, Progress, Shell};
 use crate::state::{self, Sections};
-use crate::{boot, engine, events_text, flow, record, vfs};
+use crate::{boot, engine, events_text, flow, record};
 
-/// What the shell needs between two commands: fork, exec, a few system calls.
-const COMMAND_TIME: u64 = 1_000_000;
 /// What it takes to begin reading a state: some dozen processes are started for it.
 const STATE_TIME: u64 = 20_000_000;
-const SECTOR: u64 = 512;
 
 /// A booted machine.
 #[derive(Clone, Debug)]
@@ -57,15 +54,44 @@ impl Lab {
     /// state shows, by the name of its file.
     pub fn run(&mut self, script: &Script, sections: impl Fn(&str) -> Sections) -> Vec<Output> {
         let mut outputs = Vec::new();
-        self.run_each(script, |_| {}, |lab, marked| {
-            let planned = &marked.planned;
-            let text = lab.text_of(marked, sections(&planned.file));
-            outputs.push((planned.file.clone(), text));
-        });
+        self.run_each(
+            script,
+            |_| {},
+            |lab, marked| {
+                let planned = &marked.planned;
+                let text = lab.text_of(marked, sections(&planned.file));
+                outputs.push((planned.file.clone(), text));
+            },
+        );
         // A recording is written when it ends; files are listed in the order of the script.
         let order = capture::plan(script);
         outputs.sort_by_key(|(file, _)| order.iter().position(|p| p.file == *file));
         outputs.into_iter().map(|(name, text)| Output { name, text }).collect()
+    }
+
+    /// Boots the machine of a capture and runs its script, with the states showing what the
+    /// capture's show.
+    ///
+    /// # Errors
+    /// A mistake in `machine.toml`.
+    pub fn of_capture(capture: &Capture) -> Result<(Self, Vec<Output>), Box<MachineError>> {
+        let machine = capture.machine()?;
+        let semantics = Semantics::of(machine.kernel);
+        Ok(Self::of_capture_with(capture, &machine, semantics))
+    }
+
+    /// The same for a machine that was read before, under `semantics`.
+    pub fn of_capture_with(
+        capture: &Capture,
+        machine: &Machine,
+        semantics: Semantics,
+    ) -> (Self, Vec<Output>) {
+        let mut lab = Self::boot_with(machine, semantics, true);
+        let outputs = lab.run(&capture.script, |file| {
+            let expected = capture.files.iter().find(|(planned, _)| planned.file == file);
+            expected.and_then(|(_, text)| text.as_deref()).map(Sections::of).unwrap_or_default()
+        });
+        (lab, outputs)
     }
 
     /// Runs a script. `step` is called after every step of the machine, `done` at the end of
@@ -78,11 +104,21 @@ impl Lab {
     ) {
         let plan = capture::plan(script);
         let mut open: Option<(usize, Planned)> = None;
-        for (i, statement) in script.statements.iter().enumerate() {
+        let mut shell = Shell::new(Arc::new(script.clone()), Variables::default());
+        loop {
             let start = self.k.trace.records.len();
-            let own = |kind: Kind| plan.iter().find(|p| p.kind == kind && p.statements == (i..i + 1)).cloned();
-            match &statement.action {
-                Action::Run(command) => self.command(script, statement, command, &mut step),
+            let i = match shell.advance(&mut Bench { k: &mut self.k, terminal: &mut self.terminal }) {
+                Progress::Stepped(_) => {
+                    step(&self.k);
+                    continue;
+                }
+                Progress::Began(_) | Progress::Ended => continue,
+                Progress::Directive(i) => i,
+                Progress::Idle => return,
+            };
+            let own =
+                |kind: Kind| plan.iter().find(|p| p.kind == kind && p.statements == (i..i + 1)).cloned();
+            match &script.statements[i].action {
                 Action::Begin { name, .. } => {
                     let planned = plan.iter().find(|p| p.name == *name && p.statements.start == i + 1);
                     open = planned.map(|p| (start, p.clone()));
@@ -103,6 +139,7 @@ impl Lab {
                         done(self, &Marked { planned, records: start..start });
                     }
                 }
+                Action::Run(_) | Action::Expand(_) | Action::Assign { .. } | Action::For { .. } => {}
             }
         }
     }
@@ -127,112 +164,6 @@ impl Lab {
     /// Lets time pass.
     pub fn pass(&mut self, time: u64, step: &mut impl FnMut(&Kernel)) {
         let limit = self.k.events.now.saturating_add(time);
-        while engine::step(&mut self.k, limit).is_some() {
-            step(&self.k);
-        }
-        self.k.events.now = limit;
+        engine::run_until(&mut self.k, limit, step);
     }
-
-    fn command(
-        &mut self,
-        script: &Script,
-        statement: &Statement,
-        command: &Command,
-        step: &mut impl FnMut(&Kernel),
-    ) {
-        let result = match self.shell_cpu(command.cpu) {
-            Ok(cpu) => self.program(cpu, &command.program, step),
-            Err(e) => Err(("taskset: failed to set affinity".to_owned(), e)),
-        };
-        if let Err((what, errno)) = result {
-            self.terminal.push(format!("{}: line {}: {what}: {errno}", script.name, statement.span.line));
-        }
-        self.pass(COMMAND_TIME, step);
-    }
-
-    /// The CPU a command runs on: the one it is pinned to, else the first that is online.
-    fn shell_cpu(&self, pinned: Option<u32>) -> Result<CpuId, Errno> {
-        match pinned.map(CpuId) {
-            Some(cpu) if self.k.topo.online.contains(cpu) => Ok(cpu),
-            Some(_) => Err(Errno::EINVAL),
-            None => Ok(self.k.topo.online.first().unwrap_or_default()),
-        }
-    }
-
-    fn program(
-        &mut self,
-        cpu: CpuId,
-        program: &Program,
-        step: &mut impl FnMut(&Kernel),
-    ) -> Result<(), (String, Errno)> {
-        match program {
-            Program::Echo { value, path } => {
-                let ctx = self.k.trace.open(Actor::Task, &[]);
-                let before = self.k.switch_to(ctx, cpu);
-                let written = vfs::write(&mut self.k, &path.text, value);
-                self.k.cur = before;
-                let result = match written {
-                    vfs::Written::Now(result) => result,
-                    vfs::Written::Start(call) => self.task(cpu, call, step),
-                };
-                result.map_err(|e| match e {
-                    Errno::ENOENT | Errno::EACCES | Errno::EISDIR => (format!("can't create {}", path.text), e),
-                    _ => ("write error".to_owned(), e),
-                })
-            }
-            Program::Cat { path, quiet } => {
-                let text = vfs::read(&mut self.k, &path.text).map_err(|e| (format!("cat: {}", path.text), e))?;
-                if !quiet {
-                    self.terminal.extend(text.lines().map(str::to_owned));
-                }
-                Ok(())
-            }
-            Program::Dd { input, block_size, count, skip, .. } => {
-                let problem = |e| (format!("dd: can't open '{}'", input.text), e);
-                let disk = vfs::disk(&self.k, &input.text).map_err(problem)?;
-                if *block_size == 0 || !block_size.is_multiple_of(SECTOR) {
-                    return Err((format!("dd: error reading '{}'", input.text), Errno::EINVAL));
-                }
-                let sectors = block_size / SECTOR;
-                let call = dd(disk, skip * sectors, sectors as u32, *count as u32);
-                self.task(cpu, call, step).map_err(|e| (format!("dd: error reading '{}'", input.text), e))
-            }
-            Program::Sleep { nanoseconds } => {
-                self.pass(*nanoseconds, step);
-                Ok(())
-            }
-        }
-    }
-
-    /// Runs a frame as a task of the shell, to its end.
-    fn task(
-        &mut self,
-        cpu: CpuId,
-        call: kstate::sched::Call<Result<(), Errno>>,
-        step: &mut impl FnMut(&Kernel),
-    ) -> Result<(), Errno> {
-        use kstate::sched::{Slot, TaskState};
-        let task = self.k.spawn(TaskKind::Task, cpu, call.frame, &[]);
-        loop {
-            if let TaskState::Done(value) = self.k.sched.tasks[task.index()].state {
-                return Result::from_slot(value);
-            }
-            if engine::step(&mut self.k, u64::MAX).is_none() {
-                // Nothing will ever wake it: what a person sees as a hung task.
-                return Err(Errno::ETIMEDOUT);
-            }
-            step(&self.k);
-        }
-    }
-}
-
-/// `dd` with direct I/O: one read after the other.
-#[kframe("dd")]
-fn dd(k: &mut Kernel, disk: DiskId, first: u64, sectors: u32, count: u32) -> Result<(), Errno> {
-    let mut done: u32 = 0;
-    while done < count {
-        call!(drivers::blk_mq::blk_read(disk, first + u64::from(done) * u64::from(sectors), sectors))?;
-        done += 1;
-    }
-    Ok(())
 }

@@ -177,30 +177,35 @@ struct Reporter<'a> {
 }
 
 impl Reporter<'_> {
-    fn error(&self, span: Range<usize>, message: String, expected: impl Into<String>) -> MachineError {
-        MachineError {
+    fn error(&self, span: Range<usize>, message: String, expected: impl Into<String>) -> Box<MachineError> {
+        Box::new(MachineError {
             message,
             source_code: NamedSource::new(self.name, self.text.to_owned()),
             span: span.into(),
             expected: expected.into(),
             help: None,
-        }
+        })
     }
 
     /// A number within bounds.
-    fn within(&self, what: &str, value: &Spanned<u32>, min: u32, max: u32) -> Result<u32, MachineError> {
+    fn within(&self, what: &str, value: &Spanned<u32>, min: u32, max: u32) -> Result<u32, Box<MachineError>> {
         let n = *value.get_ref();
         if (min..=max).contains(&n) {
             return Ok(n);
         }
-        Err(self.error(value.span(), format!("{what} is {n}"), format!("expected a number from {min} to {max}")))
+        Err(self.error(
+            value.span(),
+            format!("{what} is {n}"),
+            format!("expected a number from {min} to {max}"),
+        ))
     }
 }
 
 /// `0000:00:03.0` as bus, device and function in one number.
 fn parse_bdf(text: &str) -> Option<u16> {
     let hex = |t: &str, digits: usize| -> Option<u32> {
-        (t.len() == digits && t.bytes().all(|b| b.is_ascii_hexdigit())).then(|| u32::from_str_radix(t, 16).ok())?
+        (t.len() == digits && t.bytes().all(|b| b.is_ascii_hexdigit()))
+            .then(|| u32::from_str_radix(t, 16).ok())?
     };
     let [domain, bus, rest] = text.split(':').collect::<Vec<_>>()[..] else { return None };
     let (device, function) = rest.split_once('.')?;
@@ -220,13 +225,16 @@ impl Machine {
             let span = e.span().unwrap_or(0..text.len().min(1));
             report.error(span, "this is no machine file".to_owned(), e.message().to_owned())
         })?;
-        Ok(check(&report, file)?)
+        check(&report, file)
     }
+
+    /// The file of [`Machine::embedded`].
+    pub const EMBEDDED: &'static str = include_str!("../data/embedded.toml");
 
     /// The machine of the embedded story: 8 CPUs and an NVMe controller with 9 vectors.
     pub fn embedded(kernel: KernelVersion) -> Self {
-        let mut machine = Self::parse("embedded.toml", include_str!("../data/embedded.toml"))
-            .expect("the embedded machine is checked by a test");
+        let mut machine =
+            Self::parse("embedded.toml", Self::EMBEDDED).expect("the embedded machine is checked by a test");
         machine.kernel = kernel;
         machine
     }
@@ -264,10 +272,14 @@ impl Machine {
     }
 }
 
-fn check(report: &Reporter<'_>, file: File) -> Result<Machine, MachineError> {
+fn check(report: &Reporter<'_>, file: File) -> Result<Machine, Box<MachineError>> {
     let kernel = KernelVersion::from_name(file.kernel.get_ref()).ok_or_else(|| {
         let known = KernelVersion::ALL.map(KernelVersion::name).join(" or ");
-        report.error(file.kernel.span(), format!("unknown kernel `{}`", file.kernel.get_ref()), format!("expected {known}"))
+        report.error(
+            file.kernel.span(),
+            format!("unknown kernel `{}`", file.kernel.get_ref()),
+            format!("expected {known}"),
+        )
     })?;
     if let Some(platform) = &file.platform
         && platform.get_ref() != "q35"
@@ -312,7 +324,11 @@ fn check(report: &Reporter<'_>, file: File) -> Result<Machine, MachineError> {
             "xapic" => ApicMode::Xapic,
             "x2apic" => ApicMode::X2apic,
             other => {
-                return Err(report.error(mode.span(), format!("unknown APIC mode `{other}`"), "expected xapic or x2apic"));
+                return Err(report.error(
+                    mode.span(),
+                    format!("unknown APIC mode `{other}`"),
+                    "expected xapic or x2apic",
+                ));
             }
         },
     };
@@ -367,7 +383,7 @@ fn nodes(
     lists: &[Spanned<String>],
     possible: u32,
     cpus_span: &Range<usize>,
-) -> Result<Vec<CpuMask>, MachineError> {
+) -> Result<Vec<CpuMask>, Box<MachineError>> {
     let mut nodes = Vec::new();
     let mut seen = CpuMask::new();
     for list in lists {
@@ -398,7 +414,7 @@ fn nodes(
     Ok(nodes)
 }
 
-fn pci_device(report: &Reporter<'_>, function: &Spanned<Pci>) -> Result<PciDevice, MachineError> {
+fn pci_device(report: &Reporter<'_>, function: &Spanned<Pci>) -> Result<PciDevice, Box<MachineError>> {
     let f = function.get_ref();
     let bdf = parse_bdf(f.address.get_ref()).ok_or_else(|| {
         report.error(
@@ -408,7 +424,11 @@ fn pci_device(report: &Reporter<'_>, function: &Spanned<Pci>) -> Result<PciDevic
         )
     })?;
     let missing = |what: &str| {
-        report.error(f.model.span(), format!("a {} needs `{what}`", f.model.get_ref()), format!("expected {what} = N below"))
+        report.error(
+            f.model.span(),
+            format!("a {} needs `{what}`", f.model.get_ref()),
+            format!("expected {what} = N below"),
+        )
     };
     let model = match f.model.get_ref().as_str() {
         "nvme" => {
@@ -420,7 +440,11 @@ fn pci_device(report: &Reporter<'_>, function: &Spanned<Pci>) -> Result<PciDevic
             Model::VirtioBlk { request_queues: report.within("request_queues", n, 1, 1024)? }
         }
         other => {
-            return Err(report.error(f.model.span(), format!("unknown device `{other}`"), "expected nvme or virtio-blk"));
+            return Err(report.error(
+                f.model.span(),
+                format!("unknown device `{other}`"),
+                "expected nvme or virtio-blk",
+            ));
         }
     };
     Ok(PciDevice {
@@ -456,13 +480,22 @@ mod tests {
     fn impossible_machines_are_refused_by_name() {
         let cpus = |n: &str| format!("kernel = \"v5.4\"\n[cpus]\npossible = {n}\n");
         assert_eq!(check(&cpus("8")), "fine");
-        assert_eq!(check(&cpus("0")), "3: the number of possible CPUs is 0: expected a number from 1 to 8192");
-        assert_eq!(check(&cpus("9000")), "3: the number of possible CPUs is 9000: expected a number from 1 to 8192");
+        assert_eq!(
+            check(&cpus("0")),
+            "3: the number of possible CPUs is 0: expected a number from 1 to 8192"
+        );
+        assert_eq!(
+            check(&cpus("9000")),
+            "3: the number of possible CPUs is 9000: expected a number from 1 to 8192"
+        );
         assert_eq!(
             check(&cpus("300")),
             "3: 300 CPUs with 8-bit APIC IDs: expected at most 255, or apic = \"x2apic\""
         );
-        assert_eq!(check("kernel = \"v2.4\"\n[cpus]\npossible = 1\n"), "1: unknown kernel `v2.4`: expected v5.4 or v6.12");
+        assert_eq!(
+            check("kernel = \"v2.4\"\n[cpus]\npossible = 1\n"),
+            "1: unknown kernel `v2.4`: expected v5.4 or v6.12"
+        );
         let pci = |msix: u32, address: &str| {
             format!(
                 "{}[[pci]]\naddress = \"{address}\"\nmodel = \"nvme\"\nio_queue_pairs_max = 1\nmsix_vectors = {msix}\nintx_gsi = 20\n",

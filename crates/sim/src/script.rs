@@ -6,16 +6,24 @@
 //! sleep 2
 //! #: end                    closes it
 //! #: state off3             takes a state
+//! for cpu in 1 2 3; do
+//!     echo 0 > /sys/devices/system/cpu/cpu$cpu/online
+//! done
 //! ```
 //!
-//! Lines are ordinary shell: `echo VALUE > PATH`, `cat PATH [> /dev/null]`, `dd if=PATH of=PATH ..`,
-//! `taskset -c CPU COMMAND`, `sleep SECONDS`, comments, single and double quotes. A line that
-//! starts with `#:` is for the recorder, and a comment for a real shell.
+//! Lines are ordinary shell: `echo`, `cat`, `ls`, `dmesg`, `dd`, `taskset -c CPU COMMAND`, `sleep`,
+//! output to a file, variables, `for` loops over words, comments, single and double quotes;
+//! docs/scripts.md has all of it with examples. A line that starts with `#:` is for the recorder,
+//! and a comment for a real shell.
+//!
+//! Commands with variables in them are parsed twice: here, with the values that the variables have
+//! the first time round, so that a mistake shows before anything runs; and when they run.
 //!
 //! # What it doesn't implement
-//! Variables, substitution, loops, pipes, several commands in a line. A line that uses them is an
-//! error rather than a surprise.
+//! Substitution of commands, arithmetic, patterns, pipes, conditions, functions. A line that uses
+//! them is an error rather than a surprise.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use miette::{Diagnostic, NamedSource, SourceSpan};
@@ -58,6 +66,24 @@ pub struct Statement {
 pub enum Action {
     /// Runs a command.
     Run(Command),
+    /// Runs a command that has variables in it.
+    Expand(Line),
+    /// `NAME=VALUE`.
+    Assign {
+        /// The variable.
+        name: String,
+        /// Its new value.
+        value: Word,
+    },
+    /// `for NAME in WORDS; do ...; done`.
+    For {
+        /// The variable.
+        name: String,
+        /// What it is set to, one after the other.
+        words: Vec<Word>,
+        /// What is done each time.
+        body: Arc<[Statement]>,
+    },
     /// `#: flow NAME`, `#: events NAME`: opens a recording.
     Begin {
         /// Of what.
@@ -111,7 +137,21 @@ pub enum Program {
         value: String,
         /// Where to.
         path: Path,
+        /// `>>`: what is in the file stays.
+        append: bool,
     },
+    /// `echo VALUE`: prints it.
+    Print {
+        /// The words, with one space between them.
+        value: String,
+    },
+    /// `ls PATH`: prints the names in a directory, one per line.
+    Ls {
+        /// What.
+        path: Path,
+    },
+    /// `dmesg`: prints the kernel log.
+    Dmesg,
     /// `cat PATH`.
     Cat {
         /// What.
@@ -150,6 +190,109 @@ pub struct Path {
     pub span: Span,
 }
 
+/// Part of a word.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Piece {
+    /// Itself.
+    Text { text: String, quoted: bool },
+    /// `$NAME` or `${NAME}`.
+    Variable {
+        name: String,
+        /// Inside double quotes, where its value is not split into words.
+        quoted: bool,
+        span: Span,
+    },
+}
+
+/// A word before its variables are replaced.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Word {
+    pieces: Vec<Piece>,
+    /// Where it is written.
+    pub span: Span,
+}
+
+/// A command before its variables are replaced.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Line {
+    tokens: Vec<(Token, Span)>,
+    end: Span,
+}
+
+impl Line {
+    /// One of its words is `dd`: the command may read a disk.
+    pub fn mentions_dd(&self) -> bool {
+        self.tokens.iter().any(|(token, _)| matches!(token, Token::Word(word) if word.plain() == Some("dd")))
+    }
+}
+
+/// The variables of a shell, by name.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Variables(BTreeMap<String, String>);
+
+impl Variables {
+    /// Sets a variable.
+    pub fn set(&mut self, name: &str, value: String) {
+        self.0.insert(name.to_owned(), value);
+    }
+
+    /// A variable's value; empty when it was never set, as in a shell.
+    pub fn get(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+
+    /// Their names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+}
+
+impl Word {
+    /// Its text, where it has no variables and no quotes.
+    fn plain(&self) -> Option<&str> {
+        match &self.pieces[..] {
+            [Piece::Text { text, quoted: false }] => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Its value as one word.
+    pub fn value(&self, vars: &Variables) -> String {
+        let pieces = self.pieces.iter();
+        pieces
+            .map(|piece| match piece {
+                Piece::Text { text, .. } => text.as_str(),
+                Piece::Variable { name, .. } => vars.get(name),
+            })
+            .collect()
+    }
+
+    /// The words it becomes: a value outside quotes is split where it has spaces.
+    pub fn fields(&self, vars: &Variables) -> Vec<String> {
+        let mut fields = Vec::new();
+        let mut open: Option<String> = None;
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text { text, .. } => open.get_or_insert_default().push_str(text),
+                Piece::Variable { name, quoted: true, .. } => {
+                    open.get_or_insert_default().push_str(vars.get(name));
+                }
+                Piece::Variable { name, quoted: false, .. } => {
+                    for c in vars.get(name).chars() {
+                        if c.is_ascii_whitespace() {
+                            fields.extend(open.take());
+                        } else {
+                            open.get_or_insert_default().push(c);
+                        }
+                    }
+                }
+            }
+        }
+        fields.extend(open);
+        fields
+    }
+}
+
 /// What is wrong with a script.
 #[derive(Debug, Clone, thiserror::Error, Diagnostic)]
 #[error("{message}")]
@@ -168,29 +311,62 @@ pub struct ScriptError {
     pub line: usize,
     /// Column in characters, counted from 1.
     pub column: usize,
+    /// The text ends in the middle of a loop: more of it may make it right.
+    pub incomplete: bool,
 }
 
-const PROGRAMS: &str = "`echo`, `cat`, `dd`, `sleep` or `taskset`";
+const PROGRAMS: &str = "`echo`, `cat`, `ls`, `dmesg`, `dd`, `sleep`, `taskset`, `for` or `NAME=value`";
 const DIRECTIVES: &str = "`flow`, `events`, `boot-events`, `end`, `state` or `msix`";
 const DD_OPERANDS: &str = "`if=`, `of=`, `bs=`, `count=`, `skip=`, `iflag=direct` or `status=none`";
+/// Loops inside loops; more is no scenario.
+const DEEPEST: usize = 16;
+
+/// The commands there are, for completion.
+pub const COMMANDS: [&str; 11] =
+    ["cat", "dd", "dmesg", "do", "done", "echo", "for", "in", "ls", "sleep", "taskset"];
+
+impl ScriptError {
+    /// What was expected there.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+}
 
 impl Script {
     /// Parses a script; `name` is the file's name in messages.
+    ///
+    /// # Errors
+    /// The first mistake.
     pub fn parse(name: &str, text: &str) -> Result<Self, ScriptError> {
-        let mut parser = Parser { name, text, open: None, names: Vec::new() };
-        let mut statements = Vec::new();
+        Self::parse_with(name, text, &Variables::default())
+    }
+
+    /// Parses a script that is run where some variables are set already.
+    ///
+    /// # Errors
+    /// The first mistake.
+    pub fn parse_with(name: &str, text: &str, vars: &Variables) -> Result<Self, ScriptError> {
+        let mut parser = Parser {
+            place: Place { name, text },
+            lines: Vec::new(),
+            queue: VecDeque::new(),
+            open: None,
+            names: Vec::new(),
+            vars: vars.clone(),
+            live: true,
+            depth: 0,
+        };
         let mut offset = 0;
         for (i, raw) in text.split_inclusive('\n').enumerate() {
             let line = raw.trim_end_matches(['\n', '\r']);
-            let at = Source { line: i + 1, start: offset, text: line };
-            if let Some(statement) = parser.line(at)? {
-                statements.push(statement);
-            }
+            parser.lines.push(Source { line: i + 1, start: offset, text: line });
             offset += raw.len();
         }
+        parser.lines.reverse();
+        let statements = parser.statements(None)?;
         match parser.open {
             None => Ok(Self { name: name.into(), text: text.into(), statements }),
-            Some(span) => Err(parser.error(
+            Some(span) => Err(parser.place.error(
                 span,
                 "a recording is never closed",
                 "opened here",
@@ -202,6 +378,26 @@ impl Script {
     /// The text of a piece of the script.
     pub fn source(&self, span: Span) -> &str {
         self.text.get(span.offset..span.offset + span.len).unwrap_or("")
+    }
+
+    /// The command that a line with variables becomes.
+    ///
+    /// # Errors
+    /// Values that make no command of it.
+    pub fn expand(&self, line: &Line, vars: &Variables) -> Result<Command, ScriptError> {
+        Place { name: &self.name, text: &self.text }.expand(line, vars)
+    }
+}
+
+impl Statement {
+    /// The statement reads a disk, or may: it is a `dd`, or a loop with one.
+    pub fn reads_disk(&self) -> bool {
+        match &self.action {
+            Action::Run(Command { program, .. }) => matches!(program, Program::Dd { .. }),
+            Action::Expand(line) => line.mentions_dd(),
+            Action::For { body, .. } => body.iter().any(Self::reads_disk),
+            _ => false,
+        }
     }
 }
 
@@ -224,25 +420,356 @@ impl Source<'_> {
     }
 }
 
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 enum Token {
-    Word(String),
-    /// `>`
-    Into,
+    Word(Word),
+    /// `>`, or `>>`.
+    Into {
+        append: bool,
+    },
+    /// `;`
+    Semicolon,
+    /// The end of a line.
+    Newline,
+}
+
+/// What a piece of a script is looked up in for messages.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    name: &'a str,
+    text: &'a str,
 }
 
 struct Parser<'a> {
-    name: &'a str,
-    text: &'a str,
+    place: Place<'a>,
+    /// Lines that were not looked at, the next one last.
+    lines: Vec<Source<'a>>,
+    /// The rest of the current line.
+    queue: VecDeque<(Token, Span)>,
     /// The recording that waits for its end.
     open: Option<Span>,
     /// Names already used, by the kind of file they make.
     names: Vec<(&'static str, String)>,
+    /// Variables as they are the first time this is reached.
+    vars: Variables,
+    /// This is reached at all.
+    live: bool,
+    depth: usize,
 }
 
-type Tokens = std::iter::Peekable<std::vec::IntoIter<(Token, Span)>>;
+/// A word or a redirection, its variables replaced.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Ready {
+    Word(String),
+    Into { append: bool },
+}
 
-impl Parser<'_> {
+type Tokens = std::iter::Peekable<std::vec::IntoIter<(Ready, Span)>>;
+
+fn is_name(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+        && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// From the first token to the last.
+fn whole(tokens: &[(Token, Span)]) -> Option<Span> {
+    let ((_, first), (_, last)) = (tokens.first()?, tokens.last()?);
+    Some(Span { len: last.offset + last.len - first.offset, ..*first })
+}
+
+impl<'a> Parser<'a> {
+    /// Statements up to the end, or to the `done` of the loop that begins at `inside`.
+    fn statements(&mut self, inside: Option<Span>) -> Result<Vec<Statement>, ScriptError> {
+        let mut statements = Vec::new();
+        loop {
+            if self.queue.is_empty() {
+                let Some(at) = self.lines.pop() else {
+                    return match inside {
+                        None => Ok(statements),
+                        Some(span) => Err(ScriptError {
+                            incomplete: true,
+                            ..self.place.error(
+                                span,
+                                "a loop is never closed",
+                                "opened here",
+                                Some("close it with `done`".into()),
+                            )
+                        }),
+                    };
+                };
+                if at.text.starts_with("#:") {
+                    if let Some(open) = inside {
+                        return Err(self.place.error(
+                            at.span(0, at.text.len()),
+                            "a line for the recorder inside a loop",
+                            format!(
+                                "the loop of line {} would make the same file again and again",
+                                open.line
+                            ),
+                            Some("put it before `for` or behind `done`".into()),
+                        ));
+                    }
+                    statements.push(self.directive(at)?);
+                    continue;
+                }
+                let tokens = self.place.tokens(at)?;
+                self.queue.extend(tokens);
+                self.queue.push_back((Token::Newline, at.end()));
+            }
+            match self.queue.front() {
+                Some((Token::Newline, _)) => {
+                    self.queue.pop_front();
+                }
+                Some((Token::Word(word), span)) if word.plain() == Some("done") => {
+                    let span = *span;
+                    if inside.is_none() {
+                        return Err(self.place.expected(span, "`done` without a loop", "a command"));
+                    }
+                    if statements.is_empty() {
+                        return Err(self.place.expected(span, "a loop that does nothing", "a command"));
+                    }
+                    return Ok(statements);
+                }
+                Some((Token::Word(word), _)) if word.plain() == Some("for") => {
+                    statements.push(self.for_loop()?);
+                    self.separator()?;
+                }
+                _ => {
+                    self.simple(&mut statements)?;
+                    self.separator()?;
+                }
+            }
+        }
+    }
+
+    /// What stands between two commands of a line; the end of the line stays.
+    fn separator(&mut self) -> Result<(), ScriptError> {
+        match self.queue.front() {
+            None | Some((Token::Newline, _)) => Ok(()),
+            Some((Token::Semicolon, _)) => {
+                self.queue.pop_front();
+                Ok(())
+            }
+            Some((_, span)) => {
+                Err(self.place.expected(*span, "the command ends before this", "`;` or the end of the line"))
+            }
+        }
+    }
+
+    /// The next token; where the text ends inside a loop, an error that more text may heal.
+    fn token(&mut self, message: &str, words: &str) -> Result<(Token, Span), ScriptError> {
+        if let Some(token) = self.queue.pop_front() {
+            return Ok(token);
+        }
+        let end = self.place.end();
+        let Some(at) = self.lines.pop() else {
+            return Err(ScriptError { incomplete: true, ..self.place.expected(end, message, words) });
+        };
+        let tokens = self.place.tokens(at)?;
+        self.queue.extend(tokens);
+        self.queue.push_back((Token::Newline, at.end()));
+        self.token(message, words)
+    }
+
+    fn for_loop(&mut self) -> Result<Statement, ScriptError> {
+        let (_, start) = self.token("", "")?;
+        let place = self.place;
+        if self.depth >= DEEPEST {
+            return Err(place.expected(start, "loops inside loops inside loops", "fewer of them"));
+        }
+        let (token, span) = self.token("`for` needs a variable", "a variable's name")?;
+        let name = match &token {
+            Token::Word(word) => word.plain().filter(|w| is_name(w)),
+            _ => None,
+        };
+        let Some(name) = name.map(str::to_owned) else {
+            return Err(place.expected(span, "`for` needs a variable", "a variable's name"));
+        };
+        let (token, span) = self.token("`for` needs words", "`in`")?;
+        if !matches!(&token, Token::Word(word) if word.plain() == Some("in")) {
+            return Err(place.expected(span, "`for` needs words", "`in`"));
+        }
+        let mut words = Vec::new();
+        loop {
+            let message = "the words of a loop end with `;` or the line";
+            match self.token(message, "`; do`")? {
+                (Token::Word(word), _) => {
+                    place.check_variables(&word, &self.vars)?;
+                    words.push(word);
+                }
+                (Token::Semicolon | Token::Newline, _) => break,
+                (Token::Into { .. }, span) => return Err(place.expected(span, message, "`; do`")),
+            }
+        }
+        loop {
+            match self.token("a loop needs a body", "`do`")? {
+                (Token::Newline, _) => {}
+                (Token::Word(word), _) if word.plain() == Some("do") => break,
+                (_, span) => return Err(place.expected(span, "a loop needs a body", "`do`")),
+            }
+        }
+        if let Some((Token::Semicolon, span)) = self.queue.front() {
+            return Err(place.expected(*span, "`do` is followed by a command", "a command"));
+        }
+        let (live, vars) = (self.live, self.vars.clone());
+        let first = words.iter().flat_map(|w| w.fields(&vars)).next();
+        self.live &= first.is_some();
+        self.vars.set(&name, first.unwrap_or_default());
+        self.depth += 1;
+        let body = self.statements(Some(start))?;
+        self.depth -= 1;
+        self.live = live;
+        let (_, end) = self.token("", "")?;
+        let span = Span { len: end.offset + end.len - start.offset, ..start };
+        Ok(Statement { span, action: Action::For { name, words, body: body.into() } })
+    }
+
+    /// A command or assignments, up to the end of it.
+    fn simple(&mut self, statements: &mut Vec<Statement>) -> Result<(), ScriptError> {
+        let mut tokens = Vec::new();
+        while let Some(token) = self.queue.pop_front() {
+            if matches!(token.0, Token::Semicolon | Token::Newline) {
+                self.queue.push_front(token);
+                break;
+            }
+            tokens.push(token);
+        }
+        let end = self.queue.front().map_or_else(|| self.place.end(), |(_, span)| *span);
+        let Some(span) = whole(&tokens) else {
+            return Err(self.place.expected(end, "there is no command here", PROGRAMS));
+        };
+        let assigned = tokens.iter().take_while(|(token, _)| assignment(token).is_some()).count();
+        if assigned > 0 {
+            if let Some((_, span)) = tokens.get(assigned) {
+                return Err(self.place.expected(
+                    *span,
+                    "a variable for one command only",
+                    "`;` or the end of the line",
+                ));
+            }
+            for (token, span) in tokens {
+                let Some((name, value)) = assignment(&token) else { continue };
+                self.place.check_variables(&value, &self.vars)?;
+                let now = value.value(&self.vars);
+                self.vars.set(&name, now);
+                statements.push(Statement { span, action: Action::Assign { name, value } });
+            }
+            return Ok(());
+        }
+        let mut variables = false;
+        for (token, _) in &tokens {
+            if let Token::Word(word) = token {
+                self.place.check_variables(word, &self.vars)?;
+                variables |= word.pieces.iter().any(|p| matches!(p, Piece::Variable { .. }));
+            }
+        }
+        let line = Line { tokens, end };
+        let action = if variables {
+            if self.live {
+                self.place.expand(&line, &self.vars)?;
+            }
+            Action::Expand(line)
+        } else {
+            Action::Run(self.place.expand(&line, &self.vars)?)
+        };
+        statements.push(Statement { span, action });
+        Ok(())
+    }
+
+    fn directive(&mut self, at: Source<'_>) -> Result<Statement, ScriptError> {
+        let mut words = split_words(at.text, 2);
+        let to = words.last().map_or(at.text.len(), |&(_, to)| to);
+        let whole = at.span(0, to);
+        let mut next = words.drain(..);
+        let Some((from, to)) = next.next() else {
+            return Err(self.place.expected(
+                at.end(),
+                "a line for the recorder that says nothing",
+                DIRECTIVES,
+            ));
+        };
+        let word = &at.text[from..to];
+        let keyword = at.span(from, to);
+        let kind = match word {
+            "flow" | "events" | "boot-events" | "state" | "msix" => Some(word),
+            "end" => None,
+            _ => {
+                let message = format!("the recorder does not know `{word}`");
+                return Err(self.place.expected(keyword, message, DIRECTIVES));
+            }
+        };
+        let name = match kind {
+            None => String::new(),
+            Some(kind) => {
+                let Some((from, to)) = next.next() else {
+                    return Err(self.place.expected(at.end(), format!("`#: {kind}` needs a name"), "a name"));
+                };
+                let name = &at.text[from..to];
+                let span = at.span(from, to);
+                if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
+                    let message = format!("`{name}` cannot be part of a file's name");
+                    return Err(self.place.expected(span, message, "letters, digits, `-`, `_` and `.`"));
+                }
+                // Recordings are told apart by their number, states and tables by nothing else.
+                if let "state" | "msix" = kind {
+                    let kind = if kind == "state" { "state" } else { "msix" };
+                    let key = (kind, name.to_owned());
+                    if self.names.contains(&key) {
+                        let message = format!("there is a `#: {kind} {name}` already");
+                        return Err(self.place.expected(span, message, "another name"));
+                    }
+                    self.names.push(key);
+                }
+                name.to_owned()
+            }
+        };
+        if let Some((from, to)) = next.next() {
+            return Err(self.place.expected(
+                at.span(from, to),
+                "nothing follows here",
+                "the end of the line",
+            ));
+        }
+        let action = match word {
+            "flow" | "events" => {
+                if let Some(open) = self.open {
+                    return Err(self.place.error(
+                        keyword,
+                        "a recording inside a recording",
+                        format!("the recording of line {} is still open", open.line),
+                        Some("close it with `#: end` first".into()),
+                    ));
+                }
+                self.open = Some(keyword);
+                let kind = if word == "flow" { RecordingKind::Flow } else { RecordingKind::Events };
+                Action::Begin { kind, name }
+            }
+            "end" => {
+                if self.open.take().is_none() {
+                    return Err(self.place.error(keyword, "no recording is open", "nothing to end", None));
+                }
+                Action::End
+            }
+            "boot-events" => Action::BootEvents { name },
+            "state" => Action::State { name },
+            _ => Action::Msix { name },
+        };
+        Ok(Statement { span: whole, action })
+    }
+}
+
+/// `NAME=VALUE` as name and value.
+fn assignment(token: &Token) -> Option<(String, Word)> {
+    let Token::Word(word) = token else { return None };
+    let [Piece::Text { text, quoted: false }, rest @ ..] = &word.pieces[..] else { return None };
+    let (name, value) = text.split_once('=')?;
+    let first = Piece::Text { text: value.to_owned(), quoted: false };
+    let pieces = std::iter::once(first).chain(rest.iter().cloned()).collect();
+    is_name(name).then(|| (name.to_owned(), Word { pieces, span: word.span }))
+}
+
+impl Place<'_> {
     fn error(
         &self,
         span: Span,
@@ -258,6 +785,7 @@ impl Parser<'_> {
             help,
             line: span.line,
             column: span.column,
+            incomplete: false,
         }
     }
 
@@ -265,92 +793,52 @@ impl Parser<'_> {
         self.error(span, message, format!("expected {words}"), None)
     }
 
-    fn line(&mut self, at: Source<'_>) -> Result<Option<Statement>, ScriptError> {
-        if at.text.starts_with("#:") {
-            return self.directive(at).map(Some);
-        }
-        let tokens = self.tokens(at)?;
-        let (Some((_, first)), Some((_, last))) = (tokens.first(), tokens.last()) else { return Ok(None) };
-        let (from, to) = (first.offset - at.start, last.offset + last.len - at.start);
-        let mut rest = tokens.into_iter().peekable();
-        let command = self.command(&mut rest, at)?;
-        if let Some((_, span)) = rest.next() {
-            return Err(self.expected(span, "the command ends before this", "the end of the line"));
-        }
-        Ok(Some(Statement { span: at.span(from, to), action: Action::Run(command) }))
+    /// Where the text ends.
+    fn end(&self) -> Span {
+        let line = self.text.lines().count().max(1);
+        let last = self.text.lines().last().unwrap_or("");
+        Span { line, column: last.chars().count() + 1, offset: self.text.len(), len: 0 }
     }
 
-    fn directive(&mut self, at: Source<'_>) -> Result<Statement, ScriptError> {
-        let mut words = split_words(at.text, 2);
-        let to = words.last().map_or(at.text.len(), |&(_, to)| to);
-        let whole = at.span(0, to);
-        let mut next = words.drain(..);
-        let Some((from, to)) = next.next() else {
-            return Err(self.expected(at.end(), "a line for the recorder that says nothing", DIRECTIVES));
-        };
-        let word = &at.text[from..to];
-        let keyword = at.span(from, to);
-        let kind = match word {
-            "flow" | "events" | "boot-events" | "state" | "msix" => Some(word),
-            "end" => None,
-            _ => {
-                let message = format!("the recorder does not know `{word}`");
-                return Err(self.expected(keyword, message, DIRECTIVES));
+    /// A variable that was never set is more likely a slip than an empty word.
+    fn check_variables(&self, word: &Word, vars: &Variables) -> Result<(), ScriptError> {
+        for piece in &word.pieces {
+            let Piece::Variable { name, span, .. } = piece else { continue };
+            if !vars.names().any(|known| known == name) {
+                let message = format!("`{name}` was never set");
+                return Err(self.expected(
+                    *span,
+                    message,
+                    &format!("`{name}=...` or a loop over `{name}` before this"),
+                ));
             }
-        };
-        let name = match kind {
-            None => String::new(),
-            Some(kind) => {
-                let Some((from, to)) = next.next() else {
-                    return Err(self.expected(at.end(), format!("`#: {kind}` needs a name"), "a name"));
-                };
-                let name = &at.text[from..to];
-                let span = at.span(from, to);
-                if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
-                    let message = format!("`{name}` cannot be part of a file's name");
-                    return Err(self.expected(span, message, "letters, digits, `-`, `_` and `.`"));
-                }
-                // Recordings are told apart by their number, states and tables by nothing else.
-                if let "state" | "msix" = kind {
-                    let kind = if kind == "state" { "state" } else { "msix" };
-                    let key = (kind, name.to_owned());
-                    if self.names.contains(&key) {
-                        let message = format!("there is a `#: {kind} {name}` already");
-                        return Err(self.expected(span, message, "another name"));
-                    }
-                    self.names.push(key);
-                }
-                name.to_owned()
-            }
-        };
-        if let Some((from, to)) = next.next() {
-            return Err(self.expected(at.span(from, to), "nothing follows here", "the end of the line"));
         }
-        let action = match word {
-            "flow" | "events" => {
-                if let Some(open) = self.open {
-                    return Err(self.error(
-                        keyword,
-                        "a recording inside a recording",
-                        format!("the recording of line {} is still open", open.line),
-                        Some("close it with `#: end` first".into()),
-                    ));
+        Ok(())
+    }
+
+    fn expand(&self, line: &Line, vars: &Variables) -> Result<Command, ScriptError> {
+        let mut ready = Vec::new();
+        let mut target = false;
+        for (token, span) in &line.tokens {
+            match token {
+                // The name of a file is one word, whatever is in it.
+                Token::Word(word) if target => ready.push((Ready::Word(word.value(vars)), *span)),
+                Token::Word(word) => {
+                    ready.extend(word.fields(vars).into_iter().map(|w| (Ready::Word(w), *span)))
                 }
-                self.open = Some(keyword);
-                let kind = if word == "flow" { RecordingKind::Flow } else { RecordingKind::Events };
-                Action::Begin { kind, name }
+                Token::Into { append } => ready.push((Ready::Into { append: *append }, *span)),
+                Token::Semicolon | Token::Newline => {}
             }
-            "end" => {
-                if self.open.take().is_none() {
-                    return Err(self.error(keyword, "no recording is open", "nothing to end", None));
-                }
-                Action::End
+            target = matches!(token, Token::Into { .. });
+        }
+        let mut rest = ready.into_iter().peekable();
+        let command = self.command(&mut rest, line.end)?;
+        match rest.next() {
+            None => Ok(command),
+            Some((_, span)) => {
+                Err(self.expected(span, "the command ends before this", "the end of the line"))
             }
-            "boot-events" => Action::BootEvents { name },
-            "state" => Action::State { name },
-            _ => Action::Msix { name },
-        };
-        Ok(Statement { span: whole, action })
+        }
     }
 
     fn tokens(&self, at: Source<'_>) -> Result<Vec<(Token, Span)>, ScriptError> {
@@ -362,17 +850,20 @@ impl Parser<'_> {
                     chars.next();
                 }
                 '#' => break,
+                ';' => {
+                    chars.next();
+                    tokens.push((Token::Semicolon, at.span(from, from + 1)));
+                }
                 '>' => {
                     chars.next();
-                    if let Some((to, '>')) = chars.peek() {
-                        let span = at.span(from, to + 1);
-                        return Err(self.expected(span, "nothing is appended to a file here", "`>`"));
-                    }
-                    tokens.push((Token::Into, at.span(from, from + 1)));
+                    let append = chars.next_if(|&(_, c)| c == '>').is_some();
+                    let to = from + 1 + usize::from(append);
+                    tokens.push((Token::Into { append }, at.span(from, to)));
                 }
                 _ => {
                     let (word, to) = self.word(at, from, &mut chars)?;
-                    tokens.push((Token::Word(word), at.span(from, to)));
+                    let span = at.span(from, to);
+                    tokens.push((Token::Word(Word { pieces: word, span }), span));
                 }
             }
         }
@@ -384,32 +875,52 @@ impl Parser<'_> {
         at: Source<'_>,
         from: usize,
         chars: &mut std::iter::Peekable<std::str::CharIndices<'_>>,
-    ) -> Result<(String, usize), ScriptError> {
-        let mut word = String::new();
+    ) -> Result<(Vec<Piece>, usize), ScriptError> {
+        let mut pieces = Vec::new();
         let mut to = from;
         let mut quote: Option<(char, usize)> = None;
+        let push = |pieces: &mut Vec<Piece>, c: Option<char>, quoted: bool| {
+            if let Some(Piece::Text { text, quoted: q }) = pieces.last_mut()
+                && *q == quoted
+            {
+                text.extend(c);
+            } else {
+                pieces.push(Piece::Text { text: c.into_iter().collect(), quoted });
+            }
+        };
         while let Some(&(i, c)) = chars.peek() {
             match (quote, c) {
-                (None, ' ' | '\t' | '>') => break,
-                (None, '\'' | '"') => quote = Some((c, i)),
+                (None, ' ' | '\t' | '>' | ';') => break,
+                (None, '\'' | '"') => {
+                    quote = Some((c, i));
+                    // Quotes with nothing between them are a word all the same.
+                    push(&mut pieces, None, true);
+                }
                 (Some((q, _)), c) if c == q => quote = None,
-                (Some(('\'', _)), c) => word.push(c),
-                (_, '$' | '`' | '\\')
-                | (None, ';' | '|' | '&' | '<' | '(' | ')' | '*' | '?' | '[' | '{' | '~') => {
+                (Some(('\'', _)), c) => push(&mut pieces, Some(c), true),
+                (_, '$') => {
+                    let (name, len) = self.variable(at, i)?;
+                    let span = at.span(i, i + len);
+                    pieces.push(Piece::Variable { name, quoted: quote.is_some(), span });
+                    while chars.next_if(|&(j, _)| j < i + len).is_some() {}
+                    to = i + len;
+                    continue;
+                }
+                (_, '`' | '\\') | (None, '|' | '&' | '<' | '(' | ')' | '*' | '?' | '[' | '{' | '~') => {
                     return Err(self.error(
                         at.span(i, i + c.len_utf8()),
                         format!("`{c}` has a meaning for the shell that scripts do not use"),
                         "not in a script",
-                        Some("a script is one simple command per line; quote the character to have it as it is".into()),
+                        Some("quote the character to have it as it is".into()),
                     ));
                 }
-                (_, c) => word.push(c),
+                (_, c) => push(&mut pieces, Some(c), quote.is_some()),
             }
             to = i + c.len_utf8();
             chars.next();
         }
         match quote {
-            None => Ok((word, to)),
+            None => Ok((pieces, to)),
             Some((q, i)) => {
                 let span = at.span(i, at.text.len());
                 Err(self.error(span, "a quote is never closed", "opened here", Some(format!("add a `{q}`"))))
@@ -417,22 +928,39 @@ impl Parser<'_> {
         }
     }
 
+    /// The variable whose `$` is at `i`, and the length of what names it.
+    fn variable(&self, at: Source<'_>, i: usize) -> Result<(String, usize), ScriptError> {
+        let rest = at.text.get(i + 1..).unwrap_or("");
+        let (braces, inner) = match rest.strip_prefix('{') {
+            Some(inner) => (true, inner),
+            None => (false, rest),
+        };
+        let len = inner.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
+        let name = &inner[..len];
+        let closed = !braces || inner[len..].starts_with('}');
+        if is_name(name) && closed {
+            return Ok((name.to_owned(), 1 + len + 2 * usize::from(braces)));
+        }
+        let span = at.span(i, i + 1);
+        Err(self.expected(span, "`$` stands before the name of a variable", "`$NAME` or `${NAME}`"))
+    }
+
     fn next_word(
         &self,
         tokens: &mut Tokens,
-        at: Source<'_>,
+        end: Span,
         message: &str,
         words: &str,
     ) -> Result<(String, Span), ScriptError> {
         match tokens.next() {
-            Some((Token::Word(word), span)) => Ok((word, span)),
-            Some((Token::Into, span)) => Err(self.expected(span, message, words)),
-            None => Err(self.expected(at.end(), message, words)),
+            Some((Ready::Word(word), span)) => Ok((word, span)),
+            Some((Ready::Into { .. }, span)) => Err(self.expected(span, message, words)),
+            None => Err(self.expected(end, message, words)),
         }
     }
 
-    fn path(&self, tokens: &mut Tokens, at: Source<'_>, message: &str) -> Result<Path, ScriptError> {
-        let (text, span) = self.next_word(tokens, at, message, "a path")?;
+    fn path(&self, tokens: &mut Tokens, end: Span, message: &str) -> Result<Path, ScriptError> {
+        let (text, span) = self.next_word(tokens, end, message, "a path")?;
         self.absolute(text, span)
     }
 
@@ -445,28 +973,31 @@ impl Parser<'_> {
         }
     }
 
-    fn command(&self, tokens: &mut Tokens, at: Source<'_>) -> Result<Command, ScriptError> {
-        let (word, span) = self.next_word(tokens, at, "there is no command here", PROGRAMS)?;
-        let program = match word.as_str() {
-            "taskset" => {
-                let (flag, span) = self.next_word(tokens, at, "`taskset` needs a CPU", "`-c`")?;
-                if flag != "-c" {
-                    return Err(self.expected(span, "`taskset` is used with a CPU number", "`-c`"));
-                }
-                let (cpu, span) = self.next_word(tokens, at, "`taskset -c` needs a CPU", "a CPU number")?;
-                let Ok(cpu) = cpu.parse() else {
-                    let message = format!("`{cpu}` is not one CPU");
-                    return Err(self.expected(span, message, "a CPU number"));
-                };
-                let inner = self.command(tokens, at)?;
-                // As on a real machine the inner of two wins.
-                return Ok(Command { cpu: inner.cpu.or(Some(cpu)), ..inner });
+    fn command(&self, tokens: &mut Tokens, end: Span) -> Result<Command, ScriptError> {
+        let mut cpu = None;
+        let (mut word, mut span) = self.next_word(tokens, end, "there is no command here", PROGRAMS)?;
+        while word == "taskset" {
+            let (flag, at) = self.next_word(tokens, end, "`taskset` needs a CPU", "`-c`")?;
+            if flag != "-c" {
+                return Err(self.expected(at, "`taskset` is used with a CPU number", "`-c`"));
             }
-            "echo" => self.echo(tokens, at)?,
-            "cat" => self.cat(tokens, at)?,
+            let (text, at) = self.next_word(tokens, end, "`taskset -c` needs a CPU", "a CPU number")?;
+            let Ok(number) = text.parse() else {
+                let message = format!("`{text}` is not one CPU");
+                return Err(self.expected(at, message, "a CPU number"));
+            };
+            // As on a real machine the inner of two wins.
+            cpu = Some(number);
+            (word, span) = self.next_word(tokens, end, "there is no command here", PROGRAMS)?;
+        }
+        let program = match word.as_str() {
+            "echo" => self.echo(tokens, end)?,
+            "cat" => self.cat(tokens, end)?,
+            "ls" => Program::Ls { path: self.path(tokens, end, "`ls` needs a directory")? },
+            "dmesg" => Program::Dmesg,
             "dd" => self.dd(tokens, span)?,
             "sleep" => {
-                let (text, span) = self.next_word(tokens, at, "`sleep` needs a time", "seconds")?;
+                let (text, span) = self.next_word(tokens, end, "`sleep` needs a time", "seconds")?;
                 match seconds(&text) {
                     Some(nanoseconds) => Program::Sleep { nanoseconds },
                     None => {
@@ -477,26 +1008,35 @@ impl Parser<'_> {
             }
             _ => return Err(self.expected(span, format!("no command `{word}`"), PROGRAMS)),
         };
-        Ok(Command { cpu: None, program })
+        Ok(Command { cpu, program })
     }
 
-    fn echo(&self, tokens: &mut Tokens, at: Source<'_>) -> Result<Program, ScriptError> {
+    fn echo(&self, tokens: &mut Tokens, end: Span) -> Result<Program, ScriptError> {
         let mut words = Vec::new();
-        while let Some((Token::Word(word), _)) = tokens.next_if(|(token, _)| *token != Token::Into) {
+        while let Some((Ready::Word(word), span)) =
+            tokens.next_if(|(token, _)| matches!(token, Ready::Word(_)))
+        {
+            if words.is_empty()
+                && word.len() > 1
+                && word.starts_with('-')
+                && word.bytes().skip(1).all(|b| b"neE".contains(&b))
+            {
+                let message = format!("`echo {word}` is not the same in every shell");
+                return Err(self.expected(span, message, "what is to be written"));
+            }
             words.push(word);
         }
-        if tokens.next().is_none() {
-            return Err(self.expected(at.end(), "`echo` writes to a file here", "`>` and a path"));
-        }
-        let path = self.path(tokens, at, "`>` needs a file")?;
-        Ok(Program::Echo { value: words.join(" "), path })
+        let value = words.join(" ");
+        let Some((Ready::Into { append }, _)) = tokens.next() else { return Ok(Program::Print { value }) };
+        let path = self.path(tokens, end, "`>` needs a file")?;
+        Ok(Program::Echo { value, path, append })
     }
 
-    fn cat(&self, tokens: &mut Tokens, at: Source<'_>) -> Result<Program, ScriptError> {
-        let path = self.path(tokens, at, "`cat` needs a file")?;
-        let quiet = tokens.next_if(|(token, _)| *token == Token::Into).is_some();
+    fn cat(&self, tokens: &mut Tokens, end: Span) -> Result<Program, ScriptError> {
+        let path = self.path(tokens, end, "`cat` needs a file")?;
+        let quiet = tokens.next_if(|(token, _)| matches!(token, Ready::Into { .. })).is_some();
         if quiet {
-            let to = self.path(tokens, at, "`>` needs a file")?;
+            let to = self.path(tokens, end, "`>` needs a file")?;
             if to.text != "/dev/null" {
                 return Err(self.expected(to.span, "what was read goes nowhere else", "`/dev/null`"));
             }
@@ -507,7 +1047,9 @@ impl Parser<'_> {
     fn dd(&self, tokens: &mut Tokens, dd: Span) -> Result<Program, ScriptError> {
         let (mut input, mut output) = (None, None);
         let (mut block_size, mut count, mut skip, mut direct) = (512, None, 0, false);
-        while let Some((Token::Word(word), span)) = tokens.next_if(|(token, _)| *token != Token::Into) {
+        while let Some((Ready::Word(word), span)) =
+            tokens.next_if(|(token, _)| matches!(token, Ready::Word(_)))
+        {
             let Some((key, value)) = word.split_once('=') else {
                 let message = format!("`dd` does not know `{word}`");
                 return Err(self.expected(span, message, DD_OPERANDS));
@@ -613,7 +1155,12 @@ mod tests {
         let check = |text: &str, expect: &str| {
             let Command { cpu, program } = only(text);
             let got = match program {
-                Program::Echo { value, path } => format!("{cpu:?} echo [{value}] {}", path.text),
+                Program::Echo { value, path, append } => {
+                    format!("{cpu:?} echo{} [{value}] {}", if append { "+" } else { "" }, path.text)
+                }
+                Program::Print { value } => format!("{cpu:?} print [{value}]"),
+                Program::Ls { path } => format!("{cpu:?} ls {}", path.text),
+                Program::Dmesg => format!("{cpu:?} dmesg"),
                 Program::Cat { path, quiet } => format!("{cpu:?} cat {} {quiet}", path.text),
                 Program::Dd { input, output, block_size, count, skip, direct } => {
                     format!("{cpu:?} dd {} {} {block_size} {count} {skip} {direct}", input.text, output.text)
@@ -626,6 +1173,12 @@ mod tests {
         check("echo 0>/a", "None echo [0] /a");
         check("echo  'a  b' \"c\"d > '/e f'\r\n", "None echo [a  b cd] /e f");
         check("echo > /a", "None echo [] /a");
+        check("echo '' > /a", "None echo [] /a");
+        check("echo 1 >> /a", "None echo+ [1] /a");
+        check("echo 1   2", "None print [1 2]");
+        check("echo", "None print []");
+        check("ls /proc; ", "None ls /proc");
+        check("dmesg", "None dmesg");
         check("cat /a", "None cat /a false");
         check("cat /a > /dev/null", "None cat /a true");
         check("sleep 2", "None sleep 2000000000");
@@ -660,18 +1213,34 @@ mod tests {
             assert!(e.label.contains(label), "{text:?}: {}", e.label);
         };
         check("sleep 1\nrm /a\n", 2, 1, "no command `rm`", "`echo`");
-        check("echo 1\n", 1, 7, "`echo` writes to a file here", "`>`");
+        check("echo -n 1\n", 1, 6, "`echo -n` is not the same in every shell", "what is to be written");
         check("echo 1 >\n", 1, 9, "`>` needs a file", "a path");
         check("echo 1 > a\n", 1, 10, "`a` depends on where the shell stands", "`/`");
-        check("echo 1 >> /a\n", 1, 8, "nothing is appended to a file here", "`>`");
         check("echo 1 > /a /b\n", 1, 13, "the command ends before this", "end of the line");
+        check("echo $X > /a", 1, 6, "`X` was never set", "`X=...`");
+        check("echo $(date) > /a", 1, 6, "`$` stands before the name of a variable", "`$NAME` or `${NAME}`");
+        check("X=1\necho ${X:-2}", 2, 6, "`$` stands before the name of a variable", "`${NAME}`");
         check(
-            "echo $X > /a",
+            "echo a | b",
             1,
-            6,
-            "`$` has a meaning for the shell that scripts do not use",
+            8,
+            "`|` has a meaning for the shell that scripts do not use",
             "not in a script",
         );
+        check("X=1 echo a", 1, 5, "a variable for one command only", "`;`");
+        check("X=a\nsleep $X", 2, 7, "`a` is not a time", "seconds");
+        check("sleep 1; ; sleep 1", 1, 10, "there is no command here", "`echo`");
+        check("for 1 in 2; do echo; done", 1, 5, "`for` needs a variable", "a variable's name");
+        check("for i of 2; do echo; done", 1, 7, "`for` needs words", "`in`");
+        check("for i in 2 do echo; done", 1, 21, "a loop needs a body", "`do`");
+        check("for i in 2; do\ndone", 2, 1, "a loop that does nothing", "a command");
+        check("for i in 2; do; echo; done", 1, 15, "`do` is followed by a command", "a command");
+        check("for i in 2\ndo\necho", 1, 1, "a loop is never closed", "opened here");
+        check("for i in 2", 1, 11, "a loop needs a body", "`do`");
+        check("done", 1, 1, "`done` without a loop", "a command");
+        check("for i in 2; do echo; done done", 1, 27, "the command ends before this", "`;`");
+        check("for i in a b; do\n  sleep $i; done", 2, 9, "`a` is not a time", "seconds");
+        check("for i in a; do\n#: state x\ndone", 2, 1, "a line for the recorder inside a loop", "line 1");
         check("echo 'a > /a", 1, 6, "a quote is never closed", "opened here");
         check("cat /a > /b", 1, 10, "what was read goes nowhere else", "/dev/null");
         check("sleep x", 1, 7, "`x` is not a time", "seconds");
@@ -685,6 +1254,52 @@ mod tests {
         check("#: flow a\n#: events b", 2, 4, "a recording inside a recording", "line 1");
         check("#: end", 1, 4, "no recording is open", "nothing to end");
         check("#: state a\n#: state a", 2, 10, "there is a `#: state a` already", "another name");
+    }
+
+    #[test]
+    fn variables_become_words_as_in_a_shell() {
+        let check = |value: &str, word: &str, expect: &[&str]| {
+            let script =
+                Script::parse("script.sh", &format!("E=\nV={value}\nfor i in {word}; do echo $i; done"))
+                    .unwrap();
+            let mut vars = Variables::default();
+            for statement in &script.statements {
+                match &statement.action {
+                    Action::Assign { name, value } => vars.set(name, value.value(&vars)),
+                    Action::For { words, .. } => {
+                        let fields: Vec<String> = words.iter().flat_map(|w| w.fields(&vars)).collect();
+                        assert_eq!(fields, expect, "{word}");
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+        };
+        check("1", "$V", &["1"]);
+        check("'1  2'", "$V", &["1", "2"]);
+        check("'1  2'", "\"$V\"", &["1  2"]);
+        check("'1 2'", "a${V}b", &["a1", "2b"]);
+        check("1", "'$V'", &["$V"]);
+        check("1", "$E", &[]);
+        check("1", "$E$V \"$E\"", &["1", ""]);
+        check("\"a b\"c", "x\"$V\"y", &["xa bcy"]);
+    }
+
+    #[test]
+    fn a_loop_may_span_lines() {
+        let one = "for i in 1 2; do echo $i > /a; done";
+        let many = "for i in 1 2 # why\n\ndo\n  # because\n  echo $i > /a\ndone\n";
+        for text in [one, many] {
+            let script = Script::parse("script.sh", text).unwrap();
+            let [Statement { action: Action::For { name, words, body }, .. }] = &script.statements[..] else {
+                panic!("{script:?}")
+            };
+            assert_eq!((name.as_str(), words.len(), body.len()), ("i", 2, 1));
+        }
+        let unfinished = ["for", "for i", "for i in", "for i in 1;", "for i in 1; do", "for i in 1; do echo"];
+        for text in unfinished {
+            let error = Script::parse("script.sh", text).unwrap_err();
+            assert_eq!(error.incomplete, text.contains("in"), "{text}");
+        }
     }
 
     #[test]

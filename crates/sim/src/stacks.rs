@@ -30,7 +30,8 @@ pub fn reaching(trace: &Trace, name: &str, functions: &Functions) -> Vec<Stack> 
     let mut open: Vec<Vec<&'static str>> = trace.ctxs.iter().map(|_| Vec::new()).collect();
     let mut stacks: Vec<Stack> = Vec::new();
     for record in &trace.records {
-        let (Some(calls), Some(ctx)) = (open.get_mut(record.ctx.index()), trace.ctxs.get(record.ctx.index())) else {
+        let (Some(calls), Some(ctx)) = (open.get_mut(record.ctx.index()), trace.ctxs.get(record.ctx.index()))
+        else {
             continue;
         };
         let fired = match record.what {
@@ -58,7 +59,14 @@ pub fn reaching(trace: &Trace, name: &str, functions: &Functions) -> Vec<Stack> 
         let actor = event_label(&ctx.actor);
         let at = stacks.iter().position(|s| s.frames == frames && s.actor == actor);
         let at = at.unwrap_or_else(|| {
-            stacks.push(Stack { frames, actor, cpu: record.cpu, count: 0, fired: Vec::new(), irqs: Vec::new() });
+            stacks.push(Stack {
+                frames,
+                actor,
+                cpu: record.cpu,
+                count: 0,
+                fired: Vec::new(),
+                irqs: Vec::new(),
+            });
             stacks.len() - 1
         });
         stacks[at].count += 1;

@@ -17,9 +17,12 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Write};
 
+use kstate::semantics::Semantics;
 use similar::{Algorithm, DiffOp, DiffTag};
 
 use crate::capture::{Capture, Kind, Output};
+use crate::lab::Lab;
+use crate::machine::{Machine, MachineError};
 
 /// Equal lines shown around a difference.
 const CONTEXT: usize = 3;
@@ -492,6 +495,22 @@ impl Row {
 pub struct Report {
     /// By file, in the order of the script.
     pub rows: Vec<Row>,
+}
+
+/// Runs a capture's script on its machine and compares every recording. Answers what came of it
+/// and the machine afterwards.
+///
+/// # Errors
+/// A mistake in `machine.toml`.
+pub fn run(capture: &Capture) -> Result<(Report, Lab), Box<MachineError>> {
+    let (lab, outputs) = Lab::of_capture(capture)?;
+    Ok((verify(capture, &outputs), lab))
+}
+
+/// The same for a machine that was read before, under `semantics`.
+pub fn run_with(capture: &Capture, machine: &Machine, semantics: Semantics) -> (Report, Lab) {
+    let (lab, outputs) = Lab::of_capture_with(capture, machine, semantics);
+    (verify(capture, &outputs), lab)
 }
 
 /// Compares what the emulator made with what a real kernel made. Files that the capture lacks are

@@ -1,4 +1,5 @@
 //! The virtual files: `/proc`, `/sys` and debugfs, under the paths and with the texts of Linux.
+//! Binding and CPU hotplug by file follow drivers/base/bus.c and drivers/base/core.c.
 //!
 //! A read answers with the file's text. A write either is done at once or starts a task that the
 //! engine runs to its end; either way it ends with the errno that `write(2)` would return.
@@ -8,6 +9,8 @@ use kfn::kframe;
 use kstate::irqdomain::IrqDomain;
 use kstate::pci::PciDev;
 use kstate::{CpuId, CpuMask, DiskId, Errno, Irq, Kernel, NvmeId, PciDevId, sched::Call};
+
+use crate::tracefs;
 
 /// What became of a write.
 #[derive(Debug)]
@@ -88,6 +91,7 @@ pub fn read(k: &mut Kernel, path: &str) -> Result<String, Errno> {
         ["proc", "interrupts"] => Ok(irqcore::proc::show_interrupts(k)),
         ["proc", "cmdline"] => Ok(line(k.cmdline.join(" "))),
         ["proc", "irq", "default_smp_affinity"] => Ok(irqcore::proc::default_affinity_show(k)),
+        ["proc", "irq", irq, name] if handler_dir(k, irq, name) => Err(Errno::EISDIR),
         ["proc", "irq", irq, file] => {
             let irq = irq_of(k, irq)?;
             irqcore::proc::read(k, irq, file)
@@ -117,7 +121,9 @@ pub fn read(k: &mut Kernel, path: &str) -> Result<String, Errno> {
             let place = &k.topo.cpus[cpu.index()];
             match file {
                 "thread_siblings_list" | "core_cpus_list" => Ok(line(&k.topo.siblings[cpu.index()])),
-                "thread_siblings" | "core_cpus" => Ok(line(k.topo.siblings[cpu.index()].hex(k.topo.nr_cpu_ids))),
+                "thread_siblings" | "core_cpus" => {
+                    Ok(line(k.topo.siblings[cpu.index()].hex(k.topo.nr_cpu_ids)))
+                }
                 "physical_package_id" => Ok(line(place.socket)),
                 _ => Err(Errno::ENOENT),
             }
@@ -147,7 +153,16 @@ pub fn read(k: &mut Kernel, path: &str) -> Result<String, Errno> {
             let domain = domains(k).find(|(_, d)| d.name == name).ok_or(Errno::ENOENT)?.0;
             Ok(irqcore::debugfs::irq_domain_debug_show(k, domain))
         }
-        ["sys", "bus", "pci", "drivers", _, "bind" | "unbind"] => Err(Errno::EACCES),
+        ["sys", "bus", "pci", "drivers", "nvme" | "virtio-pci", "bind" | "unbind"] => Err(Errno::EACCES),
+        ["sys", "kernel", "tracing", ref rest @ ..]
+        | ["sys", "kernel", "debug", "tracing", ref rest @ ..] => tracefs::read(k, rest),
+        ["dev", "null"] => Ok(String::new()),
+        ["dev", "kmsg"] => {
+            let lines = k.log.iter().enumerate();
+            Ok(lines.map(|(i, text)| format!("6,{i},0,-;{}\n", text.replace('\n', "\\x0a"))).collect())
+        }
+        // DEVIATION: disks have no contents, so that only `dd` reads them, with nothing to show for it.
+        ["dev", name] if k.blk.disk_by_name(name).is_some() => Err(Errno::EINVAL),
         _ => match list(k, path) {
             Ok(_) => Err(Errno::EISDIR),
             Err(e) => Err(e),
@@ -163,15 +178,31 @@ fn domains(k: &Kernel) -> impl Iterator<Item = (kstate::DomainId, &IrqDomain)> {
 /// Lists a directory, in the order of `ls`.
 ///
 /// # Errors
-/// `ENOENT` for a path that is no directory.
+/// `ENOENT` for a path that does not exist, `ENOTDIR` for one that is no directory or leads through
+/// a file.
 pub fn list(k: &Kernel, path: &str) -> Result<Vec<String>, Errno> {
+    list_parts(k, &parts(path))
+}
+
+fn list_parts(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
+    match (directory(k, path), path) {
+        (Err(Errno::ENOENT), [above @ .., name]) => {
+            let found = list_parts(k, above)?;
+            Err(if found.iter().any(|n| n == name) { Errno::ENOTDIR } else { Errno::ENOENT })
+        }
+        (result, _) => result,
+    }
+}
+
+/// Lists a directory; `ENOENT` for everything that is none.
+fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
     let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
     let irqs = |all: bool| -> Vec<String> {
         k.for_each_irq().filter(|&irq| all || k.desc(irq).proc_dir).map(|irq| irq.to_string()).collect()
     };
-    let mut found = match parts(path)[..] {
+    let mut found = match *path {
         [] => names(&["dev", "proc", "sys"]),
-        ["dev"] => drivers::blk_mq::disk_names(k),
+        ["dev"] => drivers::blk_mq::disk_names(k).into_iter().chain(names(&["kmsg", "null"])).collect(),
         ["proc"] => names(&["cmdline", "interrupts", "irq"]),
         ["proc", "irq"] => {
             let mut all = irqs(false);
@@ -179,20 +210,34 @@ pub fn list(k: &Kernel, path: &str) -> Result<Vec<String>, Errno> {
             all
         }
         ["proc", "irq", irq] => {
-            irq_of(k, irq)?;
-            names(&irqcore::proc::FILES)
+            let desc = k.desc(irq_of(k, irq)?);
+            let handlers = desc.action.iter().filter(|a| a.dir).map(|a| a.name.clone());
+            handlers.chain(names(&irqcore::proc::FILES)).collect()
         }
+        ["proc", "irq", irq, handler] if handler_dir(k, irq, handler) => Vec::new(),
         ["sys"] => names(&["block", "bus", "class", "devices", "kernel"]),
         ["sys", "block"] => drivers::blk_mq::disk_names(k),
-        ["sys", "block", disk, "mq"] => {
-            (0..).take_while(|&q| drivers::blk_mq::cpu_list(k, disk, q).is_some()).map(|q: u32| q.to_string()).collect()
+        ["sys", "block", disk] if drivers::blk_mq::cpu_list(k, disk, 0).is_some() => names(&["mq"]),
+        ["sys", "block", disk, "mq", queue]
+            if numbered(queue, "").is_some_and(|q| drivers::blk_mq::cpu_list(k, disk, q).is_some()) =>
+        {
+            names(&["cpu_list"])
         }
+        ["sys", "block", disk, "mq"] if drivers::blk_mq::cpu_list(k, disk, 0).is_some() => (0..)
+            .take_while(|&q| drivers::blk_mq::cpu_list(k, disk, q).is_some())
+            .map(|q: u32| q.to_string())
+            .collect(),
         ["sys", "bus"] => names(&["pci"]),
         ["sys", "bus", "pci"] => names(&["devices", "drivers"]),
         ["sys", "bus", "pci", "drivers"] => names(&["nvme", "virtio-pci"]),
         ["sys", "bus", "pci", "devices"] => k.pci.devs.iter().map(PciDev::name).collect(),
         ["sys", "bus", "pci", "drivers", driver @ ("nvme" | "virtio-pci")] => {
-            let bound = k.pci.devs.iter().filter(|d| d.driver.map(drivers::driver_name) == Some(driver)).map(PciDev::name);
+            let bound = k
+                .pci
+                .devs
+                .iter()
+                .filter(|d| d.driver.map(drivers::driver_name) == Some(driver))
+                .map(PciDev::name);
             bound.chain(names(&["bind", "unbind"])).collect()
         }
         ["sys", "class"] => names(&["nvme"]),
@@ -207,8 +252,37 @@ pub fn list(k: &Kernel, path: &str) -> Result<Vec<String>, Errno> {
             let cpus = k.topo.possible.iter().map(|cpu| format!("cpu{cpu}"));
             cpus.chain(names(&["offline", "online", "possible", "present"])).collect()
         }
-        ["sys", "kernel"] => names(&["debug"]),
-        ["sys", "kernel", "debug"] => names(&["irq"]),
+        ["sys", "devices", "system", "cpu", cpu]
+            if cpu_of(k, cpu).is_ok_and(|c| k.topo.present.contains(c)) =>
+        {
+            let online = if cpu == "cpu0" { &[][..] } else { &["online"] };
+            let topology = cpu_of(k, cpu).is_ok_and(|c| k.topo.online.contains(c));
+            names(online).into_iter().chain(topology.then(|| "topology".to_owned())).collect()
+        }
+        ["sys", "devices", "system", "cpu", cpu, "topology"]
+            if cpu_of(k, cpu).is_ok_and(|c| k.topo.online.contains(c)) =>
+        {
+            names(&[
+                "core_cpus",
+                "core_cpus_list",
+                "physical_package_id",
+                "thread_siblings",
+                "thread_siblings_list",
+            ])
+        }
+        ["sys", "devices", "system", "node"] => {
+            let nodes = (0..k.topo.nr_node_ids).map(|node| format!("node{node}"));
+            nodes.chain(names(&["online", "possible"])).collect()
+        }
+        ["sys", "devices", "system", "node", node]
+            if numbered(node, "node").is_some_and(|n| (n as usize) < k.topo.node_cpus.len()) =>
+        {
+            names(&["cpulist"])
+        }
+        ["sys", "kernel"] => names(&["debug", "tracing"]),
+        ["sys", "kernel", "debug"] => names(&["irq", "tracing"]),
+        ["sys", "kernel", "tracing", ref rest @ ..]
+        | ["sys", "kernel", "debug", "tracing", ref rest @ ..] => tracefs::list(rest)?,
         ["sys", "kernel", "debug", "irq"] => names(&["domains", "irqs"]),
         ["sys", "kernel", "debug", "irq", "irqs"] => irqs(true),
         ["sys", "kernel", "debug", "irq", "domains"] => domains(k).map(|(_, d)| d.name.clone()).collect(),
@@ -218,30 +292,52 @@ pub fn list(k: &Kernel, path: &str) -> Result<Vec<String>, Errno> {
     Ok(found)
 }
 
+/// /proc/irq/N/NAME of an action: a directory with nothing in it.
+fn handler_dir(k: &Kernel, irq: &str, name: &str) -> bool {
+    irq_of(k, irq).is_ok_and(|irq| k.desc(irq).action.iter().any(|a| a.dir && a.name == name))
+}
+
 /// Writes to a file, as `echo TEXT > PATH` does.
 pub fn write(k: &mut Kernel, path: &str, text: &str) -> Written {
-    match try_write(k, path, text) {
+    write_file(k, path, text, false)
+}
+
+/// Writes to a file, as `echo TEXT > PATH` does, or with `append` as `echo TEXT >> PATH`.
+pub fn write_file(k: &mut Kernel, path: &str, text: &str, append: bool) -> Written {
+    match try_write(k, path, text, append) {
         Ok(written) => written,
         Err(e) => e.into(),
     }
 }
 
-fn try_write(k: &mut Kernel, path: &str, text: &str) -> Result<Written, Errno> {
+fn try_write(k: &mut Kernel, path: &str, text: &str, append: bool) -> Result<Written, Errno> {
     let parts = parts(path);
     let word = text.trim_end_matches('\n');
     match parts[..] {
         ["dev", "null"] => Ok(Written::Now(Ok(()))),
+        ["dev", "kmsg"] => {
+            k.log.push(word.to_owned());
+            Ok(Written::Now(Ok(())))
+        }
+        ["sys", "kernel", "tracing", ref rest @ ..]
+        | ["sys", "kernel", "debug", "tracing", ref rest @ ..] => {
+            Ok(Written::Now(tracefs::write(k, rest, text, append)))
+        }
         ["proc", "irq", "default_smp_affinity"] => {
             Ok(Written::Now(irqcore::proc::default_affinity_write(k, word)))
         }
+        ["proc", "irq", irq, name] if handler_dir(k, irq, name) => Err(Errno::EISDIR),
         ["proc", "irq", irq, file] => {
             let irq = irq_of(k, irq)?;
             Ok(Written::Now(irqcore::proc::write(k, irq, file, word)))
         }
         ["sys", "devices", "system", "cpu", cpu, "online"] => {
             let cpu = cpu_of(k, cpu)?;
-            if cpu.0 == 0 || !k.topo.present.contains(cpu) {
+            if !k.topo.present.contains(cpu) {
                 return Err(Errno::ENOENT);
+            }
+            if cpu.0 == 0 {
+                return Err(Errno::EACCES);
             }
             match word.trim() {
                 "0" | "n" | "N" | "off" => Ok(Written::Start(online_store(cpu, false))),
@@ -265,11 +361,38 @@ fn try_write(k: &mut Kernel, path: &str, text: &str) -> Result<Written, Errno> {
             let ctrl = nvme_of(k, ctrl)?;
             sysfs::write(k, ctrl, file, word).map(Written::Start)
         }
-        _ => match read(k, path) {
-            // What can be read but has no arm above is read-only.
-            Ok(_) => Err(Errno::EACCES),
-            Err(e) => Err(e),
-        },
+        ["sys", "kernel", "debug", "irq", "irqs", irq] => {
+            let irq = numbered(irq, "").map(Irq).ok_or(Errno::ENOENT)?;
+            k.find_desc(irq).ok_or(Errno::ENOENT)?;
+            Ok(Written::Now(irqcore::debugfs::irq_debug_write(k, irq, word)))
+        }
+        _ => Err(refused(k, &parts)),
+    }
+}
+
+/// Why a path that no write is for cannot be written by root. A file system that has not the file
+/// is asked to make one: /proc says that there is none, sysfs and debugfs that they make none.
+fn refused(k: &Kernel, parts: &[&str]) -> Errno {
+    match list_parts(k, parts) {
+        Ok(_) => Errno::EISDIR,
+        Err(Errno::ENOTDIR) => {
+            let above = parts.split_last().map_or(&[][..], |(_, above)| above);
+            match (list_parts(k, above), parts.first(), parts.get(..3)) {
+                (Err(e), ..) => e,
+                (Ok(_), Some(&"proc"), _) => Errno::EIO,
+                (Ok(_), _, Some(["sys", "kernel", "debug"])) => Errno::EINVAL,
+                (Ok(_), Some(&"dev"), _) => Errno::EINVAL,
+                (Ok(_), ..) => Errno::EACCES,
+            }
+        }
+        Err(_) => {
+            let above = parts.split_last().map_or(&[][..], |(_, above)| above);
+            match (parts.first(), list_parts(k, above)) {
+                (Some(&"sys"), Ok(_)) => Errno::EACCES,
+                (_, Err(e)) => e,
+                (_, Ok(_)) => Errno::ENOENT,
+            }
+        }
     }
 }
 

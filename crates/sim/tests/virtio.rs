@@ -61,7 +61,7 @@ fn run(machine: &Machine, script: &str) -> Lab {
 fn actions(lab: &Lab) -> Vec<(String, u32)> {
     let all = lab.k.for_each_irq().flat_map(|irq| {
         let desc = lab.k.desc(irq);
-        let taken = desc.kstat_irqs.iter().sum();
+        let taken = desc.kstat_irqs.sum();
         desc.action.iter().map(move |action| (action.name.clone(), taken))
     });
     all.filter(|(name, _)| name.starts_with("virtio")).collect()

@@ -108,7 +108,7 @@ pub(super) fn queue_work(k: &mut Kernel, id: NvmeId, work: NvmeWork) -> bool {
         state.again |= state.running;
         return queued;
     }
-    let cpu = k.cur.cpu;
+    let cpu = crate::wq_select_unbound_cpu(k, k.cur.cpu);
     let worker = k.spawn(TaskKind::Kworker, cpu, worker(id, work).frame, blk_mq::KWORKER_ROOTS);
     dm(k, id).work(work).worker = Some(worker);
     true
@@ -518,7 +518,7 @@ pub fn nvme_reset_ctrl_sync(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
 // Namespaces' queues.
 
 fn queues(k: &Kernel, id: NvmeId) -> Vec<QueueId> {
-    d(k, id).namespaces.iter().map(|ns| ns.queue).collect()
+    d(k, id).namespaces.iter().filter(|ns| !ns.removing).map(|ns| ns.queue).collect()
 }
 
 /// `nvme_start_freeze()`.
@@ -535,6 +535,17 @@ pub(super) fn nvme_wait_freeze(k: &mut Kernel, id: NvmeId) {
     let i: u32 = 0;
     while (i as usize) < d(k, id).namespaces.len() {
         call!(blk_mq::blk_mq_freeze_queue_wait(d(k, id).namespaces[i as usize].queue));
+        i += 1;
+    }
+}
+
+/// `nvme_wait_freeze_timeout()`: waits for no longer than `timeout` nanoseconds.
+#[kframe("drivers/nvme/host/core.c")]
+pub(super) fn nvme_wait_freeze_timeout(k: &mut Kernel, id: NvmeId, timeout: u64) {
+    let deadline: u64 = k.events.now + timeout;
+    let i: u32 = 0;
+    while (i as usize) < d(k, id).namespaces.len() && k.events.now < deadline {
+        call!(blk_mq::blk_mq_freeze_queue_wait_timeout(d(k, id).namespaces[i as usize].queue, deadline));
         i += 1;
     }
 }
@@ -678,7 +689,7 @@ fn add_ns(k: &mut Kernel, id: NvmeId, nsid: u32, queue: QueueId) {
     let capacity = hw::namespace_sectors(k, id, nsid);
     let disk = blk_mq::add_disk(k, name, queue, capacity);
     let dev = dm(k, id);
-    dev.namespaces.push(NvmeNs { ns_id: nsid, queue, disk });
+    dev.namespaces.push(NvmeNs { ns_id: nsid, queue, disk, removing: false });
     dev.namespaces.sort_by_key(|ns| ns.ns_id);
 }
 
@@ -785,7 +796,7 @@ fn nvme_update_ns_info_block(k: &mut Kernel, id: NvmeId, nsid: u32) -> Sync {
 #[kframe("drivers/nvme/host/core.c")]
 fn nvme_remove_invalid_namespaces(k: &mut Kernel, id: NvmeId, nsid: u32) {
     loop {
-        let Some(ns) = d(k, id).namespaces.iter().find(|ns| ns.ns_id > nsid) else { return };
+        let Some(ns) = d(k, id).namespaces.iter().find(|ns| ns.ns_id > nsid && !ns.removing) else { return };
         let gone: u32 = ns.ns_id;
         call!(nvme_ns_remove(id, gone));
     }
@@ -794,9 +805,13 @@ fn nvme_remove_invalid_namespaces(k: &mut Kernel, id: NvmeId, nsid: u32) {
 /// `nvme_ns_remove()`.
 #[kframe("drivers/nvme/host/core.c")]
 fn nvme_ns_remove(k: &mut Kernel, id: NvmeId, nsid: u32) {
-    let Some(ns) = find_ns(k, id, nsid) else { return };
-    let queue: QueueId = ns.queue;
-    blk_mq::del_gendisk(k, ns.disk);
+    let Some(ns) = dm(k, id).namespaces.iter_mut().find(|ns| ns.ns_id == nsid && !ns.removing) else {
+        return;
+    };
+    ns.removing = true;
+    let (queue_id, disk) = (ns.queue, ns.disk);
+    let queue: QueueId = queue_id;
+    blk_mq::del_gendisk(k, disk);
     call!(blk_mq::blk_cleanup_queue(queue));
     dm(k, id).namespaces.retain(|ns| ns.ns_id != nsid);
 }
@@ -815,7 +830,7 @@ pub(super) fn nvme_remove_namespaces(k: &mut Kernel, id: NvmeId) {
         nvme_change_ctrl_state(k, id, NvmeCtrlState::DeletingNoio);
     }
     loop {
-        let Some(ns) = d(k, id).namespaces.first() else { return };
+        let Some(ns) = d(k, id).namespaces.iter().find(|ns| !ns.removing) else { return };
         let nsid: u32 = ns.ns_id;
         call!(nvme_ns_remove(id, nsid));
     }

@@ -10,7 +10,7 @@ use kstate::hw::nvme::{NvmeCommand, NvmeCompletion};
 use kstate::irqchip::Handler;
 use kstate::irqdesc::{DevId, IrqReturn};
 use kstate::msi::IrqAffinity;
-use kstate::nvme::{NvmeCtrlState, NvmeDev, NvmeQueue};
+use kstate::nvme::{NvmeDev, NvmeQueue};
 use kstate::sched::WaitOn;
 use kstate::semantics::NvmeProbe;
 use kstate::{Errno, Irq, Kernel, NvmeId, PciDevId, QueueId, ReqId, TagSetId};
@@ -78,7 +78,7 @@ pub(super) fn alloc_dev(k: &mut Kernel, id: NvmeId, dev: PciDevId, nr_queues: u3
         k.nvme.devs.resize(id.index() + 1, NvmeDev::default());
     }
     let queues = vec![NvmeQueue::default(); nr_queues as usize];
-    *dm(k, id) = NvmeDev { dev, bound: true, instance, queues, ..NvmeDev::default() };
+    *dm(k, id) = NvmeDev { dev, bound: true, drvdata: true, instance, queues, ..NvmeDev::default() };
 }
 
 // Submission.
@@ -138,25 +138,14 @@ fn nvme_setup_cmd(k: &Kernel, id: NvmeId, rq: ReqId) -> NvmeCommand {
 #[kfn("drivers/nvme/host/pci.c")]
 pub(super) fn nvme_queue_rq(k: &mut Kernel, q: QueueId, hctx: u32, rq: ReqId, last: bool) -> BlkStatus {
     let Some((id, qid)) = owner(k, q, hctx) else { return BlkStatus::IoErr };
+    // `nvme_check_ready()` of 6.12 asks for more on fabrics only.
     if !d(k, id).queues.get(usize::from(qid)).is_some_and(|queue| queue.enabled) {
         return BlkStatus::IoErr;
-    }
-    if !nvme_check_ready(k, id, rq) {
-        // Requests of a controller that is being reset wait, the others of a dead one fail.
-        return if core::nvme_state_terminal(k, id) { BlkStatus::IoErr } else { BlkStatus::Resource };
     }
     let cmd = nvme_setup_cmd(k, id, rq);
     blk_mq::blk_mq_start_request(k, rq);
     nvme_submit_cmd(k, id, qid, cmd, last);
     BlkStatus::Ok
-}
-
-/// `nvme_check_ready()` (6.12; 5.4's driver does not ask): I/O needs a live controller. The
-/// driver's own commands may go at any time.
-fn nvme_check_ready(k: &Kernel, id: NvmeId, rq: ReqId) -> bool {
-    k.sem.nvme_probe == NvmeProbe::ByResetWork
-        || k.blk.requests[rq].op == ReqOp::Drv
-        || matches!(d(k, id).state, NvmeCtrlState::Live | NvmeCtrlState::Deleting)
 }
 
 /// `nvme_queue_rqs()` (6.12): a list of requests with one ring of the doorbell per queue.
@@ -169,7 +158,7 @@ pub(super) fn nvme_queue_rqs(k: &mut Kernel, list: &[ReqId]) -> Vec<ReqId> {
             continue;
         };
         let enabled = d(k, id).queues.get(usize::from(qid)).is_some_and(|queue| queue.enabled);
-        if !enabled || !nvme_check_ready(k, id, rq) {
+        if !enabled {
             left.push(rq);
             continue;
         }

@@ -3,6 +3,7 @@
 
 use kfn::{kfn, kframe};
 use kstate::blk::{BlkMqOps, BlkOwner};
+use kstate::event::Event;
 use kstate::hw::nvme::NvmeCompletion;
 use kstate::irqdesc::IrqReturn;
 use kstate::nvme::{NvmeCtrlState, NvmeWork};
@@ -164,9 +165,8 @@ fn nvme_disable_io_queues(k: &mut Kernel, id: NvmeId) {
     }
 }
 
-/// Sends the commands that delete all queues of one kind and waits for them, the last queue first.
-///
-/// DEVIATION: it waits for as long as it takes; the commands' own timeouts end it.
+/// Sends the commands that delete all queues of one kind and waits for them, the last queue first;
+/// false when they take too long.
 #[kframe("drivers/nvme/host/pci.c")]
 fn __nvme_disable_io_queues(k: &mut Kernel, id: NvmeId, opcode: u8) -> bool {
     let nr_queues: u32 = d(k, id).online_queues.saturating_sub(1);
@@ -179,16 +179,22 @@ fn __nvme_disable_io_queues(k: &mut Kernel, id: NvmeId, opcode: u8) -> bool {
             nr_queues -= 1;
             sent += 1;
         }
+        let deadline: u64 = k.events.now + ADMIN_TIMEOUT;
+        k.events.push(ADMIN_TIMEOUT, Event::WakeOn(WaitOn::NvmeTeardown(id)));
         let again: bool = false;
         while sent > 0 && !again {
             let qid: u16 = (nr_queues + sent) as u16;
-            wait_until!(q(k, id, qid).delete_done, WaitOn::NvmeTeardown(id));
+            wait_until!(q(k, id, qid).delete_done || k.events.now >= deadline, WaitOn::NvmeTeardown(id));
+            if !q(k, id, qid).delete_done {
+                return false;
+            }
             if opcode == opcode::DELETE_CQ && !q(k, id, qid).delete_error {
                 let _found: u32 = call!(nvme_poll_irqdisable(id, qid, None));
             }
             sent -= 1;
             again = nr_queues > 0;
         }
+        k.events.cancel_all(|event| *event == Event::WakeOn(WaitOn::NvmeTeardown(id)));
         if !again {
             break;
         }
@@ -339,7 +345,7 @@ pub(super) fn nvme_dev_disable(k: &mut Kernel, id: NvmeId, shutdown: bool) {
         dead = csts & hw::CSTS_CFS != 0 || csts & hw::CSTS_RDY == 0;
     }
     if !dead && shutdown && freeze {
-        call!(core::nvme_wait_freeze(id));
+        call!(core::nvme_wait_freeze_timeout(id, NVME_IO_TIMEOUT));
     }
     call!(core::nvme_stop_queues(id));
     if !dead && d(k, id).queue_count > 0 {
@@ -439,7 +445,7 @@ fn nvme_remove_dead_ctrl(k: &mut Kernel, id: NvmeId) {
 /// `nvme_remove_dead_ctrl_work()`.
 #[kframe("drivers/nvme/host/pci.c")]
 pub(super) fn nvme_remove_dead_ctrl_work(k: &mut Kernel, id: NvmeId) {
-    if d(k, id).bound {
+    if d(k, id).drvdata {
         call!(crate::pci_device_remove(d(k, id).dev));
     }
 }
@@ -475,6 +481,7 @@ pub(super) fn nvme_remove(k: &mut Kernel, dev: PciDevId) {
         return;
     }
     core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Deleting);
+    dm(k, id).drvdata = false;
     if k.pci_dev(dev).disconnected {
         core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Dead);
         call!(nvme_dev_disable(id, true));

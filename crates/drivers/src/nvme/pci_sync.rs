@@ -4,6 +4,7 @@
 
 use kfn::{kfn, kframe};
 use kstate::blk::{BlkMqOps, BlkOwner, RqState};
+use kstate::event::Event;
 use kstate::irqdesc::{DevId, IrqReturn};
 use kstate::nvme::{NvmeCtrlState, NvmeWork};
 use kstate::sched::WaitOn;
@@ -160,9 +161,8 @@ fn nvme_delete_io_queues(k: &mut Kernel, id: NvmeId) {
     }
 }
 
-/// Sends the commands that delete all queues of one kind and waits for them, the last queue first.
-///
-/// DEVIATION: it waits for as long as it takes; the commands' own timeouts end it.
+/// Sends the commands that delete all queues of one kind and waits for them, the last queue first;
+/// false when they take too long.
 #[kframe("drivers/nvme/host/pci.c")]
 fn __nvme_delete_io_queues(k: &mut Kernel, id: NvmeId, opcode: u8) -> bool {
     let nr_queues: u32 = d(k, id).online_queues.saturating_sub(1);
@@ -175,13 +175,19 @@ fn __nvme_delete_io_queues(k: &mut Kernel, id: NvmeId, opcode: u8) -> bool {
             nr_queues -= 1;
             sent += 1;
         }
+        let deadline: u64 = k.events.now + ADMIN_TIMEOUT;
+        k.events.push(ADMIN_TIMEOUT, Event::WakeOn(WaitOn::NvmeTeardown(id)));
         let again: bool = false;
         while sent > 0 && !again {
             let qid: u16 = (nr_queues + sent) as u16;
-            wait_until!(q(k, id, qid).delete_done, WaitOn::NvmeTeardown(id));
+            wait_until!(q(k, id, qid).delete_done || k.events.now >= deadline, WaitOn::NvmeTeardown(id));
+            if !q(k, id, qid).delete_done {
+                return false;
+            }
             sent -= 1;
             again = nr_queues > 0;
         }
+        k.events.cancel_all(|event| *event == Event::WakeOn(WaitOn::NvmeTeardown(id)));
         if !again {
             break;
         }
@@ -366,7 +372,7 @@ pub(super) fn nvme_dev_disable(k: &mut Kernel, id: NvmeId, shutdown: bool) {
             core::nvme_start_freeze(k, id);
         }
         if !dead && shutdown {
-            call!(core::nvme_wait_freeze(id));
+            call!(core::nvme_wait_freeze_timeout(id, NVME_IO_TIMEOUT));
         }
     }
     call!(core::nvme_stop_queues(id));
@@ -542,6 +548,7 @@ pub(super) fn nvme_remove(k: &mut Kernel, dev: PciDevId) {
         return;
     }
     core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Deleting);
+    dm(k, id).drvdata = false;
     if k.pci_dev(dev).disconnected {
         core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Dead);
         call!(nvme_dev_disable(id, true));

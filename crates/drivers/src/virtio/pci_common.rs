@@ -196,7 +196,7 @@ fn vp_del_vq(k: &mut Kernel, id: VirtioId, index: u16) {
 /// `irq_set_affinity_hint(irq, NULL)`; 6.12's `irq_update_affinity_hint` is inline.
 fn clear_affinity_hint(k: &mut Kernel, irq: Irq) {
     // A queue whose request failed has nothing to clear, and the result is ignored as in C.
-    let _ = if k.sem.virtio_update_affinity_hint {
+    let _ = if k.sem.affinity_hint_inline {
         __irq_apply_affinity_hint(k, irq, None, false)
     } else {
         irq_set_affinity_hint(k, irq, None)
@@ -378,7 +378,7 @@ pub fn vp_find_vqs(k: &mut Kernel, id: VirtioId, nvqs: u32) -> Result<(), Errno>
     if shared.is_ok() {
         return Ok(());
     }
-    if k.sem.virtio_slow_path_queues && pci_irq(k, id) == Irq(0) {
+    if k.sem.virtio_needs_line && pci_irq(k, id) == Irq(0) {
         return shared;
     }
     let intx: Result<(), Errno> = call!(vp_find_vqs_intx(id, nvqs));
@@ -419,7 +419,7 @@ pub fn vp_set_vq_affinity(
     if let Some(kept) = k.virtio.dev_mut(id).msix_affinity_masks.get_mut(usize::from(vector)) {
         kept.clone_from(mask);
     }
-    let _ = if k.sem.virtio_update_affinity_hint {
+    let _ = if k.sem.affinity_hint_inline {
         __irq_apply_affinity_hint(k, irq, Some(mask), true)
     } else {
         irq_set_affinity_hint(k, irq, Some(mask))

@@ -23,8 +23,14 @@ impl VectorReg {
     }
     /// The vector of the highest set bit, which has the highest priority.
     pub fn highest(&self) -> Option<u8> {
-        let word = self.0.iter().rposition(|w| *w != 0)?;
-        Some(word as u8 * 32 + 31 - self.0[word].leading_zeros() as u8)
+        let [a, b, c, d, e, f, g, h] = self.0;
+        for (low, high, first) in [(g, h, 192u8), (e, f, 128), (c, d, 64), (a, b, 0)] {
+            let pair = u64::from(high) << 32 | u64::from(low);
+            if pair != 0 {
+                return Some(first + (63 - pair.leading_zeros() as u8));
+            }
+        }
+        None
     }
     /// All vectors set, lowest first.
     pub fn iter(&self) -> impl Iterator<Item = u8> + '_ {

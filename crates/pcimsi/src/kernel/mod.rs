@@ -1,4 +1,5 @@
-//! drivers/pci: what drivers and the machine call.
+//! drivers/pci: what drivers and the machine call. The two generations of drivers/pci/msi.c meet
+//! here.
 
 use kfn::kframe;
 use kstate::hw::pci::PciFunction;

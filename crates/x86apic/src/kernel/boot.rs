@@ -18,7 +18,7 @@ use kstate::irqdesc::{DevId, FlowHandler, IRQ_LEVEL, IrqReturn};
 use kstate::semantics::{MsiDomains, VectorCleanup};
 use kstate::{CpuId, Irq, Kernel};
 
-use super::apic::{default_setup_apic_routing, initial_driver, setup_local_APIC};
+use super::apic::{default_setup_apic_routing, initial_driver, setup_local_APIC, x2apic_enable};
 use super::i8259;
 use super::io_apic::{acpi_parse_madt_ioapic_entries, enable_IO_APIC, mask_ioapic_entries, setup_IO_APIC};
 use super::irq::ARCH_OPS;
@@ -153,7 +153,8 @@ pub fn apic_intr_mode_init(k: &mut Kernel) {
 }
 
 /// Turns interrupt remapping on where there is any (`enable_IR_x2apic()`).
-// DEVIATION: the APICs stay in xAPIC mode, as on all machines that were captured.
+// DEVIATION: without remapping that can address x2APICs the APICs stay in xAPIC mode; a guest whose
+// hypervisor lets x2APICs do without remapping is no machine here.
 pub(super) fn enable_ir_x2apic(k: &mut Kernel) {
     if k.apic.ioapic_is_disabled {
         k.log.push("Not enabling interrupt remapping due to skipped IO-APIC setup".to_owned());
@@ -164,8 +165,10 @@ pub(super) fn enable_ir_x2apic(k: &mut Kernel) {
     }
     i8259::mask_8259A(k);
     mask_ioapic_entries(k);
-    if irq_remapping_enable(k).is_err() {
-        k.log.push("Failed to enable irq remapping.".to_owned());
+    match irq_remapping_enable(k) {
+        Ok(true) => x2apic_enable(k),
+        Ok(false) => {}
+        Err(_) => k.log.push("Failed to enable irq remapping.".to_owned()),
     }
     i8259::unmask_8259A(k);
 }

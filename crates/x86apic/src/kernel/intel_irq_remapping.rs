@@ -339,8 +339,8 @@ fn ioapic_id(k: &Kernel) -> u32 {
 pub fn intel_prepare_irq_remapping(k: &mut Kernel) -> Result<(), Errno> {
     dmar::dmar_table_init(k)?;
     parse_ioapics_under_ir(k)?;
-    // DEVIATION: x2APIC mode is not chosen, because the APIC drivers here are the xAPIC ones.
-    k.remap.eim_mode = false;
+    // The CPUs of a machine whose unit can hold 32-bit destinations have x2APICs.
+    k.remap.eim_mode = k.hw.vtd.eim && !k.cmdline.iter().any(|word| word == "nox2apic");
     for iommu in 0..k.remap.iommus.len() as u32 {
         intel_setup_irq_remapping(k, iommu)?;
     }
@@ -549,7 +549,7 @@ pub fn intel_irq_remapping_prepare_irte(
             // A pin without a requester id keeps an entry that any requester may use.
             let _ = set_ioapic_sid(k, &mut data.irte_entry, id);
             info.irte_index = index;
-            if k.sem.ir_fill_msi_msg {
+            if k.sem.ioapic_entry_from_msi {
                 sub_handle = info.ioapic_pin as u16;
             } else {
                 // The redirection entry's vector is a virtual one, the pin: the real one is in the
@@ -573,7 +573,7 @@ pub fn intel_irq_remapping_prepare_irte(
         }
         AllocType::None | AllocType::Hpet | AllocType::Dmar => {}
     }
-    if k.sem.ir_fill_msi_msg {
+    if k.sem.ioapic_entry_from_msi {
         fill_msi_msg(k, &mut data.msi_entry, index, sub_handle);
     } else if info.kind != AllocType::IoApic {
         data.msi_entry = remappable_msg(index, sub_handle);

@@ -11,7 +11,7 @@ use irqcore::cpuhotplug::irq_migrate_all_off_this_cpu;
 use kfn::kfn;
 use kstate::apic::{
     ERROR_APIC_VECTOR, FIRST_EXTERNAL_VECTOR, IRQ_MOVE_CLEANUP_VECTOR, IrqCpustat, LOCAL_TIMER_VECTOR,
-    NR_VECTORS, SPURIOUS_APIC_VECTOR, VectorIrq,
+    SPURIOUS_APIC_VECTOR, VectorIrq,
 };
 use kstate::irqdesc::{ArchOps, Irqd};
 use kstate::semantics::VectorCleanup;
@@ -229,7 +229,7 @@ pub fn fixup_irqs(k: &mut Kernel) {
     // C waits a millisecond, for interrupts on their way to arrive.
     let cpu = k.cpu();
     let mut vector = FIRST_EXTERNAL_VECTOR;
-    while let Some((&next, &slot)) = k.apic.cpu_mut(cpu).vector_irq.range(vector..NR_VECTORS).next() {
+    while let Some((next, slot)) = k.apic.cpu_mut(cpu).vector_irq.next_from(vector) {
         vector = next + 1;
         let VectorIrq::Desc(irq) = slot else { continue };
         let mut left = VectorIrq::Unused;

@@ -38,7 +38,7 @@ pub fn irq_msi_compose_msg(k: &mut Kernel, data: Irqd, msg: &mut MsiMsg) {
     let cfg = irqd_cfg(k, data.irq).unwrap_or_default();
     *msg = MsiMsg {
         address_lo: 0xfee0_0000 | u32::from(dest_mode_logical(k)) << 2 | cfg.dest_apicid << 12 & 0x000f_fff0,
-        address_hi: 0,
+        address_hi: if k.apic.x2apic_mode { cfg.dest_apicid & 0xffff_ff00 } else { 0 },
         // Edge, asserted, fixed.
         data: 1 << 14 | cfg.vector,
     };
@@ -116,13 +116,19 @@ pub const PCI_MSI_DOMAIN_OPS: MsiDomainOps = MsiDomainOps {
     handle_error: None,
 };
 
+/// The flags of all MSI chips.
+fn msi_chip_flags(k: &Kernel) -> u32 {
+    let before = if k.sem.chips_set_affinity_pre_startup { IRQCHIP_AFFINITY_PRE_STARTUP } else { 0 };
+    IRQCHIP_SKIP_SET_WAKE | before
+}
+
 /// A chip of a PCI/MSI domain (5.4). `pci_msi_create_irq_domain()` adds masking and writing.
-fn pci_msi_chip(name: &str) -> IrqChip {
+fn pci_msi_chip(k: &Kernel, name: &str) -> IrqChip {
     IrqChip {
         name: name.to_owned(),
         irq_ack: Some(irq_chip_ack_parent),
         irq_retrigger: Some(irq_chip_retrigger_hierarchy),
-        flags: IRQCHIP_SKIP_SET_WAKE,
+        flags: msi_chip_flags(k),
         ..IrqChip::default()
     }
 }
@@ -145,7 +151,7 @@ pub fn arch_init_msi_domain(k: &mut Kernel, parent: DomainId) {
     if k.apic.apic_is_disabled {
         return;
     }
-    let mut chip = pci_msi_chip("PCI-MSI");
+    let mut chip = pci_msi_chip(k, "PCI-MSI");
     chip.irq_compose_msi_msg = Some(irq_msi_compose_msg);
     let chip = register_chip(k, chip);
     k.apic.chips.pci_msi_controller = chip;
@@ -166,7 +172,8 @@ pub fn arch_create_remap_msi_irq_domain(
     name: &str,
     id: u32,
 ) -> Option<DomainId> {
-    let chip = register_chip(k, pci_msi_chip("IR-PCI-MSI"));
+    let chip = pci_msi_chip(k, "IR-PCI-MSI");
+    let chip = register_chip(k, chip);
     k.apic.chips.pci_msi_ir_controller = chip;
     let info = pci_msi_domain_info(chip, MSI_FLAG_MULTI_PCI_MSI);
     let create = k.msi.hooks.pci_msi_create_irq_domain?;
@@ -308,10 +315,11 @@ pub fn x86_init_dev_msi_info(
     info.flags |= X86_VECTOR_MSI_FLAGS_REQUIRED;
     info.ops.msi_prepare = Some(x86_msi_prepare);
 
+    let flags = msi_chip_flags(k);
     let chip = &mut k.irq.chips[info.chip.index()];
     chip.irq_ack = Some(irq_chip_ack_parent);
     chip.irq_retrigger = Some(irq_chip_retrigger_hierarchy);
-    chip.flags |= IRQCHIP_SKIP_SET_WAKE | IRQCHIP_AFFINITY_PRE_STARTUP;
+    chip.flags |= flags;
 
     info.handler = FlowHandler::HandleEdgeIrq;
     info.handler_name = Some("edge");
@@ -405,10 +413,6 @@ pub fn dmar_get_irq_domain(k: &mut Kernel, ops: DmarMsiOps) -> Option<DomainId> 
         return k.apic.dmar_domain;
     }
     let per_device = k.sem.msi_domains == MsiDomains::PerDevice;
-    let mut flags = IRQCHIP_SKIP_SET_WAKE;
-    if k.sem.chips_set_affinity_pre_startup {
-        flags |= IRQCHIP_AFFINITY_PRE_STARTUP;
-    }
     let chip = IrqChip {
         name: "DMAR-MSI".to_owned(),
         irq_unmask: Some(ops.unmask),
@@ -418,7 +422,7 @@ pub fn dmar_get_irq_domain(k: &mut Kernel, ops: DmarMsiOps) -> Option<DomainId> 
         irq_retrigger: Some(irq_chip_retrigger_hierarchy),
         irq_compose_msi_msg: Some(if per_device { dmar_msi_compose_msg } else { irq_msi_compose_msg }),
         irq_write_msi_msg: Some(ops.write),
-        flags,
+        flags: msi_chip_flags(k),
         ..IrqChip::default()
     };
     let chip = register_chip(k, chip);

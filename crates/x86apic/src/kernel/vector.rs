@@ -899,6 +899,18 @@ fn mod_timer(k: &mut Kernel, cpu: CpuId) {
     k.apic.cpu_mut(cpu).cleanup_timer_pending = true;
 }
 
+/// What becomes of the old vector of an interrupt whose old CPU is offline: it is forgotten and lost,
+/// unless the CPU was to have freed it when it went.
+fn old_cpu_is_offline(k: &mut Kernel, irq: Irq) {
+    if k.sem.migrate_completes_move_first {
+        let cpu = k.apic.apicd_mut(irq).prev_cpu;
+        pr_warn(k, format!("IRQ {irq} schedule cleanup for offline CPU {cpu}"));
+        free_moved_vector(k, irq);
+    } else {
+        k.apic.apicd_mut(irq).prev_vector = 0;
+    }
+}
+
 /// Asks the old CPU to free the old vector (5.4).
 #[kfn("arch/x86/kernel/apic/vector.c")]
 pub fn __send_cleanup_vector(k: &mut Kernel, irq: Irq) {
@@ -910,7 +922,7 @@ pub fn __send_cleanup_vector(k: &mut Kernel, irq: Irq) {
         k.apic.cpu_mut(cpu).cleanup_list.insert(0, irq);
         send_ipi(k, cpu, IRQ_MOVE_CLEANUP_VECTOR);
     } else {
-        k.apic.apicd_mut(irq).prev_vector = 0;
+        old_cpu_is_offline(k, irq);
     }
 }
 
@@ -936,8 +948,7 @@ pub fn __vector_schedule_cleanup(k: &mut Kernel, irq: Irq) {
             mod_timer(k, cpu);
         }
     } else {
-        pr_warn(k, format!("IRQ {irq} schedule cleanup for offline CPU {cpu}"));
-        free_moved_vector(k, irq);
+        old_cpu_is_offline(k, irq);
     }
 }
 
@@ -997,7 +1008,7 @@ pub fn irq_force_complete_move(k: &mut Kernel, irq: Irq) {
     if vector == 0 {
         return;
     }
-    if k.sem.force_complete_checks_cpu && cpu != this_cpu && prev_cpu != this_cpu {
+    if k.sem.migrate_completes_move_first && cpu != this_cpu && prev_cpu != this_cpu {
         return;
     }
     if move_in_progress {

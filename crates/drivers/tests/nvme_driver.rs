@@ -1,0 +1,274 @@
+//! The NVMe driver and the block layer on whole machines: what must hold whatever order things
+//! happen in.
+
+use kfn::kframe;
+use kstate::blk::DiskId;
+use kstate::hw::nvme::NvmeCommand;
+use kstate::nvme::NvmeCtrlState;
+use kstate::oracle::Oracle;
+use kstate::sched::{Call, Slot, TaskKind, TaskState};
+use kstate::semantics::{KernelVersion, Semantics};
+use kstate::{CpuId, Errno, Kernel, NvmeId, PciDevId, TaskId};
+use sim::engine;
+use sim::lab::Lab;
+use sim::machine::Machine;
+
+const DEV: PciDevId = PciDevId(0);
+const NVME: NvmeId = NvmeId(0);
+
+fn boot(kernel: KernelVersion, cpus: u32, change: impl FnOnce(&mut Semantics)) -> Kernel {
+    let text = format!(
+        "kernel = \"{}\"\n[cpus]\npossible = {cpus}\npresent = {cpus}\nsockets = 1\n\
+         cores_per_socket = {cpus}\nnodes = [\"0-{}\"]\n[[pci]]\naddress = \"0000:00:03.0\"\n\
+         model = \"nvme\"\nio_queue_pairs_max = {cpus}\nmsix_vectors = {}\nintx_gsi = 23\n",
+        kernel.name(),
+        cpus - 1,
+        cpus + 1,
+    );
+    let machine = Machine::parse("test", &text).expect("a valid machine");
+    let mut semantics = Semantics::of(kernel);
+    change(&mut semantics);
+    Lab::boot_with(&machine, semantics, false).k
+}
+
+fn start(k: &mut Kernel, cpu: u32, call: Call<Result<(), Errno>>) -> TaskId {
+    k.spawn(TaskKind::Task, CpuId(cpu), call.frame, &[])
+}
+
+/// A started task's result, `None` while it runs.
+fn result(k: &Kernel, task: TaskId) -> Option<Result<(), Errno>> {
+    match k.sched.tasks[task.index()].state {
+        TaskState::Done(value) => Some(Result::from_slot(value)),
+        _ => None,
+    }
+}
+
+/// Runs for so many nanoseconds and checks after every step.
+fn run(k: &mut Kernel, time: u64) {
+    let limit = k.events.now + time;
+    while engine::step(k, limit).is_some() {
+        assert_eq!(drivers::blk_mq::check_invariants(k), Ok(()));
+    }
+    k.events.now = limit;
+}
+
+const SECOND: u64 = 1_000_000_000;
+
+#[kframe("test")]
+fn unbind(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
+    call!(drivers::pci_device_remove(dev));
+    Ok(())
+}
+
+fn disk(k: &Kernel) -> DiskId {
+    k.blk.disk_by_name("nvme0n1").expect("the namespace's disk")
+}
+
+#[test]
+fn binding_and_unbinding_leaves_nothing_behind() {
+    for kernel in KernelVersion::ALL {
+        let mut k = boot(kernel, 4, |_| {});
+        let mut seen = Vec::new();
+        for _ in 0..3 {
+            let task = start(&mut k, 0, unbind(DEV));
+            run(&mut k, SECOND);
+            assert_eq!(result(&k, task), Some(Ok(())));
+            assert!(k.blk.requests.is_empty() && k.blk.disks.iter().all(Option::is_none));
+            assert!(k.blk.queues.iter().all(Option::is_none) && k.blk.tag_sets.iter().all(Option::is_none));
+            assert!(k.hw.nvme[0].cq_mem.is_empty() && k.hw.nvme[0].sq_mem.is_empty());
+            seen.push((k.blk.clone(), k.hw.nvme.clone(), k.vector_matrix.global_available));
+            let task = start(&mut k, 0, drivers::pci_device_probe(DEV));
+            run(&mut k, SECOND);
+            assert_eq!(result(&k, task), Some(Ok(())));
+            assert_eq!(k.nvme.dev(NVME).state, NvmeCtrlState::Live);
+        }
+        assert_eq!(seen[1], seen[2], "{kernel:?}");
+    }
+}
+
+#[test]
+fn a_second_reset_is_busy_and_a_reset_keeps_the_disk() {
+    for kernel in KernelVersion::ALL {
+        let mut k = boot(kernel, 4, |_| {});
+        let first = start(&mut k, 0, drivers::nvme::sysfs::nvme_sysfs_reset(NVME));
+        let second = start(&mut k, 1, drivers::nvme::sysfs::nvme_sysfs_reset(NVME));
+        run(&mut k, SECOND);
+        assert_eq!((result(&k, first), result(&k, second)), (Some(Ok(())), Some(Err(Errno::EBUSY))));
+        let d = disk(&k);
+        let read = start(&mut k, 3, drivers::blk_mq::blk_read(d, 0, 8));
+        run(&mut k, SECOND);
+        assert_eq!(result(&k, read), Some(Ok(())), "{kernel:?}");
+    }
+}
+
+#[test]
+fn reads_survive_a_reset_in_any_order() {
+    for kernel in KernelVersion::ALL {
+        for seed in 0..20 {
+            let mut k = boot(kernel, 4, |_| {});
+            k.oracle = Oracle::seeded(seed);
+            let d = disk(&k);
+            let reset = start(&mut k, 0, drivers::nvme::sysfs::nvme_sysfs_reset(NVME));
+            let reads: Vec<TaskId> = (0..24)
+                .map(|i| start(&mut k, i % 4, drivers::blk_mq::blk_read(d, u64::from(i) * 8, 8)))
+                .collect();
+            run(&mut k, 100 * SECOND);
+            assert_eq!(result(&k, reset), Some(Ok(())), "{kernel:?}, seed {seed}");
+            for read in reads {
+                assert_eq!(result(&k, read), Some(Ok(())), "{kernel:?}, seed {seed}");
+            }
+            assert_eq!(drivers::check_invariants(&k), Ok(()), "{kernel:?}, seed {seed}");
+            assert!(k.blk.requests.is_empty());
+        }
+    }
+}
+
+#[test]
+fn reads_end_one_way_or_the_other_when_the_driver_goes() {
+    for kernel in KernelVersion::ALL {
+        for seed in 0..20 {
+            let mut k = boot(kernel, 4, |_| {});
+            k.oracle = Oracle::seeded(seed);
+            let d = disk(&k);
+            let mut tasks: Vec<TaskId> = (0..16)
+                .map(|i| start(&mut k, i % 4, drivers::blk_mq::blk_read(d, u64::from(i) * 8, 8)))
+                .collect();
+            tasks.push(start(&mut k, 0, unbind(DEV)));
+            tasks.push(start(&mut k, 1, drivers::nvme::sysfs::nvme_sysfs_reset(NVME)));
+            tasks.push(start(&mut k, 2, drivers::nvme::sysfs::nvme_sysfs_rescan(NVME)));
+            run(&mut k, 100 * SECOND);
+            for (i, &task) in tasks.iter().enumerate() {
+                assert!(
+                    result(&k, task).is_some(),
+                    "{kernel:?}, seed {seed}, task {i}: {:?}",
+                    k.sched.tasks[task.index()]
+                );
+            }
+            assert!(k.blk.requests.is_empty() && !k.nvme.dev(NVME).bound, "{kernel:?}, seed {seed}");
+        }
+    }
+}
+
+/// Takes the last CPU of a queue down while a read of that CPU is with a slow device. Returns
+/// what the read came to after so many seconds, and the log.
+fn read_while_its_cpu_goes(
+    kernel: KernelVersion,
+    drain: bool,
+    seconds: u64,
+) -> (Option<Result<(), Errno>>, String) {
+    let mut k = boot(kernel, 4, |s| s.hctx_drain = drain);
+    let d = disk(&k);
+    let read = start(&mut k, 3, drivers::blk_mq::blk_read(d, 0, 8));
+    // The command has reached the device and takes longer than the CPU needs to go.
+    run(&mut k, 1000);
+    let late = k.events.iter().count();
+    k.events.cancel_all(|e| matches!(e, kstate::event::Event::Nvme(..)));
+    assert!(k.events.iter().count() < late, "the command was with the device");
+    k.events.push(SECOND, kstate::event::Event::Nvme(NVME, kstate::event::NvmeEvent::Complete(4)));
+    let down = k.spawn(TaskKind::Task, CpuId(0), sim::cpu::cpu_device_down(CpuId(3)).frame, &[]);
+    run(&mut k, seconds * SECOND);
+    assert!(matches!(k.sched.tasks[down.index()].state, TaskState::Done(0)), "the CPU went");
+    let log = k.log.iter().rev().find(|l| l.contains("timeout")).cloned().unwrap_or_default();
+    (result(&k, read), log)
+}
+
+#[test]
+fn without_the_drain_a_read_waits_for_its_timeout() {
+    // 5.4 shuts the queue's interrupt down while the read is under way: the completion is found by
+    // polling when the request times out after 30 seconds.
+    let lost = (Some(Ok(())), "nvme nvme0: I/O 0 QID 4 timeout, completion polled".to_owned());
+    assert_eq!(read_while_its_cpu_goes(KernelVersion::V5_4, false, 10), (None, String::new()));
+    assert_eq!(read_while_its_cpu_goes(KernelVersion::V5_4, false, 40), lost);
+}
+
+#[test]
+fn with_the_drain_the_cpu_waits_for_the_read() {
+    for kernel in KernelVersion::ALL {
+        assert_eq!(read_while_its_cpu_goes(kernel, true, 10), (Some(Ok(())), String::new()), "{kernel:?}");
+    }
+}
+
+#[test]
+fn a_command_nobody_completes_is_aborted_and_then_the_controller_is_reset() {
+    for kernel in KernelVersion::ALL {
+        let mut k = boot(kernel, 4, |_| {});
+        let d = disk(&k);
+        let read = start(&mut k, 2, drivers::blk_mq::blk_read(d, 0, 8));
+        run(&mut k, 1000);
+        k.events.cancel_all(|e| matches!(e, kstate::event::Event::Nvme(..)));
+        run(&mut k, 200 * SECOND);
+        assert_eq!(result(&k, read), Some(Ok(())), "{kernel:?} {:#?}", k.log);
+        let timeouts: Vec<&String> = k.log.iter().filter(|l| l.contains("timeout")).collect();
+        assert_eq!(timeouts.len(), 2, "{timeouts:?}");
+        assert!(timeouts[0].ends_with("aborting") && timeouts[1].ends_with("reset controller"));
+        assert_eq!(k.nvme.dev(NVME).state, NvmeCtrlState::Live);
+    }
+}
+
+#[test]
+fn a_device_that_never_gets_ready_is_given_up() {
+    for kernel in KernelVersion::ALL {
+        let mut k = boot(kernel, 4, |_| {});
+        let task = start(&mut k, 0, unbind(DEV));
+        run(&mut k, SECOND);
+        assert_eq!(result(&k, task), Some(Ok(())));
+        // Every change of CC takes its time; the one that enables is lost.
+        k.oracle = Oracle::scripted(vec![2; 8]);
+        let task = start(&mut k, 0, drivers::pci_device_probe(DEV));
+        for _ in 0..20_000 {
+            run(&mut k, 1_000_000);
+            k.events.cancel_all(|e| {
+                matches!(e, kstate::event::Event::Nvme(_, kstate::event::NvmeEvent::Ready(true)))
+            });
+        }
+        let expect = match kernel {
+            KernelVersion::V5_4 => Ok(()),
+            KernelVersion::V6_12 => Err(Errno::ENODEV),
+        };
+        assert_eq!(result(&k, task), Some(expect), "{kernel:?}");
+        assert!(!k.nvme.dev(NVME).bound && k.pci_dev(DEV).driver.is_none(), "{kernel:?} {:#?}", k.log);
+        assert_eq!(drivers::check_invariants(&k), Ok(()));
+    }
+}
+
+#[test]
+fn a_queue_of_two_entries_still_works() {
+    // Room for one command at a time.
+    for kernel in KernelVersion::ALL {
+        let mut k = boot(kernel, 2, |_| {});
+        let task = start(&mut k, 0, unbind(DEV));
+        run(&mut k, SECOND);
+        assert_eq!(result(&k, task), Some(Ok(())));
+        k.cmdline.push("nvme.io_queue_depth=2".to_owned());
+        start(&mut k, 0, drivers::pci_device_probe(DEV));
+        run(&mut k, SECOND);
+        let d = disk(&k);
+        let reads: Vec<TaskId> =
+            (0..10u32).map(|i| start(&mut k, 1, drivers::blk_mq::blk_read(d, u64::from(i) * 8, 8))).collect();
+        run(&mut k, SECOND);
+        assert!(reads.iter().all(|&r| result(&k, r) == Some(Ok(()))), "{kernel:?}");
+    }
+}
+
+#[test]
+fn the_same_run_twice_is_the_same_state() {
+    for kernel in KernelVersion::ALL {
+        let go = || {
+            let mut k = boot(kernel, 4, |_| {});
+            k.oracle = Oracle::seeded(7);
+            let d = disk(&k);
+            for cpu in 0..4 {
+                start(&mut k, cpu, drivers::blk_mq::blk_read(d, 0, 8));
+            }
+            start(&mut k, 0, drivers::nvme::sysfs::nvme_sysfs_reset(NVME));
+            run(&mut k, SECOND);
+            k
+        };
+        assert!(go() == go(), "{kernel:?}");
+    }
+}
+
+#[test]
+fn a_command_is_no_larger_than_it_has_to_be() {
+    assert!(core::mem::size_of::<NvmeCommand>() <= 24);
+}

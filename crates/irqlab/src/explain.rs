@@ -1,0 +1,283 @@
+//! `irqlab explain`: what a function, a behaviour, a flag or a tracepoint is for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Write as _};
+use std::process::ExitCode;
+
+use anstyle::Style;
+use kstate::semantics::{Field, KernelVersion, Semantics};
+use petgraph::Direction;
+use serde::Deserialize;
+use sim::formats::{Slice, graph};
+use sim::functions::Functions;
+use sim::lab::Lab;
+use sim::machine::Machine;
+use sim::script::Script;
+use sim::stacks;
+
+use crate::names::{TRACEPOINTS, near};
+
+/// Options of `irqlab explain`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// A kernel function, a field of `irqlab semantics`, an IRQD_* or IRQS_* flag, or a tracepoint
+    #[arg(value_name = "NAME")]
+    name: String,
+}
+
+/// Our texts, by name.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Texts {
+    functions: BTreeMap<String, String>,
+    flags: BTreeMap<String, String>,
+    tracepoints: BTreeMap<String, String>,
+}
+
+/// What the embedded machine does so that there is something to see: a read, a CPU that goes and
+/// comes back, a reset, and the driver's farewell.
+const SCRIPT: &str = "\
+taskset -c 3 dd if=/dev/nvme0n1 of=/dev/null bs=4096 count=1 iflag=direct
+echo 0 > /sys/devices/system/cpu/cpu3/online
+sleep 1
+echo 1 > /sys/devices/system/cpu/cpu3/online
+sleep 1
+echo 1 > /sys/class/nvme/nvme0/reset_controller
+sleep 1
+echo 0000:00:03.0 > /sys/bus/pci/drivers/nvme/unbind
+sleep 1
+";
+
+const HEAD: Style = Style::new().bold();
+const NOTE: Style = Style::new().dimmed();
+
+fn texts() -> miette::Result<Texts> {
+    toml::from_str(include_str!("../data/explain.toml")).map_err(|e| miette::miette!("explain.toml: {e}"))
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> miette::Result<ExitCode> {
+    let name = args.name.trim_end_matches("()");
+    let texts = texts()?;
+    let mut out = String::new();
+    // Some names are two things, such as `irq_matrix_alloc`: a function and the tracepoint in it.
+    let functions = KernelVersion::ALL.map(|v| (v, Functions::of(v).get(name)));
+    let is_function = functions.iter().any(|(_, f)| f.is_some()) || texts.functions.contains_key(name);
+    let is_tracepoint = TRACEPOINTS.contains(&name);
+    let ran = (is_function || is_tracepoint).then(|| KernelVersion::ALL.map(ran)).into_iter().flatten();
+    let labs: Vec<Lab> = ran.collect();
+    // Writing to a string cannot fail.
+    if is_function {
+        let _ = function(&mut out, name, texts.functions.get(name), &labs);
+    }
+    if is_tracepoint {
+        let _ = tracepoint(&mut out, name, texts.tracepoints.get(name), &labs);
+    }
+    if let Some(text) = texts.flags.get(name) {
+        let _ = flag(&mut out, name, text);
+    }
+    if let Some(field) = Semantics::field(name) {
+        let _ = behaviour(&mut out, field);
+    }
+    if out.is_empty() {
+        let known = KernelVersion::ALL.into_iter().flat_map(|v| Functions::of(v).iter().map(|f| f.name));
+        let fields = Semantics::fields().iter().map(|f| f.name);
+        let flags = texts.flags.keys().map(String::as_str);
+        let help = near(known.chain(fields).chain(flags).chain(TRACEPOINTS), name);
+        let help = help.unwrap_or_else(|| "functions in scope are listed in crates/sim/data".to_owned());
+        return Err(miette::miette!(help = help, "nothing here is called `{name}`"));
+    }
+    anstream::print!("{}", out.trim_start());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The embedded machine under a kernel, after the script.
+fn ran(version: KernelVersion) -> Lab {
+    let mut lab = Lab::boot(&Machine::embedded(version));
+    if let Ok(script) = Script::parse("explain", SCRIPT) {
+        lab.run_each(&script, |_| {}, |_, _| {});
+    }
+    lab
+}
+
+fn title(out: &mut String, name: &str, kind: &str) -> fmt::Result {
+    writeln!(out, "\n{HEAD}{name}{HEAD:#}  {NOTE}{kind}{NOTE:#}")
+}
+
+/// Text in lines of a terminal's width.
+fn paragraph(out: &mut String, text: &str) -> fmt::Result {
+    const WIDTH: usize = 96;
+    let mut column = 0;
+    for word in text.split_whitespace() {
+        if column > 0 && column + 1 + word.len() > WIDTH {
+            writeln!(out)?;
+            column = 0;
+        }
+        let space = if column > 0 { " " } else { "" };
+        write!(out, "{space}{word}")?;
+        column += space.len() + word.len();
+    }
+    writeln!(out)
+}
+
+fn function(out: &mut String, name: &str, text: Option<&String>, labs: &[Lab]) -> fmt::Result {
+    title(out, name, "function")?;
+    match text {
+        Some(text) => paragraph(out, text)?,
+        None => paragraph(out, "In scope, but no recording of a real kernel shows it, so there is no text.")?,
+    }
+    for lab in labs {
+        let version = lab.k.sem.version;
+        let Some(f) = Functions::of(version).get(name) else {
+            writeln!(out, "\n  {HEAD}{:<6}{HEAD:#} there is none in this kernel", version.name())?;
+            continue;
+        };
+        let seen = if f.traceable { "" } else { ", which its tracer does not show" };
+        writeln!(out, "\n  {HEAD}{:<6}{HEAD:#} {}:{}{NOTE}{seen}{NOTE:#}", version.name(), f.file, f.line)?;
+        let records = 0..lab.k.trace.records.len();
+        let slice = Slice { trace: &lab.k.trace, records, functions: lab.functions() };
+        let calls = graph::calls(&slice);
+        let Some(node) = calls.node_indices().find(|n| calls[*n].0[0] == name) else {
+            if f.traceable {
+                writeln!(out, "         {NOTE}not called when the embedded machine runs{NOTE:#}")?;
+            }
+            continue;
+        };
+        for (label, direction) in [("called by", Direction::Incoming), ("calls", Direction::Outgoing)] {
+            let names: BTreeSet<&str> =
+                calls.neighbors_directed(node, direction).map(|n| calls[n].0[0].as_str()).collect();
+            if !names.is_empty() {
+                let names: Vec<&str> = names.into_iter().collect();
+                writeln!(out, "         {label:<9} {}", names.join(", "))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn tracepoint(out: &mut String, name: &str, text: Option<&String>, labs: &[Lab]) -> fmt::Result {
+    title(out, name, "tracepoint")?;
+    if let Some(text) = text {
+        paragraph(out, text)?;
+    }
+    for lab in labs {
+        let fired = stacks::reaching(&lab.k.trace, name, lab.functions());
+        let version = lab.k.sem.version.name();
+        let mut from: Vec<&str> = Vec::new();
+        for stack in &fired {
+            if let Some(function) = stack.frames.first()
+                && !from.contains(&&**function)
+            {
+                from.push(function);
+            }
+        }
+        match fired.first().and_then(|s| s.fired.first()) {
+            None => writeln!(
+                out,
+                "\n  {HEAD}{version:<6}{HEAD:#} {NOTE}does not fire when the embedded machine runs{NOTE:#}"
+            )?,
+            Some(example) => {
+                writeln!(out, "\n  {HEAD}{version:<6}{HEAD:#} in {}", from.join(", "))?;
+                writeln!(out, "         {NOTE}{example}{NOTE:#}")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn flag(out: &mut String, name: &str, text: &str) -> fmt::Result {
+    let place = if name.starts_with("IRQD_") { "flag of dstate" } else { "flag of istate" };
+    title(out, name, place)?;
+    paragraph(out, text)
+}
+
+fn behaviour(out: &mut String, field: &Field) -> fmt::Result {
+    title(out, field.name, "behaviour")?;
+    paragraph(out, field.doc)?;
+    writeln!(out, "\n  {}() in {}{NOTE}  {}{NOTE:#}", field.function, field.file, field.changed)?;
+    for (value, meaning) in field.values {
+        writeln!(out, "  {value:<12} {meaning}")?;
+    }
+    for version in KernelVersion::ALL {
+        writeln!(out, "  {HEAD}{:<6}{HEAD:#} {}", version.name(), field.of(version))?;
+    }
+    writeln!(out, "  {NOTE}irqlab run --set {}=VALUE ... changes it{NOTE:#}", field.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names of the functions that a capture shows.
+    fn seen_in_captures() -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        for version in KernelVersion::ALL {
+            let path = format!(
+                "{}/../../tests/captures/{}/functions.tsv",
+                env!("CARGO_MANIFEST_DIR"),
+                version.name()
+            );
+            let table = std::fs::read_to_string(path).unwrap();
+            for line in table.lines().skip(1) {
+                let fields: Vec<&str> = line.split('\t').collect();
+                if fields[4] == "yes" {
+                    names.insert(fields[0].to_owned());
+                }
+            }
+        }
+        names
+    }
+
+    #[test]
+    fn every_function_that_a_capture_shows_has_its_text() {
+        let texts = texts().unwrap();
+        let known: BTreeSet<String> = texts.functions.keys().cloned().collect();
+        let missing: Vec<String> = seen_in_captures().difference(&known).cloned().collect();
+        assert!(missing.is_empty(), "without text: {missing:?}");
+        let in_scope = |name: &str| KernelVersion::ALL.iter().any(|v| Functions::of(*v).get(name).is_some());
+        let strange: Vec<&String> = known.iter().filter(|n| !in_scope(n)).collect();
+        assert!(strange.is_empty(), "no such function: {strange:?}");
+    }
+
+    #[test]
+    fn every_flag_and_tracepoint_has_its_text() {
+        let texts = texts().unwrap();
+        let points: Vec<&str> = texts.tracepoints.keys().map(String::as_str).collect();
+        assert_eq!(points, TRACEPOINTS);
+        let source = include_str!("../../kstate/src/irqdesc.rs");
+        let declared: BTreeSet<&str> = source
+            .lines()
+            .filter_map(|line| line.trim().split_once(" = "))
+            .map(|(name, _)| name)
+            .filter(|name| name.starts_with("IRQD_") || name.starts_with("IRQS_"))
+            .collect();
+        let known: BTreeSet<&str> = texts.flags.keys().map(String::as_str).collect();
+        assert_eq!(known, declared);
+    }
+
+    #[test]
+    fn texts_are_sentences() {
+        let Texts { functions, flags, tracepoints } = texts().unwrap();
+        for (name, text) in functions.iter().chain(&flags).chain(&tracepoints) {
+            assert!(text.ends_with('.') && text.len() > 20 && text.len() < 600, "{name}: {text}");
+        }
+    }
+
+    #[test]
+    fn callers_and_callees_come_from_what_ran() {
+        let labs = KernelVersion::ALL.map(ran);
+        let mut out = String::new();
+        function(&mut out, "migrate_one_irq", None, &labs).unwrap();
+        for part in
+            ["called by irq_migrate_all_off_this_cpu", "kernel/irq/cpuhotplug.c:52", "irq_fixup_move_pending"]
+        {
+            assert!(anstream::adapter::strip_str(&out).to_string().contains(part), "{out}");
+        }
+        let mut out = String::new();
+        function(&mut out, "do_IRQ", None, &labs).unwrap();
+        assert!(out.contains("there is none in this kernel"), "{out}");
+        let mut out = String::new();
+        tracepoint(&mut out, "vector_config", None, &labs).unwrap();
+        assert!(out.contains("in apic_update_irq_cfg"), "{out}");
+    }
+}

@@ -1,0 +1,181 @@
+//! `irqlab run --format`: what a run recorded, for people and for other tools.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use kstate::semantics::Semantics;
+use kstate::{CpuId, Irq};
+use miette::{IntoDiagnostic, WrapErr};
+use sim::capture::Kind;
+use sim::formats::{Slice, ftrace, graph, json, perfetto};
+use sim::lab::Lab;
+use sim::machine::Machine;
+use sim::record::{self, Options, Recording};
+use sim::script::{Action, Command, Program, Script};
+use sim::{events_text, flow, stacks};
+
+use crate::input::OptionError;
+
+/// What to write instead of the files of a capture.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Write what happened in one of these formats instead of a capture's files
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// With --format: only this recording of the script [default: the whole script, or the boot
+    /// where there is none]
+    #[arg(long, value_name = "NAME", requires = "format")]
+    recording: Option<String>,
+    /// With --format dot or mermaid: the domains of this interrupt instead of the calls
+    #[arg(long, value_name = "IRQ", requires = "format")]
+    domains: Option<u32>,
+}
+
+/// The formats.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// Call trees for people: repetitions are counted
+    Story,
+    /// Call trees, as in a capture
+    Flow,
+    /// Tracepoints with their stacks, as in a capture
+    Events,
+    /// /sys/kernel/tracing/trace of the function_graph tracer
+    Ftrace,
+    /// /sys/kernel/tracing/trace of the events alone
+    FtraceEvents,
+    /// The distinct stacks of every tracepoint
+    Stacks,
+    /// JSON lines (docs/trace-schema.md)
+    Json,
+    /// A trace for ui.perfetto.dev
+    Perfetto,
+    /// A graph for Graphviz
+    Dot,
+    /// A graph for Mermaid
+    Mermaid,
+}
+
+impl Args {
+    /// A format was asked for.
+    pub const fn is_some(&self) -> bool {
+        self.format.is_some()
+    }
+}
+
+/// Runs the script and writes the format.
+pub fn run(
+    args: &Args,
+    machine: &Machine,
+    semantics: Semantics,
+    script: &Script,
+    out: Option<&Path>,
+) -> miette::Result<ExitCode> {
+    let Some(format) = args.format else { return Err(miette::miette!("--format is needed")) };
+    let mut lab = Lab::boot_with(machine, semantics, true);
+    let start = if script.statements.is_empty() { 0 } else { lab.k.trace.records.len() };
+    let mut recordings = Vec::new();
+    lab.run_each(
+        script,
+        |_| {},
+        |_, marked| {
+            if matches!(marked.planned.kind, Kind::Flow | Kind::Events | Kind::BootEvents) {
+                recordings.push((marked.planned.name.clone(), marked.records.clone()));
+            }
+        },
+    );
+    let records = match &args.recording {
+        None => start..lab.k.trace.records.len(),
+        Some(name) => match recordings.iter().find(|(n, _)| n == name) {
+            Some((_, records)) => records.clone(),
+            None => {
+                let names: Vec<&str> = recordings.iter().map(|(n, _)| n.as_str()).collect();
+                let names = if names.is_empty() { "a script that records".into() } else { names.join(", ") };
+                return Err(OptionError::new("--recording", format!("no recording `{name}`"), names).into());
+            }
+        },
+    };
+    let bytes = text(args, format, &lab, script, records)?;
+    match out {
+        Some(path) => fs::write(path, bytes)
+            .into_diagnostic()
+            .wrap_err_with(|| format!("cannot write {}", path.display()))?,
+        None => {
+            let mut stdout = std::io::stdout().lock();
+            stdout.write_all(&bytes).and_then(|()| stdout.flush()).into_diagnostic()?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn text(
+    args: &Args,
+    format: Format,
+    lab: &Lab,
+    script: &Script,
+    records: core::ops::Range<usize>,
+) -> miette::Result<Vec<u8>> {
+    let functions = lab.functions();
+    let trace = &lab.k.trace;
+    let slice = Slice { trace, records: records.clone(), functions };
+    let cpus = lab.k.topo.possible.iter().last().map_or(1, |CpuId(last)| last + 1);
+    let version = lab.k.sem.version;
+    let reads = |action: &Action| matches!(action, Action::Run(Command { program: Program::Dd { .. }, .. }));
+    let io = script.statements.iter().any(|s| reads(&s.action));
+    if args.domains.is_some() && !matches!(format, Format::Dot | Format::Mermaid) {
+        return Err(
+            OptionError::new("--domains", "this format has no graph", "--format dot or mermaid").into()
+        );
+    }
+    let text = match format {
+        Format::Story => sim::formats::story(&Recording::between(trace, records, functions, Options { io })),
+        Format::Flow => flow::print(&Recording::between(trace, records, functions, Options { io })),
+        Format::Events => events_text::print(&record::events(trace, records, functions)),
+        Format::Ftrace => ftrace::graph(&slice, cpus),
+        Format::FtraceEvents => ftrace::events(&slice, version, cpus),
+        Format::Stacks => all_stacks(&slice),
+        Format::Json => json::print(&slice, version, cpus),
+        Format::Perfetto => return Ok(perfetto::encode(&slice)),
+        Format::Dot | Format::Mermaid => match args.domains {
+            None => {
+                let calls = graph::calls(&slice);
+                if format == Format::Dot { graph::dot(&calls) } else { graph::mermaid(&calls) }
+            }
+            Some(irq) => {
+                let Some(domains) = graph::domains(&lab.k, Irq(irq)) else {
+                    let there: Vec<String> = lab.k.for_each_irq().map(|i| i.to_string()).collect();
+                    let expected = format!("one of {}", there.join(", "));
+                    return Err(OptionError::new("--domains", format!("no interrupt {irq}"), expected).into());
+                };
+                if format == Format::Dot { graph::dot(&domains) } else { graph::mermaid(&domains) }
+            }
+        },
+    };
+    Ok(text.into_bytes())
+}
+
+/// The distinct stacks of every tracepoint that fired.
+fn all_stacks(slice: &Slice<'_>) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for record in &slice.trace.records[slice.records.clone()] {
+        if let kstate::trace::What::Tracepoint(tracepoint) = record.what
+            && !names.contains(&tracepoint.name())
+        {
+            names.push(tracepoint.name());
+        }
+    }
+    let mut part = kstate::trace::Trace { on: true, ..Default::default() };
+    part.records = slice.trace.records[slice.records.clone()].to_vec();
+    part.ctxs.clone_from(&slice.trace.ctxs);
+    let mut out = String::new();
+    for name in names {
+        for stack in stacks::reaching(&part, name, slice.functions) {
+            out.push_str(&format!("# {name}: {}, {} times\n", stack.actor, stack.count));
+            out.push_str(&stacks::print(&stack));
+            out.push('\n');
+        }
+    }
+    out
+}

@@ -1,0 +1,121 @@
+//! `irqlab semantics`: in which behaviours the kernels differ, and what can be set.
+
+use std::process::ExitCode;
+
+use anstyle::Style;
+use kstate::semantics::{Field, KernelVersion, Semantics};
+use serde::Serialize;
+
+use crate::input::{OptionError, Output};
+
+/// The behaviours in which the kernels differ.
+///
+/// Every field is a behaviour of a C function. `--set FIELD=VALUE` gives a kernel the other value.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Only this field, with its C function and what changed it
+    #[arg(value_name = "FIELD")]
+    field: Option<String>,
+    /// Write JSON for programs
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Value {
+    value: &'static str,
+    meaning: &'static str,
+    kernels: Vec<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Description {
+    name: &'static str,
+    doc: &'static str,
+    function: &'static str,
+    file: &'static str,
+    changed: &'static str,
+    values: Vec<Value>,
+}
+
+impl From<&Field> for Description {
+    fn from(field: &Field) -> Self {
+        let Field { name, doc, function, file, changed, .. } = *field;
+        let kernels = |value| {
+            KernelVersion::ALL
+                .into_iter()
+                .filter(|v| field.of(*v) == value)
+                .map(KernelVersion::name)
+                .collect()
+        };
+        let values = field.values.iter();
+        let values =
+            values.map(|&(value, meaning)| Value { value, meaning, kernels: kernels(value) }).collect();
+        Self { name, doc, function, file, changed, values }
+    }
+}
+
+const NAME: Style = Style::new().bold();
+const NOTE: Style = Style::new().dimmed();
+
+/// Runs the command.
+pub fn run(args: &Args) -> miette::Result<ExitCode> {
+    let one = match &args.field {
+        Some(name) => {
+            Some(Semantics::named(name).map_err(|e| OptionError::new("FIELD", e.to_string(), e.expected()))?)
+        }
+        None => None,
+    };
+    if args.json {
+        let text = match one {
+            Some(field) => serde_json::to_string_pretty(&Description::from(field)),
+            None => {
+                let all: Vec<Description> = Semantics::fields().iter().map(Description::from).collect();
+                serde_json::to_string_pretty(&all)
+            }
+        };
+        let mut out = Output::new();
+        out.line(text.map_err(|e| miette::miette!("{e}"))?)?;
+        out.finish()?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let text = match one {
+        Some(field) => tell(field, true),
+        None => Semantics::fields().iter().map(|field| tell(field, false)).collect::<Vec<_>>().join("\n"),
+    };
+    anstream::print!("{text}");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A field for people.
+fn tell(field: &Field, at_length: bool) -> String {
+    let Description { name, doc, function, file, changed, values } = field.into();
+    let mut text = format!("{NAME}{name}{NAME:#}  {doc}\n");
+    let width = |texts: Vec<usize>| texts.into_iter().max().unwrap_or(0);
+    let value_width = width(values.iter().map(|v| v.value.len()).collect());
+    for Value { value, meaning, kernels } in &values {
+        let kernels = kernels.join(",");
+        text += &format!("  {kernels:<5}  {value:<value_width$}  {meaning}\n");
+    }
+    if at_length {
+        text += &format!("  {NOTE}{function}, {file}; changed: {changed}{NOTE:#}\n");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_told_with_both_kernels_choices() {
+        let field = Semantics::field("vector_cleanup").unwrap();
+        assert_eq!(
+            anstream::adapter::strip_str(&tell(field, true)).to_string(),
+            "vector_cleanup  What frees the old vector of an interrupt that has moved.\n\
+             \x20 v5.4   ipi    IRQ_MOVE_CLEANUP_VECTOR, sent to the old CPU\n\
+             \x20 v6.12  timer  a timer on the old CPU, and no vector is set aside for it\n\
+             \x20 irq_complete_move(), arch/x86/kernel/apic/vector.c; changed: 6.6 (bdc1dad299bb)\n"
+        );
+    }
+}

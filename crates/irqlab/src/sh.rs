@@ -1,0 +1,179 @@
+//! `irqlab sh`: a shell on the machine.
+
+use std::cell::RefCell;
+use std::fs;
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use irqlab::{KernelVersion, Lab, Machine};
+use miette::{IntoDiagnostic, WrapErr};
+use rustyline::completion::{Completer, Pair};
+use rustyline::error::ReadlineError;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::history::DefaultHistory;
+use rustyline::validate::Validator;
+use rustyline::{CompletionType, Config, Context, Editor, Helper};
+use sim::debugger::{Reply, Session};
+
+use crate::run::{kernel, read};
+
+/// Options of `irqlab sh`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Kernel of the embedded machine, or instead of the machine file's
+    #[arg(long, value_name = "VERSION", value_parser = kernel)]
+    kernel: Option<KernelVersion>,
+    /// Machine file instead of the embedded machine
+    #[arg(long, value_name = "FILE")]
+    machine: Option<PathBuf>,
+    /// File that remembers what was typed
+    #[arg(long, value_name = "FILE")]
+    history: Option<PathBuf>,
+}
+
+/// The session, shared with what completes a line.
+type Shared = Rc<RefCell<Session>>;
+
+struct Terminal(Shared);
+
+impl Completer for Terminal {
+    type Candidate = Pair;
+
+    fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
+        let (start, words) = self.0.borrow().complete(line.get(..pos).unwrap_or(line));
+        Ok((start, words.into_iter().map(|word| Pair { display: word.clone(), replacement: word }).collect()))
+    }
+}
+
+impl Hinter for Terminal {
+    type Hint = String;
+}
+impl Highlighter for Terminal {}
+impl Validator for Terminal {}
+impl Helper for Terminal {}
+
+/// Runs the command.
+pub fn run(args: &Args) -> miette::Result<ExitCode> {
+    let (mut machine, name) = match &args.machine {
+        None => (Machine::embedded(args.kernel.unwrap_or_default()), "the embedded machine".to_owned()),
+        Some(path) => {
+            let name = path.display().to_string();
+            (Machine::parse(&name, &read(path)?).map_err(|e| miette::Report::new(*e))?, name)
+        }
+    };
+    if let Some(kernel) = args.kernel {
+        machine.kernel = kernel;
+    }
+    let session = Session::new(Lab::boot(&machine).into_kernel(), &name);
+    if io::stdin().is_terminal() {
+        interactive(session, args.history.clone().or_else(history_file))
+    } else {
+        lines(session, &mut io::stdin().lock())
+    }
+}
+
+fn history_file() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let state = set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state")))?;
+    Some(state.join("irqlab").join("history"))
+}
+
+/// What is typed, and what of it waits to be typed on.
+struct Typed {
+    session: Shared,
+    pending: String,
+}
+
+impl Typed {
+    fn prompt(&self) -> String {
+        if !self.pending.is_empty() {
+            return "> ".to_owned();
+        }
+        let session = self.session.borrow();
+        if session.is_busy() { format!("(step {}) # ", session.step()) } else { "# ".to_owned() }
+    }
+
+    /// Does a line; false when the session is over.
+    fn line(&mut self, line: &str) -> miette::Result<bool> {
+        self.pending.push_str(line);
+        self.pending.push('\n');
+        let text = if self.pending.trim_start().starts_with(':') { line } else { &self.pending };
+        let Reply { text, incomplete, save, quit } = self.session.borrow_mut().line(text);
+        if incomplete {
+            return Ok(true);
+        }
+        self.pending.clear();
+        let mut out = anstream::stdout();
+        write!(out, "{text}").into_diagnostic()?;
+        if let Some((file, text)) = save {
+            match fs::write(&file, text) {
+                Ok(()) => writeln!(out, "{file} does this session again").into_diagnostic()?,
+                Err(e) => writeln!(out, "cannot write {file}: {e}").into_diagnostic()?,
+            }
+        }
+        out.flush().into_diagnostic()?;
+        Ok(!quit)
+    }
+}
+
+fn lines(session: Session, input: &mut impl BufRead) -> miette::Result<ExitCode> {
+    let mut typed = Typed { session: Rc::new(RefCell::new(session)), pending: String::new() };
+    for line in input.lines() {
+        if !typed.line(&line.into_diagnostic()?)? {
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+    if typed.pending.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    Err(miette::miette!(help = "close the loop with `done`", "the input ends in the middle of a loop"))
+}
+
+fn interactive(session: Session, history: Option<PathBuf>) -> miette::Result<ExitCode> {
+    let config = Config::builder().completion_type(CompletionType::List).auto_add_history(true).build();
+    let mut editor: Editor<Terminal, DefaultHistory> = Editor::with_config(config).into_diagnostic()?;
+    let session = Rc::new(RefCell::new(session));
+    editor.set_helper(Some(Terminal(Rc::clone(&session))));
+    if let Some(file) = &history
+        && file.exists()
+    {
+        editor
+            .load_history(file)
+            .into_diagnostic()
+            .wrap_err_with(|| format!("cannot read {}", file.display()))?;
+    }
+    anstream::println!(
+        "Linux {}; :help lists the words of the lab",
+        session.borrow().kernel().sem.version.name()
+    );
+    let mut typed = Typed { session, pending: String::new() };
+    loop {
+        match editor.readline(&typed.prompt()) {
+            Ok(line) => {
+                if !typed.line(&line)? {
+                    break;
+                }
+            }
+            Err(ReadlineError::Interrupted) => typed.pending.clear(),
+            Err(ReadlineError::Eof) => break,
+            Err(e) => return Err(e).into_diagnostic(),
+        }
+    }
+    if let Some(file) = &history {
+        // A session that was done is not undone because its lines cannot be remembered.
+        if let Err(e) = remember(&mut editor, file) {
+            eprintln!("cannot write {}: {e}", file.display());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn remember(editor: &mut Editor<Terminal, DefaultHistory>, file: &Path) -> rustyline::Result<()> {
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    editor.save_history(file)
+}

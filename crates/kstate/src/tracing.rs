@@ -1,0 +1,97 @@
+//! What the files of /sys/kernel/tracing are set to (kernel/trace/trace.c).
+
+use std::collections::BTreeSet;
+
+/// The tracer that `current_tracer` names.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum Tracer {
+    /// None: only events are kept.
+    #[default]
+    Nop,
+    /// Every function call on a line of its own.
+    Function,
+    /// Calls and returns, as a tree.
+    FunctionGraph,
+}
+
+impl Tracer {
+    /// All of them, in the order of `available_tracers`.
+    pub const ALL: [Self; 3] = [Self::FunctionGraph, Self::Function, Self::Nop];
+
+    /// The name in `current_tracer`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Nop => "nop",
+            Self::Function => "function",
+            Self::FunctionGraph => "function_graph",
+        }
+    }
+
+    /// The tracer with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|t| t.name() == name)
+    }
+}
+
+/// The settings of the tracer.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Tracing {
+    /// `tracing_on`.
+    pub tracing_on: bool,
+    /// `current_tracer`.
+    pub current_tracer: Tracer,
+    /// `set_ftrace_filter`; empty for all functions.
+    pub set_ftrace_filter: BTreeSet<String>,
+    /// Tracepoints whose `enable` is 1, by name.
+    pub events: BTreeSet<&'static str>,
+    /// `options/stacktrace`.
+    pub stacktrace: bool,
+}
+
+/// A kernel boots with the buffer open and nothing that writes to it.
+impl Default for Tracing {
+    fn default() -> Self {
+        Self {
+            tracing_on: true,
+            current_tracer: Tracer::Nop,
+            set_ftrace_filter: BTreeSet::new(),
+            events: BTreeSet::new(),
+            stacktrace: false,
+        }
+    }
+}
+
+impl Tracing {
+    /// Something is written to the buffer as it happens.
+    pub fn is_active(&self) -> bool {
+        self.tracing_on && (self.current_tracer != Tracer::Nop || !self.events.is_empty())
+    }
+}
+
+/// Something that happened to the tracer, at a place in the record of the run. The buffer of the
+/// real tracer is what lies between these marks.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mark {
+    /// Index into the records that come after it.
+    pub at: usize,
+    /// What happened.
+    pub what: MarkWhat,
+}
+
+/// What happened to the tracer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum MarkWhat {
+    /// From here on it is set like this.
+    Set(Tracing),
+    /// The buffer was emptied.
+    Clear,
+    /// A line was written to `trace_marker`.
+    Marker {
+        /// The text.
+        text: String,
+        /// Virtual time.
+        time: u64,
+        /// The CPU of the writer.
+        cpu: crate::CpuId,
+    },
+}

@@ -1,0 +1,115 @@
+//! What was recorded, in the formats of other tools.
+//!
+//! Each format is made from a [`Slice`], a part of the record of a run. The record's clock stands
+//! still while kernel code runs; the formats that show durations let every record take
+//! [`RECORD_TIME`], so that a viewer has something to draw. Order is exact, durations are not
+//! measurements.
+
+use core::ops::Range;
+
+use kstate::trace::{Actor, Record, Trace, What};
+use kstate::{CpuId, CtxId};
+
+use crate::functions::Functions;
+
+pub mod ftrace;
+pub mod graph;
+pub mod json;
+pub mod perfetto;
+mod story;
+
+pub use story::story;
+
+/// What one record is taken to last, in nanoseconds.
+pub const RECORD_TIME: u64 = 10;
+
+/// A part of the record of a run.
+#[derive(Clone, Debug)]
+pub struct Slice<'a> {
+    /// The record.
+    pub trace: &'a Trace,
+    /// The part.
+    pub records: Range<usize>,
+    /// What the tracer of the kernel can see.
+    pub functions: &'static Functions,
+}
+
+impl<'a> Slice<'a> {
+    /// The records with the time each is taken to happen at. Functions that the tracer cannot see
+    /// are left out.
+    fn timed(&self) -> Vec<(u64, &'a Record)> {
+        let end = self.records.end.min(self.trace.records.len());
+        let start = self.records.start.min(end);
+        let mut clock = 0;
+        self.trace.records[start..end]
+            .iter()
+            .filter(|record| match record.what {
+                What::Enter { meta, .. } | What::Exit { meta, .. } => {
+                    self.functions.shown(meta.name).is_some()
+                }
+                What::Tracepoint(_) | What::Warn(_) => true,
+            })
+            .map(|record| {
+                clock = record.time.max(clock + RECORD_TIME);
+                (clock, record)
+            })
+            .collect()
+    }
+
+    fn actor(&self, ctx: CtxId) -> &'a Actor {
+        self.trace.ctxs.get(ctx.index()).map_or(&Actor::Boot, |c| &c.actor)
+    }
+}
+
+/// The fields of a tracepoint's text, `name: a=1 b=2, c=3`.
+fn fields(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let rest = text.split_once(": ").map_or("", |(_, rest)| rest);
+    rest.split_whitespace().filter_map(|word| word.trim_end_matches(',').split_once('='))
+}
+
+/// The task that `ps` would show for an actor, with a process id. The ids are made up, but for
+/// the idle task's: nothing here forks.
+fn task(actor: &Actor, ctx: CtxId) -> (String, u32) {
+    let id = ctx.0 + 100;
+    match actor {
+        Actor::Task => ("sh".into(), id),
+        Actor::Kworker => ("kworker".into(), id),
+        Actor::Cpuhp(CpuId(cpu)) => (format!("cpuhp/{cpu}"), 20 + 5 * cpu),
+        Actor::Migration(CpuId(cpu)) => (format!("migration/{cpu}"), 21 + 5 * cpu),
+        Actor::IrqThread(irq) => (format!("irq/{irq}"), id),
+        Actor::Boot => ("swapper/0".into(), 1),
+        // Interrupts and softirqs run on top of whatever the CPU does: here, mostly nothing.
+        Actor::Idle(_) | Actor::Softirq(_) | Actor::Irq { .. } | Actor::Cleanup(_) => ("<idle>".into(), 0),
+    }
+}
+
+/// An actor that runs in interrupt context.
+const fn is_interrupt(actor: &Actor) -> bool {
+    matches!(actor, Actor::Irq { .. } | Actor::Cleanup(_))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use kstate::semantics::KernelVersion;
+
+    use super::*;
+    use crate::lab::Lab;
+    use crate::machine::Machine;
+
+    /// The embedded machine after its boot.
+    pub(crate) fn embedded(version: KernelVersion) -> Lab {
+        Lab::boot(&Machine::embedded(version))
+    }
+
+    pub(crate) fn whole(lab: &Lab) -> Slice<'_> {
+        Slice { trace: &lab.k.trace, records: 0..lab.k.trace.records.len(), functions: lab.functions() }
+    }
+
+    #[test]
+    fn time_never_stands_still() {
+        let lab = embedded(KernelVersion::V5_4);
+        let timed = whole(&lab).timed();
+        assert!(timed.len() > 1000);
+        assert!(timed.windows(2).all(|w| w[0].0 < w[1].0));
+    }
+}

@@ -1,0 +1,100 @@
+//! JSON lines: one object per record. `docs/trace-schema.md` describes them.
+
+use kstate::semantics::KernelVersion;
+use kstate::trace::What;
+use serde_json::{Map, Value, json};
+
+use super::{Slice, fields};
+use crate::record::flow_label;
+
+/// The version of the schema.
+pub const SCHEMA: u32 = 1;
+
+/// A number where it is one.
+fn value(text: &str) -> Value {
+    match text.strip_prefix("0x").map(|hex| u64::from_str_radix(hex, 16)) {
+        Some(Ok(number)) => number.into(),
+        _ => text.parse::<i64>().map_or_else(|_| text.into(), Value::from),
+    }
+}
+
+/// The text, a line per record after the line that says what it is.
+pub fn print(slice: &Slice<'_>, version: KernelVersion, cpus: u32) -> String {
+    let head = json!({"schema": "irqlab-trace", "version": SCHEMA, "kernel": version.name(), "cpus": cpus});
+    let mut out = format!("{head}\n");
+    let end = slice.records.end.min(slice.trace.records.len());
+    for n in slice.records.start..end {
+        let record = &slice.trace.records[n];
+        let mut line = Map::new();
+        line.insert("n".into(), n.into());
+        line.insert("time".into(), record.time.into());
+        line.insert("cpu".into(), record.cpu.0.into());
+        line.insert("context".into(), record.ctx.0.into());
+        line.insert("actor".into(), flow_label(slice.actor(record.ctx)).into());
+        match record.what {
+            What::Enter { meta, args } => {
+                line.insert("is".into(), "enter".into());
+                line.insert("function".into(), meta.name.into());
+                line.insert("file".into(), meta.file.into());
+                line.insert("traceable".into(), slice.functions.shown(meta.name).is_some().into());
+                let named = meta.args.iter().zip(args);
+                let args: Map<String, Value> =
+                    named.filter_map(|(name, arg)| Some(((*name).to_owned(), arg?.into()))).collect();
+                line.insert("args".into(), args.into());
+            }
+            What::Exit { meta, ret } => {
+                line.insert("is".into(), "exit".into());
+                line.insert("function".into(), meta.name.into());
+                line.insert("ret".into(), ret.map(|r| r as i64).into());
+            }
+            What::Tracepoint(tracepoint) => {
+                line.insert("is".into(), "tracepoint".into());
+                line.insert("name".into(), tracepoint.name().into());
+                let text = tracepoint.to_string();
+                let fields: Map<String, Value> =
+                    fields(&text).map(|(name, text)| (name.to_owned(), value(text))).collect();
+                line.insert("fields".into(), fields.into());
+            }
+            What::Warn(text) => {
+                line.insert("is".into(), "warning".into());
+                line.insert("text".into(), text.into());
+            }
+        }
+        out.push_str(&Value::Object(line).to_string());
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::tests::{embedded, whole};
+
+    #[test]
+    fn every_line_is_an_object_of_the_schema() {
+        let lab = embedded(KernelVersion::V6_12);
+        let text = print(&whole(&lab), KernelVersion::V6_12, 8);
+        let mut lines = text.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
+        let head = lines.next().unwrap();
+        assert_eq!(head["schema"], "irqlab-trace");
+        assert_eq!(head["kernel"], "v6.12");
+        let mut depth = 0i64;
+        let mut vectors = 0;
+        for (n, line) in lines.enumerate() {
+            assert_eq!(line["n"], n);
+            assert!(line["actor"].is_string() && line["time"].is_u64() && line["cpu"].is_u64());
+            match line["is"].as_str().unwrap() {
+                "enter" => depth += 1,
+                "exit" => depth -= 1,
+                "tracepoint" => vectors += u32::from(line["fields"]["vector"].is_i64()),
+                "warning" => {}
+                other => panic!("{other}"),
+            }
+        }
+        // What is still on a stack has been entered and not left: threads that wait for work.
+        let stacks = lab.k.sched.tasks.iter().map(|t| t.frames.iter().filter(|f| f.entered).count());
+        assert_eq!(depth, stacks.sum::<usize>() as i64);
+        assert!(vectors > 9);
+    }
+}
