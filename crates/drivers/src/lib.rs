@@ -5,7 +5,7 @@
 //! `*/hw.rs` is hardware: registers, queues and what the device does on its own, under the names of
 //! its specification. It is reached by register accesses and by events, and never calls the
 //! kernel. The other modules are kernel code, one module per C file, above
-//! [`pcimsi`](pcimsi). [`blk_mq`] calls the drivers through the operations table in
+//! [`pcimsi`]. [`blk_mq`] calls the drivers through the operations table in
 //! `kstate::blk`.
 //!
 //! # What it doesn't implement

@@ -18,6 +18,8 @@ pub enum Event {
     VectorCleanup(CpuId),
     /// A level-triggered INTx line changed.
     IntxLevel(PciDevId, bool),
+    /// The IO-APIC looks at the line of a pin again after its EOI.
+    IoApicLevel(u8),
     /// A block-layer request was not completed in time.
     BlkTimeout(ReqId),
     /// Those who sleep on this have waited for as long as they wanted to.

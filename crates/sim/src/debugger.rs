@@ -195,8 +195,19 @@ pub struct Session {
     /// The record of the last step at which the session stands.
     cursor: Option<usize>,
     last: Option<Progress>,
-    /// Contexts that were opened after the step at which the session stands, and how many were before.
-    ahead: (usize, Vec<Ctx>),
+    ahead: Ahead,
+}
+
+/// What was recorded after the step at which the session stands. It is what going on would record
+/// again, so that a jump forward appends it instead.
+#[derive(Debug, Default)]
+struct Ahead {
+    /// How many contexts were opened before these.
+    contexts: usize,
+    ctxs: Vec<Ctx>,
+    /// How many records come before these, counted from power-on.
+    at: usize,
+    records: Vec<Record>,
 }
 
 /// Why going on ended.
@@ -230,7 +241,7 @@ impl Session {
             stacks: BTreeMap::new(),
             cursor: None,
             last: None,
-            ahead: (0, Vec::new()),
+            ahead: Ahead::default(),
         };
         session.fold(base);
         session.keep();
@@ -471,16 +482,23 @@ impl Session {
         let Checkpoint { k, shell, vars, applied, records, contexts, marks, dropped, stacks } = checkpoint;
         let mut kept = core::mem::take(&mut self.k.trace.records);
         let mut ctxs = core::mem::take(&mut self.k.trace.ctxs);
+        let mut ahead = core::mem::take(&mut self.ahead);
+        ctxs.extend(ahead.ctxs.drain(..).skip(ctxs.len().saturating_sub(ahead.contexts)));
+        if let Some(known) = (self.dropped + kept.len()).checked_sub(ahead.at) {
+            kept.extend(ahead.records.drain(..).skip(known));
+        }
         let forgotten = self.dropped.saturating_sub(dropped);
         if records < self.dropped || records > self.dropped + kept.len() {
-            // Before what is remembered, or a jump over what was cut off.
+            // Before what is remembered, or beyond it.
             kept.clear();
             self.dropped = records;
         }
-        kept.truncate(records - self.dropped);
-        let ahead = core::mem::take(&mut self.ahead);
-        ctxs.extend(ahead.1.into_iter().skip(ctxs.len().saturating_sub(ahead.0)));
-        self.ahead = (contexts, ctxs.split_off(contexts.min(ctxs.len())));
+        self.ahead = Ahead {
+            contexts,
+            ctxs: ctxs.split_off(contexts.min(ctxs.len())),
+            at: records,
+            records: kept.split_off(records - self.dropped),
+        };
         self.k = k;
         self.k.trace.records = kept;
         self.k.trace.ctxs = ctxs;
@@ -500,7 +518,7 @@ impl Session {
         self.inputs.truncate(self.applied);
         self.checkpoints.split_off(&(self.step + 1));
         self.end = self.step;
-        self.ahead = (0, Vec::new());
+        self.ahead = Ahead::default();
         self.inputs.push((self.step, input));
     }
 

@@ -27,8 +27,8 @@ impl From<Errno> for Written {
     }
 }
 
-/// The parts of an absolute path, `..` and empty parts resolved.
-fn parts(path: &str) -> Vec<&str> {
+/// The parts of an absolute path, with `..`, empty parts and symbolic links resolved.
+fn parts<'a>(k: &Kernel, path: &'a str) -> Vec<&'a str> {
     let mut parts = Vec::new();
     for part in path.split('/') {
         match part {
@@ -36,10 +36,41 @@ fn parts(path: &str) -> Vec<&str> {
             ".." => {
                 parts.pop();
             }
-            _ => parts.push(part),
+            _ => {
+                parts.push(part);
+                follow_link(k, &mut parts);
+            }
         }
     }
     parts
+}
+
+/// The path's last part is a symbolic link.
+pub fn is_link(k: &Kernel, path: &str) -> bool {
+    let path = path.trim_end_matches('/');
+    let Some((folder, name)) = path.rsplit_once('/') else { return false };
+    let folder = parts(k, folder);
+    let target = parts(k, path);
+    target.len() <= folder.len() || target[..folder.len()] != folder[..] || target.last() != Some(&name)
+}
+
+/// A PCI function and its driver name each other by links.
+fn follow_link(k: &Kernel, parts: &mut Vec<&str>) {
+    let bound = |dev: &str| {
+        let dev = k.find_pci_dev(dev)?;
+        k.pci_dev(dev).driver.map(drivers::driver_name)
+    };
+    match parts[..] {
+        ["sys", "bus", "pci", "drivers", driver, dev] if bound(dev) == Some(driver) => {
+            *parts = vec!["sys", "bus", "pci", "devices", dev];
+        }
+        ["sys", "bus", "pci", "devices", dev, "driver"] => {
+            if let Some(driver) = bound(dev) {
+                *parts = vec!["sys", "bus", "pci", "drivers", driver];
+            }
+        }
+        _ => {}
+    }
 }
 
 /// `prefixN` as N.
@@ -66,7 +97,7 @@ fn cpu_of(k: &Kernel, text: &str) -> Result<CpuId, Errno> {
 /// # Errors
 /// `ENOENT` when there is none.
 pub fn disk(k: &Kernel, path: &str) -> Result<DiskId, Errno> {
-    match parts(path)[..] {
+    match parts(k, path)[..] {
         ["dev", name] => k.blk.disk_by_name(name).ok_or(Errno::ENOENT),
         _ => Err(Errno::ENOENT),
     }
@@ -86,7 +117,7 @@ fn line(text: impl core::fmt::Display) -> String {
 /// `ENOENT` for a path that does not exist, `EISDIR` for a directory, `EACCES` for a file that
 /// can only be written.
 pub fn read(k: &mut Kernel, path: &str) -> Result<String, Errno> {
-    let parts = parts(path);
+    let parts = parts(k, path);
     match parts[..] {
         ["proc", "interrupts"] => Ok(irqcore::proc::show_interrupts(k)),
         ["proc", "cmdline"] => Ok(line(k.cmdline.join(" "))),
@@ -154,6 +185,10 @@ pub fn read(k: &mut Kernel, path: &str) -> Result<String, Errno> {
             Ok(irqcore::debugfs::irq_domain_debug_show(k, domain))
         }
         ["sys", "bus", "pci", "drivers", "nvme" | "virtio-pci", "bind" | "unbind"] => Err(Errno::EACCES),
+        ["sys", "bus", "pci", "devices", dev, ref rest @ ..] => {
+            let dev = k.find_pci_dev(dev).ok_or(Errno::ENOENT)?;
+            pci_attribute(k, dev, rest)
+        }
         ["sys", "kernel", "tracing", ref rest @ ..]
         | ["sys", "kernel", "debug", "tracing", ref rest @ ..] => tracefs::read(k, rest),
         ["dev", "null"] => Ok(String::new()),
@@ -170,6 +205,43 @@ pub fn read(k: &mut Kernel, path: &str) -> Result<String, Errno> {
     }
 }
 
+/// What every PCI function has in /sys/bus/pci/devices/FUNCTION, apart from its vectors.
+const PCI_FILES: [&str; 3] = ["irq", "local_cpulist", "numa_node"];
+
+/// The interrupts of a function that has MSI or MSI-X enabled, in the order of its vectors.
+fn msi_irqs(k: &Kernel, dev: PciDevId) -> Vec<Irq> {
+    let pci = k.pci_dev(dev);
+    if !pci.msi_enabled && !pci.msix_enabled {
+        return Vec::new();
+    }
+    k.for_each_irq()
+        .filter(|&irq| k.irq_get_msi_desc(irq).is_some_and(|desc| k.msi.descs[desc].dev == dev))
+        .collect()
+}
+
+/// A file of a PCI function (drivers/pci/pci-sysfs.c, drivers/pci/msi.c).
+fn pci_attribute(k: &Kernel, dev: PciDevId, path: &[&str]) -> Result<String, Errno> {
+    let pci = k.pci_dev(dev);
+    match *path {
+        ["irq"] => Ok(line(pci.irq)),
+        ["numa_node"] => Ok(line(pci.node)),
+        ["local_cpulist"] => {
+            let near = usize::try_from(pci.node).ok().and_then(|node| k.topo.node_cpus.get(node));
+            Ok(line(near.map_or_else(|| k.topo.online.clone(), |cpus| cpus.and(&k.topo.online))))
+        }
+        ["msi_irqs", irq] => {
+            let irq = numbered(irq, "").map(Irq).ok_or(Errno::ENOENT)?;
+            let mode = if pci.msix_enabled { "msix" } else { "msi" };
+            msi_irqs(k, dev).contains(&irq).then(|| line(mode)).ok_or(Errno::ENOENT)
+        }
+        _ => {
+            let name = pci.name();
+            let path = [&["sys", "bus", "pci", "devices", name.as_str()], path].concat();
+            Err(list_parts(k, &path).err().unwrap_or(Errno::EISDIR))
+        }
+    }
+}
+
 fn domains(k: &Kernel) -> impl Iterator<Item = (kstate::DomainId, &IrqDomain)> {
     let indexed = k.irq.domains.iter().enumerate();
     indexed.filter_map(|(i, d)| Some((kstate::DomainId(i as u32), d.as_ref()?)))
@@ -181,7 +253,7 @@ fn domains(k: &Kernel) -> impl Iterator<Item = (kstate::DomainId, &IrqDomain)> {
 /// `ENOENT` for a path that does not exist, `ENOTDIR` for one that is no directory or leads through
 /// a file.
 pub fn list(k: &Kernel, path: &str) -> Result<Vec<String>, Errno> {
-    list_parts(k, &parts(path))
+    list_parts(k, &parts(k, path))
 }
 
 fn list_parts(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
@@ -231,6 +303,21 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
         ["sys", "bus", "pci"] => names(&["devices", "drivers"]),
         ["sys", "bus", "pci", "drivers"] => names(&["nvme", "virtio-pci"]),
         ["sys", "bus", "pci", "devices"] => k.pci.devs.iter().map(PciDev::name).collect(),
+        ["sys", "bus", "pci", "devices", dev] => {
+            let dev = k.find_pci_dev(dev).ok_or(Errno::ENOENT)?;
+            let vectors = !msi_irqs(k, dev).is_empty();
+            let vectors = vectors.then(|| "msi_irqs".to_owned());
+            let driver = k.pci_dev(dev).driver.map(|_| "driver".to_owned());
+            names(&PCI_FILES).into_iter().chain(driver).chain(vectors).collect()
+        }
+        ["sys", "bus", "pci", "devices", dev, "msi_irqs"] => {
+            let dev = k.find_pci_dev(dev).ok_or(Errno::ENOENT)?;
+            let irqs = msi_irqs(k, dev);
+            if irqs.is_empty() {
+                return Err(Errno::ENOENT);
+            }
+            irqs.iter().map(Irq::to_string).collect()
+        }
         ["sys", "bus", "pci", "drivers", driver @ ("nvme" | "virtio-pci")] => {
             let bound = k
                 .pci
@@ -311,7 +398,7 @@ pub fn write_file(k: &mut Kernel, path: &str, text: &str, append: bool) -> Writt
 }
 
 fn try_write(k: &mut Kernel, path: &str, text: &str, append: bool) -> Result<Written, Errno> {
-    let parts = parts(path);
+    let parts = parts(k, path);
     let word = text.trim_end_matches('\n');
     match parts[..] {
         ["dev", "null"] => Ok(Written::Now(Ok(()))),

@@ -3,6 +3,7 @@
 mod common;
 
 use common::{CPU0, CPU1, enter_x2apic, take, take_all, with_ids, x2apic, xapic};
+use kstate::event::Event;
 use kstate::hw::ioapic::{
     RTE_ACTIVE_LOW, RTE_DELIVERY_STATUS, RTE_LEVEL, RTE_MASK, RTE_REMAPPABLE, RTE_REMOTE_IRR,
 };
@@ -38,8 +39,11 @@ fn a_level_waits_for_its_eoi() {
     assert_eq!(lapic::ack(&mut k, CPU1), 0x41);
     assert_eq!(ioapic::read_rte(&k, 9) & RTE_REMOTE_IRR, RTE_REMOTE_IRR);
     assert_eq!(lapic::pending(&k, CPU1), None);
-    // Still asserted at the EOI: it comes again.
+    // Still asserted after the EOI: it comes again, but not at once.
     lapic::eoi(&mut k, CPU1);
+    assert_eq!(lapic::pending(&k, CPU1), None);
+    assert_eq!(k.events.pop(), Some(Event::IoApicLevel(9)));
+    ioapic::service_level(&mut k, 9);
     assert_eq!(lapic::ack(&mut k, CPU1), 0x41);
     ioapic::set_line(&mut k, 9, false);
     lapic::eoi(&mut k, CPU1);

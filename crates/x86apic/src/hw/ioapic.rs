@@ -2,6 +2,7 @@
 //! entries of the remappable format).
 
 use kstate::Kernel;
+use kstate::event::Event;
 use kstate::hw::ioapic::{
     IoApic, RTE_DELIVERY_STATUS, RTE_LEVEL, RTE_LOGICAL, RTE_MASK, RTE_REMAPPABLE, RTE_REMOTE_IRR, RTE_VECTOR,
 };
@@ -11,6 +12,10 @@ use super::vtd;
 
 /// Redirection entries of an 82093AA and of a q35's IO-APIC.
 pub const PINS: usize = 24;
+/// How long an asserted line takes from its EOI to its next message, in ns. A CPU goes on in
+/// between, as real ones do: otherwise a source that software left unmasked would starve the
+/// thread that is to serve it.
+const RESEND_NS: u64 = 1_000;
 /// What software cannot write.
 const READ_ONLY: u64 = RTE_DELIVERY_STATUS | RTE_REMOTE_IRR;
 /// What software can write: bits 47:17 are reserved and stay zero.
@@ -60,7 +65,7 @@ pub fn write_rte(k: &mut Kernel, pin: usize, value: u64) {
 }
 
 /// A level-triggered line that is asserted, unmasked and not waiting for its EOI is sent.
-fn service_level(k: &mut Kernel, pin: usize) {
+pub fn service_level(k: &mut Kernel, pin: usize) {
     let IoApic { redirection, asserted, .. } = &k.hw.ioapic;
     let rte = redirection[pin];
     let active = asserted >> pin & 1 != 0;
@@ -104,15 +109,17 @@ fn send(k: &mut Kernel, pin: usize) -> bool {
 }
 
 /// An EOI arrives, as a broadcast of a local APIC or through the EOI register: every
-/// level-triggered entry with this vector drops its remote IRR, and is sent again while its line
-/// is still asserted.
+/// level-triggered entry with this vector drops its remote IRR, and is sent again when its line is
+/// still asserted a moment later.
 pub fn eoi(k: &mut Kernel, vector: u8) {
     for pin in 0..k.hw.ioapic.redirection.len() {
         let rte = &mut k.hw.ioapic.redirection[pin];
         let waits = RTE_LEVEL | RTE_REMOTE_IRR;
         if *rte & waits == waits && *rte & RTE_VECTOR == u64::from(vector) {
             *rte &= !RTE_REMOTE_IRR;
-            service_level(k, pin);
+            if k.hw.ioapic.asserted >> pin & 1 != 0 {
+                k.events.push(RESEND_NS, Event::IoApicLevel(pin as u8));
+            }
         }
     }
 }

@@ -637,7 +637,7 @@ fn set_base(k: &mut Kernel, cpu: CpuId, value: u64) -> Result<(), GeneralProtect
     Ok(())
 }
 
-/// CPUID.1:EDX[9]: there is an APIC, unless it is globally disabled (11.4.3).
+/// `CPUID.1:EDX[9]`: there is an APIC, unless it is globally disabled (11.4.3).
 pub fn cpuid_apic(k: &Kernel, cpu: CpuId) -> bool {
     k.hw.lapics[cpu.index()].mode != ApicMode::Disabled
 }
