@@ -284,7 +284,7 @@ pub fn irq_create_affinity_masks(
         return None;
     }
     let default_affinity = k.irq.default_affinity.clone();
-    let mut masks = vec![IrqAffinityDesc::default(); nvecs as usize];
+    let mut masks: Vec<IrqAffinityDesc> = (0..nvecs).map(|_| IrqAffinityDesc::default()).collect();
     let mut curvec = 0u32;
     while curvec < affd.pre_vectors {
         if let Some(desc) = masks.get_mut(curvec as usize) {

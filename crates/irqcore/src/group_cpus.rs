@@ -80,7 +80,7 @@ pub fn group_cpus_evenly(k: &mut Kernel, numgrps: u32) -> Option<Vec<CpuMask>> {
         return None;
     }
     let mut node_masks = vec![CpuMask::new(); k.topo.nr_node_ids as usize];
-    let mut masks = vec![CpuMask::new(); numgrps as usize];
+    let mut masks: Vec<CpuMask> = (0..numgrps).map(|_| CpuMask::new()).collect();
     node_to_cpumask(k, &mut node_masks);
     let present = k.topo.present.clone();
     let nr_present = __group_cpus_evenly(k, 0, numgrps, &node_masks, &present, &mut masks);

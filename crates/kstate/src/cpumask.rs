@@ -47,15 +47,15 @@ const fn bit_of(cpu: CpuId) -> u64 {
 
 impl CpuMask {
     /// The empty set.
+    #[inline]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// One CPU (`cpumask_of`).
+    #[inline]
     pub fn of(cpu: CpuId) -> Self {
-        let mut mask = Self { base: word_of(cpu), words: SmallVec::new() };
-        mask.words.push(bit_of(cpu));
-        mask
+        Self { base: word_of(cpu), words: SmallVec::from_buf_and_len([bit_of(cpu), 0, 0, 0], 1) }
     }
 
     /// The CPUs `0..n`.
@@ -84,6 +84,7 @@ impl CpuMask {
     }
 
     /// The word of this number.
+    #[inline]
     fn word(&self, number: u32) -> u64 {
         // A number below the base wraps to one that is past the end.
         self.words.get(number.wrapping_sub(self.base) as usize).copied().unwrap_or(0)
@@ -107,6 +108,7 @@ impl CpuMask {
     }
 
     /// Adds a CPU (`cpumask_set_cpu`).
+    #[inline]
     pub fn set(&mut self, cpu: CpuId) {
         let number = word_of(cpu);
         if let Some(word) = self.words.get_mut(number.wrapping_sub(self.base) as usize) {
@@ -114,8 +116,7 @@ impl CpuMask {
             return;
         }
         if self.words.is_empty() {
-            self.base = number;
-            self.words.push(bit_of(cpu));
+            *self = Self::of(cpu);
             return;
         }
         self.cover(number, number + 1);
@@ -123,6 +124,7 @@ impl CpuMask {
     }
 
     /// Removes a CPU (`cpumask_clear_cpu`).
+    #[inline]
     pub fn clear(&mut self, cpu: CpuId) {
         if let Some(word) = self.words.get_mut(word_of(cpu).wrapping_sub(self.base) as usize) {
             *word &= !bit_of(cpu);
@@ -133,6 +135,7 @@ impl CpuMask {
     }
 
     /// Removes a CPU and says whether it was there (`cpumask_test_and_clear_cpu`).
+    #[inline]
     pub fn test_and_clear(&mut self, cpu: CpuId) -> bool {
         let was = self.contains(cpu);
         if was {
@@ -142,6 +145,7 @@ impl CpuMask {
     }
 
     /// Removes the lowest CPU and returns it (`cpumask_first` and `cpumask_clear_cpu`).
+    #[inline]
     pub fn take_first(&mut self) -> Option<CpuId> {
         let word = self.words.first_mut()?;
         let cpu = CpuId(self.base * 64 + word.trailing_zeros());
@@ -153,16 +157,19 @@ impl CpuMask {
     }
 
     /// The CPU is in the set (`cpumask_test_cpu`).
+    #[inline]
     pub fn contains(&self, cpu: CpuId) -> bool {
         self.word(word_of(cpu)) & bit_of(cpu) != 0
     }
 
     /// No CPU is in the set (`cpumask_empty`).
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.words.is_empty()
     }
 
     /// The only CPU of the set; `None` for no CPU and for several.
+    #[inline]
     pub fn single(&self) -> Option<CpuId> {
         match self.words[..] {
             [word] if word.is_power_of_two() => Some(CpuId(self.base * 64 + word.trailing_zeros())),
@@ -176,6 +183,7 @@ impl CpuMask {
     }
 
     /// The lowest CPU (`cpumask_first`, which returns `nr_cpu_ids` where this returns `None`).
+    #[inline]
     pub fn first(&self) -> Option<CpuId> {
         self.words.first().map(|w| CpuId(self.base * 64 + w.trailing_zeros()))
     }
@@ -214,6 +222,7 @@ impl CpuMask {
 
     /// The set in words of 64 CPUs, each with its number, lowest CPUs first. Words without a CPU
     /// at either end are left out.
+    #[inline]
     pub fn iter_words(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
         self.words.iter().enumerate().map(|(i, w)| (self.base as usize + i, *w))
     }
@@ -224,6 +233,7 @@ impl CpuMask {
     }
 
     /// The words that two sets share: the number of the first, and both sets' words.
+    #[inline]
     fn common<'a>(&'a self, other: &'a Self) -> (u32, &'a [u64], &'a [u64]) {
         let base = self.base.max(other.base);
         let from = |mask: &'a Self| mask.words.get((base - mask.base) as usize..).unwrap_or_default();
@@ -275,6 +285,7 @@ impl CpuMask {
     }
 
     /// The sets share a CPU (`cpumask_intersects`).
+    #[inline]
     pub fn intersects(&self, other: &Self) -> bool {
         let (_, a, b) = self.common(other);
         a.iter().zip(b).any(|(a, b)| a & b != 0)
