@@ -1,7 +1,7 @@
 //! Interrupt descriptors and their numbers: kernel/irq/irqdesc.c of 5.4 and 6.12.
 //!
 //! 5.4 keeps descriptors in a radix tree next to a bitmap of numbers, 6.12 keeps both in one maple
-//! tree. Here `IrqState::descs` is both: a number is taken when it has a descriptor.
+//! tree. Here `IrqState` has both, for both releases.
 
 use kfn::kfn;
 use kstate::irqdesc::*;
@@ -43,13 +43,6 @@ fn desc_set_defaults(k: &Kernel, desc: &mut IrqDesc, node: i32, affinity: Option
     desc_smp_init(desc, node, affinity.unwrap_or(&k.irq.default_affinity));
 }
 
-fn irq_insert_desc(k: &mut Kernel, irq: Irq, desc: Box<IrqDesc>) {
-    if k.irq.descs.len() <= irq.index() {
-        k.irq.descs.resize(irq.index() + 1, None);
-    }
-    k.irq.descs[irq.index()] = Some(desc);
-}
-
 #[kfn("kernel/irq/irqdesc.c")]
 fn alloc_desc(k: &mut Kernel, irq: Irq, node: i32, flags: u32, affinity: Option<&CpuMask>) -> Box<IrqDesc> {
     let _ = irq;
@@ -67,7 +60,7 @@ fn free_desc(k: &mut Kernel, irq: Irq) {
     // The debugfs file, the sysfs directory and the tree's entry end with the descriptor; RCU, which
     // keeps it for those who still look at it, has nothing to do where nobody is in the middle.
     crate::proc::unregister_irq_proc(k, irq);
-    k.irq.descs[irq.index()] = None;
+    k.irq.remove_desc(irq);
     k.irq.resend_list.retain(|&i| i != irq);
 }
 
@@ -104,7 +97,7 @@ fn alloc_descs(
         if k.sem.irqs_sysfs {
             desc.istate |= IRQS_SYSFS;
         }
-        irq_insert_desc(k, irq, desc);
+        k.irq.insert_desc(irq, desc);
     }
     Ok(Irq(start))
 }
@@ -153,7 +146,7 @@ pub fn early_irq_init(k: &mut Kernel, arch: ArchOps) {
         if k.sem.irqs_sysfs {
             desc.istate |= IRQS_SYSFS;
         }
-        irq_insert_desc(k, Irq(i), desc);
+        k.irq.insert_desc(Irq(i), desc);
     }
     if let Some(init) = arch.arch_early_irq_init {
         init(k);
@@ -190,20 +183,6 @@ pub fn irq_free_descs(k: &mut Kernel, from: Irq, cnt: u32) {
     }
 }
 
-// The first run of `cnt` free numbers from `from` on.
-fn find_free_area(k: &Kernel, from: u32, cnt: u32) -> u32 {
-    let taken = |n: u32| k.irq.descs.get(n as usize).is_some_and(Option::is_some);
-    let mut start = from;
-    let mut next = from;
-    while next - start < cnt {
-        if taken(next) {
-            start = next + 1;
-        }
-        next += 1;
-    }
-    start
-}
-
 /// Allocates `cnt` descriptors: at `irq`, or from `from` on where the numbers are free.
 ///
 /// # Errors
@@ -227,7 +206,7 @@ pub fn __irq_alloc_descs(
         // x86 keeps the numbers of all IO-APIC pins free.
         None => k.irq.arch.arch_dynirq_lower_bound.map_or(from, |bound| bound(k, from)),
     };
-    let start = find_free_area(k, from, cnt);
+    let start = k.irq.find_free_area(from, cnt);
     if irq.is_some_and(|irq| irq.0 != start) {
         return Err(Errno::EEXIST);
     }
@@ -239,8 +218,7 @@ pub fn __irq_alloc_descs(
 
 /// `irq_get_next_irq()`: the first number from `offset` on that has a descriptor.
 pub fn irq_get_next_irq(k: &Kernel, offset: u32) -> Option<Irq> {
-    let nr = (k.irq.nr_irqs as usize).min(k.irq.descs.len());
-    (offset as usize..nr).find(|&i| k.irq.descs[i].is_some()).map(|i| Irq(i as u32))
+    k.irq.next_irq(offset, true).filter(|&irq| irq < k.irq.nr_irqs).map(Irq)
 }
 
 /// Counts an interrupt on this CPU.

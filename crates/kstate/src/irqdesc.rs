@@ -514,6 +514,8 @@ impl core::fmt::Debug for ArchOps {
 pub struct IrqState {
     /// `irq_desc_tree`: by number.
     pub descs: Vec<Option<Box<IrqDesc>>>,
+    /// `allocated_irqs`: the numbers that have a descriptor, as bits, without zero words at the end.
+    pub allocated_irqs: Vec<u64>,
     /// `nr_irqs`.
     pub nr_irqs: u32,
     /// All domains ever created; a removed one stays as `None`.
@@ -539,6 +541,59 @@ pub struct IrqState {
     pub resend_list: Vec<Irq>,
     /// How many domains without a name there were.
     pub unknown_domains: u32,
+}
+
+impl IrqState {
+    /// Puts a descriptor at a number.
+    pub fn insert_desc(&mut self, irq: Irq, desc: Box<IrqDesc>) {
+        let (word, bit) = (irq.index() / 64, irq.index() % 64);
+        if self.descs.len() <= irq.index() {
+            self.descs.resize(irq.index() + 1, None);
+        }
+        if self.allocated_irqs.len() <= word {
+            self.allocated_irqs.resize(word + 1, 0);
+        }
+        self.descs[irq.index()] = Some(desc);
+        self.allocated_irqs[word] |= 1 << bit;
+    }
+
+    /// Takes the descriptor of a number away.
+    pub fn remove_desc(&mut self, irq: Irq) {
+        if let Some(desc) = self.descs.get_mut(irq.index()) {
+            *desc = None;
+            self.allocated_irqs[irq.index() / 64] &= !(1 << (irq.index() % 64));
+        }
+        while self.allocated_irqs.last() == Some(&0) {
+            self.allocated_irqs.pop();
+        }
+    }
+
+    /// The first run of `cnt` free numbers from `from` on (`bitmap_find_next_zero_area`).
+    pub fn find_free_area(&self, from: u32, cnt: u32) -> u32 {
+        let mut start = from;
+        loop {
+            start = self.next_irq(start, false).unwrap_or(start);
+            match self.next_irq(start, true) {
+                Some(taken) if taken - start < cnt => start = taken + 1,
+                _ => return start,
+            }
+        }
+    }
+
+    /// The first number from `from` on that is taken, or is not. Behind the last one that was ever
+    /// allocated there is none that is taken, and every number is free.
+    pub fn next_irq(&self, from: u32, taken: bool) -> Option<u32> {
+        let first = from as usize / 64;
+        for (i, &word) in self.allocated_irqs.iter().enumerate().skip(first) {
+            let word = if taken { word } else { !word };
+            let word = if i == first { word & (u64::MAX << (from % 64)) } else { word };
+            if word != 0 {
+                return Some(i as u32 * 64 + word.trailing_zeros());
+            }
+        }
+        let end = self.allocated_irqs.len() as u32 * 64;
+        (!taken).then_some(from.max(end))
+    }
 }
 
 impl crate::Kernel {
@@ -577,5 +632,32 @@ impl crate::Kernel {
     /// `cpu_to_node`.
     pub fn cpu_to_node(&self, cpu: CpuId) -> NodeId {
         self.topo.node_of(cpu)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_found_in_runs() {
+        let mut irq = IrqState::default();
+        for taken in (0..70).chain(72..130).chain([200]) {
+            irq.insert_desc(Irq(taken), Box::default());
+        }
+        let check =
+            |from, cnt, expect| assert_eq!(irq.find_free_area(from, cnt), expect, "{cnt} from {from}");
+        check(0, 1, 70);
+        check(0, 2, 70);
+        check(0, 3, 130);
+        check(71, 1, 71);
+        check(71, 2, 130);
+        check(0, 70, 130);
+        check(0, 71, 201);
+        check(1000, 5, 1000);
+        assert_eq!((irq.next_irq(130, true), irq.next_irq(201, true)), (Some(200), None));
+        irq.remove_desc(Irq(200));
+        irq.remove_desc(Irq(999));
+        assert_eq!((irq.find_free_area(0, 71), irq.allocated_irqs.len()), (130, 3));
     }
 }

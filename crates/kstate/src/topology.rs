@@ -1,5 +1,7 @@
 //! CPUs, cores, sockets and nodes, and the masks over them (include/linux/cpumask.h, topology.h).
 
+use std::collections::BTreeMap;
+
 use crate::{ApicId, CpuId, CpuMask, NodeId};
 
 /// Where one CPU sits. All numbers are the kernel's logical ones.
@@ -38,6 +40,8 @@ pub struct Topology {
     /// `cpu_sibling_map` per CPU: the SMT siblings that are online, itself included. An offline
     /// CPU's mask is empty on x86 (arch/x86/kernel/smpboot.c, `remove_siblinginfo`).
     pub siblings: Vec<CpuMask>,
+    /// The CPUs in `siblings`, by node, socket and core: what C finds by going through all of them.
+    pub core_cpus: BTreeMap<(NodeId, u32, u32), CpuMask>,
 }
 
 impl Topology {
@@ -48,23 +52,22 @@ impl Topology {
 
     /// Brings `cpu` into the sibling masks of its core (`set_cpu_sibling_map`).
     pub fn set_cpu_sibling_map(&mut self, cpu: CpuId) {
-        let place = self.cpus[cpu.index()].clone();
-        for other in 0..self.cpus.len() {
-            let there = &self.cpus[other];
-            let other = CpuId(other as u32);
-            let alive = other == cpu || self.siblings[other.index()].contains(other);
-            if alive && there.node == place.node && there.socket == place.socket && there.core == place.core {
-                self.siblings[other.index()].set(cpu);
-                self.siblings[cpu.index()].set(other);
-            }
+        let CpuPlace { node, socket, core, .. } = self.cpus[cpu.index()];
+        let core = self.core_cpus.entry((node, socket, core)).or_default();
+        core.set(cpu);
+        for other in core.iter() {
+            self.siblings[other.index()].clone_from(core);
         }
     }
 
     /// Takes `cpu` out of all sibling masks (`remove_siblinginfo`).
     pub fn remove_siblinginfo(&mut self, cpu: CpuId) {
-        let mask = core::mem::take(&mut self.siblings[cpu.index()]);
-        for other in mask.iter() {
-            self.siblings[other.index()].clear(cpu);
+        let CpuPlace { node, socket, core, .. } = self.cpus[cpu.index()];
+        self.siblings[cpu.index()] = CpuMask::new();
+        let Some(core) = self.core_cpus.get_mut(&(node, socket, core)) else { return };
+        core.clear(cpu);
+        for other in core.iter() {
+            self.siblings[other.index()].clone_from(core);
         }
     }
 

@@ -3,6 +3,7 @@
 //! The format is that of `machine.toml` beside every capture. Every mistake in a file is answered
 //! with its place and with what was expected there.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use kstate::cpumask::MAX_CPUS;
@@ -268,6 +269,7 @@ impl Machine {
             active: CpuMask::new(),
             node_cpus: vec![CpuMask::new(); self.nodes.len()],
             siblings: vec![CpuMask::new(); possible as usize],
+            core_cpus: BTreeMap::new(),
         }
     }
 }
