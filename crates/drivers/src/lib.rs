@@ -18,6 +18,7 @@ pub mod virtio;
 use kfn::kframe;
 use kstate::pci::PciDriver;
 use kstate::sched::{Call, TaskKind, TaskState, WaitOn};
+use kstate::semantics::NvmeProbe;
 use kstate::{CpuId, CpuMask, Errno, Kernel, NodeId, NvmeId, PciDevId, TaskId, VirtioId};
 
 /// Which driver matches a function, by what answers behind it.
@@ -40,6 +41,12 @@ pub const fn driver_name(driver: PciDriver) -> &'static str {
 /// The name of the driver that matches a function; empty when there is none.
 pub fn driver_of(k: &Kernel, dev: PciDevId) -> &'static str {
     match_driver(k, dev).map_or("", driver_name)
+}
+
+/// `driver_allows_async_probing()`, drivers/base/dd.c: whether the driver of a function is probed
+/// beside others at boot. Since 6.2 nvme's is, which does everything in its probe.
+pub fn probes_asynchronously(k: &Kernel, dev: PciDevId) -> bool {
+    k.sem.nvme_probe == NvmeProbe::Synchronous && matches!(match_driver(k, dev), Some(PciDriver::Nvme(_)))
 }
 
 /// `pci_device_probe()`: binds the driver that matches.

@@ -87,3 +87,14 @@ fn is_broken_pipe(report: &miette::Report) -> bool {
         .chain()
         .any(|e| e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_options_of_every_command_agree_with_each_other() {
+        Cli::command().debug_assert();
+    }
+}

@@ -20,6 +20,7 @@ use crate::input::OptionError;
 
 /// What to write instead of the files of a capture.
 #[derive(clap::Args, Debug)]
+#[group(id = "formats")]
 pub struct Args {
     /// Write what happened in one of these formats instead of a capture's files
     #[arg(long, value_enum)]

@@ -245,6 +245,8 @@ fn nvme_setup_io_queues(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
         call!(pcimsi::kernel::pci_free_irq_vectors(d(k, id).dev));
         let Ok(vectors) = nvme_setup_irqs(k, id, nr_io_queues) else { return Err(Errno::EIO) };
         count_vectors(k, id, vectors);
+        // Another controller may take its vectors in between.
+        step!();
         queue_request_irq(k, id, 0)?;
         qm(k, id, 0).enabled = true;
         call!(nvme_create_io_queues(id))?;

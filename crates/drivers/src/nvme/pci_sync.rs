@@ -271,6 +271,8 @@ fn nvme_setup_io_queues(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
             return Err(Errno::EIO);
         };
         count_vectors(k, id, vectors);
+        // Another controller may take its vectors in between.
+        step!();
         if let Err(e) = queue_request_irq(k, id, 0) {
             core::unlock_shutdown(k, id);
             return Err(e);
@@ -492,6 +494,9 @@ pub(super) fn nvme_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
     let Some(found) = id_of(k, dev) else { return Err(Errno::ENODEV) };
     let id: NvmeId = found;
     nvme_pci_alloc_dev(k, id, dev);
+    // Controllers are probed at the same time: one may have the lower number, and another the first
+    // interrupt.
+    step!();
     nvme_dev_map(k, id)?;
     let name = k.pci_dev(dev).name();
     core::dev_info(k, id, &format!("pci function {name}"));

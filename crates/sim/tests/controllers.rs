@@ -1,0 +1,58 @@
+//! Several NVMe controllers come up at the same time, in the order that the machine file tells.
+
+use std::fmt::Write as _;
+
+use kstate::Irq;
+use kstate::semantics::KernelVersion;
+use sim::lab::Lab;
+use sim::machine::Machine;
+
+/// Two controllers with 3 vectors each, and where their admin queues' interrupts shall be.
+fn machine(kernel: KernelVersion, placed: &[(u32, &str, u32)]) -> Machine {
+    let mut text =
+        format!("kernel = \"{}\"\n[cpus]\npossible = 4\npresent = 4\ncores_per_socket = 4\n", kernel.name());
+    for slot in [3, 5] {
+        let _ = write!(
+            text,
+            "[[pci]]\nmodel = \"nvme\"\naddress = \"0000:00:0{slot}.0\"\nio_queue_pairs_max = 2\n\
+             msix_vectors = 3\nintx_gsi = {}\n",
+            20 + slot - 3
+        );
+    }
+    for (irq, name, vector) in placed {
+        let _ = write!(text, "[[boot.vector]]\nirq = {irq}\nname = \"{name}\"\ncpu = 3\nvector = {vector}\n");
+    }
+    Machine::parse("machine.toml", &text).unwrap()
+}
+
+fn check(kernel: KernelVersion, placed: &[(u32, &str, u32)], irqs: &[&str]) {
+    let lab = Lab::boot(&machine(kernel, placed));
+    let name = |irq| lab.k.find_desc(Irq(irq)).map_or("", |desc| &desc.action[0].name);
+    let names: Vec<&str> = (24..30).map(name).collect();
+    assert_eq!(names[..irqs.len()], *irqs, "{} {placed:?}", kernel.name());
+    assert_eq!(sim::invariants::check_invariants(&lab.k), Ok(()));
+    // All of them came up, whoever was first.
+    let mut all = names.clone();
+    all.sort_unstable();
+    assert_eq!(all, ["nvme0q0", "nvme0q1", "nvme0q2", "nvme1q0", "nvme1q1", "nvme1q2"]);
+    assert!(lab.k.oracle.is_quiet());
+}
+
+#[test]
+fn one_after_the_other_unless_the_machine_says_otherwise() {
+    for kernel in KernelVersion::ALL {
+        check(kernel, &[], &["nvme0q0", "nvme0q1", "nvme0q2", "nvme1q0", "nvme1q1", "nvme1q2"]);
+    }
+}
+
+#[test]
+fn controllers_overtake_each_other() {
+    // Both have their first interrupt before either has those of its queues. Which of them is then
+    // first the list does not say.
+    let together = [(24, "nvme0q0", 40), (25, "nvme1q0", 41)];
+    check(KernelVersion::V5_4, &together, &["nvme0q0", "nvme1q0"]);
+    // In 5.4 the numbers follow the addresses, and which reset comes first is open.
+    let overtaken = [(24, "nvme1q0", 40), (25, "nvme0q0", 41)];
+    check(KernelVersion::V5_4, &overtaken, &["nvme1q0", "nvme0q0"]);
+    check(KernelVersion::V6_12, &overtaken, &["nvme1q0", "nvme0q0"]);
+}
