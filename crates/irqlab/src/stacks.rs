@@ -11,7 +11,7 @@ use sim::script::Script;
 use sim::state::Sections;
 
 use crate::experiment::Experiment;
-use crate::names::{TRACEPOINTS, near};
+use crate::names::{near, tracepoints};
 use crate::run::read;
 
 /// Options of `irqlab stacks`.
@@ -46,8 +46,8 @@ pub fn run(args: &Args) -> miette::Result<ExitCode> {
         lab.run(&script, |_| Sections::default());
     }
     let functions = lab.functions();
-    if functions.get(&args.at).is_none() && !TRACEPOINTS.contains(&args.at.as_str()) {
-        let names = functions.iter().map(|f| f.name).chain(TRACEPOINTS);
+    if functions.get(&args.at).is_none() && !tracepoints().any(|t| t == args.at) {
+        let names = functions.iter().map(|f| f.name).chain(tracepoints());
         return Err(miette::miette!(
             help = near(names, &args.at)
                 .unwrap_or_else(|| "functions in scope are listed in crates/sim/data".to_owned()),

@@ -180,27 +180,12 @@ fn close_names(name: &str) -> Vec<&'static str> {
         .iter()
         .filter_map(|field| {
             let contains = name.len() > 2 && field.name.contains(&name);
-            let distance = if contains { 0 } else { distance(field.name, &name) };
+            let distance = if contains { 0 } else { strsim::levenshtein(field.name, &name) };
             (distance <= tolerance(&name)).then_some((distance, field.name))
         })
         .collect();
     close.sort_unstable();
     close.into_iter().take(MOST).map(|(_, name)| name).collect()
-}
-
-/// The edit distance of two names.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let cost = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = cost.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
