@@ -93,6 +93,11 @@ fn half(k: &mut Kernel, cpus: u32, up: bool) -> bool {
     })
 }
 
+/// How many CPUs are stopped in all while the upper half goes down: all that are online, each time.
+fn stops(cpus: u32) -> u32 {
+    (cpus / 2 + 1..=cpus).sum()
+}
+
 /// A number from the system's account of this process, in MiB; `None` where there is none.
 fn memory(field: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
@@ -113,6 +118,7 @@ pub fn run(args: &Args) -> miette::Result<ExitCode> {
     let semantics = Semantics::of(args.kernel);
     println!("Linux {}, {} MSI-X vectors for each controller, tracing off", args.kernel.name(), args.vectors);
     println!("times in ms; memory in MiB, of the machine when it is up, and the most so far");
+    println!("down: half of the CPUs, each of which stops all that are still online; up: the same ones");
     println!(
         "{:>5} {:>11} {:>10} {:>8} {:>8} {:>10} {:>8} {:>8} {:>10} {:>6} {:>6}",
         "CPUs",
@@ -123,7 +129,7 @@ pub fn run(args: &Args) -> miette::Result<ExitCode> {
         "us per irq",
         "down",
         "up",
-        "us per CPU",
+        "ns/stop",
         "memory",
         "peak"
     );
@@ -159,7 +165,7 @@ pub fn run(args: &Args) -> miette::Result<ExitCode> {
             per(bind, irqs as u32),
             ms(hotplug[0]),
             ms(hotplug[1]),
-            per(hotplug[0] + hotplug[1], cpus / 2),
+            per(hotplug[0] * 1000, stops(cpus)),
             mib(used),
             mib(memory("VmHWM")),
         );
