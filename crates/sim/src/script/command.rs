@@ -1,0 +1,218 @@
+//! Commands: their words, once variables are replaced, and what they run.
+
+use super::lexer::{Place, Token};
+use super::*;
+
+pub(super) const PROGRAMS: &str =
+    "`echo`, `cat`, `ls`, `dmesg`, `dd`, `sleep`, `taskset`, `for` or `NAME=value`";
+const DD_OPERANDS: &str = "`if=`, `of=`, `bs=`, `count=`, `skip=`, `iflag=direct` or `status=none`";
+
+/// A word or a redirection, its variables replaced.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Ready {
+    Word(String),
+    Into { append: bool },
+}
+
+type Tokens = std::iter::Peekable<std::vec::IntoIter<(Ready, Span)>>;
+
+impl Place<'_> {
+    pub(super) fn expand(&self, line: &Line, vars: &Variables) -> Result<Command, ScriptError> {
+        let mut ready = Vec::new();
+        let mut target = false;
+        for (token, span) in &line.tokens {
+            match token {
+                // The name of a file is one word, whatever is in it.
+                Token::Word(word) if target => ready.push((Ready::Word(word.value(vars)), *span)),
+                Token::Word(word) => {
+                    ready.extend(word.fields(vars).into_iter().map(|w| (Ready::Word(w), *span)))
+                }
+                Token::Into { append } => ready.push((Ready::Into { append: *append }, *span)),
+                Token::Semicolon | Token::Newline => {}
+            }
+            target = matches!(token, Token::Into { .. });
+        }
+        let mut rest = ready.into_iter().peekable();
+        let command = self.command(&mut rest, line.end)?;
+        match rest.next() {
+            None => Ok(command),
+            Some((_, span)) => {
+                Err(self.expected(span, "the command ends before this", "the end of the line"))
+            }
+        }
+    }
+
+    fn next_word(
+        &self,
+        tokens: &mut Tokens,
+        end: Span,
+        message: &str,
+        words: &str,
+    ) -> Result<(String, Span), ScriptError> {
+        match tokens.next() {
+            Some((Ready::Word(word), span)) => Ok((word, span)),
+            Some((Ready::Into { .. }, span)) => Err(self.expected(span, message, words)),
+            None => Err(self.expected(end, message, words)),
+        }
+    }
+
+    fn path(&self, tokens: &mut Tokens, end: Span, message: &str) -> Result<Path, ScriptError> {
+        let (text, span) = self.next_word(tokens, end, message, "a path")?;
+        self.absolute(text, span)
+    }
+
+    fn absolute(&self, text: String, span: Span) -> Result<Path, ScriptError> {
+        if text.starts_with('/') {
+            Ok(Path { text, span })
+        } else {
+            let message = format!("`{text}` depends on where the shell stands");
+            Err(self.expected(span, message, "a path from `/` on"))
+        }
+    }
+
+    fn command(&self, tokens: &mut Tokens, end: Span) -> Result<Command, ScriptError> {
+        let mut cpu = None;
+        let (mut word, mut span) = self.next_word(tokens, end, "there is no command here", PROGRAMS)?;
+        while word == "taskset" {
+            let (flag, at) = self.next_word(tokens, end, "`taskset` needs a CPU", "`-c`")?;
+            if flag != "-c" {
+                return Err(self.expected(at, "`taskset` is used with a CPU number", "`-c`"));
+            }
+            let (text, at) = self.next_word(tokens, end, "`taskset -c` needs a CPU", "a CPU number")?;
+            let Ok(number) = text.parse() else {
+                let message = format!("`{text}` is not one CPU");
+                return Err(self.expected(at, message, "a CPU number"));
+            };
+            // As on a real machine the inner of two wins.
+            cpu = Some(number);
+            (word, span) = self.next_word(tokens, end, "there is no command here", PROGRAMS)?;
+        }
+        let program = match word.as_str() {
+            "echo" => self.echo(tokens, end)?,
+            "cat" => self.cat(tokens, end)?,
+            "ls" => Program::Ls { path: self.path(tokens, end, "`ls` needs a directory")? },
+            "dmesg" => Program::Dmesg,
+            "dd" => self.dd(tokens, span)?,
+            "sleep" => {
+                let (text, span) = self.next_word(tokens, end, "`sleep` needs a time", "seconds")?;
+                match seconds(&text) {
+                    Some(nanoseconds) => Program::Sleep { nanoseconds },
+                    None => {
+                        let message = format!("`{text}` is not a time");
+                        return Err(self.expected(span, message, "seconds, as in `2` or `0.5`"));
+                    }
+                }
+            }
+            _ => return Err(self.expected(span, format!("no command `{word}`"), PROGRAMS)),
+        };
+        Ok(Command { cpu, program })
+    }
+
+    fn echo(&self, tokens: &mut Tokens, end: Span) -> Result<Program, ScriptError> {
+        let mut words = Vec::new();
+        while let Some((Ready::Word(word), span)) =
+            tokens.next_if(|(token, _)| matches!(token, Ready::Word(_)))
+        {
+            if words.is_empty()
+                && word.len() > 1
+                && word.starts_with('-')
+                && word.bytes().skip(1).all(|b| b"neE".contains(&b))
+            {
+                let message = format!("`echo {word}` is not the same in every shell");
+                return Err(self.expected(span, message, "what is to be written"));
+            }
+            words.push(word);
+        }
+        let value = words.join(" ");
+        let Some((Ready::Into { append }, _)) = tokens.next() else { return Ok(Program::Print { value }) };
+        let path = self.path(tokens, end, "`>` needs a file")?;
+        Ok(Program::Echo { value, path, append })
+    }
+
+    fn cat(&self, tokens: &mut Tokens, end: Span) -> Result<Program, ScriptError> {
+        let path = self.path(tokens, end, "`cat` needs a file")?;
+        let quiet = tokens.next_if(|(token, _)| matches!(token, Ready::Into { .. })).is_some();
+        if quiet {
+            let to = self.path(tokens, end, "`>` needs a file")?;
+            if to.text != "/dev/null" {
+                return Err(self.expected(to.span, "what was read goes nowhere else", "`/dev/null`"));
+            }
+        }
+        Ok(Program::Cat { path, quiet })
+    }
+
+    fn dd(&self, tokens: &mut Tokens, dd: Span) -> Result<Program, ScriptError> {
+        let (mut input, mut output) = (None, None);
+        let (mut block_size, mut count, mut skip, mut direct) = (512, None, 0, false);
+        while let Some((Ready::Word(word), span)) =
+            tokens.next_if(|(token, _)| matches!(token, Ready::Word(_)))
+        {
+            let Some((key, value)) = word.split_once('=') else {
+                let message = format!("`dd` does not know `{word}`");
+                return Err(self.expected(span, message, DD_OPERANDS));
+            };
+            let number = || {
+                size(value).ok_or_else(|| {
+                    self.expected(span, format!("`{value}` is not a number"), "a number, as in `8` or `4k`")
+                })
+            };
+            match key {
+                "if" => input = Some(self.absolute(value.to_owned(), span)?),
+                "of" => output = Some(self.absolute(value.to_owned(), span)?),
+                "bs" => {
+                    block_size = number()?;
+                    if block_size == 0 {
+                        return Err(self.expected(span, "blocks of no bytes", "a size above 0"));
+                    }
+                }
+                "count" => count = Some(number()?),
+                "skip" => skip = number()?,
+                "iflag" if value == "direct" => direct = true,
+                "status" if value == "none" => {}
+                _ => {
+                    let message = format!("`dd` does not know `{word}`");
+                    return Err(self.expected(span, message, DD_OPERANDS));
+                }
+            }
+        }
+        let missing = |what: &str| self.expected(dd, format!("`dd` without `{what}`"), &format!("`{what}`"));
+        Ok(Program::Dd {
+            input: input.ok_or_else(|| missing("if="))?,
+            output: output.ok_or_else(|| missing("of="))?,
+            block_size,
+            count: count.ok_or_else(|| missing("count="))?,
+            skip,
+            direct,
+        })
+    }
+}
+
+/// dd's numbers: `k` is 1024, `b` is 512.
+fn size(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit: u64 = match &text[digits.len()..] {
+        "" | "c" => 1,
+        "b" => 512,
+        "k" | "K" => 1 << 10,
+        "M" => 1 << 20,
+        "G" => 1 << 30,
+        _ => return None,
+    };
+    number(digits)?.checked_mul(unit)
+}
+
+fn number(digits: &str) -> Option<u64> {
+    let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    plain.then(|| digits.parse().ok())?
+}
+
+/// Seconds with up to nine decimals, as nanoseconds.
+fn seconds(text: &str) -> Option<u64> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    if decimals.len() > 9 {
+        return None;
+    }
+    let whole = number(whole)?.checked_mul(1_000_000_000)?;
+    let scale = 10u64.pow(9 - decimals.len() as u32);
+    whole.checked_add(number(decimals)? * scale)
+}

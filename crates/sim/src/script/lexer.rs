@@ -1,0 +1,222 @@
+//! Lines, words and what stands between them; and errors that name a place.
+
+use std::sync::Arc;
+
+use miette::NamedSource;
+
+use super::{Piece, ScriptError, Span, Variables, Word};
+
+/// One line of the text.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub(super) line: usize,
+    pub(super) start: usize,
+    pub(super) text: &'a str,
+}
+
+impl Source<'_> {
+    pub(super) fn span(&self, from: usize, to: usize) -> Span {
+        let column = self.text.get(..from).map_or(0, |before| before.chars().count()) + 1;
+        Span { line: self.line, column, offset: self.start + from, len: to - from }
+    }
+
+    pub(super) fn end(&self) -> Span {
+        self.span(self.text.len(), self.text.len())
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Token {
+    Word(Word),
+    /// `>`, or `>>`.
+    Into {
+        append: bool,
+    },
+    /// `;`
+    Semicolon,
+    /// The end of a line.
+    Newline,
+}
+
+/// What a piece of a script is looked up in for messages.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) name: &'a str,
+    pub(super) text: &'a str,
+}
+
+pub(super) fn is_name(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+        && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+impl Place<'_> {
+    pub(super) fn error(
+        &self,
+        span: Span,
+        message: impl Into<String>,
+        label: impl Into<String>,
+        help: Option<String>,
+    ) -> ScriptError {
+        ScriptError {
+            message: message.into(),
+            source_code: Arc::new(NamedSource::new(self.name, self.text.to_owned())),
+            span: (span.offset, span.len).into(),
+            label: label.into(),
+            help,
+            line: span.line,
+            column: span.column,
+            incomplete: false,
+        }
+    }
+
+    pub(super) fn expected(&self, span: Span, message: impl Into<String>, words: &str) -> ScriptError {
+        self.error(span, message, format!("expected {words}"), None)
+    }
+
+    /// Where the text ends.
+    pub(super) fn end(&self) -> Span {
+        let line = self.text.lines().count().max(1);
+        let last = self.text.lines().last().unwrap_or("");
+        Span { line, column: last.chars().count() + 1, offset: self.text.len(), len: 0 }
+    }
+
+    /// A variable that was never set is more likely a slip than an empty word.
+    pub(super) fn check_variables(&self, word: &Word, vars: &Variables) -> Result<(), ScriptError> {
+        for piece in &word.pieces {
+            let Piece::Variable { name, span, .. } = piece else { continue };
+            if !vars.names().any(|known| known == name) {
+                let message = format!("`{name}` was never set");
+                return Err(self.expected(
+                    *span,
+                    message,
+                    &format!("`{name}=...` or a loop over `{name}` before this"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn tokens(&self, at: Source<'_>) -> Result<Vec<(Token, Span)>, ScriptError> {
+        let mut tokens = Vec::new();
+        let mut chars = at.text.char_indices().peekable();
+        while let Some(&(from, c)) = chars.peek() {
+            match c {
+                ' ' | '\t' => {
+                    chars.next();
+                }
+                '#' => break,
+                ';' => {
+                    chars.next();
+                    tokens.push((Token::Semicolon, at.span(from, from + 1)));
+                }
+                '>' => {
+                    chars.next();
+                    let append = chars.next_if(|&(_, c)| c == '>').is_some();
+                    let to = from + 1 + usize::from(append);
+                    tokens.push((Token::Into { append }, at.span(from, to)));
+                }
+                _ => {
+                    let (word, to) = self.word(at, from, &mut chars)?;
+                    let span = at.span(from, to);
+                    tokens.push((Token::Word(Word { pieces: word, span }), span));
+                }
+            }
+        }
+        Ok(tokens)
+    }
+
+    fn word(
+        &self,
+        at: Source<'_>,
+        from: usize,
+        chars: &mut std::iter::Peekable<std::str::CharIndices<'_>>,
+    ) -> Result<(Vec<Piece>, usize), ScriptError> {
+        let mut pieces = Vec::new();
+        let mut to = from;
+        let mut quote: Option<(char, usize)> = None;
+        let push = |pieces: &mut Vec<Piece>, c: Option<char>, quoted: bool| {
+            if let Some(Piece::Text { text, quoted: q }) = pieces.last_mut()
+                && *q == quoted
+            {
+                text.extend(c);
+            } else {
+                pieces.push(Piece::Text { text: c.into_iter().collect(), quoted });
+            }
+        };
+        while let Some(&(i, c)) = chars.peek() {
+            match (quote, c) {
+                (None, ' ' | '\t' | '>' | ';') => break,
+                (None, '\'' | '"') => {
+                    quote = Some((c, i));
+                    // Quotes with nothing between them are a word all the same.
+                    push(&mut pieces, None, true);
+                }
+                (Some((q, _)), c) if c == q => quote = None,
+                (Some(('\'', _)), c) => push(&mut pieces, Some(c), true),
+                (_, '$') => {
+                    let (name, len) = self.variable(at, i)?;
+                    let span = at.span(i, i + len);
+                    pieces.push(Piece::Variable { name, quoted: quote.is_some(), span });
+                    while chars.next_if(|&(j, _)| j < i + len).is_some() {}
+                    to = i + len;
+                    continue;
+                }
+                (_, '`' | '\\') | (None, '|' | '&' | '<' | '(' | ')' | '*' | '?' | '[' | '{' | '~') => {
+                    return Err(self.error(
+                        at.span(i, i + c.len_utf8()),
+                        format!("`{c}` has a meaning for the shell that scripts do not use"),
+                        "not in a script",
+                        Some("quote the character to have it as it is".into()),
+                    ));
+                }
+                (_, c) => push(&mut pieces, Some(c), quote.is_some()),
+            }
+            to = i + c.len_utf8();
+            chars.next();
+        }
+        match quote {
+            None => Ok((pieces, to)),
+            Some((q, i)) => {
+                let span = at.span(i, at.text.len());
+                Err(self.error(span, "a quote is never closed", "opened here", Some(format!("add a `{q}`"))))
+            }
+        }
+    }
+
+    /// The variable whose `$` is at `i`, and the length of what names it.
+    fn variable(&self, at: Source<'_>, i: usize) -> Result<(String, usize), ScriptError> {
+        let rest = at.text.get(i + 1..).unwrap_or("");
+        let (braces, inner) = match rest.strip_prefix('{') {
+            Some(inner) => (true, inner),
+            None => (false, rest),
+        };
+        let len = inner.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
+        let name = &inner[..len];
+        let closed = !braces || inner[len..].starts_with('}');
+        if is_name(name) && closed {
+            return Ok((name.to_owned(), 1 + len + 2 * usize::from(braces)));
+        }
+        let span = at.span(i, i + 1);
+        Err(self.expected(span, "`$` stands before the name of a variable", "`$NAME` or `${NAME}`"))
+    }
+}
+
+/// Byte ranges of the words of `text` from `start` on.
+pub(super) fn split_words(text: &str, start: usize) -> Vec<(usize, usize)> {
+    let mut words = Vec::new();
+    let mut from = None;
+    for (i, c) in text.char_indices().skip_while(|&(i, _)| i < start) {
+        match (from, c.is_whitespace()) {
+            (None, false) => from = Some(i),
+            (Some(word), true) => {
+                words.push((word, i));
+                from = None;
+            }
+            _ => {}
+        }
+    }
+    words.extend(from.map(|word| (word, text.len())));
+    words
+}
