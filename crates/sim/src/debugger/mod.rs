@@ -1,0 +1,308 @@
+//! A session at the machine's shell that can stop, look, and go back in time.
+//!
+//! # Architecture
+//! A [`Session`] takes lines and returns text; it knows no terminal. A line is one for the machine's
+//! shell ([`crate::script`]), or a word of the lab, which starts with a colon. Time is counted in
+//! steps: what the shell or the engine does at once. Every so many steps the whole state is kept;
+//! going back takes the nearest one before and runs from there. Since everything is determined,
+//! what was recorded up to there is a part of what was recorded since, and is only cut off.
+//!
+//! What a step did is known from the records it left: functions and tracepoints are found there,
+//! so a breakpoint stops at the end of the step and shows the place inside it.
+//!
+//! # What it doesn't implement
+//! Stopping the machine in the middle of a step: a function between two waits cannot be divided.
+
+use core::fmt::Write as _;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kstate::semantics::Semantics;
+use kstate::trace::FnMeta;
+use kstate::{CtxId, Kernel};
+
+use crate::script::{Script, Variables};
+use crate::shell::{Progress, Shell};
+
+mod complete;
+mod run;
+mod show;
+mod stops;
+mod time;
+
+use stops::Stop;
+use time::{Ahead, Checkpoint, NEAR};
+
+/// The words of the lab, with what they take and what they do.
+pub const WORDS: [(&str, &str, &str); 18] = [
+    (":step", "[N]", "do the next thing: an interrupt, a softirq, a task up to its next wait, an event"),
+    (":next", "", "go over the next function call of this stack"),
+    (":finish", "", "go on until the function returns"),
+    (":continue", "", "go on until something stops it or the command ends"),
+    (
+        ":break",
+        "FUNCTION|TRACEPOINT [if FIELD OP VALUE]",
+        "stop where it is reached; without arguments, list",
+    ),
+    (":watch", "FIELD", "stop where it changes, as in: apicd.hw_irq_cfg.vector of irq 31"),
+    (":delete", "[N]", "remove breakpoint or watch N, or all"),
+    (":back", "[N]", "go N steps back in time"),
+    (":goto", "N", "go to step N"),
+    (":where", "", "stacks of all CPUs and tasks"),
+    (":print", "irq N | cpu N | task N | FIELD", "look at something"),
+    (":set", "FIELD=VALUE", "change how this kernel behaves from here on; without arguments, list"),
+    (":diff", "N [M]", "what changed in the state from step N to step M, or to now"),
+    (":flow", "", "the calls and tracepoints of the last step"),
+    (":log", "", "the lines typed so far, with their steps"),
+    (":save", "FILE", "write a script that does this session again"),
+    (":help", "", "this"),
+    (":quit", "", "leave"),
+];
+
+/// What became of a line.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Reply {
+    /// What to print.
+    pub text: String,
+    /// The line is the beginning of something: it wants to be typed on.
+    pub incomplete: bool,
+    /// Write this text to this file.
+    pub save: Option<(String, String)>,
+    /// The session is over.
+    pub quit: bool,
+}
+
+/// Something a user did that changes the machine.
+#[derive(Clone, Debug)]
+enum Input {
+    Line(Arc<Script>),
+    Set { field: String, value: String },
+}
+
+/// A session.
+#[derive(Debug)]
+pub struct Session {
+    k: Kernel,
+    name: String,
+    shell: Option<Shell>,
+    vars: Variables,
+    /// Steps done so far.
+    step: u64,
+    /// The last step that was ever done with these inputs.
+    end: u64,
+    /// What was typed, and after which step.
+    inputs: Vec<(u64, Input)>,
+    /// How many of them have happened.
+    applied: usize,
+    checkpoints: BTreeMap<u64, Checkpoint>,
+    spacing: u64,
+    stops: BTreeMap<u32, Stop>,
+    next_stop: u32,
+    /// Records of the last step begin here.
+    base: usize,
+    /// Records that were forgotten.
+    dropped: usize,
+    /// Calls that were open before the last step.
+    stacks: BTreeMap<CtxId, Vec<&'static FnMeta>>,
+    /// The record of the last step at which the session stands.
+    cursor: Option<usize>,
+    last: Option<Progress>,
+    ahead: Ahead,
+}
+
+impl Session {
+    /// A session on a booted machine; `name` says which in a script that is saved.
+    pub fn new(mut k: Kernel, name: &str) -> Self {
+        k.trace.on = true;
+        let base = k.trace.records.len();
+        let mut session = Self {
+            k,
+            name: name.to_owned(),
+            shell: None,
+            vars: Variables::default(),
+            step: 0,
+            end: 0,
+            inputs: Vec::new(),
+            applied: 0,
+            checkpoints: BTreeMap::new(),
+            spacing: NEAR,
+            stops: BTreeMap::new(),
+            next_stop: 1,
+            base: 0,
+            dropped: 0,
+            stacks: BTreeMap::new(),
+            cursor: None,
+            last: None,
+            ahead: Ahead::default(),
+        };
+        session.fold(base);
+        session.keep();
+        session
+    }
+
+    /// The machine.
+    pub fn kernel(&self) -> &Kernel {
+        &self.k
+    }
+
+    /// Steps done so far.
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// A command is in the middle of something.
+    pub fn is_busy(&self) -> bool {
+        self.shell.as_ref().is_some_and(Shell::is_busy)
+    }
+
+    /// Does what a line says.
+    pub fn line(&mut self, text: &str) -> Reply {
+        let trimmed = text.trim();
+        let answer = match trimmed.split_once(char::is_whitespace).unwrap_or((trimmed, "")) {
+            ("", _) => Ok(String::new()),
+            (word, rest) if word.starts_with(':') => match word {
+                ":save" => match self.save(rest.trim()) {
+                    Ok(save) => return Reply { save: Some(save), ..Reply::default() },
+                    Err(e) => Err(e),
+                },
+                ":quit" | ":q" | ":exit" => return Reply { quit: true, ..Reply::default() },
+                _ => self.word(word, rest.trim()),
+            },
+            _ => match Script::parse_with("sh", text, &self.vars) {
+                Ok(script) => self.shell_line(script),
+                Err(e) if e.incomplete => return Reply { incomplete: true, ..Reply::default() },
+                Err(e) => Err(explain(text, &e)),
+            },
+        };
+        let text = answer.unwrap_or_else(|e| format!("{e}\n"));
+        Reply { text, ..Reply::default() }
+    }
+
+    fn word(&mut self, word: &str, rest: &str) -> Result<String, String> {
+        let number = |what: &str| -> Result<u64, String> {
+            what.parse().map_err(|_| format!("`{what}` is no number of steps; expected a number"))
+        };
+        match word {
+            ":step" | ":s" => {
+                let n = if rest.is_empty() { 1 } else { number(rest)? };
+                self.steps(n)
+            }
+            ":next" | ":n" => self.next_call(),
+            ":finish" | ":f" => self.finish(),
+            ":continue" | ":c" => self.go_on(),
+            ":break" | ":b" => self.set_break(rest),
+            ":watch" | ":w" => self.set_watch(rest),
+            ":delete" | ":d" => self.delete(rest),
+            ":back" => {
+                let n = if rest.is_empty() { 1 } else { number(rest)? };
+                if n > self.step {
+                    return Err(format!(
+                        "the session is at step {}: there are no {n} steps to go back",
+                        self.step
+                    ));
+                }
+                self.visit(self.step - n);
+                Ok(self.place())
+            }
+            ":goto" => {
+                let to = number(rest)?;
+                if to > self.end {
+                    return Err(format!("the session went as far as step {}", self.end));
+                }
+                self.visit(to);
+                Ok(self.place())
+            }
+            ":where" => Ok(self.where_all()),
+            ":print" | ":p" => self.print(rest),
+            ":set" => self.set(rest),
+            ":diff" => {
+                let words: Vec<&str> = rest.split_whitespace().collect();
+                let (from, to) = match words[..] {
+                    [from] => (number(from)?, self.step),
+                    [from, to] => (number(from)?, number(to)?),
+                    _ => return Err("`:diff` compares two steps; expected one or two numbers".to_owned()),
+                };
+                self.diff(from, to)
+            }
+            ":flow" => Ok(self.flow()),
+            ":log" => Ok(self.log()),
+            ":help" | ":h" | ":?" => Ok(help()),
+            _ => {
+                let close = WORDS.iter().map(|(w, ..)| *w).find(|w| w.get(..3) == word.get(..3));
+                let hint = close
+                    .map_or_else(|| ":help lists the words".to_owned(), |w| format!("did you mean {w}?"));
+                Err(format!("there is no word `{word}`; {hint}"))
+            }
+        }
+    }
+
+    fn set(&mut self, rest: &str) -> Result<String, String> {
+        if rest.is_empty() {
+            let mut out = String::new();
+            for field in Semantics::fields() {
+                let _ = writeln!(out, "{}={}", field.name, self.k.sem.get(field.name).unwrap_or_default());
+            }
+            return Ok(out);
+        }
+        let Some((field, value)) = rest.split_once('=') else {
+            return Err(format!("`{rest}` sets nothing; expected FIELD=VALUE"));
+        };
+        let (field, value) = (field.trim(), value.trim());
+        let mut sem = self.k.sem.clone();
+        sem.set(field, value).map_err(|e| format!("{e}; expected {}", e.expected()))?;
+        sem.check()?;
+        let was = self.k.sem.get(field).unwrap_or_default();
+        self.branch(Input::Set { field: field.to_owned(), value: value.to_owned() });
+        self.feed();
+        let is = self.k.sem.get(field).unwrap_or_default();
+        Ok(format!("{field} was {was}, is {is}\n"))
+    }
+
+    fn typed(&self) -> impl Iterator<Item = (u64, String)> {
+        self.inputs[..self.applied].iter().map(|(at, input)| {
+            let text = match input {
+                Input::Line(script) => script.text.trim_end().to_owned(),
+                Input::Set { field, value } => format!("# :set {field}={value}"),
+            };
+            (*at, text)
+        })
+    }
+
+    fn log(&self) -> String {
+        self.typed().map(|(at, text)| format!("{at:>8}  {}\n", text.replace('\n', "\n          "))).collect()
+    }
+
+    fn save(&self, file: &str) -> Result<(String, String), String> {
+        if file.is_empty() {
+            return Err("`:save` needs a file; expected a name".to_owned());
+        }
+        let mut text = format!("# A session on {}, kernel {}\n", self.name, self.k.sem.version.name());
+        for (_, line) in self.typed() {
+            text.push_str(&line);
+            text.push('\n');
+        }
+        Ok((file.to_owned(), text))
+    }
+}
+
+fn help() -> String {
+    let mut out =
+        String::from("Commands of the machine: echo, cat, ls, dmesg, dd, taskset, sleep, for, NAME=value.\n");
+    for (word, args, what) in WORDS {
+        let _ = writeln!(out, "{:<24} {what}", format!("{word} {args}"));
+    }
+    out
+}
+
+/// A mistake in a line, with a sign under its place.
+fn explain(text: &str, error: &crate::script::ScriptError) -> String {
+    let line = text.lines().nth(error.line - 1).unwrap_or("");
+    let column = error.column - 1;
+    format!(
+        "{line}\n{:column$}^ line {}, column {}: {error}; {}",
+        "",
+        error.line,
+        error.column,
+        error.label()
+    )
+}
