@@ -116,6 +116,23 @@ pub fn irq_debug_show(k: &Kernel, irq: Irq) -> String {
     out
 }
 
+/// The names of all flags of an interrupt that are set, as `irqs/N` lists them: its data's, its
+/// descriptor's and its settings. No function of C.
+pub fn flag_names(k: &Kernel, irq: Irq) -> Vec<&'static str> {
+    let Some(desc) = k.find_desc(irq) else { return Vec::new() };
+    let more = if k.sem.debugfs_names_flags { IRQDATA_STATES_6_12 } else { &[] };
+    let groups = [
+        (desc.state(), IRQDATA_STATES),
+        (desc.state(), more),
+        (desc.istate, IRQDESC_ISTATES),
+        (desc.status_use_accessors, IRQDESC_STATES),
+    ];
+    let set = |(state, names): (u32, &'static Bits)| {
+        names.iter().filter(move |(mask, _)| state & mask != 0).map(|(_, name)| *name)
+    };
+    groups.into_iter().flat_map(set).collect()
+}
+
 /// Writes to `irqs/N`: a prefix of `trigger` injects the interrupt, anything else does nothing.
 ///
 /// # Errors

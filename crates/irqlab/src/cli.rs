@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, diff, explain, matrix, run, semantics, sh, spread, stacks, story, verify};
+use crate::{bench, diff, explain, matrix, run, semantics, sh, spread, stacks, story, tui, verify};
 
 /// Exit status when something differs from what it was compared with.
 pub const DIFFERS: u8 = 1;
@@ -37,6 +37,8 @@ enum Command {
     Explain(explain::Args),
     /// Open a shell on the machine that can stop, look and go back in time
     Sh(sh::Args),
+    /// The same on a whole screen: calls, CPUs, vectors, an interrupt, and time to drag
+    Tui(tui::Args),
     /// Show the kernel stacks that reached a function or tracepoint
     Stacks(stacks::Args),
     /// List the behaviours in which the kernels differ, to be changed with --set
@@ -66,6 +68,7 @@ pub fn main() -> ExitCode {
         Some(Command::Diff(args)) => diff::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Sh(args)) => sh::run(&args),
+        Some(Command::Tui(args)) => tui::run(&args),
         Some(Command::Stacks(args)) => stacks::run(&args),
         Some(Command::Semantics(args)) => semantics::run(&args),
         Some(Command::Spread(args)) => spread::run(args),

@@ -15,6 +15,7 @@ mod sh;
 mod spread;
 mod stacks;
 mod story;
+mod tui;
 mod verify;
 
 use std::process::ExitCode;

@@ -57,21 +57,34 @@ impl Helper for Terminal {}
 
 /// Runs the command.
 pub fn run(args: &Args) -> miette::Result<ExitCode> {
-    let (mut machine, name) = match &args.machine {
-        None => (Machine::embedded(args.kernel.unwrap_or_default()), "the embedded machine".to_owned()),
+    let session = session(args.machine.as_deref(), args.kernel)?;
+    if io::stdin().is_terminal() {
+        interactive(session, args.history.clone().or_else(history_file))
+    } else {
+        lines(session, &mut io::stdin().lock())
+    }
+}
+
+/// A session on a machine file's machine, or on the embedded one.
+pub fn session(machine: Option<&Path>, kernel: Option<KernelVersion>) -> miette::Result<Session> {
+    let (mut machine, name) = match machine {
+        None => (Machine::embedded(kernel.unwrap_or_default()), "the embedded machine".to_owned()),
         Some(path) => {
             let name = path.display().to_string();
             (Machine::parse(&name, &read(path)?).map_err(|e| miette::Report::new(*e))?, name)
         }
     };
-    if let Some(kernel) = args.kernel {
+    if let Some(kernel) = kernel {
         machine.kernel = kernel;
     }
-    let session = Session::new(Lab::boot(&machine).into_kernel(), &name);
-    if io::stdin().is_terminal() {
-        interactive(session, args.history.clone().or_else(history_file))
-    } else {
-        lines(session, &mut io::stdin().lock())
+    Ok(Session::new(Lab::boot(&machine).into_kernel(), &name))
+}
+
+/// Writes what `:save` asked for, and says what became of it.
+pub fn write_saved((file, text): &(String, String)) -> String {
+    match fs::write(file, text) {
+        Ok(()) => format!("{file} does this session again"),
+        Err(e) => format!("cannot write {file}: {e}"),
     }
 }
 
@@ -108,11 +121,8 @@ impl Typed {
         self.pending.clear();
         let mut out = anstream::stdout();
         write!(out, "{text}").into_diagnostic()?;
-        if let Some((file, text)) = save {
-            match fs::write(&file, text) {
-                Ok(()) => writeln!(out, "{file} does this session again").into_diagnostic()?,
-                Err(e) => writeln!(out, "cannot write {file}: {e}").into_diagnostic()?,
-            }
+        if let Some(saved) = save {
+            writeln!(out, "{}", write_saved(&saved)).into_diagnostic()?;
         }
         out.flush().into_diagnostic()?;
         Ok(!quit)

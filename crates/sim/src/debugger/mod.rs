@@ -29,9 +29,11 @@ mod run;
 mod show;
 mod stops;
 mod time;
+mod view;
 
 use stops::Stop;
 use time::{Ahead, Checkpoint, NEAR};
+pub use view::{CallLine, LineKind, Source, View, hierarchy};
 
 /// The words of the lab, with what they take and what they do.
 pub const WORDS: [(&str, &str, &str); 18] = [

@@ -92,15 +92,20 @@ impl Session {
         Ok(out)
     }
 
+    /// One step; after one command comes the next, where it was typed already.
+    pub(super) fn tick_on(&mut self, terminal: &mut Vec<String>) -> bool {
+        let mut went_on = self.tick(terminal);
+        while !went_on && self.is_next() {
+            went_on = self.tick(terminal);
+        }
+        went_on
+    }
+
     pub(super) fn steps(&mut self, n: u64) -> Result<String, String> {
         let mut terminal = Vec::new();
         let mut out = String::new();
         for _ in 0..n {
-            let mut went_on = self.tick(&mut terminal);
-            // After one command comes the next, where it was typed already.
-            while !went_on && self.is_next() {
-                went_on = self.tick(&mut terminal);
-            }
+            let went_on = self.tick_on(&mut terminal);
             for line in terminal.drain(..) {
                 out.push_str(&line);
                 out.push('\n');

@@ -20,7 +20,7 @@ const MOST_LINES: usize = 60;
 
 impl Session {
     /// The stack of a context right after a record, outermost first.
-    fn stack_at(&self, at: usize) -> Vec<&'static FnMeta> {
+    pub(super) fn stack_at(&self, at: usize) -> Vec<&'static FnMeta> {
         let Some(record) = self.k.trace.records.get(at) else { return Vec::new() };
         let mut stack = self.stacks.get(&record.ctx).cloned().unwrap_or_default();
         for earlier in self.k.trace.records[self.base.min(at)..=at].iter().filter(|r| r.ctx == record.ctx) {
@@ -42,25 +42,27 @@ impl Session {
 
     /// Where the session stands.
     pub(super) fn place(&self) -> String {
-        let mut out = format!("step {}, {:.6} s", self.step, self.k.events.now as f64 / 1e9);
-        match (&self.last, self.shell.is_some()) {
-            (Some(Progress::Began(statement)), _) => {
-                let text = self.shell.as_ref().map_or("", |shell| shell.script().source(statement.span));
-                let _ = write!(out, ": {}", text.lines().next().unwrap_or(""));
-            }
-            (Some(Progress::Stepped(step)), _) => {
-                let _ = write!(out, ": {}", self.describe(step));
-            }
-            (Some(Progress::Ended), _) => out.push_str(": the command is over"),
-            (_, true) => out.push_str(": in the middle of a command"),
-            _ => out.push_str(": the shell waits for a command"),
-        }
-        out.push('\n');
+        let now = self.k.events.now as f64 / 1e9;
+        let mut out = format!("step {}, {now:.6} s: {}\n", self.step, self.doing());
         match self.cursor {
             Some(at) => self.show_cursor(&mut out, at),
             None => self.summary(&mut out),
         }
         out
+    }
+
+    /// What the last step was about.
+    pub(super) fn doing(&self) -> String {
+        match (&self.last, self.shell.is_some()) {
+            (Some(Progress::Began(statement)), _) => {
+                let text = self.shell.as_ref().map_or("", |shell| shell.script().source(statement.span));
+                text.lines().next().unwrap_or("").to_owned()
+            }
+            (Some(Progress::Stepped(step)), _) => self.describe(step),
+            (Some(Progress::Ended), _) => "the command is over".to_owned(),
+            (_, true) => "in the middle of a command".to_owned(),
+            _ => "the shell waits for a command".to_owned(),
+        }
     }
 
     fn describe(&self, step: &Step) -> String {
@@ -285,7 +287,7 @@ impl Session {
     }
 }
 
-fn arguments(meta: &FnMeta, args: &[Option<u64>; MAX_ARGS]) -> String {
+pub(super) fn arguments(meta: &FnMeta, args: &[Option<u64>; MAX_ARGS]) -> String {
     let shown =
         meta.args.iter().zip(args).filter_map(|(name, value)| Some(format!("{name}={}", (*value)? as i64)));
     shown.collect::<Vec<_>>().join(", ")

@@ -56,6 +56,19 @@ impl Op {
     }
 }
 
+impl core::fmt::Display for Op {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Eq => "==",
+            Self::Ne => "!=",
+            Self::Lt => "<",
+            Self::Le => "<=",
+            Self::Gt => ">",
+            Self::Ge => ">=",
+        })
+    }
+}
+
 /// `FIELD OP VALUE`.
 #[derive(Clone, Debug)]
 pub(super) struct Condition {
@@ -197,7 +210,7 @@ impl Session {
             let _ = match stop {
                 Stop::Break { name, condition: None } => writeln!(out, "{n} break {name}"),
                 Stop::Break { name, condition: Some(c) } => {
-                    writeln!(out, "{n} break {name} if {} {:?} {}", c.field, c.op, c.value)
+                    writeln!(out, "{n} break {name} if {} {} {}", c.field, c.op, c.value)
                 }
                 Stop::Watch { path, last } => writeln!(out, "{n} watch {path}, now {last}"),
             };

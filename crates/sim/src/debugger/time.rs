@@ -155,8 +155,9 @@ impl Session {
 
     /// Goes to a step that was there before, or forward along what was typed.
     pub(super) fn visit(&mut self, to: u64) {
+        // The step itself is done again, so that what it did is known.
         let found =
-            self.checkpoints.range(..=to).next_back().map(|(at, checkpoint)| (*at, checkpoint.clone()));
+            self.checkpoints.range(..to.max(1)).next_back().map(|(at, checkpoint)| (*at, checkpoint.clone()));
         if let Some((at, checkpoint)) = found
             // The buffer of the tracer is made of records, so that none may be jumped over.
             && (to < self.step || (at > self.step && checkpoint.marks.is_empty()))

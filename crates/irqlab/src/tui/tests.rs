@@ -1,0 +1,224 @@
+//! Screens as they look, and what keys and the mouse make of them.
+
+use irqlab::{KernelVersion, Lab, Machine};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use ratatui::layout::{Rect, Size};
+use sim::debugger::Session;
+
+use super::app::App;
+use super::layout::Areas;
+
+const SIZES: [(u16, u16); 2] = [(80, 24), (120, 40)];
+
+fn app(version: KernelVersion) -> App {
+    let k = Lab::boot(&Machine::embedded(version)).into_kernel();
+    App::new(Session::new(k, "the embedded machine"))
+}
+
+/// Types: what is in angle brackets is a key, everything else is text.
+fn keys(app: &mut App, text: &str) {
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let key = rest.strip_prefix('<').and_then(|rest| rest.split_once('>'));
+        let (code, modifiers, after) = match key {
+            None => (KeyCode::Char(c), KeyModifiers::NONE, &rest[c.len_utf8()..]),
+            Some((name, after)) => {
+                let (code, modifiers) = match name {
+                    "enter" => (KeyCode::Enter, KeyModifiers::NONE),
+                    "tab" => (KeyCode::Tab, KeyModifiers::NONE),
+                    "esc" => (KeyCode::Esc, KeyModifiers::NONE),
+                    "left" => (KeyCode::Left, KeyModifiers::NONE),
+                    "right" => (KeyCode::Right, KeyModifiers::NONE),
+                    "up" => (KeyCode::Up, KeyModifiers::NONE),
+                    "home" => (KeyCode::Home, KeyModifiers::NONE),
+                    "end" => (KeyCode::End, KeyModifiers::NONE),
+                    "pgup" => (KeyCode::PageUp, KeyModifiers::NONE),
+                    "pgdn" => (KeyCode::PageDown, KeyModifiers::NONE),
+                    "back" => (KeyCode::Backspace, KeyModifiers::NONE),
+                    "^c" => (KeyCode::Char('c'), KeyModifiers::CONTROL),
+                    "^d" => (KeyCode::Char('d'), KeyModifiers::CONTROL),
+                    "^n" => (KeyCode::Char('n'), KeyModifiers::CONTROL),
+                    f => (KeyCode::F(f[1..].parse().unwrap()), KeyModifiers::NONE),
+                };
+                (code, modifiers, after)
+            }
+        };
+        app.key(KeyEvent::new(code, modifiers));
+        rest = after;
+    }
+}
+
+fn mouse(app: &mut App, kind: MouseEventKind, (column, row): (u16, u16), (width, height): (u16, u16)) {
+    app.mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }, Size { width, height });
+}
+
+fn screen(app: &App, (width, height): (u16, u16)) -> String {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal.draw(|frame| app.draw(frame)).unwrap();
+    let text = terminal.backend().to_string();
+    // The backend puts every row into quotes.
+    text.lines().map(|row| row.trim_matches('"').trim_end().to_owned() + "\n").collect()
+}
+
+/// Into the middle of what a CPU does that goes away: its managed interrupt is shut down.
+const SHUTDOWN: &str = ":break vector_teardown<enter>:delete<enter>\
+    :watch apicd.hw_irq_cfg.vector of irq 29<enter>echo 0 > /sys/devices/system/cpu/cpu4/online<enter>";
+
+#[test]
+fn screens_look_as_they_were_reviewed() {
+    for version in KernelVersion::ALL {
+        for size in SIZES {
+            let check = |name: &str, app: &App| {
+                let name = format!("{name}_{}_{}", version.name(), size.0);
+                insta::assert_snapshot!(name, screen(app, size));
+            };
+            let mut app = app(version);
+            check("start", &app);
+            keys(&mut app, SHUTDOWN);
+            check("shutdown", &app);
+            keys(&mut app, ":continue<enter>cat /proc/interrupts<enter>");
+            check("printed", &app);
+            keys(
+                &mut app,
+                "<tab>:delete<enter>:break apic_update_vector if irqd == 7169<enter>echo 1 > /sys/class/nvme/nvme0/reset_controller<enter>",
+            );
+            keys(&mut app, "<right><right><right><right>");
+            check("reset", &app);
+        }
+    }
+}
+
+#[test]
+fn help_lies_over_the_screen_until_a_key() {
+    let mut app = app(KernelVersion::default());
+    keys(&mut app, "<f1>");
+    insta::assert_snapshot!("help", screen(&app, SIZES[0]));
+    keys(&mut app, "x");
+    assert!(screen(&app, SIZES[0]).contains("CPUs and vectors"));
+    assert!(!screen(&app, SIZES[0]).contains("# x"), "the key that closes the help is no text");
+}
+
+#[test]
+fn a_screen_that_is_too_small_says_so_and_none_panics() {
+    let mut app = app(KernelVersion::default());
+    assert!(screen(&app, (40, 10)).contains("too small"));
+    keys(&mut app, SHUTDOWN);
+    for width in (1..140).step_by(9) {
+        for height in (1..60).step_by(5) {
+            screen(&app, (width, height));
+            for kind in [MouseEventKind::Down(MouseButton::Left), MouseEventKind::Drag(MouseButton::Left)] {
+                mouse(&mut app, kind, (width / 2, height.saturating_sub(3)), (width, height));
+                mouse(&mut app, kind, (width - 1, height / 2), (width, height));
+            }
+            keys(&mut app, "<end>");
+        }
+    }
+}
+
+#[test]
+fn the_time_bar_is_dragged() {
+    let size = SIZES[0];
+    let mut app = app(KernelVersion::default());
+    keys(&mut app, "echo 0 > /sys/devices/system/cpu/cpu4/online<enter>");
+    let row = size.1 - 3;
+    let step = |app: &App| {
+        let header = screen(app, size);
+        let rest = header.split_once("step ").unwrap().1.to_owned();
+        let words: Vec<u64> = rest.split([' ', ',']).filter_map(|word| word.parse().ok()).collect();
+        (words[0], words[1])
+    };
+    let (at, end) = step(&app);
+    assert_eq!(at, end);
+    mouse(&mut app, MouseEventKind::Down(MouseButton::Left), (1, row), size);
+    assert_eq!(step(&app), (0, end));
+    mouse(&mut app, MouseEventKind::Drag(MouseButton::Left), (40, row), size);
+    let (half, _) = step(&app);
+    assert!((end / 2 - 2..=end / 2 + 2).contains(&half), "{half} of {end}");
+    // The mouse may leave the bar while it is held.
+    mouse(&mut app, MouseEventKind::Drag(MouseButton::Left), (79, 2), size);
+    assert_eq!(step(&app), (end, end));
+    mouse(&mut app, MouseEventKind::Up(MouseButton::Left), (79, 2), size);
+    mouse(&mut app, MouseEventKind::Drag(MouseButton::Left), (1, row), size);
+    assert_eq!(step(&app), (end, end), "nothing is dragged after the button was let go");
+    keys(&mut app, "<home>");
+    assert_eq!(step(&app), (0, end));
+    keys(&mut app, "<pgdn><pgdn><pgup>");
+    assert_eq!(step(&app), (1, end));
+    keys(&mut app, "<end>");
+    assert_eq!(step(&app), (end, end));
+    // Every column stands for a step that lies in its column.
+    let areas = Areas::of(Rect::new(0, 0, size.0, size.1), 8, false).unwrap();
+    for column in 1..size.0 - 1 {
+        assert!(areas.column_of(areas.step_at(column, 1_000_000), 1_000_000).abs_diff(column) <= 1);
+    }
+}
+
+#[test]
+fn the_tree_grows_call_by_call_in_both_directions() {
+    let size = SIZES[0];
+    let mut app = app(KernelVersion::default());
+    keys(&mut app, "echo 0 > /sys/devices/system/cpu/cpu4/online<enter><home>");
+    // What is said beside it is no part of the picture of a step.
+    let body =
+        |app: &App| screen(app, size).lines().take(22).map(|row| row.to_owned() + "\n").collect::<String>();
+    let mut seen = vec![body(&app)];
+    for _ in 0..300 {
+        keys(&mut app, "<right>");
+        seen.push(body(&app));
+    }
+    let distinct: std::collections::BTreeSet<&String> = seen.iter().collect();
+    assert!(distinct.len() > 290, "{}", distinct.len());
+    for expect in seen.iter().rev().skip(1) {
+        keys(&mut app, "<left>");
+        assert_eq!(body(&app), *expect);
+    }
+}
+
+#[test]
+fn a_click_points_at_a_call_and_at_an_interrupt() {
+    let size = SIZES[1];
+    let mut app = app(KernelVersion::default());
+    keys(&mut app, SHUTDOWN);
+    let before = screen(&app, size);
+    let row_of = |screen: &str, what: &str| screen.lines().position(|l| l.contains(what)).unwrap() as u16;
+    let row = row_of(&before, "x86_vector_deactivate");
+    mouse(&mut app, MouseEventKind::Down(MouseButton::Left), (10, row), size);
+    assert!(screen(&app, size).lines().any(|l| l.starts_with('>') && l.contains("x86_vector_deactivate")));
+    // The first managed vector of CPU 0 in the map.
+    let row = row_of(&before, "cpu irr") + 1;
+    let line = before.lines().nth(usize::from(row)).unwrap();
+    let column = line.chars().position(|c| c == 'M').unwrap() as u16;
+    mouse(&mut app, MouseEventKind::Down(MouseButton::Left), (column, row), size);
+    assert!(screen(&app, size).contains("irq 25 nvme0q1 (chosen)"), "{}", screen(&app, size));
+    keys(&mut app, "<^n>");
+    assert!(screen(&app, size).contains("irq 26 nvme0q2 (chosen)"));
+    keys(&mut app, "<esc>");
+    assert!(!screen(&app, size).contains("(chosen)"));
+}
+
+#[test]
+fn lines_are_edited_completed_and_remembered() {
+    let size = SIZES[0];
+    let input = |app: &App| screen(app, size).lines().nth(22).unwrap().to_owned();
+    let mut app = app(KernelVersion::default());
+    keys(&mut app, "cat /proc/intrx<left><back>e<end><back>");
+    assert_eq!(input(&app), "# cat /proc/inte");
+    keys(&mut app, "<^c>cat /proc/int<tab>");
+    assert_eq!(input(&app), "# cat /proc/interrupts");
+    keys(&mut app, "<^c>");
+    keys(&mut app, "for i in 1 2<enter>do<enter>");
+    assert!(input(&app).starts_with('>'));
+    keys(&mut app, "echo $i<enter>done<enter>");
+    assert!(screen(&app, size).contains("\n1\n2\n"), "{}", screen(&app, size));
+    keys(&mut app, "<up><up>");
+    assert_eq!(input(&app), "# echo $i");
+    keys(&mut app, "<^c>:brk<enter>");
+    assert!(screen(&app, size).contains("there is no word `:brk`"));
+    app.paste("echo pasted\necho twice\nrest");
+    assert!(screen(&app, size).contains("\npasted\n") && screen(&app, size).contains("\ntwice\n"));
+    assert_eq!(input(&app), "# rest");
+    keys(&mut app, "\u{1F980}\u{e9}<left><back><^c><^d>");
+    assert!(app.is_over());
+}
