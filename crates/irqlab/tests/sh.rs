@@ -78,3 +78,25 @@ fn a_person_at_a_terminal_stops_looks_and_goes_back() -> Result<(), rexpect::err
     let _ = std::fs::remove_dir_all(folder);
     Ok(())
 }
+
+#[test]
+fn lines_typed_while_a_command_runs_are_done_after_it() -> Result<(), rexpect::error::Error> {
+    if !has_pty() {
+        println!("skipped: there are no pseudo-terminals here");
+        return Ok(());
+    }
+    let mut command = irqlab();
+    command.env("TERM", "xterm").args(["--history", "/dev/null/nowhere"]);
+    let mut person = spawn_command(command, Some(TIMEOUT_MS))?;
+    person.exp_string(":help lists the words")?;
+    // All at once, so that the first is still running when the others arrive.
+    person.send("echo 1 > /sys/class/nvme/nvme0/reset_controller\recho $((\recho two\rfor i in a b\rdo\recho x$i\rdone\r")?;
+    person.flush()?;
+    for printed in ["\ntwo", "\nxa", "\nxb"] {
+        person.exp_string(printed)?;
+    }
+    person.send_line(":quit")?;
+    person.exp_string("cannot write /dev/null/nowhere")?;
+    person.exp_eof()?;
+    Ok(())
+}
