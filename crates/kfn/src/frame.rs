@@ -642,7 +642,7 @@ pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> syn::Result<TokenS
     let kernel = &params[0];
     let text = name.to_string();
     let args = &params[1..];
-    let arg_texts = args.iter().map(ToString::to_string);
+    let arg_params = args.iter().zip(&arg_types).map(|(name, ty)| crate::function::param(name, Some(ty)));
     let fields: Vec<&Ident> = lower.order.iter().map(|n| &lower.locals[n].0).collect();
     let types: Vec<&Type> = lower.order.iter().map(|n| &lower.locals[n].1).collect();
     let texts = &lower.order;
@@ -693,7 +693,7 @@ pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> syn::Result<TokenS
                 }
             }
             static CODE: ::kstate::sched::FrameCode = ::kstate::sched::FrameCode {
-                meta: ::kstate::trace::FnMeta { name: #text, file: #file, args: &[#(#arg_texts),*] },
+                meta: ::kstate::trace::FnMeta { name: #text, file: #file, args: &[#(#arg_params),*] },
                 resume,
                 locals: &[#(#texts),*],
             };

@@ -25,6 +25,14 @@ pub(crate) fn parameters(item: &ItemFn) -> syn::Result<Vec<syn::Ident>> {
     Ok(names)
 }
 
+/// What is known of a parameter: its name, and whether it is a `struct irq_data`.
+pub(crate) fn param(name: &syn::Ident, ty: Option<&syn::Type>) -> TokenStream {
+    let name = name.to_string().trim_start_matches("r#").to_owned();
+    let irq_data = matches!(ty, Some(syn::Type::Path(path))
+        if path.path.segments.last().is_some_and(|segment| segment.ident == "Irqd"));
+    quote!(::kstate::trace::Param { name: #name, irq_data: #irq_data })
+}
+
 pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
     let file: LitStr = syn::parse2(attr)?;
     let item: ItemFn = syn::parse2(item)?;
@@ -37,7 +45,11 @@ pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> syn::Result<TokenS
     let args = &names[1..];
     let stmts = &body.stmts;
     let kernel = &names[0];
-    let texts = args.iter().map(|a| a.to_string().trim_start_matches("r#").to_owned());
+    let types = sig.inputs.iter().skip(1).map(|input| match input {
+        syn::FnArg::Typed(typed) => Some(&*typed.ty),
+        syn::FnArg::Receiver(_) => None,
+    });
+    let params = args.iter().zip(types).map(|(name, ty)| param(name, ty));
     // Without a named return type there is nothing to record but the exit itself.
     let ret = match &sig.output {
         syn::ReturnType::Default => quote!(None),
@@ -50,7 +62,7 @@ pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> syn::Result<TokenS
         #(#attrs)*
         #vis #sig {
             static META: ::kstate::trace::FnMeta =
-                ::kstate::trace::FnMeta { name: #name, file: #file, args: &[#(#texts),*] };
+                ::kstate::trace::FnMeta { name: #name, file: #file, args: &[#(#params),*] };
             #[inline]
             #inner_sig {
                 // A function that has no use for the kernel takes it all the same.

@@ -3,7 +3,9 @@
 use core::fmt;
 use core::hash::{Hash, Hasher};
 
+use crate::irqdesc::Irqd;
 use crate::kernel::Kernel;
+use crate::sched::Slot as _;
 use crate::tracing::Mark;
 use crate::{CpuId, CtxId, Irq};
 
@@ -14,8 +16,51 @@ pub struct FnMeta {
     pub name: &'static str,
     /// The C file, relative to the kernel tree.
     pub file: &'static str,
-    /// The names of its parameters, without the kernel.
-    pub args: &'static [&'static str],
+    /// Its parameters, without the kernel.
+    pub args: &'static [Param],
+}
+
+/// A parameter of a kernel function.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Param {
+    /// Its name.
+    pub name: &'static str,
+    /// It is a `struct irq_data`, which is recorded as an interrupt and a level.
+    pub irq_data: bool,
+}
+
+/// A recorded argument.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Arg {
+    /// A number, an id or a flag.
+    Word(u64),
+    /// One level of an interrupt's data.
+    IrqData(Irqd),
+}
+
+/// A number as C's `long`; of an interrupt's data the interrupt, and behind a dot the level, 0 being
+/// the outermost.
+impl fmt::Display for Arg {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Word(word) => write!(f, "{}", *word as i64),
+            Self::IrqData(data) => write!(f, "{}.{}", data.irq, data.level),
+        }
+    }
+}
+
+impl FnMeta {
+    /// The arguments of a call that were recorded, by name.
+    pub fn arguments<'a>(
+        &self,
+        words: &'a [Option<u64>; MAX_ARGS],
+    ) -> impl Iterator<Item = (&'static str, Arg)> + use<'a> {
+        self.args.iter().zip(words).filter_map(|(param, word)| {
+            let word = (*word)?;
+            let arg = if param.irq_data { Arg::IrqData(Irqd::from_slot(word)) } else { Arg::Word(word) };
+            Some((param.name, arg))
+        })
+    }
 }
 
 /// Whose stack a record belongs to.

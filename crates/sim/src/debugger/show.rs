@@ -288,7 +288,6 @@ impl Session {
 }
 
 pub(super) fn arguments(meta: &FnMeta, args: &[Option<u64>; MAX_ARGS]) -> String {
-    let shown =
-        meta.args.iter().zip(args).filter_map(|(name, value)| Some(format!("{name}={}", (*value)? as i64)));
+    let shown = meta.arguments(args).map(|(name, arg)| format!("{name}={arg}"));
     shown.collect::<Vec<_>>().join(", ")
 }

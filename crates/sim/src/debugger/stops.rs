@@ -3,7 +3,7 @@
 use core::fmt::Write as _;
 
 use kstate::Kernel;
-use kstate::trace::{Record, Watch, What};
+use kstate::trace::{Arg, Record, Watch, What};
 
 use super::Session;
 use crate::fields::Path;
@@ -262,8 +262,11 @@ fn holds(condition: &Condition, record: &Record, k: &Kernel) -> bool {
     let field = condition.field.as_str();
     let here = match record.what {
         What::Enter { meta, args } => {
-            let named = meta.args.iter().position(|name| *name == field);
-            named.and_then(|i| args.get(i).copied().flatten()).map(|word| (word as i64).to_string())
+            let named = meta.arguments(&args).find(|(name, _)| *name == field);
+            named.map(|(_, arg)| match arg {
+                Arg::Word(_) => arg.to_string(),
+                Arg::IrqData(data) => data.irq.to_string(),
+            })
         }
         What::Tracepoint(t) => {
             let text = t.to_string();

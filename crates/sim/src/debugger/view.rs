@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kstate::irqdesc::Irqd;
-use kstate::trace::{Actor, Record, What};
+use kstate::trace::{Actor, Arg, Record, What};
 use kstate::{CtxId, Irq, Kernel};
 
 use super::Session;
@@ -87,14 +87,10 @@ fn irq_of(record: &Record, k: &Kernel) -> Option<Irq> {
     let known = |irq: Irq| (irq.index() < k.irq.descs.len()).then_some(irq);
     match record.what {
         What::Tracepoint(t) => t.irq().and_then(known),
-        What::Enter { meta, args } => meta.args.iter().zip(args).find_map(|(name, word)| {
-            let word = u32::try_from(word?).ok()?;
-            match *name {
-                "irq" | "virq" | "desc" => known(Irq(word)),
-                // An `irq_data` is recorded as its interrupt above the level.
-                "irqd" | "irq_data" | "data" | "d" | "idata" => known(Irq(word >> 8)),
-                _ => None,
-            }
+        What::Enter { meta, args } => meta.arguments(&args).find_map(|(name, arg)| match (name, arg) {
+            ("irq" | "virq" | "desc", Arg::Word(word)) => known(Irq(u32::try_from(word).ok()?)),
+            (_, Arg::IrqData(data)) => known(data.irq),
+            _ => None,
         }),
         What::Exit { .. } | What::Warn(_) => None,
     }

@@ -1,7 +1,7 @@
 //! JSON lines: one object per record. `docs/trace-schema.md` describes them.
 
 use kstate::semantics::KernelVersion;
-use kstate::trace::What;
+use kstate::trace::{Arg, What};
 use serde_json::{Map, Value, json};
 
 use super::{Slice, fields};
@@ -37,9 +37,12 @@ pub fn print(slice: &Slice<'_>, version: KernelVersion, cpus: u32) -> String {
                 line.insert("function".into(), meta.name.into());
                 line.insert("file".into(), meta.file.into());
                 line.insert("traceable".into(), slice.functions.shown(meta.name).is_some().into());
-                let named = meta.args.iter().zip(args);
+                let value = |arg| match arg {
+                    Arg::Word(word) => word.into(),
+                    Arg::IrqData(data) => json!({ "irq": data.irq.0, "level": data.level }),
+                };
                 let args: Map<String, Value> =
-                    named.filter_map(|(name, arg)| Some(((*name).to_owned(), arg?.into()))).collect();
+                    meta.arguments(&args).map(|(name, arg)| (name.to_owned(), value(arg))).collect();
                 line.insert("args".into(), args.into());
             }
             What::Exit { meta, ret } => {
