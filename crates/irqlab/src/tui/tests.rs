@@ -222,3 +222,73 @@ fn lines_are_edited_completed_and_remembered() {
     keys(&mut app, "\u{1F980}\u{e9}<left><back><^c><^d>");
     assert!(app.is_over());
 }
+
+/// Whatever is typed and clicked, there is a picture; for two seconds, or as long as it takes to try
+/// each thing a few times.
+#[test]
+fn nothing_that_is_typed_or_clicked_panics() {
+    const THINGS: [&str; 36] = [
+        "<f1>",
+        "<f5>",
+        "<f8>",
+        "<f9>",
+        "<left>",
+        "<right>",
+        "<up>",
+        "<home>",
+        "<end>",
+        "<pgup>",
+        "<pgdn>",
+        "<back>",
+        "<tab>",
+        "<esc>",
+        "<^c>",
+        "<^n>",
+        "<enter>",
+        "\u{e9}\u{1F980}",
+        "echo 0 > /sys/devices/system/cpu/cpu3/online<enter>",
+        "echo 1 > /sys/devices/system/cpu/cpu3/online<enter>",
+        "echo 1 > /sys/class/nvme/nvme0/reset_controller<enter>",
+        "for i in 1 2<enter>",
+        "done<enter>",
+        ":break irq_shutdown<enter>",
+        ":watch topo.online<enter>",
+        ":watch apicd.vector of irq 28<enter>",
+        ":delete<enter>",
+        ":set vector_cleanup=timer<enter>",
+        ":back 7<enter>",
+        ":goto 18446744073709551615<enter>",
+        ":step 20<enter>",
+        ":diff 0<enter>",
+        ":print irq 99999999999<enter>",
+        ":where<enter>",
+        "cat /proc/interrupts<enter>",
+        "cat /pro<tab>",
+    ];
+    let start = std::time::Instant::now();
+    let mut seed = 7u64;
+    let mut next = |n: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % n
+    };
+    for version in KernelVersion::ALL {
+        let mut app = app(version);
+        for round in 0..600 {
+            if round > 100 && start.elapsed().as_secs() >= 2 {
+                break;
+            }
+            keys(&mut app, THINGS[next(THINGS.len())]);
+            let size = SIZES[next(2)];
+            let place = (next(size.0.into()) as u16, next(size.1.into()) as u16);
+            let kind = match next(5) {
+                0 => MouseEventKind::Down(MouseButton::Left),
+                1 => MouseEventKind::Drag(MouseButton::Left),
+                2 => MouseEventKind::Up(MouseButton::Left),
+                3 => MouseEventKind::ScrollUp,
+                _ => MouseEventKind::ScrollDown,
+            };
+            mouse(&mut app, kind, place, size);
+            screen(&app, size);
+        }
+    }
+}
