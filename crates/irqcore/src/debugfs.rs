@@ -133,6 +133,14 @@ pub fn flag_names(k: &Kernel, irq: Irq) -> Vec<&'static str> {
     groups.into_iter().flat_map(set).collect()
 }
 
+/// The names of `IRQD_*` and `IRQS_*` bits in either kernel. No function of C.
+pub fn names_of(state: u32, istate: u32) -> impl Iterator<Item = &'static str> {
+    let groups = [(state, IRQDATA_STATES), (state, IRQDATA_STATES_6_12), (istate, IRQDESC_ISTATES)];
+    groups.into_iter().flat_map(|(bits, names)| {
+        names.iter().filter(move |(mask, _)| bits & mask != 0).map(|(_, name)| *name)
+    })
+}
+
 /// Writes to `irqs/N`: a prefix of `trigger` injects the interrupt, anything else does nothing.
 ///
 /// # Errors

@@ -15,6 +15,7 @@ use sim::machine::Machine;
 use sim::script::Script;
 use sim::stacks;
 
+use crate::flags;
 use crate::names::{near, tracepoints};
 
 /// Options of `irqlab explain`.
@@ -77,7 +78,7 @@ pub fn run(args: &Args) -> miette::Result<ExitCode> {
     let is_function = functions.iter().any(|(_, f)| f.is_some()) || texts.functions.contains_key(name);
     let is_tracepoint = tracepoints().any(|t| t == name);
     let ran = (is_function || is_tracepoint).then(|| KernelVersion::ALL.map(ran)).into_iter().flatten();
-    let labs: Vec<Lab> = ran.collect();
+    let labs: Vec<Ran> = ran.collect();
     // Writing to a string cannot fail.
     if is_function {
         let _ = function(&mut out, name, texts.functions.get(name), &labs);
@@ -103,13 +104,22 @@ pub fn run(args: &Args) -> miette::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A machine that ran.
+struct Ran {
+    lab: Lab,
+    /// Which functions changed which flags.
+    changes: flags::Changes,
+}
+
 /// The embedded machine under a kernel, after the script.
-fn ran(version: KernelVersion) -> Lab {
+fn ran(version: KernelVersion) -> Ran {
     let mut lab = Lab::boot(&Machine::embedded(version));
+    flags::watch(&mut lab.k);
     if let Ok(script) = Script::parse("explain", SCRIPT) {
         lab.run_each(&script, |_| {}, |_, _| {});
     }
-    lab
+    let changes = flags::seen(&mut lab.k);
+    Ran { lab, changes }
 }
 
 fn title(out: &mut String, name: &str, kind: &str) -> fmt::Result {
@@ -132,12 +142,12 @@ fn paragraph(out: &mut String, text: &str) -> fmt::Result {
     writeln!(out)
 }
 
-fn function(out: &mut String, name: &str, text: Option<&String>, labs: &[Lab]) -> fmt::Result {
+fn function(out: &mut String, name: &str, text: Option<&String>, labs: &[Ran]) -> fmt::Result {
     title(out, name, "function")?;
     if let Some(text) = text {
         paragraph(out, text)?;
     }
-    for lab in labs {
+    for Ran { lab, changes } in labs {
         let version = lab.k.sem.version;
         let Some(f) = Functions::of(version).get(name) else {
             writeln!(out, "\n  {HEAD}{:<6}{HEAD:#} there is none in this kernel", version.name())?;
@@ -162,16 +172,23 @@ fn function(out: &mut String, name: &str, text: Option<&String>, labs: &[Lab]) -
                 writeln!(out, "         {label:<9} {}", names.join(", "))?;
             }
         }
+        let changed = changes.get(name).cloned().unwrap_or_default();
+        for (label, flags) in [("sets", changed.set), ("clears", changed.cleared)] {
+            if !flags.is_empty() {
+                let flags: Vec<&str> = flags.into_iter().collect();
+                writeln!(out, "         {label:<9} {}", flags.join(", "))?;
+            }
+        }
     }
     Ok(())
 }
 
-fn tracepoint(out: &mut String, name: &str, text: Option<&String>, labs: &[Lab]) -> fmt::Result {
+fn tracepoint(out: &mut String, name: &str, text: Option<&String>, labs: &[Ran]) -> fmt::Result {
     title(out, name, "tracepoint")?;
     if let Some(text) = text {
         paragraph(out, text)?;
     }
-    for lab in labs {
+    for Ran { lab, .. } in labs {
         let fired = stacks::reaching(&lab.k.trace, name, lab.functions());
         let version = lab.k.sem.version.name();
         let mut from: Vec<&str> = Vec::new();
@@ -287,6 +304,19 @@ mod tests {
             ["called by irq_migrate_all_off_this_cpu", "kernel/irq/cpuhotplug.c:52", "irq_fixup_move_pending"]
         {
             assert!(anstream::adapter::strip_str(&out).to_string().contains(part), "{out}");
+        }
+        for (name, parts) in [
+            ("irq_shutdown", &["clears    IRQD_IRQ_STARTED"][..]),
+            ("irq_state_set_disabled", &[]),
+            ("mask_irq", &["sets      IRQD_IRQ_MASKED"]),
+            ("handle_irq_event", &["sets      IRQD_IRQ_INPROGRESS", "clears    IRQD_IRQ_INPROGRESS"]),
+            ("migrate_one_irq", &["IRQD_MANAGED_SHUTDOWN"]),
+        ] {
+            let mut out = String::new();
+            function(&mut out, name, None, &labs).unwrap();
+            for part in parts {
+                assert!(out.contains(part), "{part} in {out}");
+            }
         }
         let mut out = String::new();
         function(&mut out, "do_IRQ", None, &labs).unwrap();

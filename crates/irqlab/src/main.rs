@@ -5,6 +5,7 @@ mod cli;
 mod diff;
 mod experiment;
 mod explain;
+mod flags;
 mod format;
 mod input;
 mod matrix;

@@ -1,0 +1,91 @@
+//! Which function changes which flag of an interrupt, found by watching a machine run.
+//!
+//! Whenever something is recorded the flags of all interrupts are compared with what they were at the
+//! record before; what changed was changed by the function that ran between the two. The watch of the
+//! record is a plain function, so that what it has seen is kept beside it, per thread.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use irqcore::debugfs::names_of;
+use kstate::trace::{Watch, What};
+use kstate::{CtxId, Irq, Kernel};
+
+/// The flags that each function set and cleared.
+pub type Changes = BTreeMap<&'static str, Changed>;
+
+/// The flags that a function set and cleared.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Changed {
+    /// Those it set, by name.
+    pub set: BTreeSet<&'static str>,
+    /// Those it cleared, by name.
+    pub cleared: BTreeSet<&'static str>,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// `IRQD_*` and `IRQS_*` of every interrupt.
+    flags: BTreeMap<Irq, (u32, u32)>,
+    stacks: BTreeMap<CtxId, Vec<&'static str>>,
+    /// The function that ran after the last record.
+    running: Option<&'static str>,
+    changes: Changes,
+}
+
+thread_local! {
+    static SEEN: RefCell<Seen> = RefCell::default();
+}
+
+impl Seen {
+    fn look(&mut self, k: &Kernel) {
+        let Some(record) = k.trace.records.last() else { return };
+        let stack = self.stacks.entry(record.ctx).or_default();
+        let before = self.running.or_else(|| stack.last().copied());
+        match record.what {
+            What::Enter { meta, .. } => stack.push(meta.name),
+            What::Exit { .. } => {
+                stack.pop();
+            }
+            What::Tracepoint(_) | What::Warn(_) => {}
+        }
+        self.running = stack.last().copied();
+        let now: BTreeMap<Irq, (u32, u32)> = k
+            .for_each_irq()
+            .filter_map(|irq| Some((irq, k.find_desc(irq)?)))
+            .map(|(irq, desc)| (irq, (desc.state(), desc.istate)))
+            .collect();
+        if now == self.flags {
+            return;
+        }
+        if let Some(function) = before {
+            let changed = self.changes.entry(function).or_default();
+            for (irq, (state, istate)) in &now {
+                // One that appeared or went was not changed.
+                let Some((old, iold)) = self.flags.get(irq) else { continue };
+                changed.set.extend(names_of(state & !old, istate & !iold));
+                changed.cleared.extend(names_of(old & !state, iold & !istate));
+            }
+        }
+        self.flags = now;
+    }
+}
+
+fn look(k: &Kernel, _: &str) -> u64 {
+    SEEN.with_borrow_mut(|seen| seen.look(k));
+    0
+}
+
+/// Begins to watch a machine.
+pub fn watch(k: &mut Kernel) {
+    SEEN.take();
+    k.trace.probe = Some(Watch { value: look, path: String::new(), last: 0, hit: None });
+}
+
+/// Ends the watch, and says what was seen.
+pub fn seen(k: &mut Kernel) -> Changes {
+    k.trace.probe = None;
+    let mut changes = SEEN.take().changes;
+    changes.retain(|_, changed| *changed != Changed::default());
+    changes
+}
