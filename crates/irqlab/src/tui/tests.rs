@@ -82,7 +82,7 @@ fn screens_look_as_they_were_reviewed() {
             check("printed", &app);
             keys(
                 &mut app,
-                "<tab>:delete<enter>:break apic_update_vector if irqd == 7169<enter>echo 1 > /sys/class/nvme/nvme0/reset_controller<enter>",
+                "<tab>:delete<enter>:break apic_update_vector if irqd == 28<enter>echo 1 > /sys/class/nvme/nvme0/reset_controller<enter>",
             );
             keys(&mut app, "<right><right><right><right>");
             check("reset", &app);
