@@ -283,13 +283,32 @@ fn nvme_async_event_work(k: &mut Kernel, id: NvmeId) {
 fn nvme_wait_ready(k: &mut Kernel, id: NvmeId, mask: u32, val: u32, timeout: u64) -> Result<(), Errno> {
     let deadline: u64 = k.events.now + timeout;
     while hw::read32(k, id, hw::CSTS) & mask != val {
+        wait!(WaitOn::Until(k.events.now + k.sem.nvme_ready_poll_ns));
         if k.events.now > deadline {
-            dev_info(k, id, "Device not ready; aborting");
+            not_ready(k, id, mask, val);
             return Err(Errno::ENODEV);
         }
-        wait!(WaitOn::Until(k.events.now + k.sem.nvme_ready_poll_ns));
     }
     Ok(())
+}
+
+/// Tells the log what the device did not do in time.
+fn not_ready(k: &mut Kernel, id: NvmeId, mask: u32, val: u32) {
+    let op = match (mask, val) {
+        (hw::CSTS_SHST, _) => "shutdown",
+        (_, 0) => "reset",
+        _ => "initialisation",
+    };
+    let text = match k.sem.nvme_probe {
+        // There nvme_shutdown_ctrl() has a loop of its own.
+        NvmeProbe::ByResetWork if op == "shutdown" => "Device shutdown incomplete; abort shutdown".to_owned(),
+        NvmeProbe::ByResetWork => format!("Device not ready; aborting {op}"),
+        NvmeProbe::Synchronous => {
+            let csts = hw::read32(k, id, hw::CSTS);
+            format!("Device not ready; aborting {op}, CSTS=0x{csts:x}")
+        }
+    };
+    dev_info(k, id, &text);
 }
 
 /// CAP.TO: half seconds until the device must be ready, as nanoseconds.

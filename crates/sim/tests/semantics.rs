@@ -1,0 +1,990 @@
+//! Every field of `Semantics` makes a difference that can be seen.
+//!
+//! A row boots a small machine twice, as one of the kernels and with the field set to its other
+//! value, does the same on both and says what only one of them shows. Where a field matters only in
+//! special circumstances, the row's preparation makes them.
+
+use std::fmt::Write as _;
+
+use irqcore::irqdomain::__irq_domain_alloc_irqs;
+use irqcore::manage::request_threaded_irq;
+use irqcore::matrix::{irq_matrix_alloc, irq_matrix_free, irq_matrix_reserve};
+use kstate::apic::MpcIntsrc;
+use kstate::irqchip::Handler;
+use kstate::irqdesc::{DevId, IrqReturn, Irqd};
+use kstate::irqdomain::IrqAllocInfo;
+use kstate::nvme::NvmeCtrlState;
+use kstate::oracle::Oracle;
+use kstate::semantics::KernelVersion::{self, V5_4, V6_12};
+use kstate::semantics::Semantics;
+use kstate::trace::What;
+use kstate::{CpuId, CpuMask, Irq, Kernel, NvmeId, PciDevId, VirtioId};
+use sim::lab::Lab;
+use sim::machine::Machine;
+use sim::script::Script;
+use sim::state::{self, Sections};
+
+// ---- machines ----
+
+/// A machine file, in parts.
+#[derive(Clone, Copy)]
+struct Pc {
+    cmdline: &'static str,
+    cpus: &'static str,
+    devices: &'static [&'static str],
+}
+
+const CPUS_4: &str = "possible = 4\npresent = 4\ncores_per_socket = 4\n";
+const CPUS_2: &str = "possible = 2\npresent = 2\ncores_per_socket = 2\n";
+const REMAPPED: &str = "possible = 4\npresent = 4\ncores_per_socket = 4\ninterrupt_remapping = true\n";
+const PLUGGABLE: &str = "possible = 4\npresent = 2\ncores_per_socket = 4\n";
+const TWO_NODES: &str = "possible = 4\npresent = 4\ncores_per_socket = 4\nnodes = [\"0-1\", \"2-3\"]\n";
+const THREE_NODES: &str =
+    "possible = 7\npresent = 4\ncores_per_socket = 7\nnodes = [\"0-1\", \"2-4\", \"5-6\"]\n";
+const FOUR_NODES: &str =
+    "possible = 8\npresent = 8\ncores_per_socket = 8\nnodes = [\"0-1\", \"2-3\", \"4-5\", \"6-7\"]\n";
+
+const NVME: &str =
+    "model = \"nvme\"\naddress = \"0000:00:03.0\"\nio_queue_pairs_max = 4\nmsix_vectors = 5\nintx_gsi = 23\n";
+const NVME_2: &str =
+    "model = \"nvme\"\naddress = \"0000:00:03.0\"\nio_queue_pairs_max = 2\nmsix_vectors = 3\nintx_gsi = 23\n";
+const NVME_6: &str =
+    "model = \"nvme\"\naddress = \"0000:00:03.0\"\nio_queue_pairs_max = 6\nmsix_vectors = 7\nintx_gsi = 23\n";
+const DISK: &str = "model = \"virtio-blk\"\naddress = \"0000:00:04.0\"\nrequest_queues = 2\nmsix_vectors = 3\nintx_gsi = 20\n";
+/// Its queues share a vector.
+const SHARED_DISK: &str = "model = \"virtio-blk\"\naddress = \"0000:00:04.0\"\nrequest_queues = 2\nmsix_vectors = 2\nintx_gsi = 20\n";
+const SINGLE_DISK: &str = "model = \"virtio-blk\"\naddress = \"0000:00:04.0\"\nrequest_queues = 1\nmsix_vectors = 2\nintx_gsi = 20\n";
+/// It has a line only.
+const LINE_DISK: &str = "model = \"virtio-blk\"\naddress = \"0000:00:04.0\"\nrequest_queues = 2\nmsix_vectors = 0\nintx_gsi = 20\n";
+
+const PC: Pc = Pc { cmdline: "", cpus: CPUS_4, devices: &[NVME, DISK] };
+const BARE: Pc = Pc { cmdline: "", cpus: CPUS_2, devices: &[] };
+const IR: Pc = Pc { cpus: REMAPPED, ..PC };
+/// Half of each interrupt's CPUs are isolated: 1 and 3.
+const ISOLATED: Pc = Pc { cmdline: "isolcpus=managed_irq,domain,1,3", cpus: CPUS_4, devices: &[NVME_2] };
+
+impl Pc {
+    fn machine(&self, kernel: KernelVersion) -> Machine {
+        let mut text =
+            format!("kernel = \"{}\"\ncmdline = \"{}\"\n[cpus]\n{}", kernel.name(), self.cmdline, self.cpus);
+        for device in self.devices {
+            let _ = write!(text, "[[pci]]\n{device}");
+        }
+        Machine::parse("machine.toml", &text).expect("a machine")
+    }
+}
+
+// ---- what is seen ----
+
+/// Where a difference shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Look {
+    /// Entries of functions and tracepoints since power-on, one a line, with a line for whoever runs.
+    Trace,
+    /// /proc, debugfs and the MSI-X tables at the end.
+    State,
+    /// What the script and the row's preparation printed.
+    Terminal,
+    /// The kernel log.
+    Log,
+}
+
+/// What one machine showed.
+struct Seen {
+    trace: String,
+    state: String,
+    terminal: String,
+    log: String,
+}
+
+impl Seen {
+    fn at(&self, look: Look) -> &str {
+        match look {
+            Look::Trace => &self.trace,
+            Look::State => &self.state,
+            Look::Terminal => &self.terminal,
+            Look::Log => &self.log,
+        }
+    }
+}
+
+const EVERYTHING: Sections = Sections { topology: true, queues: true };
+
+fn observe(row: &Row, semantics: Semantics) -> Seen {
+    let mut lab = Lab::boot_with(&row.pc.machine(row.base), semantics, true);
+    (row.prepare)(&mut lab);
+    sh(&mut lab, row.script);
+    let mut state = state::text(&mut lab.k, EVERYTHING);
+    state.push_str(&state::msix_text(&lab.k));
+    for (name, domain) in irqcore::debugfs::domain_files(&lab.k) {
+        let _ = write!(state, "=== {name}\n{}", irqcore::debugfs::irq_domain_debug_show(&lab.k, domain));
+    }
+    Seen { trace: trace(&lab.k), state, terminal: lab.terminal.join("\n"), log: lab.k.log.join("\n") }
+}
+
+fn trace(k: &Kernel) -> String {
+    let mut text = String::new();
+    let mut running = None;
+    for record in &k.trace.records {
+        let line = match record.what {
+            What::Enter { meta, .. } => meta.name.to_owned(),
+            What::Exit { .. } => continue,
+            What::Tracepoint(tracepoint) => format!("@ {tracepoint}"),
+            What::Warn(warning) => format!("! {warning}"),
+        };
+        if running.replace((record.ctx, record.cpu)) != Some((record.ctx, record.cpu)) {
+            let _ = writeln!(text, "# {:?} on CPU {}", k.trace.ctxs[record.ctx.index()].actor, record.cpu);
+        }
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
+}
+
+// ---- rows ----
+
+struct Row {
+    field: &'static str,
+    base: KernelVersion,
+    pc: Pc,
+    prepare: fn(&mut Lab),
+    script: &'static str,
+    /// Text that only the base shows, and text that only the other value shows; an empty one is not
+    /// looked for.
+    differs: &'static [(Look, &'static str, &'static str)],
+}
+
+const fn row(
+    field: &'static str,
+    base: KernelVersion,
+    pc: Pc,
+    script: &'static str,
+    differs: &'static [(Look, &'static str, &'static str)],
+) -> Row {
+    Row { field, base, pc, prepare: |_| {}, script, differs }
+}
+
+impl Row {
+    const fn prepared(self, prepare: fn(&mut Lab)) -> Self {
+        Self { prepare, ..self }
+    }
+}
+
+/// The value of a field that a kernel does not have.
+fn other(field: &str, base: KernelVersion) -> &'static str {
+    let field = Semantics::named(field).expect("a field");
+    field.values.iter().map(|(value, _)| *value).find(|value| *value != field.of(base)).expect("two values")
+}
+
+/// The lines around the first difference, for a row that does not hold.
+fn where_they_part(a: &str, b: &str) -> String {
+    let (a, b): (Vec<&str>, Vec<&str>) = (a.lines().collect(), b.lines().collect());
+    let at = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
+    let around = |lines: &[&str]| {
+        lines[at.saturating_sub(2).min(lines.len())..(at + 6).min(lines.len())].join("\n    ")
+    };
+    format!("base:\n    {}\n  set:\n    {}", around(&a), around(&b))
+}
+
+fn check(row: &Row) -> Result<(), String> {
+    let Row { field, base, .. } = row;
+    let value = other(field, *base);
+    let mut semantics = Semantics::of(*base);
+    semantics.set(field, value).expect("a value of the field");
+    semantics.check().map_err(|e| format!("{field}={value} on {} is refused: {e}", base.name()))?;
+    let (kernel, experiment) = (observe(row, Semantics::of(*base)), observe(row, semantics));
+    for &(look, only_base, only_set) in row.differs {
+        let (a, b) = (kernel.at(look), experiment.at(look));
+        for (what, text, there, elsewhere) in [("base", only_base, a, b), ("set", only_set, b, a)] {
+            if !text.is_empty() && (!there.contains(text) || elsewhere.contains(text)) {
+                return Err(format!(
+                    "{field}={value} on {}: `{text}` is not only in the {look:?} of {what}\n  {}",
+                    base.name(),
+                    where_they_part(a, b)
+                ));
+            }
+        }
+    }
+    if row.differs.iter().all(|(_, base, set)| base.is_empty() && set.is_empty()) {
+        return Err(format!("{field}: the row says nothing"));
+    }
+    Ok(())
+}
+
+// ---- what rows are made of ----
+
+/// Runs a script, and lets everything settle that it has set off.
+fn sh(lab: &mut Lab, script: &str) {
+    let script = Script::parse("script.sh", script).expect("a script");
+    lab.run(&script, |_| EVERYTHING);
+}
+
+/// Lets everything happen that is due within a second.
+fn settle(lab: &mut Lab) {
+    sh(lab, "sleep 1\n");
+}
+
+fn print(lab: &mut Lab, text: impl core::fmt::Display) {
+    lab.terminal.push(text.to_string());
+}
+
+/// The interrupt with this action.
+fn irq_of(k: &Kernel, action: &str) -> Irq {
+    let has = |irq: &Irq| k.desc(*irq).action.iter().any(|a| a.name == action);
+    k.for_each_irq().find(has).unwrap_or_else(|| panic!("no {action}"))
+}
+
+/// Raises virtio0-config once: the host resizes the disk.
+fn resize_disk(lab: &mut Lab) {
+    let capacity = lab.k.hw.virtio[0].config.capacity + 8;
+    drivers::virtio::hw::set_capacity(&mut lab.k, VirtioId(0), capacity);
+    settle(lab);
+}
+
+/// Takes vectors of a CPU away until `left` are available.
+fn fill(k: &mut Kernel, cpu: CpuId, left: u32) {
+    while k.vector_matrix.maps[cpu.index()].available > left {
+        let vector = irq_matrix_alloc(k, &CpuMask::of(cpu), false, &mut CpuId::default());
+        vector.expect("a CPU that says it has a vector");
+    }
+}
+
+/// How often a function was entered.
+fn calls(k: &Kernel, name: &str) -> usize {
+    let entered = |what: &What| matches!(what, What::Enter { meta, .. } if meta.name == name);
+    k.trace.records.iter().filter(|record| entered(&record.what)).count()
+}
+
+const UNBIND_NVME: &str = "echo 0000:00:03.0 > /sys/bus/pci/drivers/nvme/unbind\nsleep 1\n";
+const REBIND_DISK: &str = "echo 0000:00:04.0 > /sys/bus/pci/drivers/virtio-pci/unbind
+sleep 1
+echo 0000:00:04.0 > /sys/bus/pci/drivers/virtio-pci/bind
+sleep 2
+";
+const OFF_3: &str = "echo 0 > /sys/devices/system/cpu/cpu3/online\nsleep 1\n";
+const OFF_ON_3: &str = "echo 0 > /sys/devices/system/cpu/cpu3/online
+sleep 1
+echo 1 > /sys/devices/system/cpu/cpu3/online
+sleep 1
+";
+
+fn nothing(_: &mut Kernel, _: Irq, _: DevId) -> IrqReturn {
+    IrqReturn::Handled
+}
+
+/// A handler that wants to be threaded and forgets that its line has to stay masked meanwhile.
+fn request_without_oneshot(lab: &mut Lab) {
+    let handler = Handler { name: "nothing", call: nothing };
+    let result =
+        request_threaded_irq(&mut lab.k, Irq(5), None, Some(handler), 0, "tester", DevId::Platform(5));
+    print(lab, format!("{result:?}"));
+}
+
+/// The device says that it is near node 0 and its interrupts may go to CPU 3 of node 1 only.
+fn far_from_its_affinity(lab: &mut Lab) {
+    sh(
+        lab,
+        "echo 0000:00:04.0 > /sys/bus/pci/drivers/virtio-pci/unbind\nsleep 1\necho 8 > /proc/irq/default_smp_affinity\n",
+    );
+    lab.k.pci_dev_mut(PciDevId(0)).node = 0;
+    sh(lab, "echo 0000:00:04.0 > /sys/bus/pci/drivers/virtio-pci/bind\nsleep 1\n");
+}
+
+const SEMANTICS: &[Row] = &[
+    row(
+        "madt_absent_cpus_possible",
+        V5_4,
+        Pc { cpus: PLUGGABLE, ..BARE },
+        "",
+        &[(
+            Look::State,
+            "=== /sys/devices/system/cpu/possible\n0-3\n",
+            "=== /sys/devices/system/cpu/possible\n0-1\n",
+        )],
+    ),
+    row(
+        "acpi_irq_threaded",
+        V5_4,
+        BARE,
+        "",
+        &[(Look::State, "", "IRQS_ONESHOT"), (Look::Trace, "", "\nirq_thread\n")],
+    ),
+    row("first_system_vector", V5_4, BARE, "", &[(Look::State, "236-255\n", "235-255\n")]),
+    row("thermal_vector", V6_12, BARE, "", &[(Look::State, "Thermal event interrupts", "")]),
+    row("kvm_vectors", V5_4, BARE, "", &[(Look::State, "Posted-interrupt notification event", "")]),
+    row(
+        "idt_fills_system_vectors",
+        V5_4,
+        BARE,
+        "",
+        &[(Look::State, "50,236-255\n", "50,236,240-242,246-248,251-255\n")],
+    ),
+    row("idt_has_control_protection", V5_4, BARE, "", &[(Look::State, ": 0-17,19,32", ": 0-17,19,21,32")]),
+    // In 5.4 the remapping unit has its interrupt in any case.
+    row("intel_iommu_default_on", V6_12, IR, "", &[(Look::State, "DMAR-MSI", "")]),
+    row(
+        "spread",
+        V5_4,
+        Pc { cpus: THREE_NODES, devices: &[NVME_2], ..PC },
+        "",
+        &[(
+            // The second node has a CPU that is there and one that is not: 5.4 gives it to both queues.
+            Look::State,
+            "mq/0/cpu_list\n0, 1\n",
+            "mq/0/cpu_list\n0, 1, 4\n",
+        )],
+    ),
+    row(
+        "sort_extracts_two",
+        V5_4,
+        Pc { cpus: FOUR_NODES, devices: &[NVME_6], ..PC },
+        "",
+        &[(Look::State, "node:     2\naffinity: 4-5\n", "node:     3\naffinity: 6-7\n")],
+    ),
+    row(
+        "matrix_allocated_counts_managed",
+        V5_4,
+        Pc { cpus: CPUS_2, devices: &[NVME_2], ..PC },
+        "echo 0 > /sys/devices/system/cpu/cpu1/online\n",
+        &[
+            (Look::Terminal, "No space left on device", ""),
+            (Look::Log, "Cannot disable CPU", "CPU 1 is now offline"),
+        ],
+    )
+    .prepared(|lab| {
+        // CPU 0 has room for the interrupts of CPU 1 that have to move, and not for one more.
+        let cpu1 = &lab.k.vector_matrix.maps[1];
+        let to_move = cpu1.allocated - cpu1.managed_allocated;
+        fill(&mut lab.k, CpuId(0), to_move);
+    }),
+    row(
+        "matrix_reserve_compares_equal",
+        V5_4,
+        BARE,
+        "",
+        &[(Look::Log, "", "Interrupt reservation exceeds available resources")],
+    )
+    .prepared(|lab| {
+        // Counters that were driven below zero, as a driver's mistakes can do.
+        lab.k.vector_matrix.global_available = u32::MAX;
+        lab.k.vector_matrix.global_reserved = u32::MAX;
+        irq_matrix_reserve(&mut lab.k);
+    }),
+    row("matrix_alloc_refuses_empty_mask", V5_4, BARE, "", &[(Look::Terminal, "ENOSPC", "EINVAL")]).prepared(
+        |lab| {
+            let result = irq_matrix_alloc(&mut lab.k, &CpuMask::new(), false, &mut CpuId::default());
+            print(lab, format!("{result:?}"));
+        },
+    ),
+    row(
+        "matrix_free_checks_bit",
+        V5_4,
+        BARE,
+        "",
+        &[
+            (Look::Log, "", "irq_matrix_free: bit is not allocated"),
+            (Look::Terminal, "1 allocated", "2 allocated"),
+        ],
+    )
+    .prepared(|lab| {
+        // A stray free of a CPU's vector.
+        irq_matrix_free(&mut lab.k, CpuId(1), 0x40, false);
+        let allocated = lab.k.vector_matrix.maps[1].allocated;
+        print(lab, format!("{allocated} allocated"));
+    }),
+    row(
+        "flat_apic",
+        V5_4,
+        PC,
+        "",
+        &[
+            (Look::Trace, "\nflat_init_apic_ldr\n", ""),
+            (Look::State, "addr_lo=0xfee08004", "addr_lo=0xfee03000"),
+        ],
+    ),
+    row(
+        "vector_cleanup",
+        V5_4,
+        PC,
+        "echo 2 > /proc/irq/27/smp_affinity_list
+         echo 1 > /sys/class/nvme/nvme0/rescan_controller
+         sleep 1
+         ",
+        &[
+            (Look::Trace, "\nsmp_irq_move_cleanup_interrupt\n", "\nvector_cleanup_callback\n"),
+            (Look::State, "19,32,50,", "19,50,"),
+        ],
+    ),
+    row(
+        "activate_assigns_fixed",
+        V5_4,
+        BARE,
+        "",
+        &[(
+            Look::Trace,
+            "",
+            "@ vector_activate: irq=0 is_managed=0 can_reserve=0 reserve=0\nassign_irq_vector_any_locked\n",
+        )],
+    ),
+    row(
+        "any_vector_node_last",
+        V5_4,
+        Pc { cpus: TWO_NODES, devices: &[SHARED_DISK], ..PC },
+        "",
+        &[(Look::Log, "Affinity broken due to vector space exhaustion", "")],
+    )
+    .prepared(far_from_its_affinity),
+    row(
+        "apic_affinity_needs_active",
+        V5_4,
+        IR,
+        "echo 2 > /proc/irq/5/smp_affinity_list\n",
+        &[
+            (Look::Terminal, "", "write error: Input/output error"),
+            (Look::Log, "", "apic_set_affinity: the interrupt is not active"),
+        ],
+    ),
+    row("affinity_on_activate", V5_4, BARE, "", &[(Look::State, "", "IRQD_AFFINITY_ON_ACTIVATE")]),
+    row(
+        "warns_moved_managed",
+        V6_12,
+        ISOLATED,
+        // The interrupt takes refuge on CPU 3, goes home when CPU 2 is back, and is raised there.
+        "echo 0 > /sys/devices/system/cpu/cpu2/online
+         sleep 1
+         echo 1 > /sys/devices/system/cpu/cpu2/online
+         sleep 1
+         taskset -c 2 dd if=/dev/nvme0n1 of=/dev/null bs=4k count=2 iflag=direct
+         sleep 1
+         ",
+        &[(Look::Log, "", "free_moved_vector: a managed interrupt was moved")],
+    ),
+    row(
+        "legacy_vectors_follow_ioapic",
+        V5_4,
+        Pc { cmdline: "noapic", ..BARE },
+        "",
+        &[(Look::State, "System: 41: 0-17,19,32,50,236-255", "48-63,236-255")],
+    ),
+    row("common_interrupt", V5_4, PC, "", &[(Look::Trace, "\ndo_IRQ\n", "\ncommon_interrupt\n")]),
+    row(
+        "legacy_irqs_level",
+        V5_4,
+        BARE,
+        "",
+        &[(Look::State, "dstate:   0x00030000", "dstate:   0x00032000")],
+    ),
+    row("isa_irq2_refused", V5_4, BARE, "", &[(Look::Terminal, "Ok(Irq(2))", "Err(EINVAL)")]).prepared(
+        |lab| {
+            // Firmware that leads pin 17 to IRQ 2.
+            lab.k.apic.mp_irqs.push(MpcIntsrc { srcbusirq: 2, dstirq: 17, level_low: None });
+            let alloc = x86apic::kernel::io_apic::IOAPIC_MAP_ALLOC;
+            let result = x86apic::kernel::io_apic::mp_map_gsi_to_irq(&mut lab.k, 17, alloc, None);
+            print(lab, format!("{result:?}"));
+        },
+    ),
+    row(
+        "ioapic_entry_from_msi",
+        V6_12,
+        IR,
+        "",
+        &[(Look::State, "", "IO-APIC-IR-0"), (Look::Trace, "\nfill_msi_msg\n", "")],
+    ),
+    row(
+        "ioapic_move_keeps_masked",
+        V5_4,
+        Pc { cmdline: "threadirqs", cpus: CPUS_4, devices: &[LINE_DISK] },
+        "echo 2 > /proc/irq/20/smp_affinity_list
+         dd if=/dev/vda of=/dev/null bs=4k count=2 iflag=direct
+         ",
+        &[(
+            Look::State,
+            "  0          4          0   IO-APIC  20-fasteoi",
+            "  0          3          0   IO-APIC  20-fasteoi",
+        )],
+    ),
+    row(
+        "chips_set_affinity_pre_startup",
+        V5_4,
+        PC,
+        "",
+        &[
+            (Look::State, "flags:   0x10\n", "flags:   0x410\n"),
+            (Look::Trace, "", "__irq_startup_managed\nirq_setup_affinity\n"),
+        ],
+    ),
+    row(
+        "alloc_descs_sets_affinity_set",
+        V5_4,
+        PC,
+        "",
+        &[(Look::State, "dstate:   0x01600200", "dstate:   0x01601200")],
+    ),
+    row("irqs_sysfs", V5_4, BARE, "", &[(Look::State, "istate:   0x00000000", "istate:   0x00004000")]),
+    row("max_sparse_irqs", V5_4, BARE, "", &[(Look::Terminal, "Err(ENOMEM)", "Ok(")]).prepared(|lab| {
+        let result = irqcore::irqdesc::__irq_alloc_descs(&mut lab.k, None, 0, 12_600, -1, None);
+        print(lab, format!("{result:?}"));
+    }),
+    row(
+        "irq_domain_instantiate",
+        V5_4,
+        BARE,
+        "",
+        &[(Look::Trace, "\n__irq_domain_add\n", "\nirq_domain_instantiate\n")],
+    ),
+    row("irq_domain_root_lock", V5_4, BARE, "", &[(Look::Trace, "", "\nirq_domain_alloc_irqs_locked\n")]),
+    row(
+        "irq_domain_frees_singly",
+        V5_4,
+        BARE,
+        "",
+        &[(Look::Terminal, "freed in 1 calls", "freed in 3 calls")],
+    )
+    .prepared(|lab| {
+        // Three interrupts that were allocated at once.
+        let domain = lab.k.apic.x86_vector_domain;
+        let mut info = IrqAllocInfo::default();
+        let base = __irq_domain_alloc_irqs(&mut lab.k, domain, None, 3, -1, &mut info, false, None);
+        let before = calls(&lab.k, "x86_vector_free_irqs");
+        irqcore::irqdomain::nowait::irq_domain_free_irqs(&mut lab.k, base.expect("interrupts"), 3);
+        let freed = calls(&lab.k, "x86_vector_free_irqs") - before;
+        print(lab, format!("freed in {freed} calls"));
+    }),
+    row(
+        "irq_domain_name_allocated",
+        V5_4,
+        BARE,
+        "",
+        &[(Look::State, "flags:  0x00000041", "flags:  0x00000003")],
+    ),
+    row("debugfs_names_flags", V5_4, BARE, "", &[(Look::State, "", "IRQ_DOMAIN_FLAG_HIERARCHY")]),
+    row(
+        "msi_domains",
+        V5_4,
+        PC,
+        "",
+        &[
+            (Look::State, "domain:  PCI-MSI-3", "domain:  PCI-MSIX-0000:00:03.0-12"),
+            (Look::Trace, "\nmsi_domain_alloc_irqs\n", "\nmsi_create_device_irq_domain\n"),
+        ],
+    ),
+    // The message goes around the remapping hardware.
+    row(
+        "compose_msi_msg_outermost",
+        V6_12,
+        IR,
+        "",
+        &[(Look::Log, "", "Blocked a compatibility format interrupt request")],
+    ),
+    row("ir_posted_flags", V5_4, IR, "", &[(Look::Trace, "", "\n__intel_ir_reconfigure_irte\n")]),
+    row(
+        "dmar_fault_hex",
+        V5_4,
+        IR,
+        "",
+        &[(Look::Log, "fault index 3fe [fault reason 34]", "fault index 0x3fe [fault reason 0x22]")],
+    )
+    .prepared(|lab| {
+        // A function sends a message that names a remapping entry it does not have.
+        assert!(!x86apic::hw::bus::msi_write(&mut lab.k, 0xfee0_0010 | 0x3fe << 5, 0, 0x18));
+        settle(lab);
+    }),
+    row("drhd_fault_per_node", V5_4, IR, "", &[(Look::State, "DMAR-MSI", "")]),
+    row("irq_thread_ready", V6_12, BARE, "", &[(Look::Trace, "\nirq_thread_set_ready\n", "")]),
+    row(
+        "oneshot_error_names_device",
+        V5_4,
+        BARE,
+        "",
+        &[(Look::Log, "!ONESHOT for irq 5", "!ONESHOT for tester (irq 5)")],
+    )
+    .prepared(request_without_oneshot),
+    row(
+        "noirqdebug_marks_lines",
+        V5_4,
+        Pc { cmdline: "noirqdebug", ..PC },
+        "",
+        &[(Look::State, "status:   0x00002000", "status:   0x00202000")],
+    ),
+    row("free_irq_waits_for_threads", V5_4, PC, UNBIND_NVME, &[(Look::Trace, "", "\n__synchronize_irq\n")]),
+    row(
+        "note_interrupt_skips_clean",
+        V6_12,
+        PC,
+        "cat /proc/irq/27/spurious\n",
+        &[(Look::Terminal, "count 0\n", "")],
+    ),
+    row("resend_through_hierarchy", V5_4, PC, "", &[(Look::Trace, "", "\ntry_retrigger\n")]).prepared(
+        |lab| {
+            // The interrupt comes while it is disabled.
+            let irq = irq_of(&lab.k, "virtio0-config");
+            irqcore::manage::disable_irq_nosync(&mut lab.k, irq);
+            resize_disk(lab);
+            irqcore::manage::enable_irq(&mut lab.k, irq);
+            settle(lab);
+        },
+    ),
+    row(
+        "set_affinity_wakes_thread",
+        V5_4,
+        Pc { cmdline: "nvme.use_threaded_interrupts=1", ..PC },
+        "",
+        &[(Look::Trace, "", "\nirq_wait_for_interrupt\nirq_thread_check_affinity\n")],
+    ),
+    row(
+        "set_affinity_online_only",
+        V5_4,
+        Pc { cmdline: "maxcpus=3", ..IR },
+        "",
+        &[(Look::Terminal, "Err(ENOSPC)", "Err(EINVAL)")],
+    )
+    .prepared(|lab| {
+        let irq = irq_of(&lab.k, "nvme0q0");
+        let result = irqcore::manage::irq_set_affinity(&mut lab.k, irq, &CpuMask::of(CpuId(3)));
+        print(lab, format!("{result:?}"));
+    }),
+    row(
+        "set_affinity_deactivated",
+        V6_12,
+        BARE,
+        "echo 1 > /proc/irq/5/smp_affinity_list\n",
+        &[(Look::State, "", "IRQD_SETAFFINITY_PENDING")],
+    ),
+    row(
+        "affinity_hint_inline",
+        V5_4,
+        PC,
+        REBIND_DISK,
+        &[(Look::Trace, "\nirq_set_affinity_hint\n", "\n__irq_apply_affinity_hint\n")],
+    ),
+    row(
+        "housekeeping_managed_irq",
+        V6_12,
+        ISOLATED,
+        "",
+        &[(Look::State, "affinity: 2-3\neffectiv: 2\n", "affinity: 2-3\neffectiv: 3\n")],
+    ),
+    row(
+        "empty_affinity_reselects",
+        V5_4,
+        Pc { cmdline: "maxcpus=3", ..PC },
+        "echo 3 > /proc/irq/27/smp_affinity_list\n",
+        &[(Look::Terminal, "", "write error: Invalid argument")],
+    ),
+    row(
+        "managed_affinity_eperm",
+        V5_4,
+        PC,
+        "echo 0 > /proc/irq/28/smp_affinity_list\n",
+        &[(Look::Terminal, "write error: Input/output error", "write error: Operation not permitted")],
+    ),
+    row(
+        "cpumask_parse_nr_cpus",
+        V5_4,
+        PC,
+        "echo 0,9 > /proc/irq/27/smp_affinity_list\n",
+        &[(Look::Terminal, "", "write error: Numerical result out of range")],
+    ),
+    row(
+        "proc_mode_follows_affinity",
+        V5_4,
+        BARE,
+        "",
+        &[(Look::Trace, "", "register_irq_proc\nirq_can_set_affinity_usr\n")],
+    ),
+    row(
+        "proc_interrupts_needs_action",
+        V5_4,
+        BARE,
+        "cat /proc/interrupts\n",
+        &[(Look::Terminal, "\n  5: ", "")],
+    )
+    .prepared(|lab| {
+        // A line that was counted before its driver left.
+        lab.k.desc_mut(Irq(5)).kstat_irqs.increment(CpuId(0));
+        lab.k.desc_mut(Irq(5)).tot_count = 1;
+    }),
+    row(
+        "proc_hwirq_is_int",
+        V5_4,
+        PC,
+        "cat /proc/interrupts\n",
+        &[(Look::Terminal, "", " 8796093071361-edge")],
+    )
+    .prepared(|lab| {
+        // The function is in PCI domain 0x10000, as those behind a VMD bridge are.
+        let irq = irq_of(&lab.k, "nvme0q1");
+        lab.k.irqd_mut(Irqd::top(irq)).hwirq |= 0x10000 << 27;
+    }),
+    row(
+        "trace_shows_migrate_disable",
+        V5_4,
+        BARE,
+        "cat /sys/kernel/tracing/trace\n",
+        &[(Look::Terminal, "", "migrate-disable")],
+    ),
+    row(
+        "cpuhp_skips_empty_states",
+        V5_4,
+        PC,
+        OFF_3,
+        &[(
+            Look::Trace,
+            "\ncpuhp_invoke_callback\ncpuhp_invoke_callback\ncpuhp_invoke_callback\n",
+            "\n__cpuhp_invoke_callback_range\n",
+        )],
+    ),
+    row(
+        "cpuhp_split_startup",
+        V5_4,
+        PC,
+        OFF_3,
+        &[(Look::Trace, "\ndo_cpu_down\n", "\n__cpu_down_maps_locked\n")],
+    ),
+    row(
+        "apic_disabled_before_fixup",
+        V5_4,
+        PC,
+        OFF_3,
+        &[(Look::Trace, "\napic_soft_disable\nclear_local_APIC\ncpu_disable_common\n", "")],
+    ),
+    row(
+        "migrate_completes_move_first",
+        V5_4,
+        Pc { devices: &[DISK], ..PC },
+        "",
+        &[
+            (Look::Log, "", "move in progress, old vector"),
+            (Look::Terminal, "1 vectors are lost", "0 vectors are lost"),
+        ],
+    )
+    .prepared(|lab| {
+        // Moves to CPU 1, settles there, moves on to CPU 0; then CPU 1 goes before the first interrupt.
+        let irq = irq_of(&lab.k, "virtio0-config");
+        sh(lab, &format!("echo 1 > /proc/irq/{irq}/smp_affinity_list\n"));
+        resize_disk(lab);
+        resize_disk(lab);
+        sh(lab, &format!("echo 0 > /proc/irq/{irq}/smp_affinity_list\n"));
+        resize_disk(lab);
+        sh(lab, "echo 0 > /sys/devices/system/cpu/cpu1/online\nsleep 1\n");
+        resize_disk(lab);
+        sh(lab, "echo 1 > /sys/devices/system/cpu/cpu1/online\nsleep 1\n");
+        let map = lab.k.vector_matrix.maps[1].alloc_map;
+        let lost = (0..256).filter(|&v| {
+            map.test(v) && !matches!(lab.k.apic.vector_irq(CpuId(1), v), kstate::apic::VectorIrq::Desc(_))
+        });
+        let lost = lost.count();
+        print(lab, format!("{lost} vectors are lost"));
+    }),
+    row(
+        "migrate_breaks_affinity_on_enospc",
+        V5_4,
+        Pc { devices: &[DISK], ..PC },
+        "",
+        &[(Look::Log, "set affinity failed(-28)", "")],
+    )
+    .prepared(|lab| {
+        // The other CPU of the affinity is full.
+        let irq = irq_of(&lab.k, "virtio0-config");
+        sh(lab, &format!("echo 3 > /proc/irq/{irq}/smp_affinity_list\n"));
+        resize_disk(lab);
+        resize_disk(lab);
+        sh(lab, &format!("echo 2-3 > /proc/irq/{irq}/smp_affinity_list\n"));
+        fill(&mut lab.k, CpuId(2), 0);
+        sh(lab, OFF_3);
+    }),
+    row(
+        "migrate_logs_broken_affinity",
+        V5_4,
+        Pc { devices: &[DISK], ..PC },
+        OFF_3,
+        &[(Look::Log, "no longer affine to CPU3", "")],
+    )
+    .prepared(|lab| {
+        let irq = irq_of(&lab.k, "virtio0-config");
+        sh(lab, &format!("echo 3 > /proc/irq/{irq}/smp_affinity_list\n"));
+        resize_disk(lab);
+    }),
+    row(
+        "restore_affinity_after_startup",
+        V6_12,
+        PC,
+        OFF_ON_3,
+        &[(Look::Trace, "\ncheck_irq_resend\nhk_should_isolate\n", "")],
+    ),
+    row(
+        "blk_map",
+        V5_4,
+        Pc { devices: &[SHARED_DISK], ..PC },
+        "",
+        &[(Look::State, "mq/0/cpu_list\n0, 2\n", "mq/0/cpu_list\n0, 1\n")],
+    ),
+    row("hctx_drain", V5_4, PC, OFF_3, &[(Look::Trace, "", "\nblk_mq_hctx_notify_offline\n")]),
+    row(
+        "hctx_skips_isolated_cpus",
+        V6_12,
+        ISOLATED,
+        "",
+        &[(Look::State, "mq/0/cpu_list\n0\n", "mq/0/cpu_list\n0, 1\n")],
+    ),
+    row(
+        "complete_remote_first",
+        V5_4,
+        Pc { cpus: "possible = 1\npresent = 1\ncores_per_socket = 1\n", devices: &[SINGLE_DISK], ..PC },
+        "",
+        &[(Look::Terminal, "in a softirq", "on the spot")],
+    )
+    .prepared(|lab| {
+        let script = "dd if=/dev/vda of=/dev/null bs=4k count=1 iflag=direct\n";
+        let script = Script::parse("script.sh", script).expect("a script");
+        let mut softirqs = 0;
+        lab.run_each(&script, |k| softirqs += u32::from(!k.blk.softirq_pending.is_empty()), |_, _| {});
+        print(lab, if softirqs > 0 { "in a softirq" } else { "on the spot" });
+    }),
+    row(
+        "same_nr_hw_queues_remaps",
+        V5_4,
+        Pc { cmdline: "nvme.poll_queues=1", devices: &[NVME], ..PC },
+        "",
+        &[(Look::Terminal, "mapped 0 times", "mapped 1 times")],
+    )
+    .prepared(|lab| {
+        let before = calls(&lab.k, "nvme_pci_map_queues");
+        sh(lab, "echo 1 > /sys/class/nvme/nvme0/reset_controller\nsleep 2\n");
+        let mapped = calls(&lab.k, "nvme_pci_map_queues") - before;
+        print(lab, format!("mapped {mapped} times"));
+    }),
+    row(
+        "probe_on_housekeeping_cpu",
+        V5_4,
+        Pc { cmdline: "isolcpus=0", devices: &[DISK], ..PC },
+        REBIND_DISK,
+        &[(Look::Trace, "# Kworker on CPU 0\nlocal_pci_probe\n", "# Kworker on CPU 1\nlocal_pci_probe\n")],
+    )
+    .prepared(|lab| lab.k.pci_dev_mut(PciDevId(0)).node = 0),
+    row("nvme_probe", V5_4, PC, "", &[(Look::Trace, "\nnvme_reset_work\n", "")]),
+    row("nvme_live_from_connecting", V5_4, PC, "", &[(Look::Terminal, "live: true", "live: false")])
+        .prepared(|lab| {
+            // No driver tries this today: one that forgets to connect.
+            let id = NvmeId(0);
+            drivers::nvme::core::nvme_change_ctrl_state(&mut lab.k, id, NvmeCtrlState::Resetting);
+            let live = drivers::nvme::core::nvme_change_ctrl_state(&mut lab.k, id, NvmeCtrlState::Live);
+            print(lab, format!("live: {live}"));
+        }),
+    row(
+        "nvme_ready_poll_ns",
+        V5_4,
+        PC,
+        "",
+        &[(Look::Terminal, "a reset takes 2 tenths of a second", "a reset takes 0 tenths of a second")],
+    )
+    .prepared(|lab| {
+        // The device takes a while for everything; a reset waits for it twice.
+        lab.k.oracle = Oracle::scripted(vec![1; 100]);
+        let (started, mut live) = (lab.k.events.now, 0);
+        let reset = "echo 1 > /sys/class/nvme/nvme0/reset_controller\n";
+        let reset = Script::parse("script.sh", reset).expect("a script");
+        let watch = |k: &Kernel| {
+            if k.nvme.dev(NvmeId(0)).state != NvmeCtrlState::Live {
+                live = k.events.now;
+            }
+        };
+        lab.run_each(&reset, watch, |_, _| {});
+        print(lab, format!("a reset takes {} tenths of a second", (live - started) / 100_000_000));
+    }),
+    row(
+        "nvme_queue_params_checked",
+        V5_4,
+        Pc { cmdline: "nvme.write_queues=9", devices: &[NVME], ..PC },
+        "",
+        &[(Look::Log, "", "4/0/0 default/read/poll queues")],
+    ),
+    row("vring_event_triggered", V5_4, PC, "", &[(Look::Terminal, "called 1 times", "called 0 times")])
+        .prepared(|lab| {
+            // The driver wants no calls, and then asks for something.
+            drivers::virtio::ring::virtqueue_disable_cb(&mut lab.k, VirtioId(0), 0);
+            let before = calls(&lab.k, "virtblk_done");
+            sh(lab, "taskset -c 0 dd if=/dev/vda of=/dev/null bs=4k count=1 iflag=direct\n");
+            let called = calls(&lab.k, "virtblk_done") - before;
+            print(lab, format!("called {called} times"));
+        }),
+    row("virtio_slow_path_queues", V5_4, PC, "", &[(Look::Trace, "", "\nvp_find_one_vq_msix\n")]),
+    row(
+        "virtio_needs_line",
+        V5_4,
+        Pc { devices: &[LINE_DISK], ..PC },
+        "",
+        &[(Look::Terminal, "tries a line 1 times", "tries a line 0 times")],
+    )
+    .prepared(|lab| {
+        // The driver leaves and comes back after the function has lost its pin.
+        let (unbind, bind) = REBIND_DISK.split_at(
+            REBIND_DISK.find("echo 0000:00:04.0 > /sys/bus/pci/drivers/virtio-pci/bind").expect("a bind"),
+        );
+        sh(lab, unbind);
+        let before = calls(&lab.k, "vp_find_vqs_intx");
+        let dev = lab.k.pci_dev_mut(PciDevId(0));
+        (dev.pin, dev.irq, dev.irq_managed) = (0, 0, false);
+        sh(lab, bind);
+        let tries = calls(&lab.k, "vp_find_vqs_intx") - before;
+        print(lab, format!("tries a line {tries} times"));
+    }),
+    row(
+        "vp_interrupt_handles_any_isr",
+        V5_4,
+        Pc { devices: &[LINE_DISK], ..PC },
+        "",
+        &[(Look::Trace, "@ irq_handler_exit: irq=20 ret=unhandled", "")],
+    )
+    .prepared(resize_disk),
+    row(
+        "virtio_queue_rqs",
+        V5_4,
+        PC,
+        "dd if=/dev/vda of=/dev/null bs=4k count=1 iflag=direct\n",
+        &[(Look::Trace, "\nvirtio_queue_rq\n", "\nvirtio_queue_rqs\n")],
+    ),
+    row(
+        "virtblk_poll_queues",
+        V5_4,
+        Pc { cmdline: "virtio_blk.poll_queues=1", ..PC },
+        "cat /proc/interrupts\n",
+        &[(Look::Terminal, "virtio0-req.1", "")],
+    ),
+];
+
+#[test]
+fn every_field_can_be_seen() {
+    let only = std::env::var("FIELD").ok();
+    let rows = SEMANTICS.iter().filter(|row| only.as_deref().is_none_or(|field| field == row.field));
+    let problems: Vec<String> = rows.filter_map(|row| check(row).err()).collect();
+    assert!(
+        problems.is_empty(),
+        "{} of {} rows:\n{}",
+        problems.len(),
+        SEMANTICS.len(),
+        problems.join("\n\n")
+    );
+}
+
+/// Fields that an exhibit of the bug museum shows, which boots the machine that the bug needs. The
+/// exhibit's own test is what proves it.
+const EXHIBITED: &[&str] = &[];
+
+#[test]
+fn every_field_has_a_row_or_an_exhibit() {
+    for field in Semantics::fields() {
+        let row = SEMANTICS.iter().any(|row| row.field == field.name);
+        assert!(row || EXHIBITED.contains(&field.name), "nothing shows {}", field.name);
+    }
+}
+
+#[test]
+fn rows_and_exhibits_name_fields() {
+    for name in SEMANTICS.iter().map(|row| row.field).chain(EXHIBITED.iter().copied()) {
+        assert!(Semantics::named(name).is_ok(), "{name} is no field");
+    }
+    for (i, row) in SEMANTICS.iter().enumerate() {
+        assert!(SEMANTICS[..i].iter().all(|r| r.field != row.field), "{} has two rows", row.field);
+    }
+}
