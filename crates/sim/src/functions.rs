@@ -88,6 +88,21 @@ impl Functions {
         }
     }
 
+    /// What either kernel's tracer sees, for comparing runs of kernels that never shipped: a behaviour
+    /// brings its functions along.
+    pub fn of_either() -> &'static Self {
+        static EITHER: OnceLock<Functions> = OnceLock::new();
+        EITHER.get_or_init(|| {
+            let tables = KernelVersion::ALL.map(Self::of);
+            let traceable = tables.iter().flat_map(|t| t.iter()).filter(|f| f.traceable).copied();
+            let mut by_name: Vec<Function> = traceable.collect();
+            // Stable: a function that both know stands where the older kernel has it.
+            by_name.sort_by_key(|f| f.name);
+            by_name.dedup_by_key(|f| f.name);
+            Self { by_name, roots: tables[0].roots }
+        })
+    }
+
     // A line that does not parse is left out; a test counts the lines.
     fn parse(table: &'static str, roots: &'static [&'static str]) -> Self {
         let mut by_name: Vec<Function> = table
@@ -137,6 +152,19 @@ impl Functions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn either_kernels_functions_are_seen_once() {
+        let either = Functions::of_either();
+        for version in KernelVersion::ALL {
+            for function in Functions::of(version).iter().filter(|f| f.traceable) {
+                assert!(either.shown(function.name).is_some() || NEVER_SHOWN.contains(&function.name));
+            }
+        }
+        for pair in either.by_name.windows(2) {
+            assert_ne!(pair[0].name, pair[1].name);
+        }
+    }
 
     #[test]
     fn every_line_of_the_tables_is_a_function() {
