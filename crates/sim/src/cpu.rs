@@ -1,29 +1,30 @@
 //! CPU hotplug: bringing CPUs up at boot and from `/sys/devices/system/cpu/cpuN/online`, and taking
 //! them down.
 //!
-//! C files: kernel/cpu.c of 5.4 and 6.12, with kernel/stop_machine.c, kernel/smpboot.c and
-//! arch/x86/kernel/smpboot.c as far as they lead to interrupts.
+//! C files: kernel/cpu.c of 5.4 and 6.12, with kernel/smpboot.c as far as it leads to interrupts.
 //!
 //! # What it doesn't implement
 //! States whose callbacks have no effect on interrupts or on the block layer, and the instances of
 //! multi-instance states: a callback walks its own list.
 
 use kfn::{kfn, kframe};
-use kstate::hotplug::{CpuhpCpuState, CpuhpState, CpuhpSyncState, MultiStopData, MultiStopState};
+use kstate::hotplug::{CpuhpCpuState, CpuhpState, CpuhpSyncState};
 use kstate::sched::{Frame, Slot as _, TaskKind, TaskState, WaitOn};
 use kstate::{CpuId, CpuMask, Errno, Kernel, TaskId};
 
+use crate::smpboot::{do_boot_cpu, native_cpu_disable, native_cpu_up, topology_is_primary_thread};
+use crate::stop_machine::stop_machine_cpuslocked;
+
 // What stands above the outermost frame of each kind of thread.
 const SMPBOOT_THREAD: &[&str] = &["kthread"];
-const STOPPER_THREAD: &[&str] = &["cpu_stopper_thread", "smpboot_thread_fn", "kthread"];
 const KWORKER: &[&str] = &["process_one_work", "worker_thread", "kthread"];
-const IDLE: &[&str] = &["secondary_startup_64"];
+pub(crate) const IDLE: &[&str] = &["secondary_startup_64"];
 
-fn st(k: &Kernel, cpu: CpuId) -> &CpuhpCpuState {
+pub(crate) fn st(k: &Kernel, cpu: CpuId) -> &CpuhpCpuState {
     &k.hotplug.cpus[cpu.index()]
 }
 
-fn st_mut(k: &mut Kernel, cpu: CpuId) -> &mut CpuhpCpuState {
+pub(crate) fn st_mut(k: &mut Kernel, cpu: CpuId) -> &mut CpuhpCpuState {
     &mut k.hotplug.cpus[cpu.index()]
 }
 
@@ -40,7 +41,7 @@ fn step_down(k: &mut Kernel, cpu: CpuId) {
 }
 
 /// Lets one of a CPU's own threads run `frame`. A thread that exists is used again.
-fn run_thread(
+pub(crate) fn run_thread(
     k: &mut Kernel,
     thread: Option<TaskId>,
     kind: TaskKind,
@@ -428,7 +429,7 @@ fn undo_cpu_down(k: &mut Kernel, cpu: CpuId) {
 
 /// The CPU leaves, on its own stopper thread, while all others stand still.
 #[kframe("kernel/cpu.c")]
-fn take_cpu_down(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
+pub(crate) fn take_cpu_down(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
     let target: CpuhpState = st(k, cpu).target.max(CpuhpState::ApOffline);
     native_cpu_disable(k)?;
     if k.sem.cpuhp_skips_empty_states {
@@ -453,113 +454,9 @@ fn take_cpu_down(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
     Ok(())
 }
 
-/// arch/x86/kernel/smpboot.c. 5.4 disables the local APIC first, so that interrupts that arrive
-/// during the migration are lost; 6.12 disables it last.
-#[kfn("arch/x86/kernel/smpboot.c")]
-fn native_cpu_disable(k: &mut Kernel) -> Result<(), Errno> {
-    x86apic::kernel::vector::lapic_can_unplug_cpu(k)?;
-    if k.sem.apic_disabled_before_fixup {
-        x86apic::kernel::apic::apic_soft_disable(k);
-    }
-    cpu_disable_common(k);
-    if !k.sem.apic_disabled_before_fixup {
-        x86apic::kernel::apic::apic_soft_disable(k);
-    }
-    Ok(())
-}
-
-/// arch/x86/kernel/smpboot.c.
-#[kfn("arch/x86/kernel/smpboot.c")]
-fn cpu_disable_common(k: &mut Kernel) {
-    let cpu = k.cpu();
-    k.topo.remove_siblinginfo(cpu);
-    x86apic::kernel::vector::lock_vector_lock(k);
-    remove_cpu_from_maps(k, cpu);
-    x86apic::kernel::vector::unlock_vector_lock(k);
-    x86apic::kernel::irq::fixup_irqs(k);
-    x86apic::kernel::vector::lapic_offline(k);
-}
-
-/// arch/x86/kernel/smpboot.c.
-fn remove_cpu_from_maps(k: &mut Kernel, cpu: CpuId) {
-    k.topo.online.clear(cpu);
-    k.hotplug.cpu_callout_mask.clear(cpu);
-    k.hotplug.cpu_callin_mask.clear(cpu);
-    k.hotplug.cpu_initialized_mask.clear(cpu);
-    k.topo.numa_remove_cpu(cpu);
-}
-
-/// Runs `take_cpu_down()` on `cpu` while the stoppers of all online CPUs hold their CPU with
-/// interrupts off (kernel/stop_machine.c).
-#[kframe("kernel/stop_machine.c")]
-fn stop_machine_cpuslocked(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
-    let stoppers = k.topo.online.weight();
-    k.hotplug.msdata = MultiStopData {
-        num_threads: stoppers,
-        active_cpu: cpu,
-        state: MultiStopState::Prepare,
-        thread_ack: stoppers,
-        nr_todo: stoppers,
-        ret: None,
-    };
-    for stopped in k.topo.online.clone().iter() {
-        let frame = multi_cpu_stop(stopped).frame;
-        let stopper = st(k, stopped).stopper;
-        let stopper = run_thread(k, stopper, TaskKind::Migration(stopped), stopped, frame, STOPPER_THREAD);
-        st_mut(k, stopped).stopper = Some(stopper);
-    }
-    wait_until!(k.hotplug.msdata.nr_todo == 0, WaitOn::StopMachine);
-    k.hotplug.msdata.ret.map_or(Ok(()), Err)
-}
-
-/// One CPU's part in stopping the machine. C spins from state to state; a stopper that has nothing
-/// to do before the next state sleeps here, which nobody can tell.
-#[kframe("kernel/stop_machine.c")]
-fn multi_cpu_stop(k: &mut Kernel, cpu: CpuId) {
-    let curstate: MultiStopState = MultiStopState::None;
-    loop {
-        wait_until!(k.hotplug.msdata.state != curstate, WaitOn::StopMachine);
-        curstate = k.hotplug.msdata.state;
-        if curstate == MultiStopState::DisableIrq {
-            k.hotplug.irqs_disabled.set(cpu);
-        }
-        if curstate == MultiStopState::Run && k.hotplug.msdata.active_cpu == cpu {
-            let ret: Result<(), Errno> = call!(take_cpu_down(cpu));
-            k.hotplug.msdata.ret = ret.err();
-        }
-        ack_state(k);
-        if curstate == MultiStopState::Exit {
-            break;
-        }
-    }
-    k.hotplug.irqs_disabled.clear(cpu);
-    if !k.topo.online.contains(cpu) {
-        // The stopper was the last thread of this CPU. Its idle task sees that the CPU is offline.
-        let idle = st(k, cpu).idle;
-        let frame = cpuhp_report_idle_dead(cpu).frame;
-        let idle = run_thread(k, idle, TaskKind::Idle(cpu), cpu, frame, IDLE);
-        st_mut(k, cpu).idle = Some(idle);
-    }
-    k.hotplug.msdata.nr_todo -= 1;
-    if k.hotplug.msdata.nr_todo == 0 {
-        k.wake(WaitOn::StopMachine);
-    }
-}
-
-/// The last stopper to reach a state opens the next one.
-fn ack_state(k: &mut Kernel) {
-    let msdata = &mut k.hotplug.msdata;
-    msdata.thread_ack = msdata.thread_ack.saturating_sub(1);
-    if msdata.thread_ack == 0 && msdata.state != MultiStopState::Exit {
-        msdata.thread_ack = msdata.num_threads;
-        msdata.state = msdata.state.next();
-        k.wake(WaitOn::StopMachine);
-    }
-}
-
 /// The idle task of a CPU that went offline says that it is dead, and halts.
 #[kframe("kernel/cpu.c")]
-fn cpuhp_report_idle_dead(k: &mut Kernel, cpu: CpuId) {
+pub(crate) fn cpuhp_report_idle_dead(k: &mut Kernel, cpu: CpuId) {
     if st(k, cpu).state != CpuhpState::ApOffline {
         k.warn("cpuhp_report_idle_dead: the CPU is not at CPUHP_AP_OFFLINE");
     }
@@ -702,43 +599,9 @@ pub fn cpu_device_down(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
 
 // ---- bringing a CPU up ----
 
-/// The first C code of a CPU that was sent SIPI, on its idle task (arch/x86/kernel/smpboot.c).
-#[kframe("arch/x86/kernel/smpboot.c")]
-fn start_secondary(k: &mut Kernel, cpu: CpuId) {
-    if k.sem.cpuhp_split_startup {
-        // cpuhp_ap_sync_alive(): says that it is there and waits to be let on.
-        st_mut(k, cpu).ap_sync_state = CpuhpSyncState::Alive;
-        k.wake(WaitOn::Cpuhp(cpu));
-        wait_until!(st(k, cpu).ap_sync_state == CpuhpSyncState::ShouldOnline, WaitOn::Cpuhp(cpu));
-    } else {
-        // wait_for_master_cpu(), from cpu_init().
-        k.hotplug.cpu_initialized_mask.set(cpu);
-        k.wake(WaitOn::Cpuhp(cpu));
-        wait_until!(k.hotplug.cpu_callout_mask.contains(cpu), WaitOn::Cpuhp(cpu));
-    }
-    // ap_starting() in 6.12, smp_callin() in 5.4.
-    x86apic::kernel::apic::x2apic_setup(k);
-    x86apic::kernel::apic::setup_local_APIC(k);
-    k.topo.numa_add_cpu(cpu);
-    k.topo.set_cpu_sibling_map(cpu);
-    call!(notify_cpu_starting(cpu));
-    if !k.sem.cpuhp_split_startup {
-        k.hotplug.cpu_callin_mask.set(cpu);
-        k.wake(WaitOn::Cpuhp(cpu));
-        step!();
-    }
-    x86apic::kernel::vector::lock_vector_lock(k);
-    k.topo.online.set(cpu);
-    x86apic::kernel::vector::lapic_online(k);
-    x86apic::kernel::vector::unlock_vector_lock(k);
-    k.wake(WaitOn::Cpuhp(cpu));
-    step!();
-    cpuhp_online_idle(k, cpu);
-}
-
 /// The callbacks that run on the new CPU before it takes interrupts.
 #[kframe("kernel/cpu.c")]
-fn notify_cpu_starting(k: &mut Kernel, cpu: CpuId) {
+pub(crate) fn notify_cpu_starting(k: &mut Kernel, cpu: CpuId) {
     let target: CpuhpState = st(k, cpu).target.min(CpuhpState::ApOnline);
     k.hotplug.cpus_booted_once_mask.set(cpu);
     if k.sem.cpuhp_skips_empty_states {
@@ -756,41 +619,11 @@ fn notify_cpu_starting(k: &mut Kernel, cpu: CpuId) {
 
 /// The new CPU is in its idle loop: the controlling task goes on.
 #[kfn("kernel/cpu.c")]
-fn cpuhp_online_idle(k: &mut Kernel, cpu: CpuId) {
+pub(crate) fn cpuhp_online_idle(k: &mut Kernel, cpu: CpuId) {
     let st = st_mut(k, cpu);
     st.ap_sync_state = CpuhpSyncState::Online;
     st.state = CpuhpState::ApOnlineIdle;
     complete_ap_thread(k, cpu, true);
-}
-
-/// INIT and SIPI: the CPU's local APIC is reset and its idle task runs `start_secondary()`.
-#[kfn("arch/x86/kernel/smpboot.c")]
-fn do_boot_cpu(k: &mut Kernel, cpu: CpuId) {
-    if k.hotplug.system_running {
-        let place = &k.topo.cpus[cpu.index()];
-        let (node, apic_id) = (place.node, place.apic_id.0);
-        k.log.push(format!("smpboot: Booting Node {node} Processor {cpu} APIC 0x{apic_id:x}"));
-    }
-    x86apic::hw::lapic::reset(k, cpu);
-    let idle = st(k, cpu).idle;
-    let idle = run_thread(k, idle, TaskKind::Idle(cpu), cpu, start_secondary(cpu).frame, IDLE);
-    st_mut(k, cpu).idle = Some(idle);
-}
-
-/// 5.4: starts the CPU and waits until it is online (arch/x86/kernel/smpboot.c).
-#[kframe("arch/x86/kernel/smpboot.c")]
-fn native_cpu_up(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
-    if k.hotplug.cpu_callin_mask.contains(cpu) {
-        return Err(Errno::ENOSYS);
-    }
-    k.hotplug.cpu_initialized_mask.clear(cpu);
-    do_boot_cpu(k, cpu);
-    wait_until!(k.hotplug.cpu_initialized_mask.contains(cpu), WaitOn::Cpuhp(cpu));
-    k.hotplug.cpu_callout_mask.set(cpu);
-    k.wake(WaitOn::Cpuhp(cpu));
-    wait_until!(k.hotplug.cpu_callin_mask.contains(cpu), WaitOn::Cpuhp(cpu));
-    wait_until!(k.topo.online.contains(cpu), WaitOn::Cpuhp(cpu));
-    Ok(())
 }
 
 /// 5.4.
@@ -875,13 +708,6 @@ fn bringup_wait_for_ap_online(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
 fn cpu_smt_allowed(k: &Kernel, cpu: CpuId) -> bool {
     let nosmt = k.cmdline.iter().any(|w| w == "nosmt" || w == "nosmt=force");
     !nosmt || topology_is_primary_thread(k, cpu) || !k.hotplug.cpus_booted_once_mask.contains(cpu)
-}
-
-/// The CPU is the first thread of its core.
-fn topology_is_primary_thread(k: &Kernel, cpu: CpuId) -> bool {
-    let here = &k.topo.cpus[cpu.index()];
-    let before = &k.topo.cpus[..cpu.index()];
-    !before.iter().any(|c| (c.node, c.socket, c.core) == (here.node, here.socket, here.core))
 }
 
 #[kframe("kernel/cpu.c")]
@@ -1111,158 +937,4 @@ fn cpuhp_bringup_mask(k: &mut Kernel, which: Threads, ncpus: u32, target: CpuhpS
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use kstate::NodeId;
-    use kstate::semantics::{KernelVersion, Semantics};
-    use kstate::topology::CpuPlace;
-    use kstate::trace::What;
-
-    /// A machine whose CPUs have `threads` threads per core, after boot.
-    fn booted(version: KernelVersion, cpus: u32, threads: u32, cmdline: &str) -> Kernel {
-        let mut k = Kernel { sem: Semantics::of(version), ..Kernel::default() };
-        k.cmdline = cmdline.split_whitespace().map(str::to_owned).collect();
-        k.topo.nr_cpu_ids = cpus;
-        k.topo.nr_node_ids = 1;
-        k.topo.possible = CpuMask::first_n(cpus);
-        k.topo.present = CpuMask::first_n(cpus);
-        for cpu in 0..cpus {
-            let place = CpuPlace { node: NodeId(0), core: cpu / threads, ..CpuPlace::default() };
-            k.topo.cpus.push(CpuPlace { apic_id: kstate::ApicId(cpu), ..place });
-        }
-        let end = k.sem.first_system_vector;
-        irqcore::matrix::irq_alloc_matrix(&mut k, 256, 32, end).unwrap();
-        x86apic::hw::lapic::power_on(&mut k);
-        boot_cpu_init(&mut k);
-        irqcore::matrix::irq_matrix_online(&mut k);
-        finish(&mut k, smp_init().frame);
-        k
-    }
-
-    /// Runs a frame as the shell would, to its end, and returns its value.
-    fn finish(k: &mut Kernel, frame: Frame) -> u64 {
-        let task = k.spawn(TaskKind::Task, CpuId(0), frame, &[]);
-        crate::engine::run_task(k, task, &mut |_| {}).expect("a task that ends")
-    }
-
-    fn down(k: &mut Kernel, cpu: u32) -> Result<(), Errno> {
-        Result::from_slot(finish(k, cpu_device_down(CpuId(cpu)).frame))
-    }
-
-    fn up(k: &mut Kernel, cpu: u32) -> Result<(), Errno> {
-        Result::from_slot(finish(k, cpu_device_up(CpuId(cpu)).frame))
-    }
-
-    #[test]
-    fn a_cpu_goes_down_and_comes_back() {
-        for version in KernelVersion::ALL {
-            let mut k = booted(version, 4, 2, "");
-            assert_eq!(k.topo.online.list(), "0-3");
-            assert_eq!(k.topo.active.list(), "0-3");
-            assert_eq!(down(&mut k, 2), Ok(()));
-            assert_eq!(k.topo.online.list(), "0-1,3");
-            assert_eq!(k.topo.active.list(), "0-1,3");
-            assert_eq!(k.topo.node_cpus[0].list(), "0-1,3");
-            assert_eq!(k.topo.siblings[3].list(), "3");
-            assert_eq!(k.topo.siblings[2].list(), "");
-            assert!(k.hotplug.irqs_disabled.is_empty());
-            assert_eq!(st(&k, CpuId(2)).state, CpuhpState::Offline);
-            assert_eq!(up(&mut k, 2), Ok(()));
-            assert_eq!(k.topo.online.list(), "0-3");
-            assert_eq!(k.topo.siblings[3].list(), "2-3");
-            assert_eq!(st(&k, CpuId(2)).state, CpuhpState::Online);
-            assert_eq!(k.warnings, 0, "{:?}", k.log);
-        }
-    }
-
-    #[test]
-    fn the_last_cpu_stays() {
-        for version in KernelVersion::ALL {
-            let mut k = booted(version, 2, 1, "");
-            assert_eq!(down(&mut k, 1), Ok(()));
-            assert_eq!(down(&mut k, 0), Err(Errno::EBUSY));
-        }
-    }
-
-    #[test]
-    fn a_cpu_whose_interrupts_do_not_fit_elsewhere_stays() {
-        for version in KernelVersion::ALL {
-            let mut k = booted(version, 2, 1, "");
-            k.vector_matrix.maps[1].allocated = k.vector_matrix.maps[0].available + 1;
-            assert_eq!(down(&mut k, 1), Err(Errno::ENOSPC));
-            assert_eq!(k.topo.online.list(), "0-1");
-            assert_eq!(k.topo.active.list(), "0-1");
-            assert_eq!(st(&k, CpuId(1)).state, CpuhpState::Online);
-            k.vector_matrix.maps[1].allocated = 0;
-            assert_eq!(down(&mut k, 1), Ok(()));
-        }
-    }
-
-    #[test]
-    fn maxcpus_leaves_cpus_down_that_can_be_brought_up_later() {
-        for version in KernelVersion::ALL {
-            let mut k = booted(version, 8, 1, "quiet maxcpus=4");
-            assert_eq!(k.topo.online.list(), "0-3");
-            assert_eq!(up(&mut k, 6), Ok(()));
-            assert_eq!(k.topo.online.list(), "0-3,6");
-        }
-    }
-
-    #[test]
-    fn nosmt_starts_every_thread_once() {
-        for version in KernelVersion::ALL {
-            let mut k = booted(version, 4, 2, "nosmt");
-            assert_eq!(k.topo.online.list(), "0,2");
-            assert_eq!(k.hotplug.cpus_booted_once_mask.list(), "0-3");
-            assert_eq!(up(&mut k, 1), Err(Errno::EPERM));
-            assert_eq!(down(&mut k, 2), Ok(()));
-            assert_eq!(up(&mut k, 2), Ok(()));
-            assert_eq!(k.warnings, 0, "{:?}", k.log);
-        }
-    }
-
-    #[test]
-    fn a_callback_that_fails_is_undone() {
-        for version in KernelVersion::ALL {
-            let mut k = booted(version, 2, 1, "");
-            for state in [CpuhpState::ApActive, CpuhpState::TeardownCpu] {
-                st_mut(&mut k, CpuId(1)).fail = Some(state);
-                assert_eq!(down(&mut k, 1), Err(Errno::EAGAIN));
-                assert_eq!(st(&k, CpuId(1)).state, CpuhpState::Online);
-                assert_eq!(k.topo.active.list(), "0-1");
-            }
-            assert_eq!(down(&mut k, 1), Ok(()));
-            st_mut(&mut k, CpuId(1)).fail = Some(CpuhpState::ApIrqAffinityOnline);
-            assert_eq!(up(&mut k, 1), Err(Errno::EAGAIN));
-            // What ran on the hotplug thread is undone by it; 5.4 and 6.12 agree that the
-            // controlling CPU then takes it down the rest of the way.
-            assert_eq!(k.topo.online.list(), "0");
-            assert_eq!(st(&k, CpuId(1)).state, CpuhpState::Offline);
-            assert_eq!(up(&mut k, 1), Ok(()));
-        }
-    }
-
-    #[test]
-    fn the_new_cpu_calls_lapic_online_outside_of_any_other_function_in_scope() {
-        let mut k = booted(KernelVersion::V5_4, 2, 1, "");
-        assert_eq!(down(&mut k, 1), Ok(()));
-        k.trace.on = true;
-        assert_eq!(up(&mut k, 1), Ok(()));
-        let mut depth = 0;
-        let mut seen = Vec::new();
-        for record in &k.trace.records {
-            match record.what {
-                _ if k.trace.ctxs[record.ctx.index()].actor != kstate::trace::Actor::Idle(CpuId(1)) => {}
-                What::Enter { meta, .. } => {
-                    if depth == 1 && meta.file.ends_with("vector.c") {
-                        seen.push(meta.name);
-                    }
-                    depth += 1;
-                }
-                What::Exit { .. } => depth -= 1,
-                _ => {}
-            }
-        }
-        assert_eq!(seen, ["lock_vector_lock", "lapic_online", "unlock_vector_lock"]);
-    }
-}
+mod tests;

@@ -28,9 +28,9 @@ impl Source {
         std::iter::from_fn(move || {
             let (i, line) = lines.next()?;
             let tests = line == "#[cfg(test)]"
-                && lines
-                    .peek()
-                    .is_some_and(|(_, next)| next.starts_with("mod ") || next.starts_with("pub(crate) mod "));
+                && lines.peek().is_some_and(|(_, next)| {
+                    next.ends_with('{') && (next.starts_with("mod ") || next.starts_with("pub(crate) mod "))
+                });
             (!tests).then_some((i + 1, line))
         })
         .fuse()
@@ -85,6 +85,8 @@ fn sources(folders: &[&str]) -> Vec<Source> {
             files(&krate.as_ref().expect("a crate").path().join(folder), &mut paths);
         }
     }
+    // Unit tests that have a file to themselves.
+    paths.retain(|path| !path.ends_with("tests.rs") || !path.iter().any(|part| part == "src"));
     paths.sort();
     let relative = |path: &Path| path.strip_prefix(&root).expect("below the root").display().to_string();
     paths

@@ -1,0 +1,155 @@
+//! CPUs go and come, at boot and later.
+
+use super::*;
+use kstate::NodeId;
+use kstate::semantics::{KernelVersion, Semantics};
+use kstate::topology::CpuPlace;
+use kstate::trace::What;
+
+/// A machine whose CPUs have `threads` threads per core, after boot.
+fn booted(version: KernelVersion, cpus: u32, threads: u32, cmdline: &str) -> Kernel {
+    let mut k = Kernel { sem: Semantics::of(version), ..Kernel::default() };
+    k.cmdline = cmdline.split_whitespace().map(str::to_owned).collect();
+    k.topo.nr_cpu_ids = cpus;
+    k.topo.nr_node_ids = 1;
+    k.topo.possible = CpuMask::first_n(cpus);
+    k.topo.present = CpuMask::first_n(cpus);
+    for cpu in 0..cpus {
+        let place = CpuPlace { node: NodeId(0), core: cpu / threads, ..CpuPlace::default() };
+        k.topo.cpus.push(CpuPlace { apic_id: kstate::ApicId(cpu), ..place });
+    }
+    let end = k.sem.first_system_vector;
+    irqcore::matrix::irq_alloc_matrix(&mut k, 256, 32, end).unwrap();
+    x86apic::hw::lapic::power_on(&mut k);
+    boot_cpu_init(&mut k);
+    irqcore::matrix::irq_matrix_online(&mut k);
+    finish(&mut k, smp_init().frame);
+    k
+}
+
+/// Runs a frame as the shell would, to its end, and returns its value.
+fn finish(k: &mut Kernel, frame: Frame) -> u64 {
+    let task = k.spawn(TaskKind::Task, CpuId(0), frame, &[]);
+    crate::engine::run_task(k, task, &mut |_| {}).expect("a task that ends")
+}
+
+fn down(k: &mut Kernel, cpu: u32) -> Result<(), Errno> {
+    Result::from_slot(finish(k, cpu_device_down(CpuId(cpu)).frame))
+}
+
+fn up(k: &mut Kernel, cpu: u32) -> Result<(), Errno> {
+    Result::from_slot(finish(k, cpu_device_up(CpuId(cpu)).frame))
+}
+
+#[test]
+fn a_cpu_goes_down_and_comes_back() {
+    for version in KernelVersion::ALL {
+        let mut k = booted(version, 4, 2, "");
+        assert_eq!(k.topo.online.list(), "0-3");
+        assert_eq!(k.topo.active.list(), "0-3");
+        assert_eq!(down(&mut k, 2), Ok(()));
+        assert_eq!(k.topo.online.list(), "0-1,3");
+        assert_eq!(k.topo.active.list(), "0-1,3");
+        assert_eq!(k.topo.node_cpus[0].list(), "0-1,3");
+        assert_eq!(k.topo.siblings[3].list(), "3");
+        assert_eq!(k.topo.siblings[2].list(), "");
+        assert!(k.hotplug.irqs_disabled.is_empty());
+        assert_eq!(st(&k, CpuId(2)).state, CpuhpState::Offline);
+        assert_eq!(up(&mut k, 2), Ok(()));
+        assert_eq!(k.topo.online.list(), "0-3");
+        assert_eq!(k.topo.siblings[3].list(), "2-3");
+        assert_eq!(st(&k, CpuId(2)).state, CpuhpState::Online);
+        assert_eq!(k.warnings, 0, "{:?}", k.log);
+    }
+}
+
+#[test]
+fn the_last_cpu_stays() {
+    for version in KernelVersion::ALL {
+        let mut k = booted(version, 2, 1, "");
+        assert_eq!(down(&mut k, 1), Ok(()));
+        assert_eq!(down(&mut k, 0), Err(Errno::EBUSY));
+    }
+}
+
+#[test]
+fn a_cpu_whose_interrupts_do_not_fit_elsewhere_stays() {
+    for version in KernelVersion::ALL {
+        let mut k = booted(version, 2, 1, "");
+        k.vector_matrix.maps[1].allocated = k.vector_matrix.maps[0].available + 1;
+        assert_eq!(down(&mut k, 1), Err(Errno::ENOSPC));
+        assert_eq!(k.topo.online.list(), "0-1");
+        assert_eq!(k.topo.active.list(), "0-1");
+        assert_eq!(st(&k, CpuId(1)).state, CpuhpState::Online);
+        k.vector_matrix.maps[1].allocated = 0;
+        assert_eq!(down(&mut k, 1), Ok(()));
+    }
+}
+
+#[test]
+fn maxcpus_leaves_cpus_down_that_can_be_brought_up_later() {
+    for version in KernelVersion::ALL {
+        let mut k = booted(version, 8, 1, "quiet maxcpus=4");
+        assert_eq!(k.topo.online.list(), "0-3");
+        assert_eq!(up(&mut k, 6), Ok(()));
+        assert_eq!(k.topo.online.list(), "0-3,6");
+    }
+}
+
+#[test]
+fn nosmt_starts_every_thread_once() {
+    for version in KernelVersion::ALL {
+        let mut k = booted(version, 4, 2, "nosmt");
+        assert_eq!(k.topo.online.list(), "0,2");
+        assert_eq!(k.hotplug.cpus_booted_once_mask.list(), "0-3");
+        assert_eq!(up(&mut k, 1), Err(Errno::EPERM));
+        assert_eq!(down(&mut k, 2), Ok(()));
+        assert_eq!(up(&mut k, 2), Ok(()));
+        assert_eq!(k.warnings, 0, "{:?}", k.log);
+    }
+}
+
+#[test]
+fn a_callback_that_fails_is_undone() {
+    for version in KernelVersion::ALL {
+        let mut k = booted(version, 2, 1, "");
+        for state in [CpuhpState::ApActive, CpuhpState::TeardownCpu] {
+            st_mut(&mut k, CpuId(1)).fail = Some(state);
+            assert_eq!(down(&mut k, 1), Err(Errno::EAGAIN));
+            assert_eq!(st(&k, CpuId(1)).state, CpuhpState::Online);
+            assert_eq!(k.topo.active.list(), "0-1");
+        }
+        assert_eq!(down(&mut k, 1), Ok(()));
+        st_mut(&mut k, CpuId(1)).fail = Some(CpuhpState::ApIrqAffinityOnline);
+        assert_eq!(up(&mut k, 1), Err(Errno::EAGAIN));
+        // What ran on the hotplug thread is undone by it; 5.4 and 6.12 agree that the
+        // controlling CPU then takes it down the rest of the way.
+        assert_eq!(k.topo.online.list(), "0");
+        assert_eq!(st(&k, CpuId(1)).state, CpuhpState::Offline);
+        assert_eq!(up(&mut k, 1), Ok(()));
+    }
+}
+
+#[test]
+fn the_new_cpu_calls_lapic_online_outside_of_any_other_function_in_scope() {
+    let mut k = booted(KernelVersion::V5_4, 2, 1, "");
+    assert_eq!(down(&mut k, 1), Ok(()));
+    k.trace.on = true;
+    assert_eq!(up(&mut k, 1), Ok(()));
+    let mut depth = 0;
+    let mut seen = Vec::new();
+    for record in &k.trace.records {
+        match record.what {
+            _ if k.trace.ctxs[record.ctx.index()].actor != kstate::trace::Actor::Idle(CpuId(1)) => {}
+            What::Enter { meta, .. } => {
+                if depth == 1 && meta.file.ends_with("vector.c") {
+                    seen.push(meta.name);
+                }
+                depth += 1;
+            }
+            What::Exit { .. } => depth -= 1,
+            _ => {}
+        }
+    }
+    assert_eq!(seen, ["lock_vector_lock", "lapic_online", "unlock_vector_lock"]);
+}

@@ -1,0 +1,117 @@
+//! Starting and stopping one CPU of a PC.
+//!
+//! C file: arch/x86/kernel/smpboot.c of 5.4 and 6.12.
+
+use kfn::{kfn, kframe};
+use kstate::hotplug::CpuhpSyncState;
+use kstate::sched::{TaskKind, WaitOn};
+use kstate::{CpuId, Errno, Kernel};
+
+use crate::cpu::{IDLE, cpuhp_online_idle, notify_cpu_starting, run_thread, st, st_mut};
+
+/// arch/x86/kernel/smpboot.c. 5.4 disables the local APIC first, so that interrupts that arrive
+/// during the migration are lost; 6.12 disables it last.
+#[kfn("arch/x86/kernel/smpboot.c")]
+pub(crate) fn native_cpu_disable(k: &mut Kernel) -> Result<(), Errno> {
+    x86apic::kernel::vector::lapic_can_unplug_cpu(k)?;
+    if k.sem.apic_disabled_before_fixup {
+        x86apic::kernel::apic::apic_soft_disable(k);
+    }
+    cpu_disable_common(k);
+    if !k.sem.apic_disabled_before_fixup {
+        x86apic::kernel::apic::apic_soft_disable(k);
+    }
+    Ok(())
+}
+
+/// arch/x86/kernel/smpboot.c.
+#[kfn("arch/x86/kernel/smpboot.c")]
+fn cpu_disable_common(k: &mut Kernel) {
+    let cpu = k.cpu();
+    k.topo.remove_siblinginfo(cpu);
+    x86apic::kernel::vector::lock_vector_lock(k);
+    remove_cpu_from_maps(k, cpu);
+    x86apic::kernel::vector::unlock_vector_lock(k);
+    x86apic::kernel::irq::fixup_irqs(k);
+    x86apic::kernel::vector::lapic_offline(k);
+}
+
+/// arch/x86/kernel/smpboot.c.
+fn remove_cpu_from_maps(k: &mut Kernel, cpu: CpuId) {
+    k.topo.online.clear(cpu);
+    k.hotplug.cpu_callout_mask.clear(cpu);
+    k.hotplug.cpu_callin_mask.clear(cpu);
+    k.hotplug.cpu_initialized_mask.clear(cpu);
+    k.topo.numa_remove_cpu(cpu);
+}
+
+/// The first C code of a CPU that was sent SIPI, on its idle task (arch/x86/kernel/smpboot.c).
+#[kframe("arch/x86/kernel/smpboot.c")]
+fn start_secondary(k: &mut Kernel, cpu: CpuId) {
+    if k.sem.cpuhp_split_startup {
+        // cpuhp_ap_sync_alive(): says that it is there and waits to be let on.
+        st_mut(k, cpu).ap_sync_state = CpuhpSyncState::Alive;
+        k.wake(WaitOn::Cpuhp(cpu));
+        wait_until!(st(k, cpu).ap_sync_state == CpuhpSyncState::ShouldOnline, WaitOn::Cpuhp(cpu));
+    } else {
+        // wait_for_master_cpu(), from cpu_init().
+        k.hotplug.cpu_initialized_mask.set(cpu);
+        k.wake(WaitOn::Cpuhp(cpu));
+        wait_until!(k.hotplug.cpu_callout_mask.contains(cpu), WaitOn::Cpuhp(cpu));
+    }
+    // ap_starting() in 6.12, smp_callin() in 5.4.
+    x86apic::kernel::apic::x2apic_setup(k);
+    x86apic::kernel::apic::setup_local_APIC(k);
+    k.topo.numa_add_cpu(cpu);
+    k.topo.set_cpu_sibling_map(cpu);
+    call!(notify_cpu_starting(cpu));
+    if !k.sem.cpuhp_split_startup {
+        k.hotplug.cpu_callin_mask.set(cpu);
+        k.wake(WaitOn::Cpuhp(cpu));
+        step!();
+    }
+    x86apic::kernel::vector::lock_vector_lock(k);
+    k.topo.online.set(cpu);
+    x86apic::kernel::vector::lapic_online(k);
+    x86apic::kernel::vector::unlock_vector_lock(k);
+    k.wake(WaitOn::Cpuhp(cpu));
+    step!();
+    cpuhp_online_idle(k, cpu);
+}
+
+/// INIT and SIPI: the CPU's local APIC is reset and its idle task runs `start_secondary()`.
+#[kfn("arch/x86/kernel/smpboot.c")]
+pub(crate) fn do_boot_cpu(k: &mut Kernel, cpu: CpuId) {
+    if k.hotplug.system_running {
+        let place = &k.topo.cpus[cpu.index()];
+        let (node, apic_id) = (place.node, place.apic_id.0);
+        k.log.push(format!("smpboot: Booting Node {node} Processor {cpu} APIC 0x{apic_id:x}"));
+    }
+    x86apic::hw::lapic::reset(k, cpu);
+    let idle = st(k, cpu).idle;
+    let idle = run_thread(k, idle, TaskKind::Idle(cpu), cpu, start_secondary(cpu).frame, IDLE);
+    st_mut(k, cpu).idle = Some(idle);
+}
+
+/// 5.4: starts the CPU and waits until it is online (arch/x86/kernel/smpboot.c).
+#[kframe("arch/x86/kernel/smpboot.c")]
+pub(crate) fn native_cpu_up(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
+    if k.hotplug.cpu_callin_mask.contains(cpu) {
+        return Err(Errno::ENOSYS);
+    }
+    k.hotplug.cpu_initialized_mask.clear(cpu);
+    do_boot_cpu(k, cpu);
+    wait_until!(k.hotplug.cpu_initialized_mask.contains(cpu), WaitOn::Cpuhp(cpu));
+    k.hotplug.cpu_callout_mask.set(cpu);
+    k.wake(WaitOn::Cpuhp(cpu));
+    wait_until!(k.hotplug.cpu_callin_mask.contains(cpu), WaitOn::Cpuhp(cpu));
+    wait_until!(k.topo.online.contains(cpu), WaitOn::Cpuhp(cpu));
+    Ok(())
+}
+
+/// The CPU is the first thread of its core.
+pub(crate) fn topology_is_primary_thread(k: &Kernel, cpu: CpuId) -> bool {
+    let here = &k.topo.cpus[cpu.index()];
+    let before = &k.topo.cpus[..cpu.index()];
+    !before.iter().any(|c| (c.node, c.socket, c.core) == (here.node, here.socket, here.core))
+}

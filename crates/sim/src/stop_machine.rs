@@ -1,0 +1,81 @@
+//! All CPUs stand still while one does something.
+//!
+//! C file: kernel/stop_machine.c of 5.4 and 6.12. The only thing that is done so is to take a CPU down.
+
+use kfn::kframe;
+use kstate::hotplug::{MultiStopData, MultiStopState};
+use kstate::sched::{TaskKind, WaitOn};
+use kstate::{CpuId, Errno, Kernel};
+
+use crate::cpu::{IDLE, cpuhp_report_idle_dead, run_thread, st, st_mut, take_cpu_down};
+
+// What stands above the outermost frame of a stopper.
+const STOPPER_THREAD: &[&str] = &["cpu_stopper_thread", "smpboot_thread_fn", "kthread"];
+
+/// Runs `take_cpu_down()` on `cpu` while the stoppers of all online CPUs hold their CPU with
+/// interrupts off (kernel/stop_machine.c).
+#[kframe("kernel/stop_machine.c")]
+pub(crate) fn stop_machine_cpuslocked(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
+    let stoppers = k.topo.online.weight();
+    k.hotplug.msdata = MultiStopData {
+        num_threads: stoppers,
+        active_cpu: cpu,
+        state: MultiStopState::Prepare,
+        thread_ack: stoppers,
+        nr_todo: stoppers,
+        ret: None,
+    };
+    for stopped in k.topo.online.clone().iter() {
+        let frame = multi_cpu_stop(stopped).frame;
+        let stopper = st(k, stopped).stopper;
+        let stopper = run_thread(k, stopper, TaskKind::Migration(stopped), stopped, frame, STOPPER_THREAD);
+        st_mut(k, stopped).stopper = Some(stopper);
+    }
+    wait_until!(k.hotplug.msdata.nr_todo == 0, WaitOn::StopMachine);
+    k.hotplug.msdata.ret.map_or(Ok(()), Err)
+}
+
+/// One CPU's part in stopping the machine. C spins from state to state; a stopper that has nothing
+/// to do before the next state sleeps here, which nobody can tell.
+#[kframe("kernel/stop_machine.c")]
+fn multi_cpu_stop(k: &mut Kernel, cpu: CpuId) {
+    let curstate: MultiStopState = MultiStopState::None;
+    loop {
+        wait_until!(k.hotplug.msdata.state != curstate, WaitOn::StopMachine);
+        curstate = k.hotplug.msdata.state;
+        if curstate == MultiStopState::DisableIrq {
+            k.hotplug.irqs_disabled.set(cpu);
+        }
+        if curstate == MultiStopState::Run && k.hotplug.msdata.active_cpu == cpu {
+            let ret: Result<(), Errno> = call!(take_cpu_down(cpu));
+            k.hotplug.msdata.ret = ret.err();
+        }
+        ack_state(k);
+        if curstate == MultiStopState::Exit {
+            break;
+        }
+    }
+    k.hotplug.irqs_disabled.clear(cpu);
+    if !k.topo.online.contains(cpu) {
+        // The stopper was the last thread of this CPU. Its idle task sees that the CPU is offline.
+        let idle = st(k, cpu).idle;
+        let frame = cpuhp_report_idle_dead(cpu).frame;
+        let idle = run_thread(k, idle, TaskKind::Idle(cpu), cpu, frame, IDLE);
+        st_mut(k, cpu).idle = Some(idle);
+    }
+    k.hotplug.msdata.nr_todo -= 1;
+    if k.hotplug.msdata.nr_todo == 0 {
+        k.wake(WaitOn::StopMachine);
+    }
+}
+
+/// The last stopper to reach a state opens the next one.
+fn ack_state(k: &mut Kernel) {
+    let msdata = &mut k.hotplug.msdata;
+    msdata.thread_ack = msdata.thread_ack.saturating_sub(1);
+    if msdata.thread_ack == 0 && msdata.state != MultiStopState::Exit {
+        msdata.thread_ack = msdata.num_threads;
+        msdata.state = msdata.state.next();
+        k.wake(WaitOn::StopMachine);
+    }
+}
