@@ -1,12 +1,10 @@
-//! The multi-queue block layer: queue maps, tags, dispatch, completion, and what it does when a
-//! CPU goes (block/blk-mq.c, blk-mq-cpumap.c, blk-mq-pci.c, blk-mq-virtio.c, blk-softirq.c; 5.4.0
-//! and 6.12.117).
+//! The multi-queue block layer: tags, dispatch, completion, and what it does when a CPU goes
+//! (block/blk-mq.c, blk-softirq.c; 5.4.0 and 6.12.117). `cpumap` has the maps of its queues.
 //!
 //! # What it doesn't implement
 //! Schedulers, merging, accounting, the page cache, requests that carry data.
 
-use irqcore::group_cpus::group_cpus_evenly;
-use kfn::{kfn, kframe};
+use kfn::kframe;
 use kstate::blk::{
     BlkMqOps, BlkOwner, BlkStatus, EndIo, Gendisk, HCTX_MAX_TYPES, HctxType, HwCtx, QueueMap, ReqOp, Request,
     RequestQueue, RqState, TagSet, Tags,
@@ -14,8 +12,12 @@ use kstate::blk::{
 use kstate::event::Event;
 use kstate::hw::nvme::NvmeCommand;
 use kstate::sched::{Call, TaskKind, WaitOn};
-use kstate::semantics::BlkMap;
-use kstate::{CpuId, CpuMask, DiskId, Errno, Kernel, PciDevId, QueueId, ReqId, TagSetId, TaskId, VirtioId};
+use kstate::{CpuId, CpuMask, DiskId, Errno, Kernel, QueueId, ReqId, TagSetId, TaskId};
+
+mod cpumap;
+
+use cpumap::blk_mq_clear_mq_map;
+pub use cpumap::{blk_mq_map_queues, blk_mq_pci_map_queues, blk_mq_virtio_map_queues};
 
 const MSEC: u64 = 1_000_000;
 /// Nanoseconds of an RCU grace period on an idle machine: three ticks of 4 ms.
@@ -29,120 +31,6 @@ const STATUS_FAILED: u16 = u16::MAX;
 
 /// The functions above the outermost one of a worker, innermost first.
 pub const KWORKER_ROOTS: &[&str] = &["process_one_work", "worker_thread", "kthread"];
-
-// Queue maps.
-
-/// `blk_mq_map_queues()`: spreads CPUs over a map's queues without looking at interrupts.
-#[kfn("block/blk-mq-cpumap.c")]
-pub fn blk_mq_map_queues(k: &mut Kernel, set: TagSetId, map: usize) {
-    let qmap = &k.blk.set(set).map[map];
-    let (nr_queues, queue_offset) = (qmap.nr_queues, qmap.queue_offset);
-    let mq_map = match k.sem.blk_map {
-        BlkMap::Sequential => map_sequential(k, nr_queues, queue_offset),
-        BlkMap::GroupCpusEvenly => map_groups(k, nr_queues, queue_offset),
-    };
-    k.blk.set_mut(set).map[map].mq_map = mq_map;
-}
-
-/// The 5.4 body: present CPUs first, then the others; once every queue has a CPU, an SMT sibling
-/// joins the first of its core.
-fn map_sequential(k: &Kernel, nr_queues: u32, queue_offset: u32) -> Vec<u32> {
-    let mut map = vec![u32::MAX; k.topo.nr_cpu_ids as usize];
-    let mut q = 0;
-    let next = |q: &mut u32| {
-        let index = queue_offset + *q % nr_queues.max(1);
-        *q += 1;
-        index
-    };
-    for cpu in k.topo.present.iter() {
-        if q >= nr_queues {
-            break;
-        }
-        map[cpu.index()] = next(&mut q);
-    }
-    for cpu in k.topo.possible.iter() {
-        if map[cpu.index()] != u32::MAX {
-            continue;
-        }
-        let first_sibling = k.topo.siblings.get(cpu.index()).and_then(CpuMask::first).unwrap_or(cpu);
-        map[cpu.index()] =
-            if q < nr_queues || first_sibling == cpu { next(&mut q) } else { map[first_sibling.index()] };
-    }
-    clear_impossible(k, &mut map);
-    map
-}
-
-/// The 6.12 body.
-fn map_groups(k: &mut Kernel, nr_queues: u32, queue_offset: u32) -> Vec<u32> {
-    let mut map = vec![queue_offset; k.topo.nr_cpu_ids as usize];
-    let Some(masks) = group_cpus_evenly(k, nr_queues) else { return map };
-    for (queue, mask) in masks.iter().take(nr_queues as usize).enumerate() {
-        for cpu in mask.iter() {
-            map[cpu.index()] = queue_offset + queue as u32;
-        }
-    }
-    clear_impossible(k, &mut map);
-    map
-}
-
-/// The kernel's array comes zeroed and is only read for possible CPUs.
-fn clear_impossible(k: &Kernel, map: &mut [u32]) {
-    for (cpu, queue) in map.iter_mut().enumerate() {
-        if !k.topo.possible.contains(CpuId(cpu as u32)) {
-            *queue = 0;
-        }
-    }
-}
-
-/// `blk_mq_pci_map_queues()`: a queue gets the CPUs of its interrupt's affinity.
-#[kfn("block/blk-mq-pci.c")]
-pub fn blk_mq_pci_map_queues(k: &mut Kernel, set: TagSetId, map: usize, pdev: PciDevId, offset: u32) {
-    let qmap = &k.blk.set(set).map[map];
-    let (nr_queues, queue_offset) = (qmap.nr_queues, qmap.queue_offset);
-    for queue in 0..nr_queues {
-        let Some(mask) = pcimsi::kernel::pci_irq_get_affinity(k, pdev, queue + offset) else {
-            if nr_queues > 1 {
-                k.warn("WARNING: blk_mq_pci_map_queues: a vector without affinity");
-            }
-            blk_mq_clear_mq_map(&mut k.blk.set_mut(set).map[map]);
-            return;
-        };
-        assign(&mut k.blk.set_mut(set).map[map], &mask, queue_offset + queue);
-    }
-}
-
-/// `blk_mq_virtio_map_queues()`; `get_vq_affinity` is the transport's, `None` where it has none.
-#[kfn("block/blk-mq-virtio.c")]
-pub fn blk_mq_virtio_map_queues(
-    k: &mut Kernel,
-    set: TagSetId,
-    map: usize,
-    vdev: VirtioId,
-    first_vec: u32,
-    get_vq_affinity: Option<fn(&mut Kernel, VirtioId, u32) -> Option<CpuMask>>,
-) {
-    let qmap = &k.blk.set(set).map[map];
-    let (nr_queues, queue_offset) = (qmap.nr_queues, qmap.queue_offset);
-    let Some(get_vq_affinity) = get_vq_affinity else { return blk_mq_map_queues(k, set, map) };
-    for queue in 0..nr_queues {
-        let Some(mask) = get_vq_affinity(k, vdev, first_vec + queue) else {
-            return blk_mq_map_queues(k, set, map);
-        };
-        assign(&mut k.blk.set_mut(set).map[map], &mask, queue_offset + queue);
-    }
-}
-
-fn assign(map: &mut QueueMap, mask: &CpuMask, queue: u32) {
-    for cpu in mask.iter() {
-        if let Some(slot) = map.mq_map.get_mut(cpu.index()) {
-            *slot = queue;
-        }
-    }
-}
-
-fn blk_mq_clear_mq_map(map: &mut QueueMap) {
-    map.mq_map.fill(0);
-}
 
 // Tag sets and queues.
 

@@ -1,0 +1,269 @@
+//! Threads of interrupts: what they wait for, and how they are set up. kernel/irq/manage.c of 5.4 and
+//! 6.12.
+
+use super::*;
+
+pub(super) fn irq_default_primary_handler(_: &mut Kernel, _: Irq, _: DevId) -> IrqReturn {
+    IrqReturn::WakeThread
+}
+
+pub(super) fn irq_forced_secondary_handler(k: &mut Kernel, _: Irq, _: DevId) -> IrqReturn {
+    k.warn("WARNING: kernel/irq/manage.c: secondary action handler called");
+    IrqReturn::None
+}
+
+pub(super) const DEFAULT_PRIMARY: Handler =
+    Handler { name: "irq_default_primary_handler", call: irq_default_primary_handler };
+pub(super) const FORCED_SECONDARY: Handler =
+    Handler { name: "irq_forced_secondary_handler", call: irq_forced_secondary_handler };
+
+// The action whose thread a task is (`kthread_data()`): requested, second half, or being freed.
+pub(super) fn action_of(desc: &IrqDesc, task: TaskId) -> Option<&IrqAction> {
+    desc.action
+        .iter()
+        .chain(desc.removed.as_deref())
+        .flat_map(|action| [Some(action), action.secondary.as_deref()])
+        .flatten()
+        .find(|action| action.thread == Some(task))
+}
+
+pub(super) fn action_of_mut(desc: &mut IrqDesc, task: TaskId) -> Option<&mut IrqAction> {
+    for action in desc.action.iter_mut().chain(desc.removed.as_deref_mut()) {
+        if action.thread == Some(task) {
+            return Some(action);
+        }
+        if let Some(second) = action.secondary.as_deref_mut()
+            && second.thread == Some(task)
+        {
+            return Some(second);
+        }
+    }
+    None
+}
+
+pub(super) fn current(k: &Kernel) -> TaskId {
+    k.cur.task.unwrap_or_default()
+}
+
+#[kfn("kernel/irq/manage.c")]
+pub(super) fn irq_thread_check_affinity(k: &mut Kernel, irq: Irq, me: TaskId) {
+    let Some(action) = action_of_mut(k.desc_mut(irq), me) else { return };
+    if action.thread_flags & IRQTF_AFFINITY == 0 {
+        return;
+    }
+    action.thread_flags &= !IRQTF_AFFINITY;
+    // set_cpus_allowed_ptr(): the thread moves when it is not on one of the CPUs.
+    let mask = k.desc(irq).irq_common_data.effective_affinity.and(&k.topo.online);
+    if let Some(cpu) = mask.first()
+        && !mask.contains(k.sched.tasks[me.index()].cpu)
+    {
+        k.sched.tasks[me.index()].cpu = cpu;
+    }
+}
+
+// What a thread that has looked at its flags does next: run, stop, or sleep.
+pub(super) fn thread_todo(k: &mut Kernel, irq: Irq, me: TaskId) -> Option<bool> {
+    let Some(action) = action_of_mut(k.desc_mut(irq), me) else { return Some(false) };
+    if action.thread_flags & IRQTF_RUNTHREAD != 0 {
+        action.thread_flags &= !IRQTF_RUNTHREAD;
+        return Some(true);
+    }
+    action.should_stop.then_some(false)
+}
+
+/// Sleeps until the hard handler wants the thread; false when the thread has to end.
+#[kframe("kernel/irq/manage.c")]
+pub(super) fn irq_wait_for_interrupt(k: &mut Kernel, irq: Irq, me: TaskId) -> bool {
+    let mut todo: Option<bool> = None;
+    while todo.is_none() {
+        if k.sem.set_affinity_wakes_thread {
+            irq_thread_check_affinity(k, irq, me);
+        }
+        todo = thread_todo(k, irq, me);
+        if todo.is_none() {
+            wait!(WaitOn::IrqThread(me));
+        }
+    }
+    todo.unwrap_or(false)
+}
+
+pub(super) fn finalize_oneshot(k: &mut Kernel, irq: Irq, me: TaskId) {
+    let desc = k.desc_mut(irq);
+    let Some(action) = action_of(desc, me) else { return };
+    // A thread that is wanted again keeps the line masked.
+    if action.thread_flags & IRQTF_RUNTHREAD != 0 {
+        return;
+    }
+    desc.threads_oneshot &= !action.thread_mask;
+    if desc.threads_oneshot == 0 && !desc.has(IRQD_IRQ_DISABLED) && desc.has(IRQD_IRQ_MASKED) {
+        unmask_threaded_irq(k, irq);
+    }
+}
+
+pub(super) fn is_oneshot(k: &Kernel, irq: Irq, me: TaskId) -> bool {
+    let desc = k.desc(irq);
+    desc.istate & IRQS_ONESHOT != 0
+        && action_of(desc, me).is_some_and(|action| action.handler != FORCED_SECONDARY)
+}
+
+/// Unmasks a one-shot line when its last thread is done.
+#[kframe("kernel/irq/manage.c")]
+pub(super) fn irq_finalize_oneshot(k: &mut Kernel, irq: Irq, me: TaskId) {
+    if !is_oneshot(k, irq, me) {
+        return;
+    }
+    // The thread can be faster than the hard handler that woke it.
+    spin_until!(!irqd_irq_inprogress(k, irq));
+    finalize_oneshot(k, irq, me);
+}
+
+pub(super) fn call_thread_fn(k: &mut Kernel, irq: Irq, me: TaskId) -> IrqReturn {
+    let Some(action) = action_of(k.desc(irq), me) else { return IrqReturn::None };
+    let dev_id = action.dev_id;
+    let Some(thread_fn) = action.thread_fn else { return IrqReturn::None };
+    let ret = (thread_fn.call)(k, irq, dev_id);
+    if ret == IrqReturn::Handled {
+        let desc = k.desc_mut(irq);
+        desc.threads_handled = desc.threads_handled.wrapping_add(1);
+    }
+    ret
+}
+
+/// Runs the handler of a driver that did not ask for a thread.
+#[kframe("kernel/irq/manage.c")]
+pub(super) fn irq_forced_thread_fn(k: &mut Kernel, irq: Irq, me: TaskId) -> IrqReturn {
+    let ret: IrqReturn = call_thread_fn(k, irq, me);
+    call!(irq_finalize_oneshot(irq, me));
+    ret
+}
+
+/// Runs the threaded handler.
+#[kframe("kernel/irq/manage.c")]
+pub(super) fn irq_thread_fn(k: &mut Kernel, irq: Irq, me: TaskId) -> IrqReturn {
+    let ret: IrqReturn = call_thread_fn(k, irq, me);
+    call!(irq_finalize_oneshot(irq, me));
+    ret
+}
+
+/// One threaded handler less is active.
+#[kfn("kernel/irq/manage.c")]
+pub fn wake_threads_waitq(k: &mut Kernel, irq: Irq) {
+    let desc = k.desc_mut(irq);
+    desc.threads_active = desc.threads_active.wrapping_sub(1);
+    if desc.threads_active == 0 {
+        k.wake(WaitOn::Threads(irq));
+    }
+}
+
+#[kfn("kernel/irq/manage.c")]
+pub(super) fn irq_wake_secondary(k: &mut Kernel, irq: Irq, me: TaskId) {
+    let n = k.desc(irq).action.iter().position(|a| a.thread == Some(me) && a.secondary.is_some());
+    match n {
+        Some(n) => crate::handle::__irq_wake_thread(k, irq, n, true),
+        None => k.warn("WARNING: kernel/irq/manage.c: irq_wake_secondary: no secondary action"),
+    }
+}
+
+#[kfn("kernel/irq/manage.c")]
+pub(super) fn irq_thread_set_ready(k: &mut Kernel, irq: Irq, me: TaskId) {
+    if let Some(action) = action_of_mut(k.desc_mut(irq), me) {
+        action.thread_flags |= IRQTF_READY;
+    }
+    k.wake(WaitOn::Threads(irq));
+}
+
+// DEVIATION: C waits here until the thread has run for the first time. Whoever requests an interrupt
+// goes on at once in this model; the thread's first step is the same.
+#[kfn("kernel/irq/manage.c")]
+pub(super) fn wake_up_and_wait_for_irq_thread_ready(k: &mut Kernel, thread: Option<TaskId>) {
+    if let Some(thread) = thread {
+        k.wake(WaitOn::IrqThread(thread));
+    }
+}
+
+pub(super) fn is_forced(k: &Kernel, irq: Irq, me: TaskId) -> bool {
+    k.irq.force_irqthreads
+        && action_of(k.desc(irq), me).is_some_and(|action| action.thread_flags & IRQTF_FORCED_THREAD != 0)
+}
+
+/// An interrupt's thread.
+#[kframe("kernel/irq/manage.c")]
+pub fn irq_thread(k: &mut Kernel, irq: Irq) {
+    let me: TaskId = current(k);
+    // A request that failed has taken its action back before the thread ran.
+    if k.find_desc(irq).is_none_or(|desc| action_of(desc, me).is_none()) {
+        return;
+    }
+    if k.sem.irq_thread_ready {
+        irq_thread_set_ready(k, irq, me);
+    }
+    let forced: bool = is_forced(k, irq, me);
+    if !k.sem.set_affinity_wakes_thread {
+        irq_thread_check_affinity(k, irq, me);
+    }
+    let mut run: bool = call!(irq_wait_for_interrupt(irq, me));
+    while run {
+        if !k.sem.set_affinity_wakes_thread {
+            irq_thread_check_affinity(k, irq, me);
+        }
+        let mut ret: IrqReturn = IrqReturn::None;
+        if forced {
+            ret = call!(irq_forced_thread_fn(irq, me));
+        } else {
+            ret = call!(irq_thread_fn(irq, me));
+        }
+        if ret == IrqReturn::WakeThread {
+            irq_wake_secondary(k, irq, me);
+        }
+        wake_threads_waitq(k, irq);
+        run = call!(irq_wait_for_interrupt(irq, me));
+    }
+}
+
+/// Wakes the thread of the action with this cookie.
+#[kfn("kernel/irq/manage.c")]
+pub fn irq_wake_thread(k: &mut Kernel, irq: Irq, dev_id: DevId) {
+    let Some(desc) = k.find_desc(irq) else { return };
+    if let Some(n) = desc.action.iter().position(|a| a.dev_id == dev_id)
+        && desc.action[n].thread.is_some()
+    {
+        crate::handle::__irq_wake_thread(k, irq, n, false);
+    }
+}
+
+pub(super) fn irq_setup_forced_threading(k: &Kernel, new: &mut IrqAction) {
+    if !k.irq.force_irqthreads
+        || new.flags & (IRQF_NO_THREAD | IRQF_PERCPU | IRQF_ONESHOT) != 0
+        || new.handler == DEFAULT_PRIMARY
+    {
+        return;
+    }
+    new.flags |= IRQF_ONESHOT;
+    // A driver with both a hard and a threaded handler gets two threads.
+    if let Some(thread_fn) = new.thread_fn {
+        new.secondary = Some(Box::new(IrqAction {
+            handler: FORCED_SECONDARY,
+            thread_fn: Some(thread_fn),
+            dev_id: new.dev_id,
+            flags: 0,
+            name: new.name.clone(),
+            thread: None,
+            thread_flags: 0,
+            thread_mask: 0,
+            secondary: None,
+            should_stop: false,
+            dir: false,
+        }));
+    }
+    new.thread_flags |= IRQTF_FORCED_THREAD;
+    new.thread_fn = Some(new.handler);
+    new.handler = DEFAULT_PRIMARY;
+}
+
+#[kfn("kernel/irq/manage.c")]
+pub(super) fn setup_irq_thread(k: &mut Kernel, new: &mut IrqAction, irq: Irq) {
+    let cpu = k.cpu();
+    new.thread = Some(k.spawn(TaskKind::IrqThread(irq), cpu, irq_thread(irq).frame, &["kthread"]));
+    // The thread moves itself to the interrupt's CPU, also one that joins a line later.
+    new.thread_flags |= IRQTF_AFFINITY;
+}
