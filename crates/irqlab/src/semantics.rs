@@ -13,7 +13,7 @@ use crate::input::{OptionError, Output};
 /// Every field is a behaviour of a C function. `--set FIELD=VALUE` gives a kernel the other value.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Only this field, with its C function and what changed it
+    /// Only this field
     #[arg(value_name = "FIELD")]
     field: Option<String>,
     /// Write JSON for programs
@@ -80,15 +80,15 @@ pub fn run(args: &Args) -> miette::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let text = match one {
-        Some(field) => tell(field, true),
-        None => Semantics::fields().iter().map(|field| tell(field, false)).collect::<Vec<_>>().join("\n"),
+        Some(field) => tell(field),
+        None => Semantics::fields().iter().map(tell).collect::<Vec<_>>().join("\n"),
     };
     anstream::print!("{text}");
     Ok(ExitCode::SUCCESS)
 }
 
 /// A field for people.
-fn tell(field: &Field, at_length: bool) -> String {
+fn tell(field: &Field) -> String {
     let Description { name, doc, function, file, changed, values } = field.into();
     let mut text = format!("{NAME}{name}{NAME:#}  {doc}\n");
     let width = |texts: Vec<usize>| texts.into_iter().max().unwrap_or(0);
@@ -97,9 +97,7 @@ fn tell(field: &Field, at_length: bool) -> String {
         let kernels = kernels.join(",");
         text += &format!("  {kernels:<5}  {value:<value_width$}  {meaning}\n");
     }
-    if at_length {
-        text += &format!("  {NOTE}{function}, {file}; changed: {changed}{NOTE:#}\n");
-    }
+    text += &format!("  {NOTE}{function}, {file}; changed: {changed}{NOTE:#}\n");
     text
 }
 
@@ -111,7 +109,7 @@ mod tests {
     fn a_field_is_told_with_both_kernels_choices() {
         let field = Semantics::field("vector_cleanup").unwrap();
         assert_eq!(
-            anstream::adapter::strip_str(&tell(field, true)).to_string(),
+            anstream::adapter::strip_str(&tell(field)).to_string(),
             "vector_cleanup  What frees the old vector of an interrupt that has moved.\n\
              \x20 v5.4   ipi    IRQ_MOVE_CLEANUP_VECTOR, sent to the old CPU\n\
              \x20 v6.12  timer  a timer on the old CPU, and no vector is set aside for it\n\
