@@ -3,14 +3,14 @@
 //! A flow handler holds `desc->lock` and drops it around the actions. Nothing here waits, so the
 //! lock has no counterpart: what runs between two waits is indivisible.
 
-use kfn::kfn;
+use kfn::{kfn, kirq};
 use kstate::irqchip::*;
 use kstate::irqdesc::*;
 use kstate::msi::MsiMsg;
 use kstate::{ChipId, CpuMask, Errno, Irq, Kernel};
 
 use crate::dummychip::NO_IRQ_CHIP;
-use crate::handle::handle_irq_event;
+use crate::handle::{handle_irq_event, handle_irq_event_frame};
 use crate::irqdesc::kstat_incr_irqs_this_cpu;
 use crate::irqdomain::{irq_domain_activate_irq, irq_domain_deactivate_irq};
 use crate::manage::{irq_do_set_affinity, irq_setup_affinity};
@@ -350,7 +350,7 @@ fn unhandled_here(k: &Kernel, irq: Irq) -> bool {
 }
 
 /// A line that needs no service at the controller.
-#[kfn("kernel/irq/chip.c")]
+#[kirq("kernel/irq/chip.c")]
 pub fn handle_simple_irq(k: &mut Kernel, irq: Irq) {
     if !irq_may_run(k, irq) {
         return;
@@ -361,7 +361,7 @@ pub fn handle_simple_irq(k: &mut Kernel, irq: Irq) {
         return;
     }
     kstat_incr_irqs_this_cpu(k, irq);
-    handle_irq_event(k, irq);
+    call!(handle_irq_event(irq));
 }
 
 #[kfn("kernel/irq/chip.c")]
@@ -374,7 +374,7 @@ fn cond_unmask_irq(k: &mut Kernel, irq: Irq) {
 }
 
 /// A level-triggered line: masked until the handlers have seen to the device.
-#[kfn("kernel/irq/chip.c")]
+#[kirq("kernel/irq/chip.c")]
 pub fn handle_level_irq(k: &mut Kernel, irq: Irq) {
     mask_ack_irq(k, irq);
     if !irq_may_run(k, irq) {
@@ -386,7 +386,7 @@ pub fn handle_level_irq(k: &mut Kernel, irq: Irq) {
         return;
     }
     kstat_incr_irqs_this_cpu(k, irq);
-    handle_irq_event(k, irq);
+    call!(handle_irq_event(irq));
     cond_unmask_irq(k, irq);
 }
 
@@ -405,10 +405,10 @@ fn cond_unmask_eoi_irq(k: &mut Kernel, irq: Irq) {
 }
 
 /// A line whose controller only wants an EOI at the end.
-#[kfn("kernel/irq/chip.c")]
+#[kirq("kernel/irq/chip.c")]
 pub fn handle_fasteoi_irq(k: &mut Kernel, irq: Irq) {
     let d = Irqd::top(irq);
-    let mut run = irq_may_run(k, irq);
+    let mut run: bool = irq_may_run(k, irq);
     if !run && k.desc(irq).has(IRQD_RESEND_WHEN_IN_PROGRESS) {
         // It came on its new CPU while the old one still handles it.
         k.desc_mut(irq).istate |= IRQS_PENDING;
@@ -431,7 +431,7 @@ pub fn handle_fasteoi_irq(k: &mut Kernel, irq: Irq) {
     if k.desc(irq).istate & IRQS_ONESHOT != 0 {
         mask_irq(k, irq);
     }
-    handle_irq_event(k, irq);
+    call!(handle_irq_event(irq));
     cond_unmask_eoi_irq(k, irq);
     // Only the flag above leaves a line pending here.
     if k.desc(irq).has(IRQD_RESEND_WHEN_IN_PROGRESS) && k.desc(irq).istate & IRQS_PENDING != 0 {
@@ -440,7 +440,7 @@ pub fn handle_fasteoi_irq(k: &mut Kernel, irq: Irq) {
 }
 
 /// An edge-triggered line: acked at once, and handled again for every edge that came meanwhile.
-#[kfn("kernel/irq/chip.c")]
+#[kirq("kernel/irq/chip.c")]
 pub fn handle_edge_irq(k: &mut Kernel, irq: Irq) {
     let d = Irqd::top(irq);
     k.desc_mut(irq).istate &= !(IRQS_REPLAY | IRQS_WAITING);
@@ -463,7 +463,7 @@ pub fn handle_edge_irq(k: &mut Kernel, irq: Irq) {
         if desc.istate & IRQS_PENDING != 0 && !desc.has(IRQD_IRQ_DISABLED) && desc.has(IRQD_IRQ_MASKED) {
             unmask_irq(k, irq);
         }
-        handle_irq_event(k, irq);
+        call!(handle_irq_event(irq));
         let desc = k.desc(irq);
         if desc.istate & IRQS_PENDING == 0 || desc.has(IRQD_IRQ_DISABLED) {
             return;
@@ -484,13 +484,22 @@ pub fn handle_percpu_irq(k: &mut Kernel, irq: Irq) {
 }
 
 /// Calls the flow handler (`desc->handle_irq`).
+#[kirq("include/linux/irqdesc.h")]
 pub fn generic_handle_irq_desc(k: &mut Kernel, irq: Irq) {
     match k.desc(irq).handle_irq {
         FlowHandler::HandleBadIrq => crate::handle::handle_bad_irq(k, irq),
-        FlowHandler::HandleEdgeIrq => handle_edge_irq(k, irq),
-        FlowHandler::HandleFasteoiIrq => handle_fasteoi_irq(k, irq),
-        FlowHandler::HandleLevelIrq => handle_level_irq(k, irq),
-        FlowHandler::HandleSimpleIrq => handle_simple_irq(k, irq),
+        FlowHandler::HandleEdgeIrq => {
+            call!(handle_edge_irq(irq));
+        }
+        FlowHandler::HandleFasteoiIrq => {
+            call!(handle_fasteoi_irq(irq));
+        }
+        FlowHandler::HandleLevelIrq => {
+            call!(handle_level_irq(irq));
+        }
+        FlowHandler::HandleSimpleIrq => {
+            call!(handle_simple_irq(irq));
+        }
         FlowHandler::HandlePercpuIrq => handle_percpu_irq(k, irq),
     }
 }

@@ -1,6 +1,6 @@
 //! From the flow handler to the drivers: kernel/irq/handle.c of 5.4 and 6.12.
 
-use kfn::kfn;
+use kfn::{kfn, kirq};
 use kstate::irqdesc::*;
 use kstate::sched::{TaskState, WaitOn};
 use kstate::trace::{ActionName, Tracepoint};
@@ -112,13 +112,16 @@ pub fn handle_irq_event_percpu(k: &mut Kernel, irq: Irq) -> u32 {
     retval
 }
 
-/// Marks a line in progress and calls its handlers.
-#[kfn("kernel/irq/handle.c")]
+/// Marks a line in progress and calls its handlers. C gives `desc->lock` up around them, so that
+/// others see the line in progress before and after they have run.
+#[kirq("kernel/irq/handle.c")]
 pub fn handle_irq_event(k: &mut Kernel, irq: Irq) -> u32 {
     let desc = k.desc_mut(irq);
     desc.istate &= !IRQS_PENDING;
     desc.set(IRQD_IRQ_INPROGRESS);
-    let ret = handle_irq_event_percpu(k, irq);
+    step!();
+    let ret: u32 = handle_irq_event_percpu(k, irq);
+    step!();
     k.desc_mut(irq).clear(IRQD_IRQ_INPROGRESS);
     ret
 }

@@ -578,6 +578,12 @@ impl<'a> Visit<'a> for Hoist {
 }
 
 pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
+    let parsed: ItemFn = syn::parse2(item.clone())?;
+    expand_as(attr, item, &parsed.sig.ident)
+}
+
+/// The same, where the function left behind has another name than the kernel's.
+pub(crate) fn expand_as(attr: TokenStream, item: TokenStream, left: &Ident) -> syn::Result<TokenStream> {
     let file: LitStr = syn::parse2(attr)?;
     let item: ItemFn = syn::parse2(item)?;
     let params = parameters(&item)?;
@@ -638,9 +644,9 @@ pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> syn::Result<TokenS
     } else {
         parse_quote!(::core::convert::Infallible)
     };
-    let (attrs, vis, name) = (&item.attrs, &item.vis, &item.sig.ident);
+    let (attrs, vis) = (&item.attrs, &item.vis);
     let kernel = &params[0];
-    let text = name.to_string();
+    let text = item.sig.ident.to_string();
     let args = &params[1..];
     let arg_params = args.iter().zip(&arg_types).map(|(name, ty)| crate::function::param(name, Some(ty)));
     let fields: Vec<&Ident> = lower.order.iter().map(|n| &lower.locals[n].0).collect();
@@ -657,7 +663,7 @@ pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> syn::Result<TokenS
     });
     Ok(quote! {
         #(#attrs)*
-        #vis fn #name(#(#args: #arg_types),*) -> ::kstate::sched::Call<#ret> {
+        #vis fn #left(#(#args: #arg_types),*) -> ::kstate::sched::Call<#ret> {
             struct Locals { #(#fields: #types),* }
             impl Locals {
                 fn load(frame: &::kstate::sched::Frame) -> Self {

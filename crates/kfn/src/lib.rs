@@ -5,6 +5,8 @@
 //! * [`macro@kframe`] compiles a function that can sleep or spin into a *frame*: plain data with
 //!   a program counter, so that a half-finished kernel function can be copied, compared and
 //!   hashed like the rest of the machine.
+//! * [`macro@kirq`] does both to a function on the way of an interrupt: whole it is fast, and as a
+//!   frame it can be stopped in the middle while other CPUs go on.
 //!
 //! # What it doesn't implement
 //! Frames have no borrowed locals and no pattern bindings that live across a wait: what has to
@@ -12,6 +14,7 @@
 
 use proc_macro::TokenStream;
 
+mod both;
 mod frame;
 mod function;
 
@@ -41,4 +44,16 @@ pub fn kfn(attr: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn kframe(attr: TokenStream, item: TokenStream) -> TokenStream {
     frame::expand(attr.into(), item.into()).unwrap_or_else(|e| e.into_compile_error()).into()
+}
+
+/// Compiles a function on the way of an interrupt twice, from one body with the marks of
+/// [`macro@kframe`]:
+/// * whole, under its own name and as [`macro@kfn`] does: nothing happens at its marks;
+/// * cut at its marks, as `NAME_frame(args)`, where what other CPUs do meanwhile matters.
+///
+/// `call!(f(args))` calls another function of this kind. `wait!` and `wait_until!` are refused:
+/// an interrupt cannot sleep.
+#[proc_macro_attribute]
+pub fn kirq(attr: TokenStream, item: TokenStream) -> TokenStream {
+    both::expand(attr.into(), item.into()).unwrap_or_else(|e| e.into_compile_error()).into()
 }

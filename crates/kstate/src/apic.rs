@@ -80,6 +80,25 @@ pub enum VectorIrq {
     Desc(Irq),
 }
 
+impl crate::sched::Slot for VectorIrq {
+    fn to_slot(self) -> u64 {
+        match self {
+            Self::Unused => 0,
+            Self::Shutdown => 1,
+            Self::Retriggered => 2,
+            Self::Desc(irq) => 3 + u64::from(irq.0),
+        }
+    }
+    fn from_slot(slot: u64) -> Self {
+        match slot {
+            0 => Self::Unused,
+            1 => Self::Shutdown,
+            2 => Self::Retriggered,
+            irq => Self::Desc(Irq((irq - 3) as u32)),
+        }
+    }
+}
+
 /// `vector_irq` of one CPU: the slots in use, in order, behind a map that says which they are. A CPU
 /// of a large machine uses few of its vectors.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]

@@ -26,6 +26,17 @@ pub enum Event {
     WakeOn(WaitOn),
 }
 
+impl Event {
+    /// It happens when a device gets round to it or, for the cleanup of vectors, when a CPU does: the
+    /// delay it was scheduled with is only the usual one.
+    pub const fn is_elastic(&self) -> bool {
+        match self {
+            Self::Nvme(..) | Self::Virtio(..) | Self::VectorCleanup(_) | Self::IoApicLevel(_) => true,
+            Self::Wake(_) | Self::IntxLevel(..) | Self::BlkTimeout(_) | Self::WakeOn(_) => false,
+        }
+    }
+}
+
 /// What an NVMe controller does on its own.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum NvmeEvent {
@@ -280,6 +291,17 @@ impl EventQueue {
         if found {
             self.rebuild();
         }
+    }
+
+    /// Takes the first pending event that equals `event`, without moving the clock; false when there
+    /// is none.
+    pub fn take(&mut self, event: &Event) -> bool {
+        let found = self.sorted().into_iter().find(|(_, _, e)| *e == event).map(|(_, seq, _)| seq);
+        let Some(seq) = found else { return false };
+        let slot = self.slots.iter().position(|slot| matches!(slot, Slot::Pending(s, _) if *s == seq));
+        self.release(slot.unwrap_or_default());
+        self.rebuild();
+        true
     }
 
     /// The next event, after moving the clock to it.

@@ -265,6 +265,17 @@ pub struct Task {
     pub ctx: CtxId,
 }
 
+/// An interrupt that a CPU is in the middle of, where interrupts are cut.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Hardirq {
+    /// Its stack, outermost frame first.
+    pub frames: Vec<Frame>,
+    /// It spins, and can go on once anything else has happened.
+    pub spinning: bool,
+    /// Where its functions are recorded.
+    pub ctx: CtxId,
+}
+
 /// All tasks.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Sched {
@@ -276,11 +287,16 @@ pub struct Sched {
     pub spinning: Vec<TaskId>,
     /// Sleepers, by what they wait for, in the order in which they fell asleep.
     pub waiters: BTreeMap<WaitOn, Vec<TaskId>>,
+    /// Interrupts that are half done, by CPU. What runs on such a CPU otherwise stands still.
+    pub hardirqs: BTreeMap<CpuId, Hardirq>,
 }
 
 impl Sched {
-    /// Lets every spinning task look again.
+    /// Lets everything that spins look again.
     pub fn unspin(&mut self) {
+        for hardirq in self.hardirqs.values_mut() {
+            hardirq.spinning = false;
+        }
         for task in self.spinning.drain(..) {
             self.tasks[task.index()].state = TaskState::Runnable;
             self.runnable.push_back(task);

@@ -1,6 +1,6 @@
 //! What `#[kframe]` makes of straight-line code.
 
-use kfn::kframe;
+use kfn::{kframe, kirq};
 use kstate::sched::{Flow, Frame, WaitOn};
 use kstate::{Errno, Irq, Kernel};
 
@@ -82,4 +82,31 @@ fn an_error_leaves_through_every_frame() {
 #[test]
 fn a_frame_prints_its_locals() {
     assert_eq!(format!("{:?}", outer(9).frame), "outer@0(limit=9, sum=0, i=0, got=0)");
+}
+
+#[kirq("test.c")]
+fn inner(k: &mut Kernel, n: u32) -> u32 {
+    let twice: u32 = n * 2;
+    step!();
+    k.log.push(format!("inner {twice}"));
+    twice
+}
+
+#[kirq("test.c")]
+fn handler(k: &mut Kernel, n: u32) -> u32 {
+    k.log.push("first".to_owned());
+    let got: u32 = call!(inner(n + 1));
+    call!(inner(0));
+    got + 1
+}
+
+#[test]
+fn an_interrupts_function_does_the_same_whole_and_cut() {
+    let (mut whole, mut cut) = (Kernel::default(), Kernel::default());
+    assert_eq!(handler(&mut whole, 4), 11);
+    assert_eq!(run(&mut cut, handler_frame(4).frame), (11, 2));
+    assert_eq!(whole.log, ["first", "inner 10", "inner 0"]);
+    assert_eq!(whole, cut);
+    let frame = handler_frame(4).frame;
+    assert_eq!((frame.code.meta.name, frame.code.locals), ("handler", ["n", "got"].as_slice()));
 }

@@ -8,15 +8,17 @@
 
 use kstate::event::Event;
 use kstate::oracle::Point;
-use kstate::sched::{Flow, TaskState, WaitOn};
+use kstate::sched::{Flow, Frame, Hardirq, Task, TaskKind, TaskState, WaitOn};
 use kstate::trace::{self, Actor};
-use kstate::{CpuId, Kernel, TaskId};
+use kstate::{CpuId, CpuMask, Kernel, TaskId};
 
 /// What a step did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
     /// A CPU took an interrupt.
     Interrupt(CpuId, u8),
+    /// A CPU went on with an interrupt that was cut.
+    Hardirq(CpuId),
     /// A CPU ran its pending softirqs.
     Softirq(CpuId),
     /// A task ran to its next wait.
@@ -30,9 +32,16 @@ fn interruptible(k: &Kernel, cpu: CpuId) -> bool {
     k.topo.online.contains(cpu) && !k.hotplug.irqs_disabled.contains(cpu)
 }
 
+/// A stopper holds the task's CPU, and is not that task itself.
+fn stopped(k: &Kernel, task: TaskId) -> bool {
+    let Task { cpu, kind, .. } = k.sched.tasks[task.index()];
+    k.hotplug.irqs_disabled.contains(cpu) && kind != TaskKind::Migration(cpu)
+}
+
 /// The first thing that can happen now without time passing: the quiet choice.
 fn first_candidate(k: &Kernel) -> Option<Step> {
-    if k.hw.pending_cpus.is_empty() && k.blk.softirq_cpus().next().is_none() {
+    let runs = k.hotplug.irqs_disabled.is_empty();
+    if runs && k.hw.pending_cpus.is_empty() && k.blk.softirq_cpus().next().is_none() {
         return k.sched.runnable.front().map(|&task| Step::Task(task));
     }
     candidate(k, 0)
@@ -45,12 +54,67 @@ fn candidate(k: &Kernel, n: usize) -> Option<Step> {
         Some(Step::Interrupt(cpu, vector))
     });
     let softirqs = k.blk.softirq_cpus().map(Step::Softirq);
-    let tasks = k.sched.runnable.iter().map(|&task| Step::Task(task));
+    let tasks = k.sched.runnable.iter().filter(|&&task| !stopped(k, task)).map(|&task| Step::Task(task));
     interrupts.chain(softirqs).chain(tasks).nth(n)
+}
+
+/// Everything that can happen next where interleavings are explored, the quiet choice first.
+///
+/// A CPU that is in an interrupt does nothing else, and takes one that is pending before anything else:
+/// a task runs with interrupts on between its steps. While a stopper holds a CPU nothing else runs on it.
+/// Events of devices can happen at any time; time passes only when nothing else can happen, and not
+/// past an event that is due.
+pub fn candidates(k: &Kernel, limit: u64) -> Vec<Step> {
+    let sched = &k.sched;
+    let free = |cpu: CpuId| !sched.hardirqs.contains_key(&cpu);
+    let mut steps: Vec<Step> = Vec::new();
+    steps.extend(sched.hardirqs.iter().filter(|(_, irq)| !irq.spinning).map(|(&cpu, _)| Step::Hardirq(cpu)));
+    let mut interrupted = CpuMask::new();
+    for cpu in k.hw.pending_cpus.iter().filter(|&cpu| interruptible(k, cpu) && free(cpu)) {
+        if let Some(vector) = x86apic::hw::lapic::pending(k, cpu) {
+            interrupted.set(cpu);
+            steps.push(Step::Interrupt(cpu, vector));
+        }
+    }
+    let softirqs = k.blk.softirq_cpus().filter(|&cpu| free(cpu) && !interrupted.contains(cpu));
+    steps.extend(softirqs.map(Step::Softirq));
+    let runs = |task: &&TaskId| {
+        let cpu = sched.tasks[task.index()].cpu;
+        free(cpu) && !interrupted.contains(cpu) && !stopped(k, **task)
+    };
+    steps.extend(sched.runnable.iter().filter(runs).map(|&task| Step::Task(task)));
+    if steps.is_empty()
+        && let Some((time, &event)) = k.events.iter().next()
+        && (event.is_elastic() || time <= limit)
+    {
+        steps.push(Step::Event(event));
+    }
+    for (_, &event) in k.events.iter().filter(|(_, event)| event.is_elastic()) {
+        if !steps.contains(&Step::Event(event)) {
+            steps.push(Step::Event(event));
+        }
+    }
+    steps
+}
+
+/// Does one of the [`candidates`].
+pub fn take(k: &mut Kernel, step: Step) {
+    if let Step::Event(event) = step {
+        let taken = if event.is_elastic() { k.events.take(&event) } else { k.events.pop() == Some(event) };
+        debug_assert!(taken, "{event:?} is not pending");
+    }
+    run(k, step);
 }
 
 /// Does the next thing. `None` when nothing can happen before `limit` (in ns of virtual time).
 pub fn step(k: &mut Kernel, limit: u64) -> Option<Step> {
+    if k.oracle.interleave {
+        let steps = candidates(k, limit);
+        let n = k.oracle.choose(Point::Schedule, steps.len() as u32);
+        let chosen = *steps.get(n as usize)?;
+        take(k, chosen);
+        return Some(chosen);
+    }
     let chosen = if k.oracle.is_quiet() {
         first_candidate(k)
     } else {
@@ -95,6 +159,12 @@ pub fn run_task(k: &mut Kernel, task: TaskId, after: &mut impl FnMut(&Kernel)) -
 fn run(k: &mut Kernel, step: Step) {
     match step {
         Step::Interrupt(cpu, vector) => interrupt(k, cpu, vector),
+        Step::Hardirq(cpu) => {
+            hardirq(k, cpu);
+            if k.sched.hardirqs.get(&cpu).is_some_and(|hardirq| hardirq.spinning) {
+                return;
+            }
+        }
         Step::Softirq(cpu) => {
             let ctx = context(k, || Actor::Softirq(cpu));
             let before = k.switch_to(ctx, cpu);
@@ -130,7 +200,35 @@ fn interrupt(k: &mut Kernel, cpu: CpuId, vector: u8) {
         let actor = x86apic::kernel::irq::interrupt_actor(k, vector);
         k.cur.ctx = k.trace.open(actor, &[]);
     }
-    x86apic::kernel::irq::handle_vector(k, vector);
+    if k.oracle.interleave {
+        if let Some(frame) = x86apic::kernel::irq::enter_vector(k, vector) {
+            let cut = Hardirq { frames: vec![frame], spinning: false, ctx: k.cur.ctx };
+            k.sched.hardirqs.insert(cpu, cut);
+            hardirq(k, cpu);
+        }
+    } else {
+        x86apic::kernel::irq::handle_vector(k, vector);
+    }
+    k.cur = before;
+}
+
+/// The CPU goes on with its interrupt, to the next place where it can be cut.
+fn hardirq(k: &mut Kernel, cpu: CpuId) {
+    let Some(Hardirq { mut frames, ctx, .. }) = k.sched.hardirqs.remove(&cpu) else { return };
+    let before = k.switch_to(ctx, cpu);
+    let state = resume_frames(k, &mut frames);
+    if let TaskState::Waiting(_) = state {
+        let function = frames.last().map_or("", |frame| frame.code.meta.name);
+        k.log.push(format!("{function} wants to sleep in an interrupt on CPU {cpu}"));
+        k.warn("BUG: scheduling while atomic");
+    }
+    match state {
+        TaskState::Done(_) => x86apic::kernel::irq::leave_vector(k),
+        state => {
+            let spinning = state == TaskState::Spinning;
+            k.sched.hardirqs.insert(cpu, Hardirq { frames, spinning, ctx });
+        }
+    }
     k.cur = before;
 }
 
@@ -141,8 +239,35 @@ fn resume(k: &mut Kernel, id: TaskId) {
     let mut frames = core::mem::take(&mut task.frames);
     let before = k.switch_to(ctx, cpu);
     k.cur.task = Some(id);
-    let state = loop {
-        let Some(mut frame) = frames.pop() else { break TaskState::Done(0) };
+    let state = resume_frames(k, &mut frames);
+    k.cur = before;
+    let task = &mut k.sched.tasks[id.index()];
+    task.frames = frames;
+    task.state = state;
+    match state {
+        TaskState::Runnable => k.sched.runnable.push_back(id),
+        TaskState::Spinning => k.sched.spinning.push(id),
+        TaskState::Waiting(on) => {
+            if k.hotplug.irqs_disabled.contains(cpu) && on != WaitOn::StopMachine {
+                k.log.push(format!("CPU {cpu} wants to wait for {on:?} with interrupts off"));
+                k.warn("BUG: scheduling while atomic");
+            }
+            if let WaitOn::Until(time) = on {
+                let delay = time.saturating_sub(k.events.now);
+                k.events.push(delay, Event::Wake(id));
+            } else {
+                k.sched.waiters.entry(on).or_default().push(id);
+            }
+        }
+        TaskState::Done(_) => k.wake(WaitOn::Exit(id)),
+    }
+}
+
+/// Runs a stack of frames to where it cannot or need not go on at once. `Done` has the value of the
+/// outermost frame.
+fn resume_frames(k: &mut Kernel, frames: &mut Vec<Frame>) -> TaskState {
+    loop {
+        let Some(mut frame) = frames.pop() else { return TaskState::Done(0) };
         if !frame.entered {
             frame.entered = true;
             if k.trace.on {
@@ -161,39 +286,22 @@ fn resume(k: &mut Kernel, id: TaskId) {
                 }
                 match frames.last_mut() {
                     Some(caller) => caller.ret = value,
-                    None => break TaskState::Done(value),
+                    None => return TaskState::Done(value),
                 }
             }
             Flow::Again => {
                 frames.push(frame);
-                break TaskState::Runnable;
+                return TaskState::Runnable;
             }
             Flow::Spin => {
                 frames.push(frame);
-                break TaskState::Spinning;
+                return TaskState::Spinning;
             }
             Flow::Wait(on) => {
                 frames.push(frame);
-                break TaskState::Waiting(on);
+                return TaskState::Waiting(on);
             }
         }
-    };
-    k.cur = before;
-    let task = &mut k.sched.tasks[id.index()];
-    task.frames = frames;
-    task.state = state;
-    match state {
-        TaskState::Runnable => k.sched.runnable.push_back(id),
-        TaskState::Spinning => k.sched.spinning.push(id),
-        TaskState::Waiting(on) => {
-            if let WaitOn::Until(time) = on {
-                let delay = time.saturating_sub(k.events.now);
-                k.events.push(delay, Event::Wake(id));
-            } else {
-                k.sched.waiters.entry(on).or_default().push(id);
-            }
-        }
-        TaskState::Done(_) => k.wake(WaitOn::Exit(id)),
     }
 }
 

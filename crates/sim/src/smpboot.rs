@@ -32,6 +32,8 @@ fn cpu_disable_common(k: &mut Kernel) {
     x86apic::kernel::vector::lock_vector_lock(k);
     remove_cpu_from_maps(k, cpu);
     x86apic::kernel::vector::unlock_vector_lock(k);
+    // Devices still send to this CPU.
+    pcimsi::hw::hw_points(k);
     x86apic::kernel::irq::fixup_irqs(k);
     x86apic::kernel::vector::lapic_offline(k);
 }

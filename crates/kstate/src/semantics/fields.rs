@@ -322,9 +322,14 @@ semantics! {
         v6_12 on "they are set aside for the system",
     }
     /// How a device's vector is handled.
-    common_interrupt: bool = "common_interrupt()", "arch/x86/kernel/irq.c", "6.17 (ce0b5eedcb75), in 6.12.43" {
-        v5_4 off "do_IRQ() looks the vector up once",
-        v6_12 on "common_interrupt() looks a second time, under the vector lock, before it gives up",
+    common_interrupt: bool = "common_interrupt()", "arch/x86/kernel/irq.c" {
+        v5_4 off "by do_IRQ()",
+        v6_12 on "by common_interrupt()",
+    }
+    /// What an interrupt does whose vector had no descriptor when it looked.
+    reevaluates_vector: bool = "call_irq_handler()", "arch/x86/kernel/irq.c", "6.17 (ce0b5eedcb75), in 6.12.43" {
+        v5_4 off "forgets the vector, also one that is being set up meanwhile",
+        v6_12 on "looks a second time, under the vector lock, before it gives up",
     }
 
     // ---- 8259 and IO-APIC ----

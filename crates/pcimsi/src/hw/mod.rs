@@ -117,6 +117,16 @@ pub fn hw_point(k: &mut Kernel, dev: PciDevId) {
     }
 }
 
+/// The same for every function, where nothing is between the kernel and any of them.
+pub fn hw_points(k: &mut Kernel) {
+    if k.oracle.is_quiet() {
+        return;
+    }
+    for dev in 0..k.hw.pci.len() {
+        hw_point(k, PciDevId(dev as u32));
+    }
+}
+
 /// What must hold between the registers of every function.
 ///
 /// # Errors

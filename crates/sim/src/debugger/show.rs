@@ -68,6 +68,7 @@ impl Session {
     fn describe(&self, step: &Step) -> String {
         match step {
             Step::Interrupt(cpu, vector) => format!("cpu {cpu} takes vector {vector}"),
+            Step::Hardirq(cpu) => format!("cpu {cpu} goes on with its interrupt"),
             Step::Softirq(cpu) => format!("cpu {cpu} runs its softirqs"),
             Step::Task(task) => {
                 let known = self.k.sched.tasks.get(task.index());

@@ -6,14 +6,15 @@
 
 use std::fmt::Write as _;
 
-use irqcore::chip::generic_handle_irq_desc;
+use irqcore::chip::{generic_handle_irq_desc, generic_handle_irq_desc_frame};
 use irqcore::cpuhotplug::irq_migrate_all_off_this_cpu;
-use kfn::kfn;
+use kfn::{kfn, kirq};
 use kstate::apic::{
     ERROR_APIC_VECTOR, FIRST_EXTERNAL_VECTOR, IRQ_MOVE_CLEANUP_VECTOR, IrqCpustat, LOCAL_TIMER_VECTOR,
     SPURIOUS_APIC_VECTOR, VectorIrq,
 };
 use kstate::irqdesc::{ArchOps, Irqd};
+use kstate::sched::Frame;
 use kstate::semantics::VectorCleanup;
 use kstate::trace::Actor;
 use kstate::{Irq, Kernel};
@@ -101,22 +102,44 @@ fn irq_stat(k: &mut Kernel) -> &mut IrqCpustat {
     &mut k.apic.cpu_mut(cpu).irq_stat
 }
 
-/// Handles a device's vector (5.4).
-#[kfn("arch/x86/kernel/irq.c")]
-pub fn do_IRQ(k: &mut Kernel, vector: u32) {
-    let cpu = k.cpu();
-    match k.apic.vector_irq(cpu, vector) {
-        VectorIrq::Desc(irq) => generic_handle_irq_desc(k, irq),
-        slot => {
-            ack_apic_irq(k);
-            if slot == VectorIrq::Unused {
-                k.log.push(format!("do_IRQ: {cpu}.{vector} No irq handler for vector"));
-            } else {
-                // One interrupt in flight was expected here, not more.
-                k.apic.set_vector_irq(cpu, vector, VectorIrq::Unused);
-            }
-        }
+/// The interrupt of a slot of `vector_irq`. RCU keeps a descriptor that was freed since the slot was
+/// read, with nothing left to do.
+fn descriptor(k: &Kernel, slot: VectorIrq) -> Option<Irq> {
+    match slot {
+        VectorIrq::Desc(irq) => k.find_desc(irq).map(|_| irq),
+        _ => None,
     }
+}
+
+/// Ends an interrupt whose slot held no descriptor. `who` is the function that says so.
+fn no_descriptor(k: &mut Kernel, vector: u32, slot: VectorIrq) {
+    let cpu = k.cpu();
+    ack_apic_irq(k);
+    match slot {
+        VectorIrq::Unused => {
+            let who = if k.sem.common_interrupt { "__common_interrupt" } else { "do_IRQ" };
+            k.log.push(format!("{who}: {cpu}.{vector} No irq handler for vector"));
+        }
+        // One interrupt in flight was expected here, not more.
+        VectorIrq::Shutdown | VectorIrq::Retriggered => {
+            k.apic.set_vector_irq(cpu, vector, VectorIrq::Unused);
+        }
+        VectorIrq::Desc(_) => {}
+    }
+}
+
+/// Handles a device's vector (5.4). The slot is read without a lock, and may be another one when it
+/// is used.
+#[kirq("arch/x86/kernel/irq.c")]
+pub fn do_IRQ(k: &mut Kernel, vector: u32) {
+    let slot: VectorIrq = k.apic.vector_irq(k.cpu(), vector);
+    step!();
+    let irq: Option<Irq> = descriptor(k, slot);
+    if irq.is_some() {
+        call!(generic_handle_irq_desc(irq.unwrap_or_default()));
+        return;
+    }
+    no_descriptor(k, vector, slot);
 }
 
 /// Looks a second time, with the vector lock held (6.12).
@@ -132,28 +155,44 @@ pub fn reevaluate_vector(k: &mut Kernel, vector: u32) -> Option<Irq> {
 }
 
 /// Handles a vector that has a descriptor (6.12).
-#[kfn("arch/x86/kernel/irq.c")]
+#[kirq("arch/x86/kernel/irq.c")]
 pub fn call_irq_handler(k: &mut Kernel, vector: u32) -> bool {
-    let cpu = k.cpu();
-    if let VectorIrq::Desc(irq) = k.apic.vector_irq(cpu, vector) {
-        generic_handle_irq_desc(k, irq);
+    let slot: VectorIrq = k.apic.vector_irq(k.cpu(), vector);
+    step!();
+    let irq: Option<Irq> = descriptor(k, slot);
+    if irq.is_some() {
+        call!(generic_handle_irq_desc(irq.unwrap_or_default()));
         return true;
     }
     // request_irq() may be setting the vector up on another CPU.
     lock_vector_lock(k);
-    let irq = reevaluate_vector(k, vector);
+    let found: Option<Irq> = reevaluate_vector(k, vector);
     unlock_vector_lock(k);
-    let Some(irq) = irq else { return false };
-    generic_handle_irq_desc(k, irq);
+    if found.is_none() {
+        return false;
+    }
+    call!(generic_handle_irq_desc(found.unwrap_or_default()));
     true
 }
 
 /// Handles a device's vector (6.12).
-#[kfn("arch/x86/kernel/irq.c")]
+#[kirq("arch/x86/kernel/irq.c")]
 pub fn common_interrupt(k: &mut Kernel, vector: u32) {
-    if !call_irq_handler(k, vector) {
-        ack_apic_irq(k);
+    if k.sem.reevaluates_vector {
+        let handled: bool = call!(call_irq_handler(vector));
+        if !handled {
+            ack_apic_irq(k);
+        }
+        return;
     }
+    let slot: VectorIrq = k.apic.vector_irq(k.cpu(), vector);
+    step!();
+    let irq: Option<Irq> = descriptor(k, slot);
+    if irq.is_some() {
+        call!(generic_handle_irq_desc(irq.unwrap_or_default()));
+        return;
+    }
+    no_descriptor(k, vector, slot);
 }
 
 /// Whose tree the interrupt at `vector` of this CPU is, for the recorder.
@@ -176,22 +215,60 @@ pub fn interrupt_actor(k: &Kernel, vector: u8) -> Actor {
 /// A CPU takes the interrupt that its local APIC has pending, which is `vector`.
 pub fn handle_vector(k: &mut Kernel, vector: u8) {
     let cpu = k.cpu();
+    let taken = take_vector(k, vector);
+    let old = k.apic.cpu_mut(cpu).irq_regs_vector.replace(taken);
+    if !is_device_vector(k, taken) {
+        system_vector(k, taken);
+    } else if k.sem.common_interrupt {
+        common_interrupt(k, taken);
+    } else {
+        do_IRQ(k, taken);
+    }
+    k.apic.cpu_mut(cpu).irq_regs_vector = old;
+}
+
+/// The same, stopped before the first thing that others can see: the frame of what a device's vector
+/// leads to. `None` for the system's own vectors, which nothing can come between. Whoever runs the
+/// frame to its end calls [`leave_vector`].
+pub fn enter_vector(k: &mut Kernel, vector: u8) -> Option<Frame> {
+    let cpu = k.cpu();
+    let taken = take_vector(k, vector);
+    k.apic.cpu_mut(cpu).irq_regs_vector = Some(taken);
+    if !is_device_vector(k, taken) {
+        system_vector(k, taken);
+        leave_vector(k);
+        return None;
+    }
+    let call = if k.sem.common_interrupt { common_interrupt_frame(taken) } else { do_IRQ_frame(taken) };
+    Some(call.frame)
+}
+
+/// This CPU's interrupt is over.
+pub fn leave_vector(k: &mut Kernel) {
+    let cpu = k.cpu();
+    k.apic.cpu_mut(cpu).irq_regs_vector = None;
+}
+
+fn take_vector(k: &mut Kernel, vector: u8) -> u32 {
+    let cpu = k.cpu();
     let taken = u32::from(lapic::ack(k, cpu));
     debug_assert!(
         taken == u32::from(vector) || taken == SPURIOUS_APIC_VECTOR,
         "the local APIC had another vector pending: see lapic::pending()"
     );
-    let old = k.apic.cpu_mut(cpu).irq_regs_vector.replace(taken);
-    entry(k, taken);
-    k.apic.cpu_mut(cpu).irq_regs_vector = old;
+    taken
 }
 
-/// The gate of a vector.
-fn entry(k: &mut Kernel, vector: u32) {
+/// The gate of the vector leads to a device's interrupt.
+fn is_device_vector(k: &Kernel, vector: u32) -> bool {
+    let cleanup = vector == IRQ_MOVE_CLEANUP_VECTOR && k.sem.vector_cleanup == VectorCleanup::Ipi;
+    vector < k.sem.first_system_vector && !cleanup
+}
+
+/// The gates of the system's vectors.
+fn system_vector(k: &mut Kernel, vector: u32) {
     match vector {
-        IRQ_MOVE_CLEANUP_VECTOR if k.sem.vector_cleanup == VectorCleanup::Ipi => {
-            smp_irq_move_cleanup_interrupt(k);
-        }
+        IRQ_MOVE_CLEANUP_VECTOR => smp_irq_move_cleanup_interrupt(k),
         // The hardware sets no ISR bit for it, so there is nothing to end.
         SPURIOUS_APIC_VECTOR => irq_stat(k).irq_spurious_count += 1,
         ERROR_APIC_VECTOR => {
@@ -210,13 +287,11 @@ fn entry(k: &mut Kernel, vector: u32) {
             irq_stat(k).apic_timer_irqs += 1;
             ack_apic_irq(k);
         }
-        vector if vector >= k.sem.first_system_vector => {
+        _ => {
             // spurious_interrupt(): a gate that belongs to nobody, but the ISR bit is set.
             irq_stat(k).irq_spurious_count += 1;
             ack_apic_irq(k);
         }
-        vector if k.sem.common_interrupt => common_interrupt(k, vector),
-        vector => do_IRQ(k, vector),
     }
 }
 
