@@ -28,6 +28,9 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run a script on a machine and write its recordings in the format of a capture folder
+    ///
+    /// Lines `#: assert PATH OP VALUE` of the script say what is to be true there (docs/scripts.md).
+    /// Where one does not hold, the run goes on, and ends with exit status 1.
     Run(run::Args),
     /// Run a capture folder's machine and script and compare with what the real kernel did
     Verify(verify::Args),

@@ -13,10 +13,11 @@ use sim::formats::{Slice, ftrace, graph, json, perfetto};
 use sim::lab::Lab;
 use sim::machine::Machine;
 use sim::record::{self, Options, Recording};
-use sim::script::{Action, Command, Program, Script};
+use sim::script::{Script, Statement};
 use sim::{events_text, flow, stacks};
 
 use crate::input::OptionError;
+use crate::run::status;
 
 /// What to write instead of the files of a capture.
 #[derive(clap::Args, Debug)]
@@ -108,7 +109,11 @@ pub fn run(
             stdout.write_all(&bytes).and_then(|()| stdout.flush()).into_diagnostic()?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    // The output is the format's.
+    for failure in &lab.failed {
+        eprintln!("{}: {failure}", script.name);
+    }
+    Ok(status(&lab))
 }
 
 fn text(
@@ -123,8 +128,7 @@ fn text(
     let slice = Slice { trace, records: records.clone(), functions };
     let cpus = lab.k.topo.possible.iter().last().map_or(1, |CpuId(last)| last + 1);
     let version = lab.k.sem.version;
-    let reads = |action: &Action| matches!(action, Action::Run(Command { program: Program::Dd { .. }, .. }));
-    let io = script.statements.iter().any(|s| reads(&s.action));
+    let io = script.statements.iter().any(Statement::reads_disk);
     if args.domains.is_some() && !matches!(format, Format::Dot | Format::Mermaid) {
         return Err(
             OptionError::new("--domains", "this format has no graph", "--format dot or mermaid").into()

@@ -12,6 +12,7 @@ use sim::machine::Machine;
 use sim::script::Script;
 use sim::state::Sections;
 
+use crate::cli::DIFFERS;
 use crate::experiment::Experiment;
 use crate::format;
 
@@ -34,6 +35,11 @@ pub struct Args {
     /// States also show topology and queue maps
     #[arg(long)]
     full_states: bool,
+}
+
+/// The exit status of a run: 1 where an assertion of the script did not hold.
+pub fn status(lab: &Lab) -> ExitCode {
+    if lab.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) }
 }
 
 /// Parses a kernel's name.
@@ -81,5 +87,5 @@ pub fn run(args: &Args) -> miette::Result<ExitCode> {
     for output in &outputs {
         println!("{}", out.join(&output.name).display());
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(status(&lab))
 }

@@ -60,6 +60,27 @@ fn formats_for_people_look_as_they_were_reviewed() {
 }
 
 #[test]
+fn an_assertion_that_fails_is_the_exit_status() {
+    let folder = Folder::new("assert", KernelVersion::default());
+    let online = "/sys/devices/system/cpu/online";
+    for (value, status) in [("0-6", 0), ("0-7", 1)] {
+        let script = format!("{SCRIPT}#: assert {online} == {value}\n#: state end\n");
+        std::fs::write(folder.0.join("script.sh"), script).unwrap();
+        let line = "script.sh: line 4: assertion failed: \
+                    /sys/devices/system/cpu/online is \"0-6\", expected == \"0-7\"\n";
+        let expect = if status == 0 { "" } else { line };
+        let output = folder.run("--out out");
+        assert_eq!(output.status.code(), Some(status));
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(said.strip_prefix(expect).unwrap(), "out/01-down.flow\nout/state-end.txt\n");
+        let output = folder.run("--format flow");
+        assert_eq!(output.status.code(), Some(status));
+        assert!(output.stdout.starts_with(b"# "));
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), expect);
+    }
+}
+
+#[test]
 fn graphs_name_only_nodes_that_they_have() {
     let folder = Folder::new("graphs", KernelVersion::default());
     let text = String::from_utf8(folder.run("--format dot").stdout).unwrap();

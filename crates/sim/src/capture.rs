@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::machine::{Machine, MachineError};
-use crate::script::{Action, RecordingKind, Script, ScriptError};
+use crate::script::{Action, Command, Program, RecordingKind, Script, ScriptError};
 
 /// What a file of a capture holds.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -49,6 +49,8 @@ pub fn plan(script: &Script) -> Vec<Planned> {
     let mut files: Vec<Planned> = Vec::new();
     let mut recordings = 0;
     let mut open = None;
+    // A job in the background reads a disk, and nobody has waited for it.
+    let mut reads = false;
     for (i, statement) in script.statements.iter().enumerate() {
         let mut add = |kind, name: &str| {
             let file = match kind {
@@ -69,6 +71,9 @@ pub fn plan(script: &Script) -> Vec<Planned> {
                     RecordingKind::Events => Kind::Events,
                 };
                 add(kind, name);
+                if let Some(file) = files.last_mut() {
+                    file.io = reads;
+                }
                 open = Some(files.len() - 1);
             }
             Action::End => {
@@ -76,7 +81,14 @@ pub fn plan(script: &Script) -> Vec<Planned> {
                     file.statements = file.statements.end..i;
                 }
             }
-            Action::Run(_) | Action::Expand(_) | Action::Assign { .. } | Action::For { .. } => {
+            Action::Run(Command { program: Program::Wait, .. }) => reads = false,
+            Action::Run(_)
+            | Action::Expand(_)
+            | Action::Assign { .. }
+            | Action::For { .. }
+            | Action::Job { .. }
+            | Action::Assert(_) => {
+                reads |= statement.goes_on_reading();
                 if statement.reads_disk()
                     && let Some(file) = open.and_then(|at| files.get_mut(at))
                 {

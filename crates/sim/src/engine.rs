@@ -135,6 +135,11 @@ pub fn step(k: &mut Kernel, limit: u64) -> Option<Step> {
     Some(step)
 }
 
+/// Nothing can happen any more, however much time passes.
+pub fn is_idle(k: &Kernel) -> bool {
+    first_candidate(k).is_none() && k.events.next_time().is_none()
+}
+
 /// Runs until nothing more happens before `limit`, then moves the clock there. `after` is called
 /// after every step.
 pub fn run_until(k: &mut Kernel, limit: u64, after: &mut impl FnMut(&Kernel)) {

@@ -8,7 +8,7 @@ use kstate::semantics::Semantics;
 use crate::capture::{self, Capture, Kind, Output, Planned};
 use crate::functions::Functions;
 use crate::machine::{Machine, MachineError};
-use crate::script::{Action, Script, Variables};
+use crate::script::{Action, Failure, Script, Variables};
 use crate::shell::{Bench, Progress, Shell};
 use crate::state::{self, Sections};
 use crate::{boot, engine, events_text, flow, record};
@@ -23,6 +23,8 @@ pub struct Lab {
     pub k: Kernel,
     /// What the shell printed: the output of `cat`, and what went wrong.
     pub terminal: Vec<String>,
+    /// Assertions of scripts that did not hold.
+    pub failed: Vec<Failure>,
 }
 
 /// Where a recording begins and ends, as indices into the trace.
@@ -42,7 +44,7 @@ impl Lab {
 
     /// Builds and boots a machine.
     pub fn boot_with(machine: &Machine, semantics: Semantics, trace: bool) -> Self {
-        Self { k: boot::boot(machine, semantics, trace), terminal: Vec::new() }
+        Self { k: boot::boot(machine, semantics, trace), terminal: Vec::new(), failed: Vec::new() }
     }
 
     /// The functions in scope of the kernel that runs.
@@ -94,8 +96,8 @@ impl Lab {
         (lab, outputs)
     }
 
-    /// Runs a script. `step` is called after every step of the machine, `done` at the end of
-    /// every recording.
+    /// Runs a script to its end and to the end of its jobs. `step` is called after every step of the
+    /// machine, `done` at the end of every recording.
     pub fn run_each(
         &mut self,
         script: &Script,
@@ -104,17 +106,27 @@ impl Lab {
     ) {
         let plan = capture::plan(script);
         let mut open: Option<(usize, Planned)> = None;
+        // A state that is about to be read, and the length of the record when it was asked for.
+        let mut reading: Option<(usize, Planned)> = None;
         let mut shell = Shell::new(Arc::new(script.clone()), Variables::default());
         loop {
+            if !shell.is_main_busy()
+                && let Some((start, planned)) = reading.take()
+            {
+                done(self, &Marked { planned, records: start..start });
+            }
             let start = self.k.trace.records.len();
             let i = match shell.advance(&mut Bench { k: &mut self.k, terminal: &mut self.terminal }) {
                 Progress::Stepped(_) => {
                     step(&self.k);
                     continue;
                 }
-                Progress::Began(_) | Progress::Ended => continue,
+                Progress::Began(_) | Progress::Returned | Progress::Ended => continue,
                 Progress::Directive(i) => i,
-                Progress::Idle => return,
+                Progress::Idle => {
+                    self.failed.append(&mut shell.failed);
+                    return;
+                }
             };
             let own =
                 |kind: Kind| plan.iter().find(|p| p.kind == kind && p.statements == (i..i + 1)).cloned();
@@ -134,12 +146,15 @@ impl Lab {
                     }
                 }
                 Action::State { .. } | Action::Msix { .. } => {
-                    self.pass(STATE_TIME, &mut step);
-                    if let Some(planned) = own(Kind::State).or_else(|| own(Kind::Msix)) {
-                        done(self, &Marked { planned, records: start..start });
-                    }
+                    shell.pause(&self.k, STATE_TIME);
+                    reading = own(Kind::State).or_else(|| own(Kind::Msix)).map(|planned| (start, planned));
                 }
-                Action::Run(_) | Action::Expand(_) | Action::Assign { .. } | Action::For { .. } => {}
+                Action::Run(_)
+                | Action::Expand(_)
+                | Action::Assign { .. }
+                | Action::For { .. }
+                | Action::Job { .. }
+                | Action::Assert(_) => {}
             }
         }
     }

@@ -12,9 +12,9 @@
 //! ```
 //!
 //! Lines are ordinary shell: `echo`, `cat`, `ls`, `dmesg`, `dd`, `taskset -c CPU COMMAND`, `sleep`,
-//! output to a file, variables, `for` loops over words, comments, single and double quotes;
-//! docs/scripts.md has all of it with examples. A line that starts with `#:` is for the recorder,
-//! and a comment for a real shell.
+//! output to a file, variables, `for` loops over words, jobs in the background, comments, single and
+//! double quotes; docs/scripts.md has all of it with examples. A line that starts with `#:` is for the
+//! recorder, or says what is to be true there, and a comment for a real shell.
 //!
 //! Commands with variables in them are parsed twice: here, with the values that the variables have
 //! the first time round, so that a mistake shows before anything runs; and when they run.
@@ -30,6 +30,9 @@ use miette::{Diagnostic, NamedSource, SourceSpan};
 
 use lexer::{Place, Token};
 
+pub use assertion::{Assertion, Failure, Relation};
+
+mod assertion;
 mod command;
 mod lexer;
 mod parser;
@@ -92,6 +95,13 @@ pub enum Action {
         /// What is done each time.
         body: Arc<[Statement]>,
     },
+    /// `... &`: a job that runs in the background.
+    Job {
+        /// One command or loop, or the assignments of one command.
+        body: Arc<[Statement]>,
+    },
+    /// `#: assert PATH OP VALUE`: says what is to be true here.
+    Assert(Assertion),
     /// `#: flow NAME`, `#: events NAME`: opens a recording.
     Begin {
         /// Of what.
@@ -187,6 +197,8 @@ pub enum Program {
         /// How long.
         nanoseconds: u64,
     },
+    /// `wait`: for the jobs that this shell started.
+    Wait,
 }
 
 /// A path, and where it is written.
@@ -324,8 +336,8 @@ pub struct ScriptError {
 }
 
 /// The commands there are, for completion.
-pub const COMMANDS: [&str; 11] =
-    ["cat", "dd", "dmesg", "do", "done", "echo", "for", "in", "ls", "sleep", "taskset"];
+pub const COMMANDS: [&str; 12] =
+    ["cat", "dd", "dmesg", "do", "done", "echo", "for", "in", "ls", "sleep", "taskset", "wait"];
 
 impl ScriptError {
     /// What was expected there.
@@ -366,12 +378,21 @@ impl Script {
 }
 
 impl Statement {
-    /// The statement reads a disk, or may: it is a `dd`, or a loop with one.
+    /// The statement reads a disk, or may: it is a `dd`, or a loop or job with one.
     pub fn reads_disk(&self) -> bool {
         match &self.action {
             Action::Run(Command { program, .. }) => matches!(program, Program::Dd { .. }),
             Action::Expand(line) => line.mentions_dd(),
-            Action::For { body, .. } => body.iter().any(Self::reads_disk),
+            Action::For { body, .. } | Action::Job { body } => body.iter().any(Self::reads_disk),
+            _ => false,
+        }
+    }
+
+    /// A job that it starts reads a disk, or may, and goes on when the statement is over.
+    pub fn goes_on_reading(&self) -> bool {
+        match &self.action {
+            Action::Job { .. } => self.reads_disk(),
+            Action::For { body, .. } => body.iter().any(Self::goes_on_reading),
             _ => false,
         }
     }

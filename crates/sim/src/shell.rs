@@ -1,8 +1,13 @@
 //! A shell that runs a script on a machine, one small step at a time.
 //!
+//! The shell and the jobs it started in the background are actors over one machine. What an actor
+//! can do now, what it does, and until when the machine may go on by itself are separate questions:
+//! [`Shell::advance`] answers them quietly, others may choose differently.
+//!
 //! Where it stands is plain data, so that a machine can be kept and brought back in the middle of
 //! a command.
 
+use core::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use kfn::kframe;
@@ -11,36 +16,84 @@ use kstate::trace::Actor;
 use kstate::{CpuId, DiskId, Errno, Kernel, TaskId};
 
 use crate::engine;
-use crate::script::{Action, Command, Program, Script, Statement, Variables};
+use crate::script::{Action, Command, Failure, Program, Script, Statement, Variables};
 use crate::vfs;
 
 /// What the shell needs between two commands: fork, exec, a few system calls.
 pub const COMMAND_TIME: u64 = 1_000_000;
 const SECTOR: u64 = 512;
 
+/// The shell itself, or one of its jobs by its number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ActorId(pub u32);
+
+impl ActorId {
+    /// The shell itself.
+    pub const MAIN: Self = Self(0);
+}
+
 /// What a step of the shell did.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Progress {
-    /// It began the command of this statement; what can be done at once was done.
+    /// It began the command of this statement, or the job: what can be done at once was done.
     Began(Statement),
     /// The machine did something, and the command goes on.
     Stepped(engine::Step),
+    /// What a command did is done, and the shell gets ready for the next one. [`Shell::advance`] goes
+    /// on and never returns it.
+    Returned,
     /// The command is over.
     Ended,
     /// It came to a line for the recorder: the index of the statement.
     Directive(usize),
-    /// The script is at its end.
+    /// The script is at its end, or the job.
     Idle,
 }
 
-/// Statements that are being run.
+/// The statements of a loop or a job. Which they are is told by where they stand in the script.
 #[derive(Clone, Debug)]
+struct Body(Arc<[Statement]>);
+
+impl Body {
+    fn place(&self) -> Option<usize> {
+        self.0.first().map(|statement| statement.span.offset)
+    }
+}
+
+impl PartialEq for Body {
+    fn eq(&self, other: &Self) -> bool {
+        self.place() == other.place()
+    }
+}
+
+impl Eq for Body {}
+
+impl Hash for Body {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.place().hash(state);
+    }
+}
+
+/// A loop's variable and its values still to come, the next one last.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Values {
+    name: String,
+    rest: Vec<String>,
+}
+
+/// Statements that are being run.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Level {
     /// `None` for the script itself.
-    body: Option<Arc<[Statement]>>,
+    body: Option<Body>,
     next: usize,
-    /// The variable of the loop and its values still to come.
-    values: Option<(String, std::vec::IntoIter<String>)>,
+    values: Option<Values>,
+}
+
+impl Level {
+    fn statements<'a>(&'a self, script: &'a Script) -> &'a [Statement] {
+        self.body.as_ref().map_or(&script.statements, |body| &body.0)
+    }
 }
 
 /// What the current command does.
@@ -50,18 +103,60 @@ enum Busy {
     Task { task: TaskId, what: String, line: usize },
     /// Time passes: what the command itself sleeps, then what the shell needs.
     Sleep { until: u64 },
+    /// It waits for its jobs.
+    Wait,
     /// The shell gets ready for the next command.
     Ready { until: u64 },
 }
 
-/// A shell.
+/// What an actor needs to do its next thing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Need {
+    /// Nothing.
+    Nothing,
+    /// A point in time, in ns of virtual time; `pause` is that of the shell between two commands.
+    Time { until: u64, pause: bool },
+    /// The end of a task.
+    Task,
+    /// The end of its jobs, or it is at its end.
+    Others,
+}
+
+/// The shell itself or a job: a position in the script, and variables.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Process {
+    id: ActorId,
+    /// Who started it; for the shell itself, the shell.
+    parent: ActorId,
+    levels: Vec<Level>,
+    busy: Option<Busy>,
+    vars: Variables,
+}
+
+/// A shell. Two are equal when they stand at the same place of the script with the same variables and
+/// jobs; that it is the same script is not looked at.
 #[derive(Clone, Debug)]
 pub struct Shell {
     script: Arc<Script>,
-    levels: Vec<Level>,
-    busy: Option<Busy>,
-    /// Its variables.
-    pub vars: Variables,
+    main: Process,
+    /// In the order of their numbers.
+    jobs: Vec<Process>,
+    /// Assertions that did not hold.
+    pub failed: Vec<Failure>,
+}
+
+impl PartialEq for Shell {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.main, &self.jobs) == (&other.main, &other.jobs)
+    }
+}
+
+impl Eq for Shell {}
+
+impl Hash for Shell {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.main, &self.jobs).hash(state);
+    }
 }
 
 /// The machine and the terminal that a shell works on.
@@ -76,7 +171,10 @@ pub struct Bench<'a> {
 impl Shell {
     /// A shell at the beginning of a script.
     pub fn new(script: Arc<Script>, vars: Variables) -> Self {
-        Self { script, levels: vec![Level { body: None, next: 0, values: None }], busy: None, vars }
+        let level = Level { body: None, next: 0, values: None };
+        let main =
+            Process { id: ActorId::MAIN, parent: ActorId::MAIN, levels: vec![level], busy: None, vars };
+        Self { script, main, jobs: Vec::new(), failed: Vec::new() }
     }
 
     /// The script it runs.
@@ -84,61 +182,185 @@ impl Shell {
         &self.script
     }
 
-    /// It is in the middle of a command.
+    /// It is in the middle of a command, or one of its jobs runs.
     pub fn is_busy(&self) -> bool {
-        self.busy.is_some()
+        self.main.busy.is_some() || !self.jobs.is_empty()
     }
 
-    /// Does the next thing.
-    pub fn advance(&mut self, bench: &mut Bench<'_>) -> Progress {
-        match self.busy.take() {
-            Some(busy) => self.go_on(bench, busy),
-            None => self.begin(bench),
+    /// The script is at its end, and no job runs.
+    pub fn done(&self) -> bool {
+        !self.is_busy() && self.main.is_over(&self.script)
+    }
+
+    /// Takes its variables away.
+    pub fn take_vars(&mut self) -> Variables {
+        core::mem::take(&mut self.main.vars)
+    }
+
+    /// Lets the shell itself do nothing for `time` ns, which ends like a command.
+    pub fn pause(&mut self, k: &Kernel, time: u64) {
+        self.main.busy = Some(Busy::Ready { until: k.events.now.saturating_add(time) });
+    }
+
+    /// The shell itself is in the middle of a command or a pause.
+    pub fn is_main_busy(&self) -> bool {
+        self.main.busy.is_some()
+    }
+
+    fn processes(&self) -> impl Iterator<Item = &Process> {
+        core::iter::once(&self.main).chain(&self.jobs)
+    }
+
+    fn process(&mut self, actor: ActorId) -> Option<&mut Process> {
+        core::iter::once(&mut self.main).chain(&mut self.jobs).find(|p| p.id == actor)
+    }
+
+    fn need(&self, k: &Kernel, process: &Process) -> Need {
+        match process.busy {
+            None if process.is_over(&self.script) => Need::Others,
+            None => Need::Nothing,
+            Some(Busy::Task { task, .. }) => match k.sched.tasks[task.index()].state {
+                TaskState::Done(_) => Need::Nothing,
+                _ => Need::Task,
+            },
+            Some(Busy::Sleep { until }) => Need::Time { until, pause: false },
+            Some(Busy::Ready { until }) => Need::Time { until, pause: true },
+            Some(Busy::Wait) if self.jobs.iter().any(|job| job.parent == process.id) => Need::Others,
+            Some(Busy::Wait) => Need::Nothing,
         }
     }
 
-    fn go_on(&mut self, bench: &mut Bench<'_>, busy: Busy) -> Progress {
-        let k = &mut *bench.k;
-        match busy {
-            Busy::Task { task, what, line } => {
+    /// Nothing will ever happen again unless an actor gives up: each waits for a task, or for others.
+    fn hangs(&self, k: &Kernel) -> bool {
+        self.processes().all(|p| matches!(self.need(k, p), Need::Task | Need::Others)) && engine::is_idle(k)
+    }
+
+    /// The actors that can do something now, the shell itself first and its jobs in the order in which
+    /// they were started. With `impatient` the pause between two commands is no time to wait for; a
+    /// `sleep` still is.
+    pub fn ready(&self, k: &Kernel, impatient: bool) -> impl Iterator<Item = ActorId> {
+        let now = k.events.now;
+        let hangs = self.hangs(k);
+        let ready = self.processes().filter(move |process| match self.need(k, process) {
+            Need::Nothing => true,
+            Need::Time { until, pause } => until <= now || (pause && impatient),
+            // What a person sees as a hung task.
+            Need::Task => hangs,
+            Need::Others => false,
+        });
+        ready.map(|process| process.id)
+    }
+
+    /// The earliest time, in ns, that an actor waits for: the machine goes no further by itself.
+    /// `impatient` as for [`Shell::ready`].
+    pub fn limit(&self, impatient: bool) -> Option<u64> {
+        let times = self.processes().filter_map(|process| match process.busy {
+            Some(Busy::Sleep { until }) => Some(until),
+            Some(Busy::Ready { until }) if !impatient => Some(until),
+            _ => None,
+        });
+        times.min()
+    }
+
+    /// The task whose end an actor waits for.
+    pub fn waits_for_task(&self, actor: ActorId) -> Option<TaskId> {
+        match self.processes().find(|p| p.id == actor)?.busy {
+            Some(Busy::Task { task, .. }) => Some(task),
+            _ => None,
+        }
+    }
+
+    /// Does the next thing, quietly: an actor that waits for nothing comes first, then the machine,
+    /// and when nothing is left for it to do before somebody's time has come, the clock moves there.
+    pub fn advance(&mut self, bench: &mut Bench<'_>) -> Progress {
+        loop {
+            let k = &mut *bench.k;
+            let waits_not = |p: &&Process| self.need(k, p) == Need::Nothing;
+            let mut next = self.processes().find(waits_not).map(|p| p.id);
+            if next.is_none() {
+                let limit = self.limit(false);
+                if self.done() {
+                    return Progress::Idle;
+                }
+                if let Some(step) = engine::step(k, limit.unwrap_or(u64::MAX)) {
+                    return Progress::Stepped(step);
+                }
+                k.events.now = k.events.now.max(limit.unwrap_or(0));
+                next = self.ready(k, false).next();
+            }
+            // Those who are left wait for each other's end, and none is left to come to it.
+            let Some(actor) = next else { return Progress::Idle };
+            match self.act(bench, actor) {
+                Progress::Returned => {}
+                // Somebody else may go on.
+                Progress::Idle => {}
+                progress => return progress,
+            }
+        }
+    }
+
+    /// Lets an actor that is [ready](Self::ready) do its next thing; the machine takes no step and no
+    /// time passes.
+    pub fn act(&mut self, bench: &mut Bench<'_>, actor: ActorId) -> Progress {
+        let script = Arc::clone(&self.script);
+        let last = self.jobs.last().map_or(ActorId::MAIN, |job| job.id);
+        let Some(process) = self.process(actor) else { return Progress::Idle };
+        let mut turn = Turn { script: &script, bench, started: None, failed: Vec::new() };
+        let progress = process.act(&mut turn);
+        let over = process.busy.is_none() && process.is_over(&script);
+        let Turn { started, failed, .. } = turn;
+        self.failed.extend(failed);
+        if let Some((body, vars)) = started {
+            let level = Level { body: Some(body), next: 0, values: None };
+            let id = ActorId(last.0 + 1);
+            self.jobs.push(Process { id, parent: actor, levels: vec![level], busy: None, vars });
+        }
+        if over {
+            self.jobs.retain(|job| job.id != actor);
+        }
+        progress
+    }
+}
+
+/// What a process acts on, and what comes of it for the others.
+struct Turn<'a, 'b> {
+    script: &'a Script,
+    bench: &'a mut Bench<'b>,
+    /// The job that it starts.
+    started: Option<(Body, Variables)>,
+    failed: Vec<Failure>,
+}
+
+impl Process {
+    /// No statement is left to begin.
+    fn is_over(&self, script: &Script) -> bool {
+        self.levels.iter().all(|level| {
+            level.next >= level.statements(script).len()
+                && level.values.as_ref().is_none_or(|values| values.rest.is_empty())
+        })
+    }
+
+    fn act(&mut self, turn: &mut Turn<'_, '_>) -> Progress {
+        match self.busy.take() {
+            None => self.begin(turn),
+            Some(Busy::Task { task, what, line }) => {
+                let k = &mut *turn.bench.k;
                 let result: Result<(), Errno> = match k.sched.tasks[task.index()].state {
                     TaskState::Done(value) => Result::from_slot(value),
-                    _ => match engine::step(k, u64::MAX) {
-                        Some(step) => {
-                            self.busy = Some(Busy::Task { task, what, line });
-                            return Progress::Stepped(step);
-                        }
-                        // Nothing will ever wake it: what a person sees as a hung task.
-                        None => Err(Errno::ETIMEDOUT),
-                    },
+                    // Nothing will ever wake it.
+                    _ => Err(Errno::ETIMEDOUT),
                 };
+                self.ready(k);
                 if let Err(e) = result {
-                    self.complain(bench, line, &what, e);
+                    turn.complain(line, &what, e);
                 }
-                self.ready(bench.k);
-                self.advance(bench)
+                Progress::Returned
             }
-            Busy::Sleep { until } => match engine::step(k, until) {
-                Some(step) => {
-                    self.busy = Some(Busy::Sleep { until });
-                    Progress::Stepped(step)
-                }
-                None => {
-                    k.events.now = k.events.now.max(until);
-                    self.ready(k);
-                    self.advance(bench)
-                }
-            },
-            Busy::Ready { until } => match engine::step(k, until) {
-                Some(step) => {
-                    self.busy = Some(Busy::Ready { until });
-                    Progress::Stepped(step)
-                }
-                None => {
-                    k.events.now = k.events.now.max(until);
-                    Progress::Ended
-                }
-            },
+            Some(Busy::Sleep { .. } | Busy::Wait) => {
+                self.ready(turn.bench.k);
+                Progress::Returned
+            }
+            Some(Busy::Ready { .. }) => Progress::Ended,
         }
     }
 
@@ -146,27 +368,23 @@ impl Shell {
         self.busy = Some(Busy::Ready { until: k.events.now.saturating_add(COMMAND_TIME) });
     }
 
-    fn complain(&self, bench: &mut Bench<'_>, line: usize, what: &str, problem: impl core::fmt::Display) {
-        bench.terminal.push(format!("{}: line {line}: {what}: {problem}", self.script.name));
-    }
-
     /// The next statement, with its index where it is one of the script itself.
-    fn next(&mut self) -> Option<(Statement, Option<usize>)> {
+    fn next(&mut self, script: &Script) -> Option<(Statement, Option<usize>)> {
         loop {
             let level = self.levels.last_mut()?;
-            let statements = level.body.as_deref().unwrap_or(&self.script.statements);
-            if let Some(statement) = statements.get(level.next) {
+            if let Some(statement) = level.statements(script).get(level.next) {
+                let statement = statement.clone();
                 let index = level.body.is_none().then_some(level.next);
                 level.next += 1;
-                return Some((statement.clone(), index));
+                return Some((statement, index));
             }
-            match level.values.as_mut().and_then(|(name, values)| Some((name.clone(), values.next()?))) {
+            match level.values.as_mut().and_then(|values| Some((values.name.clone(), values.rest.pop()?))) {
                 Some((name, value)) => {
                     self.vars.set(&name, value);
                     level.next = 0;
                 }
-                // The script's own level stays, at its end.
-                None if level.body.is_none() => return None,
+                // The outermost level stays, at its end.
+                None if self.levels.len() == 1 => return None,
                 None => {
                     self.levels.pop();
                 }
@@ -174,30 +392,43 @@ impl Shell {
         }
     }
 
-    fn begin(&mut self, bench: &mut Bench<'_>) -> Progress {
+    fn begin(&mut self, turn: &mut Turn<'_, '_>) -> Progress {
+        let script = turn.script;
         loop {
-            let Some((statement, index)) = self.next() else { return Progress::Idle };
+            let Some((statement, index)) = self.next(script) else { return Progress::Idle };
             match &statement.action {
                 Action::Assign { name, value } => {
                     let value = value.value(&self.vars);
                     self.vars.set(name, value);
                 }
                 Action::For { name, words, body } => {
-                    let values: Vec<String> = words.iter().flat_map(|w| w.fields(&self.vars)).collect();
+                    let mut rest: Vec<String> = words.iter().flat_map(|w| w.fields(&self.vars)).collect();
+                    rest.reverse();
                     // At its end, so that the first value is taken next.
-                    let values = Some((name.clone(), values.into_iter()));
-                    self.levels.push(Level { body: Some(Arc::clone(body)), next: body.len(), values });
+                    let (next, values) = (body.len(), Some(Values { name: name.clone(), rest }));
+                    self.levels.push(Level { body: Some(Body(Arc::clone(body))), next, values });
+                }
+                Action::Job { body } => {
+                    // Both go on at once, so that what comes next may come before or behind it.
+                    turn.started = Some((Body(Arc::clone(body)), self.vars.clone()));
+                    return Progress::Began(statement);
+                }
+                Action::Assert(assertion) => {
+                    if let Some(failure) = assertion.check(turn.bench.k, &self.vars, statement.span.line) {
+                        turn.bench.terminal.push(format!("{}: {failure}", script.name));
+                        turn.failed.push(failure);
+                    }
                 }
                 Action::Run(command) => {
-                    self.command(bench, &statement, command);
+                    self.command(turn, &statement, command);
                     return Progress::Began(statement);
                 }
                 Action::Expand(line) => {
-                    match self.script.expand(line, &self.vars) {
-                        Ok(command) => self.command(bench, &statement, &command),
+                    match script.expand(line, &self.vars) {
+                        Ok(command) => self.command(turn, &statement, &command),
                         Err(e) => {
-                            bench.terminal.push(format!("{}: line {}: {e}", self.script.name, e.line));
-                            self.ready(bench.k);
+                            turn.bench.terminal.push(format!("{}: line {}: {e}", script.name, e.line));
+                            self.ready(turn.bench.k);
                         }
                     }
                     return Progress::Began(statement);
@@ -215,17 +446,17 @@ impl Shell {
         }
     }
 
-    fn command(&mut self, bench: &mut Bench<'_>, statement: &Statement, command: &Command) {
+    fn command(&mut self, turn: &mut Turn<'_, '_>, statement: &Statement, command: &Command) {
         let line = statement.span.line;
-        let result = match shell_cpu(bench.k, command.cpu) {
-            Ok(cpu) => self.program(bench, cpu, &command.program, line),
+        let result = match shell_cpu(turn.bench.k, command.cpu) {
+            Ok(cpu) => self.program(turn.bench, cpu, &command.program, line),
             Err(e) => Err(("taskset: failed to set affinity".to_owned(), e)),
         };
         if let Err((what, errno)) = result {
-            self.complain(bench, line, &what, errno);
+            turn.complain(line, &what, errno);
         }
         if self.busy.is_none() {
-            self.ready(bench.k);
+            self.ready(turn.bench.k);
         }
     }
 
@@ -301,7 +532,17 @@ impl Shell {
                 self.busy = Some(Busy::Sleep { until: k.events.now.saturating_add(*nanoseconds) });
                 Ok(())
             }
+            Program::Wait => {
+                self.busy = Some(Busy::Wait);
+                Ok(())
+            }
         }
+    }
+}
+
+impl Turn<'_, '_> {
+    fn complain(&mut self, line: usize, what: &str, problem: impl core::fmt::Display) {
+        self.bench.terminal.push(format!("{}: line {line}: {what}: {problem}", self.script.name));
     }
 }
 

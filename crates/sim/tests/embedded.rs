@@ -58,7 +58,7 @@ fn hashes(version: KernelVersion) -> Vec<u64> {
     };
     let machine = Machine::embedded(version);
     let k = sim::boot::boot_each(&machine, Semantics::of(version), true, &mut step);
-    let mut lab = Lab { k, terminal: Vec::new() };
+    let mut lab = Lab { k, terminal: Vec::new(), failed: Vec::new() };
     lab.run_each(&script(), step, |_, _| {});
     assert_eq!(lab.terminal, [""; 0]);
     hashes

@@ -90,7 +90,7 @@ impl Session {
             }
         };
         if progress == Progress::Idle {
-            self.vars = core::mem::take(&mut shell.vars);
+            self.vars = shell.take_vars();
             self.shell = None;
             return false;
         }

@@ -4,7 +4,7 @@ use super::lexer::{Place, Token};
 use super::*;
 
 pub(super) const PROGRAMS: &str =
-    "`echo`, `cat`, `ls`, `dmesg`, `dd`, `sleep`, `taskset`, `for` or `NAME=value`";
+    "`echo`, `cat`, `ls`, `dmesg`, `dd`, `sleep`, `wait`, `taskset`, `for` or `NAME=value`";
 const DD_OPERANDS: &str = "`if=`, `of=`, `bs=`, `count=`, `skip=`, `iflag=direct` or `status=none`";
 
 /// A word or a redirection, its variables replaced.
@@ -28,7 +28,7 @@ impl Place<'_> {
                     ready.extend(word.fields(vars).into_iter().map(|w| (Ready::Word(w), *span)))
                 }
                 Token::Into { append } => ready.push((Ready::Into { append: *append }, *span)),
-                Token::Semicolon | Token::Newline => {}
+                Token::Semicolon | Token::Ampersand | Token::Newline => {}
             }
             target = matches!(token, Token::Into { .. });
         }
@@ -92,6 +92,20 @@ impl Place<'_> {
             "cat" => self.cat(tokens, end)?,
             "ls" => Program::Ls { path: self.path(tokens, end, "`ls` needs a directory")? },
             "dmesg" => Program::Dmesg,
+            // A process of its own would have nothing to wait for.
+            "wait" if cpu.is_some() => {
+                return Err(self.expected(
+                    span,
+                    "`wait` is the shell's own and runs nowhere else",
+                    "a command",
+                ));
+            }
+            "wait" => match tokens.next() {
+                None => Program::Wait,
+                Some((_, span)) => {
+                    return Err(self.expected(span, "`wait` waits for all jobs", "the end of the command"));
+                }
+            },
             "dd" => self.dd(tokens, span)?,
             "sleep" => {
                 let (text, span) = self.next_word(tokens, end, "`sleep` needs a time", "seconds")?;

@@ -23,6 +23,17 @@ impl Source<'_> {
     pub(super) fn end(&self) -> Span {
         self.span(self.text.len(), self.text.len())
     }
+
+    /// From the first character that is no blank to `to`.
+    pub(super) fn whole(&self, to: usize) -> Span {
+        self.span(self.text.len() - self.text.trim_start().len(), to)
+    }
+
+    /// Where the words of a line stand that begins with `#:`.
+    pub(super) fn directive(&self) -> Option<Vec<(usize, usize)>> {
+        let line = self.text.trim_start();
+        line.starts_with("#:").then(|| split_words(self.text, self.text.len() - line.len() + 2))
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,6 +45,8 @@ pub(super) enum Token {
     },
     /// `;`
     Semicolon,
+    /// `&`
+    Ampersand,
     /// The end of a line.
     Newline,
 }
@@ -111,10 +124,20 @@ impl Place<'_> {
                     chars.next();
                     tokens.push((Token::Semicolon, at.span(from, from + 1)));
                 }
+                '&' => {
+                    chars.next();
+                    let next = chars.peek().map(|&(_, c)| c);
+                    self.check_ampersand(at, from, next)?;
+                    tokens.push((Token::Ampersand, at.span(from, from + 1)));
+                }
                 '>' => {
                     chars.next();
                     let append = chars.next_if(|&(_, c)| c == '>').is_some();
                     let to = from + 1 + usize::from(append);
+                    if chars.peek().is_some_and(|&(_, c)| c == '&') {
+                        let message = "`>&` joins outputs, and commands have one here";
+                        return Err(self.expected(at.span(from, to + 1), message, "a path behind `>`"));
+                    }
                     tokens.push((Token::Into { append }, at.span(from, to)));
                 }
                 _ => {
@@ -125,6 +148,36 @@ impl Place<'_> {
             }
         }
         Ok(tokens)
+    }
+
+    /// What other shells, or all of them, read as more than the end of a job.
+    fn check_ampersand(&self, at: Source<'_>, from: usize, next: Option<char>) -> Result<(), ScriptError> {
+        let span = at.span(from, (from + 2).min(at.text.len()));
+        match next {
+            Some('&') => {
+                let message = "`&&` is a condition, and scripts have none";
+                Err(self.expected(span, message, "`;`, or `&` behind a job"))
+            }
+            Some('>') => {
+                let message = "`&>` is not the same in every shell";
+                Err(self.expected(span, message, "`>` and a path, or a blank behind the `&` of a job"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Text in which nothing but variables means anything, from byte `from` of the line to `to`.
+    pub(super) fn template(&self, at: Source<'_>, from: usize, to: usize) -> Result<Word, ScriptError> {
+        let mut pieces = Vec::new();
+        let mut rest = from;
+        while let Some(i) = at.text[rest..to].find('$').map(|i| rest + i) {
+            let (name, len) = self.variable(at, i)?;
+            pieces.push(Piece::Text { text: at.text[rest..i].to_owned(), quoted: true });
+            pieces.push(Piece::Variable { name, quoted: true, span: at.span(i, i + len) });
+            rest = i + len;
+        }
+        pieces.push(Piece::Text { text: at.text[rest..to].to_owned(), quoted: true });
+        Ok(Word { pieces, span: at.span(from, to) })
     }
 
     fn word(
@@ -147,7 +200,7 @@ impl Place<'_> {
         };
         while let Some(&(i, c)) = chars.peek() {
             match (quote, c) {
-                (None, ' ' | '\t' | '>' | ';') => break,
+                (None, ' ' | '\t' | '>' | ';' | '&') => break,
                 (None, '\'' | '"') => {
                     quote = Some((c, i));
                     // Quotes with nothing between them are a word all the same.
@@ -163,7 +216,7 @@ impl Place<'_> {
                     to = i + len;
                     continue;
                 }
-                (_, '`' | '\\') | (None, '|' | '&' | '<' | '(' | ')' | '*' | '?' | '[' | '{' | '~') => {
+                (_, '`' | '\\') | (None, '|' | '<' | '(' | ')' | '*' | '?' | '[' | '{' | '~') => {
                     return Err(self.error(
                         at.span(i, i + c.len_utf8()),
                         format!("`{c}` has a meaning for the shell that scripts do not use"),
@@ -204,7 +257,7 @@ impl Place<'_> {
 }
 
 /// Byte ranges of the words of `text` from `start` on.
-pub(super) fn split_words(text: &str, start: usize) -> Vec<(usize, usize)> {
+fn split_words(text: &str, start: usize) -> Vec<(usize, usize)> {
     let mut words = Vec::new();
     let mut from = None;
     for (i, c) in text.char_indices().skip_while(|&(i, _)| i < start) {

@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 
 use super::command::PROGRAMS;
-use super::lexer::{Place, Source, Token, is_name, split_words};
+use super::lexer::{Place, Source, Token, is_name};
 use super::*;
 
-const DIRECTIVES: &str = "`flow`, `events`, `boot-events`, `end`, `state` or `msix`";
+const DIRECTIVES: &str = "`flow`, `events`, `boot-events`, `end`, `state`, `msix` or `assert`";
 /// Loops inside loops; more is no scenario.
 const DEEPEST: usize = 16;
 
@@ -84,7 +84,11 @@ impl<'a> Parser<'a> {
                         }),
                     };
                 };
-                if at.text.starts_with("#:") {
+                if let Some(words) = at.directive() {
+                    if words.first().is_some_and(|&(from, to)| &at.text[from..to] == "assert") {
+                        statements.push(self.place.assertion(at, &words, &self.vars, self.live)?);
+                        continue;
+                    }
                     if let Some(open) = inside {
                         return Err(self.place.error(
                             at.span(0, at.text.len()),
@@ -96,13 +100,15 @@ impl<'a> Parser<'a> {
                             Some("put it before `for` or behind `done`".into()),
                         ));
                     }
-                    statements.push(self.directive(at)?);
+                    statements.push(self.directive(at, words)?);
                     continue;
                 }
                 let tokens = self.place.tokens(at)?;
                 self.queue.extend(tokens);
                 self.queue.push_back((Token::Newline, at.end()));
             }
+            // A job has its own copy of the variables.
+            let (first, vars) = (statements.len(), self.vars.clone());
             match self.queue.front() {
                 Some((Token::Newline, _)) => {
                     self.queue.pop_front();
@@ -119,27 +125,44 @@ impl<'a> Parser<'a> {
                 }
                 Some((Token::Word(word), _)) if word.plain() == Some("for") => {
                     statements.push(self.for_loop()?);
-                    self.separator()?;
+                    self.separator(&mut statements, first, vars)?;
                 }
                 _ => {
                     self.simple(&mut statements)?;
-                    self.separator()?;
+                    self.separator(&mut statements, first, vars)?;
                 }
             }
         }
     }
 
-    /// What stands between two commands of a line; the end of the line stays.
-    fn separator(&mut self) -> Result<(), ScriptError> {
+    /// What stands between two commands of a line; the end of the line stays. Behind `&` the statements
+    /// from `first` on become a job, and `vars` are the variables again.
+    fn separator(
+        &mut self,
+        statements: &mut Vec<Statement>,
+        first: usize,
+        vars: Variables,
+    ) -> Result<(), ScriptError> {
         match self.queue.front() {
+            Some((Token::Ampersand, span)) => {
+                let body: Arc<[Statement]> = statements.drain(first..).collect();
+                let start = body.first().map_or(*span, |statement| statement.span);
+                let span = Span { len: span.offset + span.len - start.offset, ..start };
+                statements.push(Statement { span, action: Action::Job { body } });
+                self.vars = vars;
+                self.queue.pop_front();
+                Ok(())
+            }
             None | Some((Token::Newline, _)) => Ok(()),
             Some((Token::Semicolon, _)) => {
                 self.queue.pop_front();
                 Ok(())
             }
-            Some((_, span)) => {
-                Err(self.place.expected(*span, "the command ends before this", "`;` or the end of the line"))
-            }
+            Some((_, span)) => Err(self.place.expected(
+                *span,
+                "the command ends before this",
+                "`;`, `&` or the end of the line",
+            )),
         }
     }
 
@@ -152,6 +175,9 @@ impl<'a> Parser<'a> {
         let Some(at) = self.lines.pop() else {
             return Err(ScriptError { incomplete: true, ..self.place.expected(end, message, words) });
         };
+        if at.directive().is_some() {
+            return Err(self.place.expected(at.span(0, at.text.len()), message, words));
+        }
         let tokens = self.place.tokens(at)?;
         self.queue.extend(tokens);
         self.queue.push_back((Token::Newline, at.end()));
@@ -185,7 +211,9 @@ impl<'a> Parser<'a> {
                     words.push(word);
                 }
                 (Token::Semicolon | Token::Newline, _) => break,
-                (Token::Into { .. }, span) => return Err(place.expected(span, message, "`; do`")),
+                (Token::Into { .. } | Token::Ampersand, span) => {
+                    return Err(place.expected(span, message, "`; do`"));
+                }
             }
         }
         loop {
@@ -195,7 +223,7 @@ impl<'a> Parser<'a> {
                 (_, span) => return Err(place.expected(span, "a loop needs a body", "`do`")),
             }
         }
-        if let Some((Token::Semicolon, span)) = self.queue.front() {
+        if let Some((Token::Semicolon | Token::Ampersand, span)) = self.queue.front() {
             return Err(place.expected(*span, "`do` is followed by a command", "a command"));
         }
         let (live, vars) = (self.live, self.vars.clone());
@@ -215,7 +243,7 @@ impl<'a> Parser<'a> {
     fn simple(&mut self, statements: &mut Vec<Statement>) -> Result<(), ScriptError> {
         let mut tokens = Vec::new();
         while let Some(token) = self.queue.pop_front() {
-            if matches!(token.0, Token::Semicolon | Token::Newline) {
+            if matches!(token.0, Token::Semicolon | Token::Ampersand | Token::Newline) {
                 self.queue.push_front(token);
                 break;
             }
@@ -263,10 +291,13 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn directive(&mut self, at: Source<'_>) -> Result<Statement, ScriptError> {
-        let mut words = split_words(at.text, 2);
+    fn directive(
+        &mut self,
+        at: Source<'_>,
+        mut words: Vec<(usize, usize)>,
+    ) -> Result<Statement, ScriptError> {
         let to = words.last().map_or(at.text.len(), |&(_, to)| to);
-        let whole = at.span(0, to);
+        let whole = at.whole(to);
         let mut next = words.drain(..);
         let Some((from, to)) = next.next() else {
             return Err(self.place.expected(

@@ -26,6 +26,7 @@ fn commands_mean_what_the_shell_means() {
                 format!("{cpu:?} dd {} {} {block_size} {count} {skip} {direct}", input.text, output.text)
             }
             Program::Sleep { nanoseconds } => format!("{cpu:?} sleep {nanoseconds}"),
+            Program::Wait => format!("{cpu:?} wait"),
         };
         assert_eq!(got, expect, "{text}");
     };
@@ -43,6 +44,7 @@ fn commands_mean_what_the_shell_means() {
     check("cat /a > /dev/null", "None cat /a true");
     check("sleep 2", "None sleep 2000000000");
     check("sleep 0.5", "None sleep 500000000");
+    check("wait ; # all of them", "None wait");
     check(
         "taskset -c 5 dd if=/dev/vda of=/dev/null bs=4k count=2 skip=8 iflag=direct",
         "Some(5) dd /dev/vda /dev/null 4096 2 8 true",
@@ -108,6 +110,58 @@ fn errors_say_where_and_what_was_expected() {
     check("#: flow a\n#: events b", 2, 4, "a recording inside a recording", "line 1");
     check("#: end", 1, 4, "no recording is open", "nothing to end");
     check("#: state a\n#: state a", 2, 10, "there is a `#: state a` already", "another name");
+}
+
+#[test]
+fn jobs_and_assertions_say_where_they_are_wrong() {
+    let mut out = String::new();
+    for text in [
+        "echo a && echo b",
+        "echo a &> /b",
+        "dd if=/a of=/b 2>&1 &",
+        "&",
+        "echo a & & echo b",
+        "echo a &; echo b",
+        "for i in 1 & do echo; done",
+        "for i in 1; do & echo; done",
+        "for i in 1; do echo; done &&",
+        "X=1 & echo $X",
+        "rm /a & wait",
+        "wait 1",
+        "X=1\nwait $X",
+        "taskset -c 1 wait",
+        "#: flow a &\n#: end",
+        "#: assert",
+        "#: assert proc/irq == 1",
+        "#: assert /proc/irq",
+        "#: assert /proc/irq = 1",
+        "#: assert /proc/irq ==",
+        "#: assert /proc/irq == \"a",
+        "#: assert /proc/irq == \"a\" b",
+        "#: assert /proc/irq == $irq",
+        "#: assert /proc/irq == a $ b",
+        "#: assert /proc/irq lacks \"\"",
+        "for i in 1\n#: assert dmesg lacks a\ndo echo; done",
+        "for i in 1; do\n  #: flow a\ndone",
+    ] {
+        let e = Script::parse("script.sh", text).unwrap_err();
+        out.push_str(&format!("{text}\n    {}:{}: {e}; {}\n", e.line, e.column, e.label()));
+    }
+    insta::assert_snapshot!(out);
+}
+
+#[test]
+fn a_job_is_one_command_or_loop() {
+    let text = "echo 1 > /a & echo 2 > /b&\nfor i in 1 2; do\n  echo $i & #: why\n  #: assert /a == $i\ndone & wait\n";
+    let script = Script::parse("script.sh", text).unwrap();
+    let [first, second, third, wait] = &script.statements[..] else { panic!("{script:?}") };
+    assert_eq!(script.source(first.span), "echo 1 > /a &");
+    assert_eq!(script.source(second.span), "echo 2 > /b&");
+    assert!(matches!(&wait.action, Action::Run(Command { cpu: None, program: Program::Wait })));
+    let Action::Job { body } = &third.action else { panic!("{third:?}") };
+    let [Statement { action: Action::For { body, .. }, .. }] = &body[..] else { panic!("{body:?}") };
+    let [Statement { action: Action::Job { .. }, .. }, assert] = &body[..] else { panic!("{body:?}") };
+    assert_eq!((script.source(assert.span), assert.span.column), ("#: assert /a == $i", 3));
 }
 
 #[test]
