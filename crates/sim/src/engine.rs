@@ -137,6 +137,9 @@ pub fn step(k: &mut Kernel, limit: u64) -> Option<Step> {
 
 /// Nothing can happen any more, however much time passes.
 pub fn is_idle(k: &Kernel) -> bool {
+    if k.oracle.interleave {
+        return candidates(k, u64::MAX).is_empty();
+    }
     first_candidate(k).is_none() && k.events.next_time().is_none()
 }
 

@@ -11,11 +11,13 @@
 
 pub mod boot;
 pub mod capture;
+pub mod checks;
 pub mod cpu;
 pub mod debugger;
 pub mod diff;
 pub mod engine;
 pub mod events_text;
+pub mod explore;
 pub mod fields;
 pub mod flow;
 pub mod formats;

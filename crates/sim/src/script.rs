@@ -368,6 +368,19 @@ impl Script {
         self.text.get(span.offset..span.offset + span.len).unwrap_or("")
     }
 
+    /// It starts jobs in the background.
+    pub fn starts_jobs(&self) -> bool {
+        self.statements.iter().any(Statement::starts_job)
+    }
+
+    /// The paths that its assertions read, with variables as they are written.
+    pub fn asserted_paths(&self) -> Vec<String> {
+        let mut paths = Vec::new();
+        let mut each = |assertion: &Assertion| paths.push(assertion.path());
+        self.statements.iter().for_each(|statement| statement.assertions(&mut each));
+        paths
+    }
+
     /// The command that a line with variables becomes.
     ///
     /// # Errors
@@ -385,6 +398,24 @@ impl Statement {
             Action::Expand(line) => line.mentions_dd(),
             Action::For { body, .. } | Action::Job { body } => body.iter().any(Self::reads_disk),
             _ => false,
+        }
+    }
+
+    /// It starts a job, or something in it does.
+    pub fn starts_job(&self) -> bool {
+        match &self.action {
+            Action::Job { .. } => true,
+            Action::For { body, .. } => body.iter().any(Self::starts_job),
+            _ => false,
+        }
+    }
+
+    /// Calls `each` with every assertion in it.
+    fn assertions<'a>(&'a self, each: &mut impl FnMut(&'a Assertion)) {
+        match &self.action {
+            Action::Assert(assertion) => each(assertion),
+            Action::For { body, .. } | Action::Job { body } => body.iter().for_each(|s| s.assertions(each)),
+            _ => {}
         }
     }
 

@@ -231,7 +231,7 @@ impl Shell {
     }
 
     /// Nothing will ever happen again unless an actor gives up: each waits for a task, or for others.
-    fn hangs(&self, k: &Kernel) -> bool {
+    pub fn hangs(&self, k: &Kernel) -> bool {
         self.processes().all(|p| matches!(self.need(k, p), Need::Task | Need::Others)) && engine::is_idle(k)
     }
 
@@ -260,6 +260,25 @@ impl Shell {
             _ => None,
         });
         times.min()
+    }
+
+    /// The next statement of the shell itself starts a job, or something in it does.
+    pub fn starts_job_next(&self) -> bool {
+        self.main.busy.is_none() && self.main.peek(&self.script).is_some_and(Statement::starts_job)
+    }
+
+    /// Feeds a hasher with where the shell and its jobs stand, times as what is left of them from `now`
+    /// on; pauses between commands do not count.
+    pub fn hash_relative<H: Hasher>(&self, now: u64, state: &mut H) {
+        for process in self.processes() {
+            let Process { id, parent, levels, busy, vars } = process;
+            let busy = match busy {
+                Some(Busy::Sleep { until }) => Some(Busy::Sleep { until: until.saturating_sub(now) }),
+                Some(Busy::Ready { .. }) => Some(Busy::Ready { until: 0 }),
+                busy => busy.clone(),
+            };
+            (id, parent, levels, busy, vars).hash(state);
+        }
     }
 
     /// The task whose end an actor waits for.
@@ -337,6 +356,15 @@ impl Process {
         self.levels.iter().all(|level| {
             level.next >= level.statements(script).len()
                 && level.values.as_ref().is_none_or(|values| values.rest.is_empty())
+        })
+    }
+
+    /// The next statement, without beginning it.
+    fn peek<'a>(&'a self, script: &'a Script) -> Option<&'a Statement> {
+        self.levels.iter().rev().find_map(|level| {
+            let statements = level.statements(script);
+            let again = level.values.as_ref().is_some_and(|values| !values.rest.is_empty());
+            statements.get(level.next).or_else(|| statements.first().filter(|_| again))
         })
     }
 

@@ -10,11 +10,10 @@ use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use kstate::irqdesc::IRQS_ONESHOT;
+use kstate::Kernel;
 use kstate::oracle::Oracle;
-use kstate::sched::{TaskKind, TaskState};
 use kstate::semantics::{KernelVersion, Semantics};
-use kstate::{CpuId, Kernel};
+use sim::checks::{nothing_is_lost, nothing_is_odd};
 use sim::engine;
 use sim::invariants::check_invariants;
 use sim::lab::Lab;
@@ -26,91 +25,6 @@ use sim::script::Script;
 const SETTLE: u64 = 400_000_000_000;
 /// Steps within that time, or within a command. A machine that needs more runs in circles.
 const MAX_STEPS: usize = 200_000;
-
-/// What a kernel is known to say or do, and why it is no defect.
-struct Known {
-    /// `None` for both.
-    kernel: Option<KernelVersion>,
-    /// Part of the line in the log, or of the failure.
-    shows: &'static str,
-    /// The C function and the reason.
-    #[expect(dead_code, reason = "for the reader")]
-    why: &'static str,
-}
-
-const KNOWN: &[Known] = &[
-    Known {
-        kernel: Some(KernelVersion::V5_4),
-        shows: "no longer affine to CPU",
-        why: "irq_migrate_all_off_this_cpu(), kernel/irq/cpuhotplug.c: said whenever the last CPU of an \
-              affinity goes; the interrupt moves to the others",
-    },
-    Known {
-        kernel: None,
-        shows: "IRQ fixup: irq",
-        why: "irq_force_complete_move(), arch/x86/kernel/apic/vector.c: said when a CPU goes before an \
-              interrupt has arrived at its new vector; the old one is freed",
-    },
-    Known {
-        kernel: Some(KernelVersion::V5_4),
-        shows: "__irq_startup_managed: forced start of a managed interrupt",
-        why: "nvme_poll_irqdisable(), drivers/nvme/host/pci.c: disables and enables the interrupt of every \
-              queue, also of one that was requested while no CPU of its affinity was online",
-    },
-    Known {
-        kernel: None,
-        shows: "Affinity broken due to vector space exhaustion",
-        why: "assign_irq_vector_any_locked(), arch/x86/kernel/apic/vector.c: 5.4 takes any CPU of the node \
-              before it looks at the affinity outside of the node; both take any CPU where the default \
-              affinity has none that is online any more",
-    },
-    Known {
-        kernel: Some(KernelVersion::V5_4),
-        shows: "Removing after probe failure status: -16",
-        why: "nvme_remove_dead_ctrl(), drivers/nvme/host/pci.c: how nvme_reset_work() ends when the \
-              controller is removed before it was marked as connecting",
-    },
-    Known {
-        kernel: None,
-        shows: "failed to mark controller live state",
-        why: "nvme_reset_work(), drivers/nvme/host/pci.c: the same a little later, when all queues are up",
-    },
-    Known {
-        kernel: Some(KernelVersion::V5_4),
-        shows: "Removing after probe failure status: -19",
-        why: "nvme_remove_dead_ctrl(), drivers/nvme/host/pci.c: how that ends",
-    },
-    Known {
-        kernel: Some(KernelVersion::V6_12),
-        shows: "Disabling device after reset failure: -19",
-        why: "nvme_reset_work(), drivers/nvme/host/pci.c: how that ends in 6.12",
-    },
-    Known {
-        kernel: Some(KernelVersion::V6_12),
-        shows: "Disabling device after reset failure: -16",
-        why: "nvme_reset_work(), drivers/nvme/host/pci.c: the same in 6.12",
-    },
-    Known {
-        kernel: None,
-        shows: "failed to mark controller CONNECTING",
-        why: "nvme_reset_work(), drivers/nvme/host/pci.c: the controller is removed while it comes up",
-    },
-];
-
-fn is_known(kernel: KernelVersion, what: &str) -> bool {
-    KNOWN.iter().any(|k| k.kernel.is_none_or(|v| v == kernel) && what.contains(k.shows))
-}
-
-/// Lines of the log that are no warnings.
-const SAID: &[&str] = &[
-    "NR_IRQS:",
-    "Enabled IRQ remapping",
-    "Switched APIC routing",
-    "pci function 0000:",
-    "default/read/poll queues",
-    "is now offline",
-    "Booting Node",
-];
 
 fn hash(k: &Kernel) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -134,60 +48,15 @@ fn settle(k: &mut Kernel) -> Result<(), String> {
     Err("the machine does not come to rest".to_owned())
 }
 
-/// What must hold when nothing more will happen: every completion was handled.
-fn nothing_is_lost(k: &Kernel) -> Result<(), String> {
-    if let Some((time, event)) = k.events.iter().next() {
-        return Err(format!("{event:?} is still to happen at {time}, now is {}", k.events.now));
-    }
-    for (rq, request) in k.blk.requests.iter() {
-        if !request.done {
-            return Err(format!("{rq:?} is lost: {request:?}"));
-        }
-    }
-    for (id, task) in k.sched.tasks.iter().enumerate() {
-        let sleeps = matches!(task.kind, TaskKind::IrqThread(_));
-        if !sleeps && !matches!(task.state, TaskState::Done(_)) {
-            return Err(format!("task {id} hangs ({:?}): {:?}", task.state, task.frames));
-        }
-    }
-    for (cpu, lapic) in k.hw.lapics.iter().enumerate() {
-        if k.topo.online.contains(CpuId(cpu as u32))
-            && let Some(vector) = lapic.irr.iter().next()
-        {
-            return Err(format!("CPU {cpu}: vector {vector} is never taken"));
-        }
-    }
-    for irq in k.for_each_irq() {
-        let desc = k.desc(irq);
-        // ioapic_irqd_unmask(), arch/x86/kernel/apic/io_apic.c: 5.4 unmasks a pin that has moved although
-        // its thread still has to run, so that the line interrupts until it has.
-        let unmasked_early = !k.sem.ioapic_move_keeps_masked && desc.istate & IRQS_ONESHOT != 0;
-        if desc.irqs_unhandled != 0 && !unmasked_early {
-            return Err(format!("irq {irq}: {} unhandled", desc.irqs_unhandled));
-        }
-    }
-    for (cpu, data) in k.apic.cpus.iter().enumerate() {
-        if data.irq_stat.irq_spurious_count != 0 {
-            return Err(format!("CPU {cpu}: {} spurious interrupts", data.irq_stat.irq_spurious_count));
-        }
-    }
-    let expected = |line: &str| SAID.iter().any(|s| line.contains(s)) || is_known(k.sem.version, line);
-    if let Some(line) = k.log.iter().find(|line| !expected(line)) {
-        return Err(format!("the log says: {line}"));
-    }
-    if k.apic.irq_err_count != 0 {
-        return Err("APIC errors".to_owned());
-    }
-    Ok(())
-}
-
 /// Boots the machine and runs the script.
 fn run(e: &Experiment, check: bool, each: &mut dyn FnMut(&Kernel)) -> Result<Lab, String> {
     let machine = Machine::parse("machine.toml", &e.machine).map_err(|e| e.to_string())?;
     let script = Script::parse("script.sh", &e.script).map_err(|e| e.to_string())?;
     let mut lab = Lab::boot_with(&machine, Semantics::of(machine.kernel), false);
     if let Some(seed) = e.oracle {
-        lab.k.oracle = Oracle::seeded(seed);
+        let oracle = Oracle::seeded(seed);
+        // Half of them also cut interrupts where other CPUs see them half done.
+        lab.k.oracle = if seed & 2 == 0 { oracle } else { oracle.interleaving() };
     }
     if check {
         check_invariants(&lab.k).map_err(|e| format!("after boot: {e}"))?;
@@ -226,12 +95,17 @@ fn run(e: &Experiment, check: bool, each: &mut dyn FnMut(&Kernel)) -> Result<Lab
 /// Checks what the machine would come to if nothing more were done to it.
 fn settled(k: &Kernel) -> Result<(), String> {
     if k.events.next_time().is_none() && k.sched.runnable.is_empty() {
-        return nothing_is_lost(k);
+        return at_rest(k);
     }
     let mut later = k.clone();
     settle(&mut later)?;
     check_invariants(&later)?;
-    nothing_is_lost(&later)
+    at_rest(&later)
+}
+
+fn at_rest(k: &Kernel) -> Result<(), String> {
+    nothing_is_lost(k)?;
+    nothing_is_odd(k)
 }
 
 fn experiment(seed: u64) -> Result<(), String> {

@@ -107,6 +107,11 @@ fn joined(text: &str) -> String {
 }
 
 impl Assertion {
+    /// The path it reads, without the values of variables.
+    pub(super) fn path(&self) -> String {
+        self.path.value(&Variables::default())
+    }
+
     /// Looks; `None` when it holds. `line` is where it is written.
     pub fn check(&self, k: &mut Kernel, vars: &Variables, line: usize) -> Option<Failure> {
         let path = self.path.value(vars);

@@ -1,0 +1,160 @@
+//! What a run must come to: checks of a machine that is at rest, and of what its kernel said.
+//!
+//! `invariants` has what holds in every state.
+
+use kstate::irqdesc::IRQS_ONESHOT;
+use kstate::sched::{TaskKind, TaskState};
+use kstate::semantics::KernelVersion;
+use kstate::{CpuId, Kernel};
+
+/// What a kernel is known to say or do, and why it is no defect.
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
+    /// `None` for both.
+    pub kernel: Option<KernelVersion>,
+    /// Part of the line.
+    pub shows: &'static str,
+    /// The C function and the reason.
+    pub why: &'static str,
+}
+
+/// All of it.
+pub const KNOWN: &[Known] = &[
+    Known {
+        kernel: Some(KernelVersion::V5_4),
+        shows: "no longer affine to CPU",
+        why: "irq_migrate_all_off_this_cpu(), kernel/irq/cpuhotplug.c: said whenever the last CPU of an \
+              affinity goes; the interrupt moves to the others",
+    },
+    Known {
+        kernel: None,
+        shows: "IRQ fixup: irq",
+        why: "irq_force_complete_move(), arch/x86/kernel/apic/vector.c: said when a CPU goes before an \
+              interrupt has arrived at its new vector; the old one is freed",
+    },
+    Known {
+        kernel: Some(KernelVersion::V5_4),
+        shows: "__irq_startup_managed: forced start of a managed interrupt",
+        why: "nvme_poll_irqdisable(), drivers/nvme/host/pci.c: disables and enables the interrupt of every \
+              queue, also of one that was requested while no CPU of its affinity was online",
+    },
+    Known {
+        kernel: None,
+        shows: "Affinity broken due to vector space exhaustion",
+        why: "assign_irq_vector_any_locked(), arch/x86/kernel/apic/vector.c: 5.4 takes any CPU of the node \
+              before it looks at the affinity outside of the node; both take any CPU where the default \
+              affinity has none that is online any more",
+    },
+    Known {
+        kernel: Some(KernelVersion::V5_4),
+        shows: "Removing after probe failure status: -16",
+        why: "nvme_remove_dead_ctrl(), drivers/nvme/host/pci.c: how nvme_reset_work() ends when the \
+              controller is removed before it was marked as connecting",
+    },
+    Known {
+        kernel: None,
+        shows: "failed to mark controller live state",
+        why: "nvme_reset_work(), drivers/nvme/host/pci.c: the same a little later, when all queues are up",
+    },
+    Known {
+        kernel: Some(KernelVersion::V5_4),
+        shows: "Removing after probe failure status: -19",
+        why: "nvme_remove_dead_ctrl(), drivers/nvme/host/pci.c: how that ends",
+    },
+    Known {
+        kernel: Some(KernelVersion::V6_12),
+        shows: "Disabling device after reset failure: -19",
+        why: "nvme_reset_work(), drivers/nvme/host/pci.c: how that ends in 6.12",
+    },
+    Known {
+        kernel: Some(KernelVersion::V6_12),
+        shows: "Disabling device after reset failure: -16",
+        why: "nvme_reset_work(), drivers/nvme/host/pci.c: the same in 6.12",
+    },
+    Known {
+        kernel: None,
+        shows: "failed to mark controller CONNECTING",
+        why: "nvme_reset_work(), drivers/nvme/host/pci.c: the controller is removed while it comes up",
+    },
+    Known {
+        kernel: Some(KernelVersion::V6_12),
+        shows: "Moved interrupt pending in old target APIC",
+        why: "__vector_cleanup(), arch/x86/kernel/apic/vector.c: the timer finds the old vector pending at \
+              the local APIC, leaves it for another jiffy and says so once",
+    },
+];
+
+/// Lines of the log that are no warnings.
+const SAID: &[&str] = &[
+    "NR_IRQS:",
+    "Enabled IRQ remapping",
+    "Switched APIC routing",
+    "pci function 0000:",
+    "default/read/poll queues",
+    "is now offline",
+    "Booting Node",
+];
+
+/// The kernel does not say this while all is well.
+pub fn is_unexpected(kernel: KernelVersion, line: &str) -> bool {
+    let said = SAID.iter().any(|s| line.contains(s));
+    let known = KNOWN.iter().any(|k| k.kernel.is_none_or(|v| v == kernel) && line.contains(k.shows));
+    !said && !known
+}
+
+/// What must hold when nothing more will happen: every completion was handled.
+///
+/// # Errors
+/// What was lost, in words.
+pub fn nothing_is_lost(k: &Kernel) -> Result<(), String> {
+    if let Some((time, event)) = k.events.iter().next() {
+        return Err(format!("{event:?} is still to happen at {time}, now is {}", k.events.now));
+    }
+    for (rq, request) in k.blk.requests.iter() {
+        if !request.done {
+            return Err(format!("{rq:?} is lost: {request:?}"));
+        }
+    }
+    for (id, task) in k.sched.tasks.iter().enumerate() {
+        let sleeps = matches!(task.kind, TaskKind::IrqThread(_));
+        if !sleeps && !matches!(task.state, TaskState::Done(_)) {
+            return Err(format!("task {id} hangs ({:?}): {:?}", task.state, task.frames));
+        }
+    }
+    for (cpu, lapic) in k.hw.lapics.iter().enumerate() {
+        if k.topo.online.contains(CpuId(cpu as u32))
+            && let Some(vector) = lapic.irr.iter().next()
+        {
+            return Err(format!("CPU {cpu}: vector {vector} is never taken"));
+        }
+    }
+    Ok(())
+}
+
+/// Nothing came that nobody wanted, and the kernel said nothing unusual.
+///
+/// # Errors
+/// What came, or was said.
+pub fn nothing_is_odd(k: &Kernel) -> Result<(), String> {
+    for irq in k.for_each_irq() {
+        let desc = k.desc(irq);
+        // ioapic_irqd_unmask(), arch/x86/kernel/apic/io_apic.c: 5.4 unmasks a pin that has moved although
+        // its thread still has to run, so that the line interrupts until it has.
+        let unmasked_early = !k.sem.ioapic_move_keeps_masked && desc.istate & IRQS_ONESHOT != 0;
+        if desc.irqs_unhandled != 0 && !unmasked_early {
+            return Err(format!("irq {irq}: {} unhandled", desc.irqs_unhandled));
+        }
+    }
+    for (cpu, data) in k.apic.cpus.iter().enumerate() {
+        if data.irq_stat.irq_spurious_count != 0 {
+            return Err(format!("CPU {cpu}: {} spurious interrupts", data.irq_stat.irq_spurious_count));
+        }
+    }
+    if let Some(line) = k.log.iter().find(|line| is_unexpected(k.sem.version, line)) {
+        return Err(format!("the log says: {line}"));
+    }
+    if k.apic.irq_err_count != 0 {
+        return Err("APIC errors".to_owned());
+    }
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! Many interleavings: drawn move by move, or by priorities that change a few times.
+
+use core::ops::ControlFlow;
+use std::collections::BTreeMap;
+
+use kstate::event::Event;
+use kstate::oracle::{Oracle, Point};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::identity::{Reads, identity};
+use super::{Choices, Finding, Kind, Move, World, Wrong};
+use crate::engine::Step;
+
+/// How moves are chosen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Strategy {
+    /// Each is as likely as the others.
+    Uniform,
+    /// Everyone has a priority and the highest moves; at `changes` moves of a run, drawn beforehand, the
+    /// one who moves falls below all others. After "A Randomized Scheduler with Probabilistic Guarantees
+    /// of Finding Bugs" (ASPLOS 2010): a defect that needs few orders to be right is found although a run
+    /// has many moves.
+    Priorities {
+        /// Changes in a run.
+        changes: usize,
+    },
+}
+
+/// Which runs to make.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// How moves are chosen.
+    pub strategy: Strategy,
+    /// Every run's choices follow from this and its number.
+    pub seed: u64,
+    /// Numbers of runs.
+    pub runs: core::ops::Range<u64>,
+    /// Of these every `shards`th, beginning with `shard`.
+    pub shard: u64,
+    /// In how many parts the runs are split.
+    pub shards: u64,
+    /// Moves after which a run is looked at for a state that comes back.
+    pub depth: usize,
+    /// Different findings to collect before the search ends.
+    pub findings: usize,
+}
+
+/// What runs have covered.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Drawn {
+    /// Runs that were made.
+    pub runs: u64,
+    /// Their moves.
+    pub moves: u64,
+    /// Of the longest.
+    pub depth: usize,
+    /// Runs that were given up: more moves than allowed, and no state that came back.
+    pub endless: u64,
+    /// What was found, with the number of the run.
+    pub findings: Vec<(u64, Finding)>,
+    /// The search was told to stop.
+    pub stopped: bool,
+}
+
+/// Who moves: what has a priority of its own.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Mover {
+    Cpu(u32),
+    Task(u32),
+    Device(u32),
+    Actor(u32),
+}
+
+fn mover(next: Move) -> Mover {
+    match next {
+        Move::Machine(Step::Interrupt(cpu, _) | Step::Hardirq(cpu) | Step::Softirq(cpu)) => Mover::Cpu(cpu.0),
+        Move::Machine(Step::Task(task)) => Mover::Task(task.0),
+        Move::Machine(Step::Event(event)) => Mover::Device(match event {
+            Event::Nvme(id, _) => id.0,
+            Event::Virtio(id, _) => 1000 + id.0,
+            Event::IoApicLevel(pin) => 2000 + u32::from(pin),
+            Event::VectorCleanup(cpu) => 3000 + cpu.0,
+            // Time itself.
+            _ => 9999,
+        }),
+        Move::Actor(actor) => Mover::Actor(actor.0),
+    }
+}
+
+/// The priorities of one run.
+struct Priorities {
+    rng: ChaCha8Rng,
+    of: BTreeMap<Mover, u64>,
+    /// Moves at which the mover falls, latest first.
+    changes: Vec<usize>,
+    /// Below everyone.
+    lowest: u64,
+}
+
+impl Priorities {
+    fn new(seed: u64, changes: usize, length: usize) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(1);
+        let mut at: Vec<usize> = (0..changes).map(|_| rng.random_range(0..length.max(1))).collect();
+        at.sort_unstable_by(|a, b| b.cmp(a));
+        Self { rng, of: BTreeMap::new(), changes: at, lowest: 1 << 32 }
+    }
+
+    fn pick(&mut self, moves: &[Move], depth: usize) -> usize {
+        let mut best = (0, 0);
+        for (i, &next) in moves.iter().enumerate() {
+            let rng = &mut self.rng;
+            let priority = *self.of.entry(mover(next)).or_insert_with(|| rng.random_range(1 << 32..u64::MAX));
+            if priority > best.1 {
+                best = (i, priority);
+            }
+        }
+        while self.changes.last().is_some_and(|&at| at <= depth) {
+            self.changes.pop();
+            self.lowest -= 1;
+            if let Some(&next) = moves.get(best.0) {
+                self.of.insert(mover(next), self.lowest);
+            }
+        }
+        best.0
+    }
+}
+
+/// One run. `longest` is that of the runs before, among whose moves priorities change.
+fn run(root: &World, plan: &Plan, number: u64, longest: usize) -> (Option<Wrong>, World, usize) {
+    let seed = plan.seed.wrapping_add(number);
+    let mut world = root.with(Oracle::seeded(seed));
+    let mut priorities = match plan.strategy {
+        Strategy::Uniform => None,
+        Strategy::Priorities { changes } => Some(Priorities::new(seed, changes, longest)),
+    };
+    for depth in 0..plan.depth {
+        let moved = match &mut priorities {
+            None => world.advance().is_some(),
+            Some(priorities) => {
+                let moves = world.moves();
+                let at = priorities.pick(&moves, depth);
+                world.k.oracle.note(Point::Schedule, at as u32, moves.len() as u32);
+                moves.get(at).is_some_and(|&next| {
+                    world.take(next);
+                    true
+                })
+            }
+        };
+        let wrong = if moved { world.check() } else { world.check_end() };
+        if wrong.is_some() || !moved {
+            return (wrong, world, depth + usize::from(moved));
+        }
+    }
+    (runs_in_circles(&world), world, plan.depth)
+}
+
+/// Whether the quiet run from here comes back to where it was.
+fn runs_in_circles(world: &World) -> Option<Wrong> {
+    const LOOK: usize = 4096;
+    let reads = Reads::of(world.shell.script());
+    let mut quiet = world.with(Oracle::scripted(Vec::new()));
+    let mut seen = BTreeMap::new();
+    for at in 0..LOOK {
+        if let Some(before) = seen.insert(identity(&quiet, reads), at) {
+            let text = format!("a state comes back after {} moves", at - before);
+            return Some(Wrong::new(Kind::Livelock, text));
+        }
+        quiet.advance()?;
+    }
+    None
+}
+
+/// Makes the runs of a plan. `progress` is called after every run and can end the search.
+pub fn explore(root: &World, plan: &Plan, mut progress: impl FnMut(&Drawn) -> ControlFlow<()>) -> Drawn {
+    let mut drawn = Drawn::default();
+    // The quiet run says how long runs are about.
+    let quiet = super::replay(root, &Choices::default(), plan.depth, |_, _| {}).1;
+    for number in plan.runs.clone().filter(|number| number % plan.shards.max(1) == plan.shard) {
+        let (wrong, mut world, depth) = run(root, plan, number, quiet);
+        drawn.runs += 1;
+        drawn.moves += depth as u64;
+        drawn.depth = drawn.depth.max(depth);
+        drawn.endless += u64::from(wrong.is_none() && depth >= plan.depth);
+        if let Some(wrong) = wrong {
+            let known = |f: &Finding| wrong.is_like(&Wrong { kind: f.kind, text: f.text.clone() });
+            if !drawn.findings.iter().any(|(_, finding)| known(finding)) {
+                let choices = Choices::of(&world.take_log());
+                let Wrong { kind, text } = wrong;
+                drawn.findings.push((number, Finding { kind, text, choices, depth }));
+            }
+        }
+        if drawn.findings.len() >= plan.findings {
+            break;
+        }
+        if progress(&drawn).is_break() {
+            drawn.stopped = true;
+            break;
+        }
+    }
+    drawn
+}
