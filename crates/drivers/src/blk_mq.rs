@@ -869,8 +869,13 @@ pub fn blk_mq_online_cpu(k: &mut Kernel, cpu: CpuId) {
     }
     for n in 0.. {
         let Some((q, hctx)) = nth_hctx(k, n) else { return };
-        let ty = k.blk.q(q).queue_hw_ctx[hctx as usize].ty;
-        if map_queue(k, q, ty, cpu) == hctx {
+        let h = &k.blk.q(q).queue_hw_ctx[hctx as usize];
+        let own = if k.sem.hctx_online_tests_cpumask {
+            h.cpumask.contains(cpu)
+        } else {
+            map_queue(k, q, h.ty, cpu) == hctx
+        };
+        if own {
             k.blk.q_mut(q).queue_hw_ctx[hctx as usize].inactive = false;
         }
     }

@@ -117,6 +117,10 @@ pub(crate) fn share_among_nodes(
     node_vectors: &mut [NodeVectors],
     cmp_func: fn(&mut Kernel, &NodeVectors, &NodeVectors) -> i32,
 ) {
+    if !k.sem.nodes_share_by_cpus {
+        share_evenly(numvecs, node_to_cpumask, cpu_mask, nodemsk, node_vectors);
+        return;
+    }
     let mut remaining_ncpus = 0u32;
     for (n, nv) in node_vectors.iter_mut().enumerate() {
         *nv = NodeVectors { id: n, n: u32::MAX };
@@ -146,6 +150,30 @@ pub(crate) fn share_among_nodes(
         nv.n = nvectors;
         remaining_ncpus -= ncpus;
         numvecs = numvecs.wrapping_sub(nvectors);
+    }
+}
+
+/// Gives each node what is left of `numvecs` divided by the nodes that are left, in the order of
+/// their numbers, and no more than it has CPUs (5.3).
+// DEVIATION: 5.3 divides by zero where nothing is left for a node. It gets one vector here, which is
+// what 5.4 made of it (53c1788b7d77) right before the division changed as a whole.
+fn share_evenly(
+    numvecs: u32,
+    node_to_cpumask: &[CpuMask],
+    cpu_mask: &CpuMask,
+    nodemsk: &[usize],
+    node_vectors: &mut [NodeVectors],
+) {
+    for (n, nv) in node_vectors.iter_mut().enumerate() {
+        *nv = NodeVectors { id: n, n: u32::MAX };
+    }
+    let mut done = 0u32;
+    for (passed, &n) in nodemsk.iter().enumerate() {
+        let ncpus = cpu_mask.and(&node_to_cpumask[n]).weight();
+        let nodes = (nodemsk.len() - passed) as u32;
+        let vecs_per_node = (numvecs.saturating_sub(done) / nodes).max(1);
+        node_vectors[n].n = vecs_per_node.min(ncpus);
+        done += node_vectors[n].n;
     }
 }
 
@@ -215,6 +243,10 @@ fn __irq_build_affinity_masks(
                 extra_vecs -= 1;
             }
             if curvec >= last_affv {
+                // 5.3 goes on with the next node; the CPUs that are left here get no vector.
+                if !k.sem.nodes_share_by_cpus {
+                    break;
+                }
                 curvec = firstvec;
             }
             if let Some(desc) = masks.get_mut(curvec as usize) {
@@ -223,6 +255,9 @@ fn __irq_build_affinity_masks(
                 past_the_end(k);
             }
             curvec += 1;
+        }
+        if !k.sem.nodes_share_by_cpus && curvec >= last_affv {
+            curvec = firstvec;
         }
         done = done.wrapping_add(nv.n);
     }

@@ -173,7 +173,10 @@ pub fn irq_startup(k: &mut Kernel, irq: Irq, resend: bool, force: bool) -> u32 {
                 ret = __irq_startup(k, irq);
             }
             Startup::Abort => {
-                k.desc_mut(irq).set(IRQD_MANAGED_SHUTDOWN);
+                let depth = u32::from(k.sem.managed_shutdown_keeps_depth);
+                let desc = k.desc_mut(irq);
+                desc.depth = depth;
+                desc.set(IRQD_MANAGED_SHUTDOWN);
                 return 0;
             }
         }
@@ -182,6 +185,18 @@ pub fn irq_startup(k: &mut Kernel, irq: Irq, resend: bool, force: bool) -> u32 {
         let _ = check_irq_resend(k, irq, false);
     }
     ret
+}
+
+/// Starts a managed interrupt whose CPU came back, unless a driver has disabled it meanwhile (6.16).
+#[kfn("kernel/irq/chip.c")]
+pub fn irq_startup_managed(k: &mut Kernel, irq: Irq) {
+    let desc = k.desc_mut(irq);
+    // Now, so that the next CPU of its affinity does not count another level off.
+    desc.clear(IRQD_MANAGED_SHUTDOWN);
+    desc.depth = desc.depth.wrapping_sub(1);
+    if desc.depth == 0 {
+        irq_startup(k, irq, IRQ_RESEND, IRQ_START_COND);
+    }
 }
 
 /// Activates an interrupt, unless the kernel manages its affinity: then startup does.
@@ -214,7 +229,8 @@ pub fn irq_shutdown(k: &mut Kernel, irq: Irq) {
         return;
     }
     clear_irq_resend(k, irq);
-    k.desc_mut(irq).depth = 1;
+    let depth = if k.sem.managed_shutdown_keeps_depth { k.desc(irq).depth.wrapping_add(1) } else { 1 };
+    k.desc_mut(irq).depth = depth;
     if let Some(shutdown) = k.chip(d).irq_shutdown {
         shutdown(k, d);
         k.desc_mut(irq).set(IRQD_IRQ_DISABLED | IRQD_IRQ_MASKED);

@@ -4,7 +4,9 @@ use kfn::kfn;
 use kstate::irqdesc::*;
 use kstate::{CpuId, CpuMask, Errno, Irq, Kernel};
 
-use crate::chip::{IRQ_RESEND, IRQ_START_COND, irq_shutdown_and_deactivate, irq_startup};
+use crate::chip::{
+    IRQ_RESEND, IRQ_START_COND, irq_shutdown_and_deactivate, irq_startup, irq_startup_managed,
+};
 use crate::irqdesc::irq_get_next_irq;
 use crate::manage::{irq_do_set_affinity, irq_set_affinity_locked};
 use crate::migration::irq_fixup_move_pending;
@@ -163,7 +165,11 @@ fn irq_restore_affinity_of_irq(k: &mut Kernel, irq: Irq, cpu: CpuId) {
         return;
     }
     if desc.has(IRQD_MANAGED_SHUTDOWN) {
-        irq_startup(k, irq, IRQ_RESEND, IRQ_START_COND);
+        if k.sem.managed_shutdown_keeps_depth {
+            irq_startup_managed(k, irq);
+        } else {
+            irq_startup(k, irq, IRQ_RESEND, IRQ_START_COND);
+        }
         if !k.sem.restore_affinity_after_startup {
             return;
         }

@@ -62,10 +62,17 @@ fn __group_cpus_evenly(
                 extra_grps -= 1;
             }
             if curgrp >= last_grp {
+                // As in __irq_build_affinity_masks().
+                if !k.sem.nodes_share_by_cpus {
+                    break;
+                }
                 curgrp = 0;
             }
             spread_init_one(k, &mut masks[curgrp as usize], &mut nmsk, cpus_per_grp);
             curgrp += 1;
+        }
+        if !k.sem.nodes_share_by_cpus && curgrp >= last_grp {
+            curgrp = 0;
         }
         done = done.wrapping_add(nv.n);
     }

@@ -143,6 +143,7 @@ pub fn irq_matrix_assign_system(k: &mut Kernel, bit: u32, replace: bool) {
 /// `ENOSPC` when a CPU has none left; then nothing is kept back.
 #[kfn("kernel/irq/matrix.c")]
 pub fn irq_matrix_reserve_managed(k: &mut Kernel, msk: &CpuMask) -> Result<(), Errno> {
+    let counts_offline = k.sem.matrix_counts_offline;
     for cpu in msk.iter() {
         let bit = matrix_alloc_area(k, cpu, 1, true);
         if bit >= k.vector_matrix.alloc_end {
@@ -158,6 +159,8 @@ pub fn irq_matrix_reserve_managed(k: &mut Kernel, msk: &CpuMask) -> Result<(), E
             cm.available = cm.available.wrapping_sub(1);
             m.global_available = m.global_available.wrapping_sub(1);
             m.reindex(cpu);
+        } else if cm.initialized && counts_offline {
+            cm.available = cm.available.wrapping_sub(1);
         } else if cm.initialized {
             cm.managed_while_offline = cm.managed_while_offline.wrapping_add(1);
         }
@@ -170,6 +173,7 @@ pub fn irq_matrix_reserve_managed(k: &mut Kernel, msk: &CpuMask) -> Result<(), E
 /// Gives one bit that is kept back but not allocated up again, on every CPU of `msk`.
 #[kfn("kernel/irq/matrix.c")]
 pub fn irq_matrix_remove_managed(k: &mut Kernel, msk: &CpuMask) {
+    let counts_offline = k.sem.matrix_counts_offline;
     for cpu in msk.iter() {
         let m = &mut k.vector_matrix;
         let end = m.alloc_end;
@@ -189,6 +193,8 @@ pub fn irq_matrix_remove_managed(k: &mut Kernel, msk: &CpuMask) {
             cm.available = cm.available.wrapping_add(1);
             m.global_available = m.global_available.wrapping_add(1);
             m.reindex(cpu);
+        } else if cm.initialized && counts_offline {
+            cm.available = cm.available.wrapping_add(1);
         } else if cm.initialized {
             cm.managed_while_offline = cm.managed_while_offline.wrapping_sub(1);
         }

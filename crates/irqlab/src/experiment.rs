@@ -72,7 +72,8 @@ fn describe(semantics: &Semantics) -> String {
         .iter()
         .map(|field| {
             let value = semantics.get(field.name).unwrap_or_default();
-            format!("{}={value} instead of {}", field.name, field.of(base))
+            let release = field.release_of(&value).map(|r| format!(" ({r})")).unwrap_or_default();
+            format!("{}={value}{release} instead of {}", field.name, field.of(base))
         })
         .collect();
     if changed.is_empty() {
@@ -111,6 +112,15 @@ mod tests {
         check(
             &["vector_cleanup=timer", "hctx_drain=true"],
             "experiment: v5.4 with vector_cleanup=timer instead of ipi, hctx_drain=on instead of off; \
+             this combination never shipped",
+        );
+    }
+
+    #[test]
+    fn what_only_another_release_does_is_dated() {
+        check(
+            &["irq_regs_lose_vector=on"],
+            "experiment: v5.4 with irq_regs_lose_vector=on (5.8 (633260fa143)) instead of off; \
              this combination never shipped",
         );
     }

@@ -222,12 +222,15 @@ fn flag(out: &mut String, name: &str, text: &str) -> fmt::Result {
 fn behaviour(out: &mut String, field: &Field) -> fmt::Result {
     title(out, field.name, "behaviour")?;
     paragraph(out, field.doc)?;
-    writeln!(out, "\n  {}() in {}{NOTE}  {}{NOTE:#}", field.function, field.file, field.changed)?;
+    writeln!(out, "\n  {} in {}{NOTE}  {}{NOTE:#}", field.function, field.file, field.changed)?;
     for (value, meaning) in field.values {
         writeln!(out, "  {value:<12} {meaning}")?;
     }
     for version in KernelVersion::ALL {
         writeln!(out, "  {HEAD}{:<6}{HEAD:#} {}", version.name(), field.of(version))?;
+    }
+    for (value, release) in field.elsewhere {
+        writeln!(out, "  {HEAD}{release}{HEAD:#} {value}")?;
     }
     writeln!(out, "  {NOTE}irqlab run --set {}=VALUE ... changes it{NOTE:#}", field.name)
 }

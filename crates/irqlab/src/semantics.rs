@@ -1,4 +1,5 @@
-//! `irqlab semantics`: in which behaviours the kernels differ, and what can be set.
+//! `irqlab semantics`: in which behaviours the kernels differ, from each other or from another
+//! release, and what can be set.
 
 use std::process::ExitCode;
 
@@ -26,6 +27,9 @@ struct Value {
     value: &'static str,
     meaning: &'static str,
     kernels: Vec<&'static str>,
+    /// The release that has it where no kernel does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    release: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -49,8 +53,14 @@ impl From<&Field> for Description {
                 .collect()
         };
         let values = field.values.iter();
-        let values =
-            values.map(|&(value, meaning)| Value { value, meaning, kernels: kernels(value) }).collect();
+        let values = values
+            .map(|&(value, meaning)| Value {
+                value,
+                meaning,
+                kernels: kernels(value),
+                release: field.release_of(value),
+            })
+            .collect();
         Self { name, doc, function, file, changed, values }
     }
 }
@@ -93,9 +103,11 @@ fn tell(field: &Field) -> String {
     let mut text = format!("{NAME}{name}{NAME:#}  {doc}\n");
     let width = |texts: Vec<usize>| texts.into_iter().max().unwrap_or(0);
     let value_width = width(values.iter().map(|v| v.value.len()).collect());
-    for Value { value, meaning, kernels } in &values {
-        let kernels = kernels.join(",");
-        text += &format!("  {kernels:<5}  {value:<value_width$}  {meaning}\n");
+    let whose = |v: &Value| v.release.map_or_else(|| v.kernels.join(","), str::to_owned);
+    let whose_width = width(values.iter().map(|v| whose(v).len()).collect());
+    for v in &values {
+        let (whose, Value { value, meaning, .. }) = (whose(v), v);
+        text += &format!("  {whose:<whose_width$}  {value:<value_width$}  {meaning}\n");
     }
     text += &format!("  {NOTE}{function}, {file}; changed: {changed}{NOTE:#}\n");
     text
@@ -115,5 +127,14 @@ mod tests {
              \x20 v6.12  timer  a timer on the old CPU, and no vector is set aside for it\n\
              \x20 irq_complete_move(), arch/x86/kernel/apic/vector.c; changed: 6.6 (bdc1dad299bb)\n"
         );
+    }
+
+    #[test]
+    fn a_value_of_another_release_is_told_with_that_release() {
+        let field = Semantics::field("nodes_share_by_cpus").unwrap();
+        let told = anstream::adapter::strip_str(&tell(field)).to_string();
+        let lines: Vec<&str> = told.lines().collect();
+        assert!(lines[1].starts_with("  v5.4,v6.12  on   by the number"), "{told}");
+        assert!(lines[2].starts_with("  5.3         off  evenly"), "{told}");
     }
 }

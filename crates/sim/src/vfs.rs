@@ -92,6 +92,18 @@ fn cpu_of(k: &Kernel, text: &str) -> Result<CpuId, Errno> {
     if k.topo.possible.contains(cpu) { Ok(cpu) } else { Err(Errno::ENOENT) }
 }
 
+/// `arch_register_cpu()`, arch/x86/kernel/topology.c: the CPU has a file `online`. The boot CPU has
+/// one if the command line asks for it and nobody needs the 8259, which only that CPU can serve.
+fn hotpluggable(k: &Kernel, cpu: CpuId) -> bool {
+    if cpu.0 != 0 {
+        return k.topo.present.contains(cpu);
+    }
+    let of_8259 = |irq: &Irq| irq.0 < 16 && k.apic.io_apic_irqs >> irq.0 & 1 == 0;
+    k.sem.cpu0_hotplug
+        && k.cmdline.iter().any(|word| word == "cpu0_hotplug")
+        && !k.for_each_irq().filter(of_8259).any(|irq| !k.desc(irq).action.is_empty())
+}
+
 /// The disk behind `/dev/NAME`.
 ///
 /// # Errors
@@ -138,8 +150,7 @@ pub fn read(k: &mut Kernel, path: &str) -> Result<String, Errno> {
         }
         ["sys", "devices", "system", "cpu", cpu, "online"] => {
             let cpu = cpu_of(k, cpu)?;
-            // CPU 0 has no such file on x86 unless it can be taken down.
-            if cpu.0 == 0 || !k.topo.present.contains(cpu) {
+            if !hotpluggable(k, cpu) {
                 return Err(Errno::ENOENT);
             }
             Ok(line(u8::from(k.topo.online.contains(cpu))))
@@ -342,7 +353,8 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
         ["sys", "devices", "system", "cpu", cpu]
             if cpu_of(k, cpu).is_ok_and(|c| k.topo.present.contains(c)) =>
         {
-            let online = if cpu == "cpu0" { &[][..] } else { &["online"] };
+            let online = cpu_of(k, cpu).is_ok_and(|cpu| hotpluggable(k, cpu));
+            let online = if online { &["online"][..] } else { &[] };
             let topology = cpu_of(k, cpu).is_ok_and(|c| k.topo.online.contains(c));
             names(online).into_iter().chain(topology.then(|| "topology".to_owned())).collect()
         }
@@ -423,7 +435,7 @@ fn try_write(k: &mut Kernel, path: &str, text: &str, append: bool) -> Result<Wri
             if !k.topo.present.contains(cpu) {
                 return Err(Errno::ENOENT);
             }
-            if cpu.0 == 0 {
+            if !hotpluggable(k, cpu) {
                 return Err(Errno::EACCES);
             }
             match word.trim() {

@@ -474,6 +474,16 @@ const SEMANTICS: &[Row] = &[
         "",
         &[(Look::State, "dstate:   0x00030000", "dstate:   0x00032000")],
     ),
+    row(
+        "cpu0_hotplug",
+        V5_4,
+        Pc { cmdline: "cpu0_hotplug", ..PC },
+        "echo 0 > /sys/devices/system/cpu/cpu0/online
+         cat /sys/devices/system/cpu/online
+         echo 1 > /sys/devices/system/cpu/cpu0/online
+         ",
+        &[(Look::Terminal, "1-3", "Permission denied"), (Look::Log, "CPU 0 is now offline", "")],
+    ),
     row("isa_irq2_refused", V5_4, BARE, "", &[(Look::Terminal, "Ok(Irq(2))", "Err(EINVAL)")]).prepared(
         |lab| {
             // Firmware that leads pin 17 to IRQ 2.
@@ -567,6 +577,15 @@ const SEMANTICS: &[Row] = &[
             (Look::State, "domain:  PCI-MSI-3", "domain:  PCI-MSIX-0000:00:03.0-12"),
             (Look::Trace, "\nmsi_domain_alloc_irqs\n", "\nmsi_create_device_irq_domain\n"),
         ],
+    ),
+    row(
+        "msi_affinity",
+        V6_12,
+        PC,
+        "echo 1 > /proc/irq/25/smp_affinity_list
+         echo 2 > /proc/irq/24/smp_affinity_list
+         ",
+        &[(Look::Trace, "\nmsi_set_affinity\n", "\nmsi_domain_set_affinity\n")],
     ),
     // The message goes around the remapping hardware.
     row(
@@ -969,7 +988,14 @@ fn every_field_can_be_seen() {
 
 /// Fields that an exhibit of the bug museum shows, which boots the machine that the bug needs. The
 /// exhibit's own test is what proves it.
-const EXHIBITED: &[&str] = &["reevaluates_vector"];
+const EXHIBITED: &[&str] = &[
+    "hctx_online_tests_cpumask",
+    "irq_regs_lose_vector",
+    "managed_shutdown_keeps_depth",
+    "matrix_counts_offline",
+    "nodes_share_by_cpus",
+    "reevaluates_vector",
+];
 
 #[test]
 fn every_field_has_a_row_or_an_exhibit() {

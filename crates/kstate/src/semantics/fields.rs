@@ -1,8 +1,10 @@
 //! The declaration of all fields of [`Semantics`].
 //!
 //! An entry reads: what the field decides, `name: type`, the C function, its file and what changed
-//! it, then the values with what the kernel does, each under the kernel that has it. A change is
-//! dated only where that is certain.
+//! it, then the values with what the kernel does, each under the kernel that has it: `v5_4` and
+//! `v6_12`, or `both`. `other VALUE in RELEASE` is a value that neither has, with the release that
+//! does. Where both kernels are alike there has to be one. A change is dated only where that is
+//! certain.
 
 use core::fmt::Debug;
 
@@ -40,6 +42,16 @@ choice! {
         Global,
         /// One domain per device.
         PerDevice,
+    }
+    /// How a message that is not remapped moves to another CPU.
+    MsiAffinity {
+        /// Address and data are written over the old ones.
+        #[default]
+        OneWrite,
+        /// By way of the new vector on the old CPU, if the interrupt may be reserved.
+        StagedIfReservable,
+        /// By way of the new vector on the old CPU, if the message cannot be masked.
+        StagedIfNotMaskable,
     }
     /// How the NVMe driver brings a controller up.
     NvmeProbe {
@@ -108,14 +120,84 @@ fn value_of<T: Copy>(known: &[(&'static str, T)], word: &str) -> Option<T> {
     known.iter().find(|(w, _)| *w == word).map(|(_, value)| *value)
 }
 
+// The values of a field, in the form that `$what` names. There are two forms of an entry: the
+// kernels differ, or they are alike.
+macro_rules! values {
+    ($what:ident $sem:ident $arg:ident {
+        v5_4 $old:tt $old_text:literal,
+        v6_12 $new:tt $new_text:literal,
+        $(other $other:tt in $release:literal $other_text:literal,)*
+    }) => {
+        values!(@ $what $sem $arg $old, $new,
+            [$old $old_text, $new $new_text,],
+            [$($other in $release $other_text,)*])
+    };
+    ($what:ident $sem:ident $arg:ident {
+        both $value:tt $text:literal,
+        $(other $other:tt in $release:literal $other_text:literal,)+
+    }) => {
+        values!(@ $what $sem $arg $value, $value, [$value $text,], [$($other in $release $other_text,)+])
+    };
+    (@ v5_4 $sem:ident $arg:ident $old:tt, $new:tt, $kernels:tt, $others:tt) => { value!($old) };
+    (@ v6_12 $sem:ident $arg:ident $old:tt, $new:tt, $kernels:tt, $others:tt) => { value!($new) };
+    (@ words $sem:ident $arg:ident $old:tt, $new:tt, $kernels:tt, $others:tt) => {
+        [word!($old), word!($new)]
+    };
+    (@ list $sem:ident $arg:ident $old:tt, $new:tt,
+        [$($value:tt $text:literal,)+],
+        [$($other:tt in $release:literal $other_text:literal,)*]
+    ) => {
+        &[$((word!($value), $text),)+ $((word!($other), $other_text),)*]
+    };
+    (@ elsewhere $sem:ident $arg:ident $old:tt, $new:tt, $kernels:tt,
+        [$($other:tt in $release:literal $other_text:literal,)*]
+    ) => {
+        &[$((word!($other), $release),)*]
+    };
+    (@ get $sem:ident $arg:ident $old:tt, $new:tt,
+        [$($value:tt $text:literal,)+],
+        [$($other:tt in $release:literal $other_text:literal,)*]
+    ) => {
+        name_of(&[$((word!($value), value!($value)),)+ $((word!($other), value!($other)),)*], $sem)
+    };
+    (@ set $sem:ident $arg:ident $old:tt, $new:tt,
+        [$($value:tt $text:literal,)+],
+        [$($other:tt in $release:literal $other_text:literal,)*]
+    ) => {
+        value_of(&[$((word!($value), value!($value)),)+ $((word!($other), value!($other)),)*], $arg)
+    };
+}
+
+// What a field's documentation says of its values.
+macro_rules! values_doc {
+    (
+        v5_4 $old:tt $old_text:literal,
+        v6_12 $new:tt $new_text:literal,
+        $(other $other:tt in $release:literal $other_text:literal,)*
+    ) => {
+        concat!("5.4: ", $old_text, ". 6.12: ", $new_text, ".", $(" ", $release, ": ", $other_text, ".",)*)
+    };
+    (
+        both $value:tt $text:literal,
+        $(other $other:tt in $release:literal $other_text:literal,)+
+    ) => {
+        concat!("5.4 and 6.12: ", $text, ".", $(" ", $release, ": ", $other_text, ".",)+)
+    };
+}
+
 macro_rules! semantics {
     ($(
         $(#[doc = $doc:literal])+
-        $name:ident: $ty:ty = $function:literal, $file:literal $(, $changed:literal)? {
-            v5_4 $old:tt $old_text:literal,
-            v6_12 $new:tt $new_text:literal,
-            $($other:tt $other_text:literal,)*
-        }
+        $name:ident: $ty:ty = $function:literal, $file:literal $(, $changed:literal)? {$($text:tt)*}
+    )+) => {
+        semantics!(@ $(
+            $(#[doc = $doc])+
+            $name: $ty = $function, $file, (changed!($($changed)?)), {$($text)*} {$($text)*}
+        )+);
+    };
+    (@ $(
+        $(#[doc = $doc:literal])+
+        $name:ident: $ty:ty = $function:literal, $file:literal, ($changed:expr), $values:tt {$($text:tt)*}
     )+) => {
         /// The behaviours that differ. Each field names its C function and the change.
         #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
@@ -125,10 +207,7 @@ macro_rules! semantics {
             $(
                 $(#[doc = $doc])+
                 ///
-                #[doc = concat!(
-                    "`", $function, "`, ", $file, ". 5.4: ", $old_text, ". 6.12: ", $new_text,
-                    ". Changed: ", changed!($($changed)?), "."
-                )]
+                #[doc = concat!("`", $function, "`, ", $file, ". ", values_doc!($($text)*))]
                 pub $name: $ty,
             )+
         }
@@ -137,46 +216,37 @@ macro_rules! semantics {
             /// What `version` does.
             pub fn of(version: KernelVersion) -> Self {
                 match version {
-                    KernelVersion::V5_4 => Self { version, $($name: value!($old),)+ },
-                    KernelVersion::V6_12 => Self { version, $($name: value!($new),)+ },
+                    KernelVersion::V5_4 => Self { version, $($name: values!(v5_4 x x $values),)+ },
+                    KernelVersion::V6_12 => Self { version, $($name: values!(v6_12 x x $values),)+ },
                 }
             }
 
             /// All fields, in the order of their declaration.
             pub const fn fields() -> &'static [Field] {
-                const FIELDS: &[Field] = &[$(Field {
-                    name: stringify!($name),
-                    doc: concat!($($doc),+).trim_ascii(),
-                    function: $function,
-                    file: $file,
-                    changed: changed!($($changed)?),
-                    values: &[
-                        (word!($old), $old_text),
-                        (word!($new), $new_text),
-                        $((word!($other), $other_text),)*
-                    ],
-                    v5_4: word!($old),
-                    v6_12: word!($new),
-                    get: |sem| {
-                        let known = [
-                            (word!($old), value!($old)),
-                            (word!($new), value!($new)),
-                            $((word!($other), value!($other)),)*
-                        ];
-                        name_of(&known, sem.$name)
-                    },
-                    set: |sem, word| {
-                        let known = [
-                            (word!($old), value!($old)),
-                            (word!($new), value!($new)),
-                            $((word!($other), value!($other)),)*
-                        ];
-                        match value_of(&known, word) {
-                            Some(value) => sem.$name = value,
-                            None => return false,
-                        }
-                        true
-                    },
+                const FIELDS: &[Field] = &[$({
+                    const OF: [&str; 2] = values!(words x x $values);
+                    Field {
+                        name: stringify!($name),
+                        doc: concat!($($doc),+).trim_ascii(),
+                        function: $function,
+                        file: $file,
+                        changed: $changed,
+                        values: values!(list x x $values),
+                        elsewhere: values!(elsewhere x x $values),
+                        v5_4: OF[0],
+                        v6_12: OF[1],
+                        get: |sem| {
+                            let value = sem.$name;
+                            values!(get value value $values)
+                        },
+                        set: |sem, word| match values!(set word word $values) {
+                            Some(value) => {
+                                sem.$name = value;
+                                true
+                            }
+                            None => false,
+                        },
+                    }
                 },)+];
                 FIELDS
             }
@@ -191,6 +261,11 @@ semantics! {
     madt_absent_cpus_possible: bool = "acpi_is_processor_usable()", "arch/x86/kernel/acpi/boot.c" {
         v5_4 on "every CPU that is listed may be plugged in later",
         v6_12 off "on bare hardware only CPUs that are there are possible",
+    }
+    /// What cpu0_hotplug on the command line does.
+    cpu0_hotplug: bool = "arch_register_cpu()", "arch/x86/kernel/topology.c", "6.5" {
+        v5_4 on "the boot CPU can be taken down, unless a line of the 8259 is in use",
+        v6_12 off "nothing",
     }
     /// Whether the ACPI interrupt is handled in a thread.
     acpi_irq_threaded: bool = "acpi_os_install_interrupt_handler()", "drivers/acpi/osl.c" {
@@ -241,6 +316,11 @@ semantics! {
         v5_4 ("irq-build-affinity-masks" Spread::IrqBuildAffinityMasks) "vectors are dealt to CPUs, within each node",
         v6_12 ("group-cpus-evenly" Spread::GroupCpusEvenly) "CPUs are put into groups, which the block layer uses too",
     }
+    /// How the vectors of a device are divided among nodes.
+    nodes_share_by_cpus: bool = "alloc_nodes_vectors()", "kernel/irq/affinity.c", "5.4 (b1a5a73e64e9)" {
+        both on "by the number of their CPUs, the smallest node first",
+        other off in "5.3" "evenly, in the order of their numbers, and a small node keeps what it has CPUs for",
+    }
     /// Which of equal elements comes first after sorting, for instance of nodes with as many CPUs.
     sort_extracts_two: bool = "sort()", "lib/sort.c" {
         v5_4 off "the heap gives up its largest element and sifts equal ones to the left",
@@ -272,6 +352,12 @@ semantics! {
         v5_4 off "counts it as freed, so that the counters may wrap",
         v6_12 on "warns and leaves the counters alone",
     }
+    /// Whether a CPU's available vectors are counted while it is offline.
+    matrix_counts_offline: bool =
+        "irq_matrix_reserve_managed()", "kernel/irq/matrix.c", "nothing did so far" {
+        both off "not when managed vectors come and go then, and irq_matrix_online() does not make up for it",
+        other on in "no release" "they are",
+    }
 
     // ---- vectors ----
 
@@ -285,6 +371,12 @@ semantics! {
         "irq_complete_move()", "arch/x86/kernel/apic/vector.c", "6.6 (bdc1dad299bb)" {
         v5_4 ("ipi" VectorCleanup::Ipi) "IRQ_MOVE_CLEANUP_VECTOR, sent to the old CPU",
         v6_12 ("timer" VectorCleanup::Timer) "a timer on the old CPU, and no vector is set aside for it",
+    }
+    /// What irq_complete_move() finds where the entry code leaves the vector that arrived.
+    irq_regs_lose_vector: bool =
+        "irq_complete_move()", "arch/x86/kernel/apic/vector.c", "5.9 (e027fffff799)" {
+        both off "the vector, or it does not look: the first interrupt on the new vector ends a move",
+        other on in "5.8 (633260fa143)" "-1, which matches no vector: a move never ends",
     }
     /// What activating an interrupt does that was given its vector when it was allocated.
     activate_assigns_fixed: bool = "x86_vector_activate()", "arch/x86/kernel/apic/vector.c" {
@@ -411,6 +503,13 @@ semantics! {
     msi_domains: MsiDomains = "pci_msi_setup_msi_irqs()", "drivers/pci/msi.c", "6.2 (15c72f824b32)" {
         v5_4 ("global" MsiDomains::Global) "one for all functions",
         v6_12 ("per-device" MsiDomains::PerDevice) "the function's own, created when it is first needed",
+    }
+    /// How a message that is not remapped moves to another CPU and another vector.
+    msi_affinity: MsiAffinity =
+        "msi_set_affinity()", "arch/x86/kernel/apic/msi.c", "5.6 (6f1a4891a592), 6.7 (b56ebe7c896d)" {
+        v5_4 ("one-write" MsiAffinity::OneWrite) "msi_domain_set_affinity() writes address and data over the old ones",
+        v6_12 ("staged-if-reservable" MsiAffinity::StagedIfReservable) "by way of the old CPU if IRQD_CAN_RESERVE is set, which no message has that cannot be masked",
+        other ("staged-if-not-maskable" MsiAffinity::StagedIfNotMaskable) in "5.6 (6f1a4891a592)" "by way of the old CPU if the message cannot be masked",
     }
     /// Which of several chips that can composes the message.
     compose_msi_msg_outermost: bool = "irq_chip_compose_msi_msg()", "kernel/irq/chip.c" {
@@ -577,6 +676,12 @@ semantics! {
         v5_4 on "as a warning",
         v6_12 off "at debug level, which is off",
     }
+    /// What becomes of disable_irq() when a managed interrupt is shut down with its CPU.
+    managed_shutdown_keeps_depth: bool =
+        "irq_startup_managed()", "kernel/irq/chip.c", "6.16 (788019eb559f, 2b32fc8ff08d)" {
+        both off "irq_shutdown() sets the depth to 1 and irq_startup() to 0: it is forgotten",
+        other on in "6.16" "the shutdown is one more level, and only at the last one the interrupt starts",
+    }
     /// What happens after a managed interrupt was started again on a CPU that came back.
     restore_affinity_after_startup: bool =
         "irq_restore_affinity_of_irq()", "kernel/irq/cpuhotplug.c", "6.10 (a60dd06af674)" {
@@ -600,6 +705,11 @@ semantics! {
     hctx_skips_isolated_cpus: bool = "blk_mq_map_swqueue()", "block/blk-mq.c", "6.10 (a46c27026da1)" {
         v5_4 off "it does",
         v6_12 on "it does not, so that no kworker runs there",
+    }
+    /// Which CPUs count as a hardware queue's own when one comes online.
+    hctx_online_tests_cpumask: bool = "blk_mq_hctx_notify_online()", "block/blk-mq.c", "6.10 (7b815817aa58)" {
+        both off "those that are mapped to it",
+        other on in "6.10 before 7b815817aa58" "those in its mask, which has no isolated CPUs",
     }
     /// Where a request of a queue that belongs to one CPU, or of the only queue, completes.
     complete_remote_first: bool = "blk_mq_complete_request_remote()", "block/blk-mq.c" {

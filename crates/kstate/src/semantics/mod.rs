@@ -1,7 +1,7 @@
 //! What differs between kernels, as named behaviours.
 //!
-//! [`Semantics`] has a field for every behaviour in which the modelled kernels differ. They are
-//! declared in one place, `fields.rs`: type, text, what each value means and which kernel has which.
+//! [`Semantics`] has a field for every behaviour in which the modelled kernels differ, and for some
+//! in which both are like each other and unlike another release. They are declared in one place, `fields.rs`: type, text, what each value means and which kernel has which.
 //! [`Semantics::of`] is the only place that looks at a version. Behaviour reads the fields; setting
 //! one is the user's experiment ([`Semantics::set`]), which [`Semantics::check`] refuses when the
 //! values contradict each other and [`Semantics::is_shipped`] tells from what a kernel really does.
@@ -14,7 +14,7 @@ use core::fmt;
 mod check;
 mod fields;
 
-pub use fields::{BlkMap, MsiDomains, NvmeProbe, Semantics, Spread, VectorCleanup};
+pub use fields::{BlkMap, MsiAffinity, MsiDomains, NvmeProbe, Semantics, Spread, VectorCleanup};
 
 /// The kernels that are modelled whole.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -57,8 +57,10 @@ pub struct Field {
     pub file: &'static str,
     /// The release or commit that changed it, as far as it is known.
     pub changed: &'static str,
-    /// Its values, each with what the kernel then does.
+    /// Its values, each with what the kernel then does: 5.4.0's first.
     pub values: &'static [(&'static str, &'static str)],
+    /// The values that neither kernel has, each with the release that has it.
+    pub elsewhere: &'static [(&'static str, &'static str)],
     /// The value in 5.4.0.
     pub v5_4: &'static str,
     /// The value in 6.12.117.
@@ -76,6 +78,11 @@ impl Field {
             KernelVersion::V5_4 => self.v5_4,
             KernelVersion::V6_12 => self.v6_12,
         }
+    }
+
+    /// The release that has a value which neither kernel has.
+    pub fn release_of(&self, value: &str) -> Option<&'static str> {
+        self.elsewhere.iter().find(|(other, _)| *other == value).map(|(_, release)| *release)
     }
 }
 
@@ -205,9 +212,20 @@ mod tests {
                     let shipped = sem == Semantics::of(version);
                     assert_eq!(sem.is_shipped(), shipped, "{}={value}", field.name);
                     assert_eq!(sem.differences(version).len(), usize::from(!shipped));
+                    assert_eq!(shipped, *value == field.of(version), "{}={value}", field.name);
                 }
             }
-            assert_ne!(field.v5_4, field.v6_12, "{} is the same in both kernels", field.name);
+            // What both kernels do alike is no difference, unless some release does otherwise.
+            let alike = field.v5_4 == field.v6_12;
+            assert!(!alike || !field.elsewhere.is_empty(), "{} is the same in all kernels", field.name);
+            let kernels = 2 - usize::from(alike);
+            assert_eq!(field.values.len(), kernels + field.elsewhere.len(), "{}", field.name);
+            for (value, release) in field.elsewhere {
+                let known = field.values.iter().any(|(v, _)| v == value);
+                assert!(known && ![field.v5_4, field.v6_12].contains(value), "{}={value}", field.name);
+                assert_eq!(field.release_of(value), Some(*release));
+                assert!(!release.is_empty() && release.trim() == *release, "{}={value}", field.name);
+            }
             for text in [field.doc, field.function, field.file, field.changed] {
                 assert!(!text.is_empty() && text.trim() == text, "{}: `{text}`", field.name);
             }

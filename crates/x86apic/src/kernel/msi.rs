@@ -19,7 +19,7 @@ use kstate::msi::{
     MSI_FLAG_USE_DEF_DOM_OPS, MSI_GENERIC_FLAGS_MASK, MsiDomainInfo, MsiDomainOps, MsiMsg, MsiParentOps,
     pci_msi_domain_calc_hwirq,
 };
-use kstate::semantics::MsiDomains;
+use kstate::semantics::{MsiAffinity, MsiDomains};
 use kstate::{ChipId, CpuMask, DomainId, Errno, Irq, Kernel, MsiDescId, PciDevId};
 
 use super::apic::{__irq_msi_compose_msg, dest_mode_logical, lapic_vector_set_in_irr};
@@ -36,12 +36,17 @@ pub const X86_VECTOR_MSI_FLAGS_SUPPORTED: u32 =
 #[kfn("arch/x86/kernel/apic/msi.c")]
 pub fn irq_msi_compose_msg(k: &mut Kernel, data: Irqd, msg: &mut MsiMsg) {
     let cfg = irqd_cfg(k, data.irq).unwrap_or_default();
-    *msg = MsiMsg {
+    *msg = message(k, cfg);
+}
+
+/// The message for a configuration (5.4).
+fn message(k: &Kernel, cfg: IrqCfg) -> MsiMsg {
+    MsiMsg {
         address_lo: 0xfee0_0000 | u32::from(dest_mode_logical(k)) << 2 | cfg.dest_apicid << 12 & 0x000f_fff0,
         address_hi: if k.apic.x2apic_mode { cfg.dest_apicid & 0xffff_ff00 } else { 0 },
         // Edge, asserted, fixed.
         data: 1 << 14 | cfg.vector,
-    };
+    }
 }
 
 /// Sets up the interrupts of a function that has its MSI descriptors (5.4).
@@ -153,6 +158,9 @@ pub fn arch_init_msi_domain(k: &mut Kernel, parent: DomainId) {
     }
     let mut chip = pci_msi_chip(k, "PCI-MSI");
     chip.irq_compose_msi_msg = Some(irq_msi_compose_msg);
+    if k.sem.msi_affinity != MsiAffinity::OneWrite {
+        chip.irq_set_affinity = Some(msi_set_affinity);
+    }
     let chip = register_chip(k, chip);
     k.apic.chips.pci_msi_controller = chip;
     let info = pci_msi_domain_info(chip, 0);
@@ -180,17 +188,26 @@ pub fn arch_create_remap_msi_irq_domain(
     create(k, &format!("{name}-{id}"), info, parent)
 }
 
-/// Writes the message for a given configuration (6.12).
+/// Writes the message for a given configuration (5.6 and later).
 #[kfn("arch/x86/kernel/apic/msi.c")]
 pub fn irq_msi_update_msg(k: &mut Kernel, irqd: Irqd, cfg: IrqCfg) {
     let mut msg = MsiMsg::default();
-    __irq_msi_compose_msg(k, cfg, &mut msg, false);
+    match k.sem.msi_domains {
+        MsiDomains::Global => msg = message(k, cfg),
+        MsiDomains::PerDevice => __irq_msi_compose_msg(k, cfg, &mut msg, false),
+    }
     if let Some(write) = k.chip(irqd).irq_write_msi_msg {
         write(k, irqd, &msg);
     }
 }
 
-/// Moves a message that is not remapped (6.12).
+/// The function can mask the message: every one of MSI-X, of MSI those with mask bits.
+fn maskable(k: &Kernel, irq: Irq) -> bool {
+    let desc = k.irq_get_msi_desc(irq).map(|desc| &k.msi.descs[desc]);
+    desc.is_some_and(|desc| desc.is_msix || desc.can_mask)
+}
+
+/// Moves a message that is not remapped (5.6 and later).
 ///
 /// # Errors
 /// Those of the vector domain.
@@ -208,11 +225,17 @@ pub fn msi_set_affinity(k: &mut Kernel, irqd: Irqd, mask: &CpuMask, force: bool)
         return Ok(ret);
     }
 
-    // Address and data cannot be written at once. That does not matter while the message is masked
-    // (the reservation bit says that it can be), or if only one of them changes.
+    // Address and data cannot be written at once. That does not matter while the message is masked,
+    // or if only one of them changes. What 6.12 asks about masking is the reservation bit, which says
+    // the opposite of what it takes it for.
     let cfg = irqd_cfg(k, irq).unwrap_or_default();
     let desc = k.desc(irq);
-    if !desc.has(IRQD_CAN_RESERVE)
+    let staged = match k.sem.msi_affinity {
+        MsiAffinity::OneWrite => false,
+        MsiAffinity::StagedIfReservable => desc.has(IRQD_CAN_RESERVE),
+        MsiAffinity::StagedIfNotMaskable => !maskable(k, irq),
+    };
+    if !staged
         || cfg.vector == old_cfg.vector
         || old_cfg.vector == MANAGED_IRQ_SHUTDOWN_VECTOR
         || !desc.has(IRQD_IRQ_STARTED)
@@ -298,7 +321,9 @@ pub fn x86_init_dev_msi_info(
                 k.warn("x86_init_dev_msi_info: only the vector domain serves any bus");
                 return false;
             }
-            k.irq.chips[info.chip.index()].irq_set_affinity = Some(msi_set_affinity);
+            if k.sem.msi_affinity != MsiAffinity::OneWrite {
+                k.irq.chips[info.chip.index()].irq_set_affinity = Some(msi_set_affinity);
+            }
         }
         DOMAIN_BUS_DMAR => {}
         _ => {

@@ -158,6 +158,9 @@ pub fn __irq_complete_move(k: &mut Kernel, irq: Irq, vector: u32) {
     }
 }
 
+/// The vector that `~regs->orig_ax` stands for after an entry that left -1 there (5.8).
+const LOST: u32 = 0;
+
 /// Finishes the last move if this interrupt came where it now should.
 #[kfn("arch/x86/kernel/apic/vector.c")]
 pub fn irq_complete_move(k: &mut Kernel, irq: Irq) {
@@ -165,12 +168,13 @@ pub fn irq_complete_move(k: &mut Kernel, irq: Irq) {
     match k.sem.vector_cleanup {
         VectorCleanup::Ipi => {
             let vector = k.apic.cpu_mut(this_cpu).irq_regs_vector.unwrap_or(0);
-            __irq_complete_move(k, irq, vector);
+            __irq_complete_move(k, irq, if k.sem.irq_regs_lose_vector { LOST } else { vector });
         }
         VectorCleanup::Timer => {
             // The vector need not be compared: a move always changes the CPU.
-            let ApicChipData { move_in_progress, cpu, .. } = *k.apic.apicd_mut(irq);
-            if move_in_progress && cpu == this_cpu {
+            let ApicChipData { move_in_progress, vector, cpu, .. } = *k.apic.apicd_mut(irq);
+            let arrived = !k.sem.irq_regs_lose_vector || vector == LOST;
+            if move_in_progress && cpu == this_cpu && arrived {
                 __vector_schedule_cleanup(k, irq);
             }
         }
