@@ -67,6 +67,8 @@ fn machine(kernel: KernelVersion, cpus: u32, controllers: u32, vectors: u32) -> 
         bdf: (bus << 8) as u16,
         model: Model::Nvme { io_queue_pairs_max: vectors - 1 },
         msix_vectors: vectors,
+        msi_vectors: 0,
+        msi_maskable: false,
         intx_gsi: 16 + bus % 8,
     });
     Machine {
@@ -78,6 +80,7 @@ fn machine(kernel: KernelVersion, cpus: u32, controllers: u32, vectors: u32) -> 
         nodes: nodes.collect(),
         apic: ApicMode::X2apic,
         interrupt_remapping: true,
+        isa: Vec::new(),
         pci: pci.collect(),
         boot_vectors: Vec::new(),
         ..Machine::embedded(kernel)

@@ -328,6 +328,8 @@ pub struct Apic {
     pub io_apic_irqs: u64,
     /// `system_vectors`, 64 vectors a word.
     pub system_vectors: [u64; 4],
+    /// What the firmware's MADT says about ISA interrupts beyond what every machine of the chipset has.
+    pub madt_overrides: Vec<MpcIntsrc>,
     /// `mp_irqs`.
     pub mp_irqs: Vec<MpcIntsrc>,
     /// `ioapics[0].nr_registers`.

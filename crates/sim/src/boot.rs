@@ -1,7 +1,8 @@
 //! From power-on to a shell: builds the hardware a machine file describes and brings the kernel up
 //! on it.
 
-use kstate::hw::pci::{Bar, PciFunction};
+use kstate::apic::MpcIntsrc;
+use kstate::hw::pci::{Bar, MsiCapability, PciFunction};
 use kstate::irqchip::Handler;
 use kstate::irqdesc::{DevId, IRQF_ONESHOT, IRQF_SHARED, IrqReturn};
 use kstate::nvme::NvmeDev;
@@ -20,6 +21,8 @@ const NO_NODE: i32 = -1;
 const SETTLE: u64 = 2_000_000_000;
 /// Sectors of a disk: 64 MiB.
 const DISK_SECTORS: u64 = 131_072;
+/// Where a function has its MSI capability: behind that of MSI-X.
+const MSI_OFFSET: u16 = 0x50;
 /// Requester ID of the IO-APIC: the firmware's DMAR table gives it a bus of its own.
 const IOAPIC_SOURCE: u16 = 0xff00;
 
@@ -156,6 +159,10 @@ fn power_on(machine: &Machine, semantics: Semantics) -> Kernel {
     if machine.interrupt_remapping {
         x86apic::hw::vtd::power_on(&mut k, machine.apic == ApicMode::X2apic);
     }
+    for isa in &machine.isa {
+        // Trigger and polarity are those of the ISA bus.
+        k.apic.madt_overrides.push(MpcIntsrc { srcbusirq: isa.irq, dstirq: isa.gsi, level_low: None });
+    }
     for v in &machine.boot_vectors {
         k.apic.boot_placement.insert(v.irq.0, (v.cpu, v.vector));
     }
@@ -219,6 +226,16 @@ fn add_function(k: &mut Kernel, device: &PciDevice) -> PciDevId {
         let fits =
             pcimsi::hw::config::add_msix(&mut function, 0x40, table_bar, table_offset, device.msix_vectors);
         debug_assert!(fits.is_some(), "an MSI-X table of {} entries", device.msix_vectors);
+    }
+    if device.msi_vectors > 0 {
+        let capability = MsiCapability {
+            offset: MSI_OFFSET,
+            multiple_message_capable: device.msi_vectors.ilog2() as u8,
+            address_64: true,
+            maskable: device.msi_maskable,
+            ..MsiCapability::default()
+        };
+        pcimsi::hw::config::add_msi(&mut function, capability);
     }
     let dev = pcimsi::kernel::probe::pci_device_add(k, function);
     k.pci_dev_mut(dev).node = NO_NODE;

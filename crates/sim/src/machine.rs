@@ -19,6 +19,12 @@ pub const MAX_MSIX: u32 = 2048;
 const XAPIC_CPUS: u32 = 255;
 /// Interrupts of an IO-APIC with 24 pins.
 const IOAPIC_PINS: u32 = 24;
+/// ISA interrupts.
+const ISA_IRQS: u32 = 16;
+/// The pins above those of ISA interrupts.
+const PCI_PIN: u32 = 16;
+/// What an MSI capability can ask for (PCI Local Bus 3.0, 6.8.1.3): the field holds a power of two.
+const MSI_MESSAGES: [u32; 7] = [0, 1, 2, 4, 8, 16, 32];
 
 /// What is wrong with a machine file, and where.
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -69,6 +75,10 @@ pub struct PciDevice {
     pub model: Model,
     /// Entries of its MSI-X table; 0 for no MSI-X.
     pub msix_vectors: u32,
+    /// Messages that its MSI capability asks for, a power of two; 0 for no MSI.
+    pub msi_vectors: u32,
+    /// The MSI capability has mask bits.
+    pub msi_maskable: bool,
     /// The IO-APIC pin its INTx line is wired to.
     pub intx_gsi: u32,
 }
@@ -84,6 +94,16 @@ pub struct BootVector {
     pub cpu: CpuId,
     /// The vector.
     pub vector: u32,
+}
+
+/// What the firmware says about an ISA interrupt (ACPI 6.3, 5.2.12.5): it is on another pin than
+/// that of its number.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct IsaOverride {
+    /// The interrupt.
+    pub irq: u32,
+    /// The pin of the IO-APIC, one of those above the ISA interrupts' own.
+    pub gsi: u32,
 }
 
 /// A machine, checked.
@@ -109,6 +129,8 @@ pub struct Machine {
     pub apic: ApicMode,
     /// VT-d remaps interrupts.
     pub interrupt_remapping: bool,
+    /// ISA interrupts that the firmware puts on other pins.
+    pub isa: Vec<IsaOverride>,
     /// The PCI functions.
     pub pci: Vec<PciDevice>,
     /// Where non-managed interrupts stand after boot.
@@ -124,6 +146,8 @@ struct File {
     #[serde(default)]
     cmdline: String,
     cpus: Spanned<Cpus>,
+    #[serde(default)]
+    isa: Vec<Isa>,
     #[serde(default)]
     pci: Vec<Spanned<Pci>>,
     #[serde(default)]
@@ -146,12 +170,21 @@ struct Cpus {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Isa {
+    irq: Spanned<u32>,
+    gsi: Spanned<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Pci {
     address: Spanned<String>,
     model: Spanned<String>,
     io_queue_pairs_max: Option<Spanned<u32>>,
     request_queues: Option<Spanned<u32>>,
     msix_vectors: Spanned<u32>,
+    msi_vectors: Option<Spanned<u32>>,
+    msi_maskable: Option<Spanned<bool>>,
     intx_gsi: Spanned<u32>,
 }
 
@@ -341,6 +374,27 @@ fn check(report: &Reporter<'_>, file: File) -> Result<Machine, Box<MachineError>
             format!("expected at most {XAPIC_CPUS}, or apic = \"x2apic\""),
         ));
     }
+    let mut isa: Vec<IsaOverride> = Vec::new();
+    for entry in &file.isa {
+        // IRQ 0 is the timer's, which every PC of this chipset has on pin 2.
+        let irq = report.within("an ISA interrupt", &entry.irq, 1, ISA_IRQS - 1)?;
+        let gsi = report.within("the pin of an ISA interrupt", &entry.gsi, PCI_PIN, IOAPIC_PINS - 1)?;
+        if isa.iter().any(|e| e.irq == irq) {
+            return Err(report.error(
+                entry.irq.span(),
+                format!("ISA interrupt {irq} is there twice"),
+                "expected an interrupt that has no other pin",
+            ));
+        }
+        if isa.iter().any(|e| e.gsi == gsi) {
+            return Err(report.error(
+                entry.gsi.span(),
+                format!("pin {gsi} is there twice"),
+                "expected a pin that has no other ISA interrupt",
+            ));
+        }
+        isa.push(IsaOverride { irq, gsi });
+    }
     let mut pci: Vec<PciDevice> = Vec::new();
     for function in &file.pci {
         let device = pci_device(report, function)?;
@@ -349,6 +403,13 @@ fn check(report: &Reporter<'_>, file: File) -> Result<Machine, Box<MachineError>
                 function.get_ref().address.span(),
                 format!("{} is there twice", device.address),
                 "expected an address that no other function has",
+            ));
+        }
+        if isa.iter().any(|e| e.gsi == device.intx_gsi) {
+            return Err(report.error(
+                function.get_ref().intx_gsi.span(),
+                format!("pin {} is an ISA interrupt's", device.intx_gsi),
+                "expected a pin that is not listed under [[isa]]",
             ));
         }
         pci.push(device);
@@ -375,6 +436,7 @@ fn check(report: &Reporter<'_>, file: File) -> Result<Machine, Box<MachineError>
         nodes,
         apic,
         interrupt_remapping: cpus.interrupt_remapping,
+        isa,
         pci,
         boot_vectors,
     })
@@ -449,13 +511,46 @@ fn pci_device(report: &Reporter<'_>, function: &Spanned<Pci>) -> Result<PciDevic
             ));
         }
     };
+    let (msi_vectors, msi_maskable) = msi(report, f, &model)?;
     Ok(PciDevice {
         address: f.address.get_ref().clone(),
         bdf,
         model,
         msix_vectors: report.within("the size of an MSI-X table", &f.msix_vectors, 0, MAX_MSIX)?,
-        intx_gsi: report.within("an IO-APIC pin", &f.intx_gsi, 16, IOAPIC_PINS - 1)?,
+        msi_vectors,
+        msi_maskable,
+        intx_gsi: report.within("an IO-APIC pin", &f.intx_gsi, PCI_PIN, IOAPIC_PINS - 1)?,
     })
+}
+
+/// The MSI capability: its messages, and whether they can be masked.
+fn msi(report: &Reporter<'_>, f: &Pci, model: &Model) -> Result<(u32, bool), Box<MachineError>> {
+    let vectors = match &f.msi_vectors {
+        None => 0,
+        Some(n) if !MSI_MESSAGES.contains(n.get_ref()) => {
+            return Err(report.error(
+                n.span(),
+                format!("an MSI capability that asks for {} messages", n.get_ref()),
+                "expected 0, or a power of two up to 32",
+            ));
+        }
+        Some(n) if *n.get_ref() > 0 && matches!(model, Model::VirtioBlk { .. }) => {
+            return Err(report.error(
+                n.span(),
+                "a virtio-blk with an MSI capability".to_owned(),
+                "expected 0: its driver uses MSI-X or the line",
+            ));
+        }
+        Some(n) => *n.get_ref(),
+    };
+    match &f.msi_maskable {
+        Some(maskable) if vectors == 0 => Err(report.error(
+            maskable.span(),
+            "mask bits without an MSI capability".to_owned(),
+            "expected msi_vectors = N as well",
+        )),
+        maskable => Ok((vectors, maskable.as_ref().is_none_or(|maskable| *maskable.get_ref()))),
+    }
 }
 
 #[cfg(test)]
@@ -512,6 +607,56 @@ mod tests {
         assert_eq!(
             check(&pci(9, "3.0")),
             "5: `3.0` is no PCI address: expected domain:bus:device.function, as in 0000:00:03.0"
+        );
+    }
+
+    #[test]
+    fn an_msi_capability_is_one_that_a_function_can_have() {
+        let pci = |lines: &str| {
+            check(&format!(
+                "kernel = \"v5.4\"\n[cpus]\npossible = 2\n[[pci]]\naddress = \"0000:00:03.0\"\nmodel = \"nvme\"\nio_queue_pairs_max = 1\nmsix_vectors = 0\nintx_gsi = 20\n{lines}\n"
+            ))
+        };
+        assert_eq!(pci("msi_vectors = 1\nmsi_maskable = false"), "fine");
+        assert_eq!(pci("msi_vectors = 32"), "fine");
+        assert_eq!(
+            pci("msi_vectors = 3"),
+            "10: an MSI capability that asks for 3 messages: expected 0, or a power of two up to 32"
+        );
+        assert_eq!(
+            pci("msi_maskable = true"),
+            "10: mask bits without an MSI capability: expected msi_vectors = N as well"
+        );
+        let disk = "kernel = \"v5.4\"\n[cpus]\npossible = 2\n[[pci]]\naddress = \"0000:00:03.0\"\nmodel = \"virtio-blk\"\nrequest_queues = 1\nmsix_vectors = 0\nintx_gsi = 20\nmsi_vectors = 1\n";
+        assert_eq!(
+            check(disk),
+            "10: a virtio-blk with an MSI capability: expected 0: its driver uses MSI-X or the line"
+        );
+    }
+
+    #[test]
+    fn an_isa_interrupt_has_one_pin_for_itself() {
+        let isa = |lines: &str| {
+            check(&format!(
+                "kernel = \"v5.4\"\n[cpus]\npossible = 2\n{lines}\n[[pci]]\naddress = \"0000:00:03.0\"\nmodel = \"nvme\"\nio_queue_pairs_max = 1\nmsix_vectors = 0\nintx_gsi = 20\n"
+            ))
+        };
+        assert_eq!(isa("[[isa]]\nirq = 2\ngsi = 16"), "fine");
+        assert_eq!(
+            isa("[[isa]]\nirq = 0\ngsi = 16"),
+            "5: an ISA interrupt is 0: expected a number from 1 to 15"
+        );
+        assert_eq!(
+            isa("[[isa]]\nirq = 2\ngsi = 4"),
+            "6: the pin of an ISA interrupt is 4: expected a number from 16 to 23"
+        );
+        assert_eq!(
+            isa("[[isa]]\nirq = 2\ngsi = 16\n[[isa]]\nirq = 2\ngsi = 17"),
+            "8: ISA interrupt 2 is there twice: expected an interrupt that has no other pin"
+        );
+        assert_eq!(
+            isa("[[isa]]\nirq = 2\ngsi = 20"),
+            "12: pin 20 is an ISA interrupt's: expected a pin that is not listed under [[isa]]"
         );
     }
 

@@ -182,7 +182,8 @@ pub fn mask_ioapic_entries(k: &mut Kernel) {
 }
 
 /// What ACPI says about a q35's pins: the timer on pin 2, and the four interrupts that PCI links can
-/// use are level triggered, active high. Each other ISA interrupt is on the pin of its number.
+/// use are level triggered, active high. Each other ISA interrupt is on the pin of its number, but for
+/// those that this machine's firmware puts elsewhere.
 ///
 /// Follows `acpi_parse_int_src_ovr()` and `mp_config_acpi_legacy_irqs()`.
 pub fn acpi_parse_madt_ioapic_entries(k: &mut Kernel) {
@@ -190,7 +191,9 @@ pub fn acpi_parse_madt_ioapic_entries(k: &mut Kernel) {
     k.apic.nr_ioapic_pins = pins;
     k.apic.gsi_top = pins;
     let mut irqs = vec![MpcIntsrc { srcbusirq: 0, dstirq: 2, level_low: None }];
-    for irq in [5, 9, 10, 11] {
+    irqs.extend_from_slice(&k.apic.madt_overrides);
+    let moved = |irq| k.apic.madt_overrides.iter().any(|e| e.srcbusirq == irq);
+    for irq in [5, 9, 10, 11].into_iter().filter(|&irq| !moved(irq)) {
         irqs.push(MpcIntsrc { srcbusirq: irq, dstirq: irq, level_low: Some((true, false)) });
     }
     for irq in 0..nr_legacy_irqs() {
