@@ -202,6 +202,7 @@ fn add_function(k: &mut Kernel, device: &PciDevice) -> PciDevId {
             k.nvme.devs.push(NvmeDev { dev, ..NvmeDev::default() });
             (function.vendor_id, function.device_id, function.class_code) = (0x1b36, 0x0010, 0x01_0802);
             function.bars[0] = Bar::Nvme(id);
+            function.model = drivers::nvme::hw::MODEL;
             (0, 0x2000)
         }
         Model::VirtioBlk { request_queues } => {

@@ -77,7 +77,7 @@ wait
         V5_4,
         2,
         SCRIPT,
-        "1516 states, 3357 transitions, 9 final, depth 27\nlog: nvme nvme0: I/O 0 QID 2 timeout, completion polled: 4:1",
+        "1630 states, 3601 transitions, 11 final, depth 27\nlog: nvme nvme0: I/O 0 QID 2 timeout, completion polled: 4:1",
     );
     check(V6_12, 2, SCRIPT, "2599 states, 6350 transitions, 6 final, depth 32");
 }

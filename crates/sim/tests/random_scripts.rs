@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use kstate::Kernel;
 use kstate::oracle::Oracle;
 use kstate::semantics::{KernelVersion, Semantics};
-use sim::checks::{nothing_is_lost, nothing_is_odd};
+use sim::checks::{nothing_is_lost, nothing_is_odd, requests_have_owners};
 use sim::engine;
 use sim::invariants::check_invariants;
 use sim::lab::Lab;
@@ -72,7 +72,7 @@ fn run(e: &Experiment, check: bool, each: &mut dyn FnMut(&Kernel)) -> Result<Lab
                 steps += 1;
                 assert!(steps < MAX_STEPS, "the machine runs in circles");
                 if check && broken.is_none() {
-                    broken = check_invariants(k).err();
+                    broken = check_invariants(k).and_then(|()| requests_have_owners(k)).err();
                 }
             },
             |_, _| {},

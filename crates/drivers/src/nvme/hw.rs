@@ -159,19 +159,23 @@ pub const READY_LATENCY: u64 = 2_000_000;
 /// What the controller may do between two accesses of the host: complete a command.
 pub const MODEL: DeviceModel = DeviceModel { name: "nvme", pending: Some(pending), act: Some(act) };
 
-/// The first submission queue with a command that is not completed.
-fn busy_queue(k: &Kernel, dev: PciDevId) -> Option<(NvmeId, u16)> {
-    let i = k.hw.nvme.iter().position(|c| c.dev == dev)?;
-    let (&qid, _) = k.hw.nvme[i].sqs.iter().find(|(_, sq)| !sq.inflight.is_empty())?;
-    Some((NvmeId(i as u32), qid))
+/// The submission queues with a command that is not completed.
+fn busy_queues(k: &Kernel, dev: PciDevId) -> impl Iterator<Item = (NvmeId, u16)> {
+    let controllers = k.hw.nvme.iter().enumerate().filter(move |(_, c)| c.dev == dev);
+    controllers.flat_map(|(i, c)| {
+        let busy = c.sqs.iter().filter(|(_, sq)| !sq.inflight.is_empty());
+        busy.map(move |(&qid, _)| (NvmeId(i as u32), qid))
+    })
 }
 
 fn pending(k: &Kernel, dev: PciDevId) -> bool {
-    busy_queue(k, dev).is_some()
+    busy_queues(k, dev).next().is_some()
 }
 
 fn act(k: &mut Kernel, dev: PciDevId) {
-    let Some((id, qid)) = busy_queue(k, dev) else { return };
+    let count = busy_queues(k, dev).count() as u32;
+    let n = k.oracle.choose(Point::Hardware, count);
+    let Some((id, qid)) = busy_queues(k, dev).nth(n as usize) else { return };
     let due = Event::Nvme(id, NvmeEvent::Complete(qid));
     let mut found = false;
     k.events.cancel_all(|e| {
