@@ -1,5 +1,5 @@
-//! NVMe and virtio-blk: the devices and their Linux drivers, and the block layer between them and
-//! a reader. How a driver is bound follows drivers/pci/pci-driver.c and include/linux/device.h.
+//! NVMe and virtio-blk: the devices and their Linux drivers, the block layer between them and a
+//! reader, and a module for experiments. How a driver is bound follows drivers/pci/pci-driver.c and include/linux/device.h.
 //!
 //! # Architecture
 //! `*/hw.rs` is hardware: registers, queues and what the device does on its own, under the names of
@@ -13,6 +13,7 @@
 
 pub mod blk_mq;
 pub mod nvme;
+pub mod test;
 pub mod virtio;
 
 use kfn::kframe;
@@ -26,6 +27,9 @@ fn match_driver(k: &Kernel, dev: PciDevId) -> Option<PciDriver> {
     if let Some(i) = k.hw.nvme.iter().position(|c| c.dev == dev) {
         return Some(PciDriver::Nvme(NvmeId(i as u32)));
     }
+    if test::matches(k, dev) {
+        return Some(PciDriver::Test);
+    }
     let i = k.hw.virtio.iter().position(|v| v.dev == dev)?;
     Some(PciDriver::VirtioPci(VirtioId(i as u32)))
 }
@@ -35,6 +39,7 @@ pub const fn driver_name(driver: PciDriver) -> &'static str {
     match driver {
         PciDriver::Nvme(_) => "nvme",
         PciDriver::VirtioPci(_) => "virtio-pci",
+        PciDriver::Test => test::NAME,
     }
 }
 
@@ -152,24 +157,21 @@ pub fn housekeeping_domain(k: &Kernel) -> CpuMask {
 /// `local_pci_probe()`.
 #[kframe("drivers/pci/pci-driver.c")]
 fn local_pci_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
-    let driver = match_driver(k, dev);
-    k.pci_dev_mut(dev).driver = driver;
-    let is_nvme: bool = matches!(driver, Some(PciDriver::Nvme(_)));
-    let result: Result<(), Errno> = Ok(());
-    if is_nvme {
-        result = call!(nvme::nvme_probe(k, dev));
-    } else {
-        result = call!(virtio_probe(k, dev));
-    }
+    k.pci_dev_mut(dev).driver = match_driver(k, dev);
+    let result: Result<(), Errno> = call!(probe_of(k, dev));
     if result.is_err() {
         k.pci_dev_mut(dev).driver = None;
     }
     result
 }
 
-fn virtio_probe(k: &Kernel, dev: PciDevId) -> Call<Result<(), Errno>> {
-    let _ = k;
-    virtio::virtio_pci_probe(dev)
+/// `pci_drv->probe`.
+fn probe_of(k: &Kernel, dev: PciDevId) -> Call<Result<(), Errno>> {
+    match k.pci_dev(dev).driver {
+        Some(PciDriver::Nvme(_)) => nvme::nvme_probe(k, dev),
+        Some(PciDriver::Test) => test::test_probe(dev),
+        _ => virtio::virtio_pci_probe(dev),
+    }
 }
 
 /// `pci_device_remove()`, and the release of the device's resources that follows it in
@@ -181,6 +183,7 @@ pub fn pci_device_remove(k: &mut Kernel, dev: PciDevId) {
     match driver {
         Some(PciDriver::Nvme(_)) => call!(nvme::nvme_remove(k, dev)),
         Some(PciDriver::VirtioPci(_)) => call!(virtio::virtio_pci_remove(dev)),
+        Some(PciDriver::Test) => call!(test::test_remove(dev)),
         None => {}
     }
     if k.pci_dev(dev).driver.is_some() {

@@ -66,6 +66,7 @@ fn machine(kernel: KernelVersion, cpus: u32, controllers: u32, vectors: u32) -> 
         address: format!("0000:{bus:02x}:00.0"),
         bdf: (bus << 8) as u16,
         model: Model::Nvme { io_queue_pairs_max: vectors - 1 },
+        node: None,
         msix_vectors: vectors,
         msi_vectors: 0,
         msi_maskable: false,

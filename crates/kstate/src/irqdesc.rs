@@ -201,6 +201,7 @@ impl crate::sched::Slot for DevId {
             Self::Virtqueue(id, n) => pack(3, id.0, n),
             Self::Platform(id) => pack(4, id, 0),
             Self::Iommu(id) => pack(5, id, 0),
+            Self::Test => pack(6, 0, 0),
         }
     }
     fn from_slot(slot: u64) -> Self {
@@ -211,6 +212,7 @@ impl crate::sched::Slot for DevId {
             3 => Self::Virtqueue(VirtioId(id), n),
             4 => Self::Platform(id),
             5 => Self::Iommu(id),
+            6 => Self::Test,
             _ => Self::None,
         }
     }
@@ -330,6 +332,8 @@ pub enum DevId {
     Platform(u32),
     /// A VT-d unit, by its sequence number.
     Iommu(u32),
+    /// The lab's test module.
+    Test,
 }
 
 /// `irqreturn_t`.

@@ -12,6 +12,8 @@ pub enum PciDriver {
     Nvme(NvmeId),
     /// drivers/virtio/virtio_pci_common.c.
     VirtioPci(VirtioId),
+    /// The lab's test module.
+    Test,
 }
 
 /// `struct msi_dev_domain` (6.12): one domain of a device and the descriptors in it.

@@ -170,13 +170,15 @@ fn power_on(machine: &Machine, semantics: Semantics) -> Kernel {
 }
 
 /// Puts the functions on the bus, and lists them in the order in which their drivers probe: the
-/// kernel links drivers/virtio before drivers/nvme.
+/// kernel links drivers/virtio before drivers/nvme. The test module is bound by whoever needs it.
 fn add_functions(k: &mut Kernel, machine: &Machine, reversed: bool) -> Vec<PciDevId> {
-    let mut added: Vec<(PciDevId, bool)> = machine
-        .pci
-        .iter()
-        .map(|device| (add_function(k, device), matches!(device.model, Model::VirtioBlk { .. })))
-        .collect();
+    let mut added: Vec<(PciDevId, bool)> = Vec::new();
+    for device in &machine.pci {
+        let dev = add_function(k, device);
+        if device.model != Model::Test {
+            added.push((dev, matches!(device.model, Model::VirtioBlk { .. })));
+        }
+    }
     if reversed {
         added.reverse();
     }
@@ -221,6 +223,12 @@ fn add_function(k: &mut Kernel, device: &PciDevice) -> PciDevId {
             function.model = drivers::virtio::hw::MODEL;
             (1, 0)
         }
+        Model::Test => {
+            (function.vendor_id, function.device_id) = drivers::test::ID;
+            function.class_code = 0xff_0000;
+            function.bars[0] = Bar::Msix;
+            (0, 0)
+        }
     };
     if device.msix_vectors > 0 {
         // The machine file was checked: a table has at most 2048 entries.
@@ -239,7 +247,7 @@ fn add_function(k: &mut Kernel, device: &PciDevice) -> PciDevId {
         pcimsi::hw::config::add_msi(&mut function, capability);
     }
     let dev = pcimsi::kernel::probe::pci_device_add(k, function);
-    k.pci_dev_mut(dev).node = NO_NODE;
+    k.pci_dev_mut(dev).node = device.node.map_or(NO_NODE, |node| node.0 as i32);
     dev
 }
 

@@ -33,6 +33,7 @@ mod smpboot;
 pub mod stacks;
 pub mod state;
 mod stop_machine;
+pub mod testmod;
 pub mod tracefs;
 pub mod verify;
 pub mod vfs;

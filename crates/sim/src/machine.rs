@@ -62,6 +62,8 @@ pub enum Model {
         /// Number of request queues.
         request_queues: u32,
     },
+    /// A function that does nothing by itself, for the lab's test module.
+    Test,
 }
 
 /// A PCI function of the machine.
@@ -73,6 +75,8 @@ pub struct PciDevice {
     pub bdf: u16,
     /// What it is.
     pub model: Model,
+    /// The NUMA node that the firmware says it is near to.
+    pub node: Option<NodeId>,
     /// Entries of its MSI-X table; 0 for no MSI-X.
     pub msix_vectors: u32,
     /// Messages that its MSI capability asks for, a power of two; 0 for no MSI.
@@ -182,6 +186,7 @@ struct Pci {
     model: Spanned<String>,
     io_queue_pairs_max: Option<Spanned<u32>>,
     request_queues: Option<Spanned<u32>>,
+    node: Option<Spanned<u32>>,
     msix_vectors: Spanned<u32>,
     msi_vectors: Option<Spanned<u32>>,
     msi_maskable: Option<Spanned<bool>>,
@@ -397,7 +402,7 @@ fn check(report: &Reporter<'_>, file: File) -> Result<Machine, Box<MachineError>
     }
     let mut pci: Vec<PciDevice> = Vec::new();
     for function in &file.pci {
-        let device = pci_device(report, function)?;
+        let device = pci_device(report, function, nodes.len() as u32)?;
         if pci.iter().any(|d| d.bdf == device.bdf) {
             return Err(report.error(
                 function.get_ref().address.span(),
@@ -478,7 +483,11 @@ fn nodes(
     Ok(nodes)
 }
 
-fn pci_device(report: &Reporter<'_>, function: &Spanned<Pci>) -> Result<PciDevice, Box<MachineError>> {
+fn pci_device(
+    report: &Reporter<'_>,
+    function: &Spanned<Pci>,
+    nodes: u32,
+) -> Result<PciDevice, Box<MachineError>> {
     let f = function.get_ref();
     let bdf = parse_bdf(f.address.get_ref()).ok_or_else(|| {
         report.error(
@@ -503,19 +512,25 @@ fn pci_device(report: &Reporter<'_>, function: &Spanned<Pci>) -> Result<PciDevic
             let n = f.request_queues.as_ref().ok_or_else(|| missing("request_queues"))?;
             Model::VirtioBlk { request_queues: report.within("request_queues", n, 1, 1024)? }
         }
+        "test" => Model::Test,
         other => {
             return Err(report.error(
                 f.model.span(),
                 format!("unknown device `{other}`"),
-                "expected nvme or virtio-blk",
+                "expected nvme, virtio-blk or test",
             ));
         }
+    };
+    let node = match &f.node {
+        Some(node) => Some(NodeId(report.within("the node of a function", node, 0, nodes - 1)?)),
+        None => None,
     };
     let (msi_vectors, msi_maskable) = msi(report, f, &model)?;
     Ok(PciDevice {
         address: f.address.get_ref().clone(),
         bdf,
         model,
+        node,
         msix_vectors: report.within("the size of an MSI-X table", &f.msix_vectors, 0, MAX_MSIX)?,
         msi_vectors,
         msi_maskable,
@@ -632,6 +647,19 @@ mod tests {
             check(disk),
             "10: a virtio-blk with an MSI capability: expected 0: its driver uses MSI-X or the line"
         );
+    }
+
+    #[test]
+    fn a_function_is_near_a_node_that_there_is() {
+        let text = |node: u32| {
+            format!(
+                "kernel = \"v5.4\"\n[cpus]\npossible = 2\nnodes = [\"0\", \"1\"]\n[[pci]]\naddress = \"0000:00:03.0\"\nmodel = \"test\"\nmsix_vectors = 4\nintx_gsi = 20\nnode = {node}\n"
+            )
+        };
+        assert_eq!(check(&text(1)), "fine");
+        assert_eq!(check(&text(2)), "10: the node of a function is 2: expected a number from 0 to 1");
+        let unknown = text(0).replace("\"test\"", "\"floppy\"");
+        assert_eq!(check(&unknown), "7: unknown device `floppy`: expected nvme, virtio-blk or test");
     }
 
     #[test]

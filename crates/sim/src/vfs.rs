@@ -10,7 +10,7 @@ use kstate::irqdomain::IrqDomain;
 use kstate::pci::PciDev;
 use kstate::{CpuId, CpuMask, DiskId, Errno, Irq, Kernel, NvmeId, PciDevId, sched::Call};
 
-use crate::tracefs;
+use crate::{testmod, tracefs};
 
 /// What became of a write.
 #[derive(Debug)]
@@ -195,7 +195,10 @@ pub fn read(k: &mut Kernel, path: &str) -> Result<String, Errno> {
             let domain = domains(k).find(|(_, d)| d.name == name).ok_or(Errno::ENOENT)?.0;
             Ok(irqcore::debugfs::irq_domain_debug_show(k, domain))
         }
-        ["sys", "bus", "pci", "drivers", "nvme" | "virtio-pci", "bind" | "unbind"] => Err(Errno::EACCES),
+        ["sys", "bus", "pci", "drivers", driver, "bind" | "unbind"] if DRIVERS.contains(&driver) => {
+            Err(Errno::EACCES)
+        }
+        ["sys", "kernel", "debug", "irqlab", file] if testmod::FILES.contains(&file) => Err(Errno::EACCES),
         ["sys", "bus", "pci", "devices", dev, ref rest @ ..] => {
             let dev = k.find_pci_dev(dev).ok_or(Errno::ENOENT)?;
             pci_attribute(k, dev, rest)
@@ -215,6 +218,9 @@ pub fn read(k: &mut Kernel, path: &str) -> Result<String, Errno> {
         },
     }
 }
+
+/// The drivers of PCI functions.
+const DRIVERS: [&str; 3] = ["nvme", "virtio-pci", drivers::test::NAME];
 
 /// What every PCI function has in /sys/bus/pci/devices/FUNCTION, apart from its vectors.
 const PCI_FILES: [&str; 3] = ["irq", "local_cpulist", "numa_node"];
@@ -312,7 +318,7 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
             .collect(),
         ["sys", "bus"] => names(&["pci"]),
         ["sys", "bus", "pci"] => names(&["devices", "drivers"]),
-        ["sys", "bus", "pci", "drivers"] => names(&["nvme", "virtio-pci"]),
+        ["sys", "bus", "pci", "drivers"] => names(&DRIVERS),
         ["sys", "bus", "pci", "devices"] => k.pci.devs.iter().map(PciDev::name).collect(),
         ["sys", "bus", "pci", "devices", dev] => {
             let dev = k.find_pci_dev(dev).ok_or(Errno::ENOENT)?;
@@ -329,7 +335,7 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
             }
             irqs.iter().map(Irq::to_string).collect()
         }
-        ["sys", "bus", "pci", "drivers", driver @ ("nvme" | "virtio-pci")] => {
+        ["sys", "bus", "pci", "drivers", driver] if DRIVERS.contains(&driver) => {
             let bound = k
                 .pci
                 .devs
@@ -379,7 +385,8 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
             names(&["cpulist"])
         }
         ["sys", "kernel"] => names(&["debug", "tracing"]),
-        ["sys", "kernel", "debug"] => names(&["irq", "tracing"]),
+        ["sys", "kernel", "debug"] => names(&["irq", "irqlab", "tracing"]),
+        ["sys", "kernel", "debug", "irqlab"] => names(&testmod::FILES),
         ["sys", "kernel", "tracing", ref rest @ ..]
         | ["sys", "kernel", "debug", "tracing", ref rest @ ..] => tracefs::list(rest)?,
         ["sys", "kernel", "debug", "irq"] => names(&["domains", "irqs"]),
@@ -444,7 +451,7 @@ fn try_write(k: &mut Kernel, path: &str, text: &str, append: bool) -> Result<Wri
                 _ => Err(Errno::EINVAL),
             }
         }
-        ["sys", "bus", "pci", "drivers", driver @ ("nvme" | "virtio-pci"), op @ ("bind" | "unbind")] => {
+        ["sys", "bus", "pci", "drivers", driver, op @ ("bind" | "unbind")] if DRIVERS.contains(&driver) => {
             let dev = k.find_pci_dev(word.trim()).ok_or(Errno::ENODEV)?;
             let pci = k.pci_dev(dev);
             let bound = pci.driver.map(drivers::driver_name);
@@ -464,6 +471,9 @@ fn try_write(k: &mut Kernel, path: &str, text: &str, append: bool) -> Result<Wri
             let irq = numbered(irq, "").map(Irq).ok_or(Errno::ENOENT)?;
             k.find_desc(irq).ok_or(Errno::ENOENT)?;
             Ok(Written::Now(irqcore::debugfs::irq_debug_write(k, irq, word)))
+        }
+        ["sys", "kernel", "debug", "irqlab", file] if testmod::FILES.contains(&file) => {
+            testmod::write(k, file, word)
         }
         _ => Err(refused(k, &parts)),
     }

@@ -107,6 +107,13 @@ pub(crate) fn intx_update(k: &mut Kernel, dev: PciDevId) {
     x86apic::hw::ioapic::set_line(k, input, level);
 }
 
+/// Something drives an input of the IO-APIC for a moment.
+pub fn pulse(k: &mut Kernel, input: u32) {
+    x86apic::hw::ioapic::set_line(k, input, true);
+    let level = k.hw.pci.iter().any(|f| f.intx_driven && f.intx_input == input);
+    x86apic::hw::ioapic::set_line(k, input, level);
+}
+
 /// A point between two register writes of a driver at which the device may act: it does when it has
 /// something to do and the oracle picks this moment.
 pub fn hw_point(k: &mut Kernel, dev: PciDevId) {

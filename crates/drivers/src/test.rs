@@ -1,0 +1,147 @@
+//! The lab's test module: what on a real machine would be a small module for experiments.
+//!
+//! It owns functions of its own ([`ID`]) that do nothing by themselves: binding one allocates all
+//! the vectors it has, unbinding gives them back. And it calls the kernel's functions for any
+//! interrupt from the files of /sys/kernel/debug/irqlab.
+//!
+//! No file of Linux has a counterpart.
+
+use kfn::kframe;
+use kstate::irqchip::Handler;
+use kstate::irqdesc::{DevId, IrqReturn};
+use kstate::{Errno, Irq, Kernel, PciDevId};
+use pcimsi::kernel::{
+    PCI_IRQ_ALL_TYPES, pci_alloc_irq_vectors, pci_disable_device, pci_enable_device, pci_free_irq_vectors,
+    pci_set_master,
+};
+
+/// Vendor and device of a function that the module drives.
+pub const ID: (u16, u16) = (0x1b36, 0x0005);
+/// The name of the driver, and of its handlers.
+pub const NAME: &str = "irqlab";
+/// More vectors than a function can have.
+const ALL: u32 = 4096;
+
+/// The module drives this function.
+pub fn matches(k: &Kernel, dev: PciDevId) -> bool {
+    k.hw.pci.get(dev.index()).is_some_and(|f| (f.vendor_id, f.device_id) == ID)
+}
+
+/// Takes all vectors of a function, none of them managed, and requests none.
+#[kframe("irqlab")]
+pub fn test_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
+    pci_enable_device(k, dev)?;
+    pci_set_master(k, dev);
+    let got: Result<u32, Errno> = pci_alloc_irq_vectors(k, dev, 1, ALL, PCI_IRQ_ALL_TYPES);
+    if got.is_err() {
+        call!(pci_disable_device(dev));
+    }
+    got.map(|_| ())
+}
+
+/// Gives the vectors of a function back, and the handlers on them before.
+#[kframe("irqlab")]
+pub fn test_remove(k: &mut Kernel, dev: PciDevId) {
+    loop {
+        let handled: Option<Irq> = requested(k, dev);
+        if handled.is_none() {
+            break;
+        }
+        call!(irqcore::manage::free_irq(handled.unwrap_or_default(), DevId::Test));
+    }
+    call!(pci_free_irq_vectors(dev));
+    call!(pci_disable_device(dev));
+}
+
+/// An interrupt of a function that the module handles.
+fn requested(k: &Kernel, dev: PciDevId) -> Option<Irq> {
+    let own = |irq: &Irq| {
+        let desc = k.irq_get_msi_desc(*irq).map(|desc| k.msi.descs[desc].dev);
+        let pin = desc.is_none() && k.pci_dev(dev).irq == irq.0;
+        (desc == Some(dev) || pin) && is_requested(k, *irq)
+    };
+    k.for_each_irq().find(own)
+}
+
+/// The module has a handler on the interrupt.
+pub fn is_requested(k: &Kernel, irq: Irq) -> bool {
+    k.find_desc(irq).is_some_and(|desc| desc.action.iter().any(|action| action.dev_id == DevId::Test))
+}
+
+/// The handler does nothing: /proc/interrupts counts.
+fn irqlab_handler(_k: &mut Kernel, _irq: Irq, _dev_id: DevId) -> IrqReturn {
+    IrqReturn::Handled
+}
+
+/// Puts a handler on an interrupt that has none.
+///
+/// # Errors
+/// `EINVAL` for an interrupt that does not exist or cannot be requested, `EBUSY` for one that has a
+/// handler, and those of its activation.
+pub fn test_request_irq(k: &mut Kernel, irq: Irq) -> Result<(), Errno> {
+    let handler = Handler { name: "irqlab_handler", call: irqlab_handler };
+    irqcore::manage::request_threaded_irq(k, irq, Some(handler), None, 0, NAME, DevId::Test)
+}
+
+/// Takes the handler away again.
+///
+/// # Errors
+/// `EINVAL` for an interrupt that the module has no handler on.
+#[kframe("irqlab")]
+pub fn test_free_irq(k: &mut Kernel, irq: Irq) -> Result<(), Errno> {
+    if !is_requested(k, irq) {
+        return Err(Errno::EINVAL);
+    }
+    call!(irqcore::manage::free_irq(irq, DevId::Test));
+    Ok(())
+}
+
+/// `disable_irq()`: waits for the handlers of the interrupt.
+///
+/// # Errors
+/// `EINVAL` for an interrupt that does not exist.
+#[kframe("irqlab")]
+pub fn test_disable_irq(k: &mut Kernel, irq: Irq) -> Result<(), Errno> {
+    if k.find_desc(irq).is_none() {
+        return Err(Errno::EINVAL);
+    }
+    call!(irqcore::manage::disable_irq(irq));
+    Ok(())
+}
+
+/// `enable_irq()`.
+///
+/// # Errors
+/// `EINVAL` for an interrupt that does not exist.
+pub fn test_enable_irq(k: &mut Kernel, irq: Irq) -> Result<(), Errno> {
+    k.find_desc(irq).ok_or(Errno::EINVAL)?;
+    irqcore::manage::enable_irq(k, irq);
+    Ok(())
+}
+
+/// The device asks for the interrupt: a message, which masks and pending bits hold back as they do
+/// any other, or a pulse on its line.
+///
+/// # Errors
+/// `EINVAL` for an interrupt that does not exist, `ENODEV` when no device of this machine can raise
+/// it as it is set up now.
+pub fn test_raise(k: &mut Kernel, irq: Irq) -> Result<(), Errno> {
+    k.find_desc(irq).ok_or(Errno::EINVAL)?;
+    if let Some(desc) = k.irq_get_msi_desc(irq) {
+        let desc = &k.msi.descs[desc];
+        let (dev, entry) = (desc.dev, desc.entry_nr);
+        if k.hw.pci.get(dev.index()).is_none() {
+            return Err(Errno::ENODEV);
+        }
+        let sent = if desc.is_msix {
+            pcimsi::hw::msix_raise(k, dev, entry)
+        } else {
+            let nr = irq.0 - desc.irq.map_or(irq.0, |first| first.0);
+            pcimsi::hw::msi_raise(k, dev, nr)
+        };
+        return if sent { Ok(()) } else { Err(Errno::ENODEV) };
+    }
+    let pin = k.apic.mp_chip_data.get(&irq).and_then(|data| data.irq_2_pin.first()).map(|pin| pin.pin);
+    pcimsi::hw::pulse(k, pin.ok_or(Errno::ENODEV)?);
+    Ok(())
+}
