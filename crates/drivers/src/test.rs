@@ -7,8 +7,11 @@
 //! No file of Linux has a counterpart.
 
 use kfn::kframe;
+use kstate::event::Event;
+use kstate::hw::pci::DeviceModel;
 use kstate::irqchip::Handler;
 use kstate::irqdesc::{DevId, IrqReturn};
+use kstate::oracle::Point;
 use kstate::{Errno, Irq, Kernel, PciDevId};
 use pcimsi::kernel::{
     PCI_IRQ_ALL_TYPES, pci_alloc_irq_vectors, pci_disable_device, pci_enable_device, pci_free_irq_vectors,
@@ -119,6 +122,84 @@ pub fn test_enable_irq(k: &mut Kernel, irq: Irq) -> Result<(), Errno> {
     Ok(())
 }
 
+/// What a test function does between two register accesses of the kernel.
+pub const MODEL: DeviceModel = DeviceModel { name: "test", pending: Some(pending), act: Some(act) };
+
+/// How long a test device takes to ask for what it was told to, in ns.
+const LATENCY: u64 = 10_000;
+
+fn pending(k: &Kernel, dev: PciDevId) -> bool {
+    !k.hw.pci[dev.index()].asking.is_empty()
+}
+
+fn act(k: &mut Kernel, dev: PciDevId) {
+    let count = k.hw.pci[dev.index()].asking.len() as u32;
+    let n = k.oracle.choose(Point::Hardware, count);
+    let Some((&nr, _)) = k.hw.pci[dev.index()].asking.iter().nth(n as usize) else { return };
+    if k.events.take(&Event::PciTest(dev, nr)) {
+        ask(k, dev, nr);
+    }
+}
+
+/// The time has come for the device to ask for a message.
+pub fn ask(k: &mut Kernel, dev: PciDevId, nr: u16) {
+    let asking = &mut k.hw.pci[dev.index()].asking;
+    match asking.get(&nr) {
+        None => return,
+        Some(true) => {
+            k.events.push(LATENCY, Event::PciTest(dev, nr));
+        }
+        Some(false) => {
+            asking.remove(&nr);
+        }
+    }
+    raise(k, dev, nr);
+}
+
+fn raise(k: &mut Kernel, dev: PciDevId, nr: u16) -> bool {
+    if k.hw.pci[dev.index()].msix.as_ref().is_some_and(|msix| msix.enable) {
+        pcimsi::hw::msix_raise(k, dev, nr)
+    } else {
+        pcimsi::hw::msi_raise(k, dev, u32::from(nr))
+    }
+}
+
+/// The function and the number of the message behind an interrupt.
+fn message(k: &Kernel, irq: Irq) -> Option<(PciDevId, u16)> {
+    let desc = &k.msi.descs[k.irq_get_msi_desc(irq)?];
+    k.hw.pci.get(desc.dev.index())?;
+    let nr =
+        if desc.is_msix { desc.entry_nr } else { (irq.0 - desc.irq.map_or(irq.0, |first| first.0)) as u16 };
+    Some((desc.dev, nr))
+}
+
+/// The device will ask for the interrupt when it gets round to it; with `again`, from then on without
+/// end.
+///
+/// # Errors
+/// `EINVAL` for an interrupt that does not exist, `ENODEV` for one that is no message.
+pub fn test_ask(k: &mut Kernel, irq: Irq, again: bool) -> Result<(), Errno> {
+    k.find_desc(irq).ok_or(Errno::EINVAL)?;
+    let (dev, nr) = message(k, irq).ok_or(Errno::ENODEV)?;
+    if k.hw.pci[dev.index()].asking.insert(nr, again).is_none() {
+        k.events.push(LATENCY, Event::PciTest(dev, nr));
+    }
+    Ok(())
+}
+
+/// The device will not ask for the interrupt any more.
+///
+/// # Errors
+/// As [`test_ask`].
+pub fn test_calm(k: &mut Kernel, irq: Irq) -> Result<(), Errno> {
+    k.find_desc(irq).ok_or(Errno::EINVAL)?;
+    let (dev, nr) = message(k, irq).ok_or(Errno::ENODEV)?;
+    if k.hw.pci[dev.index()].asking.remove(&nr).is_some() {
+        k.events.take(&Event::PciTest(dev, nr));
+    }
+    Ok(())
+}
+
 /// The device asks for the interrupt: a message, which masks and pending bits hold back as they do
 /// any other, or a pulse on its line.
 ///
@@ -127,19 +208,9 @@ pub fn test_enable_irq(k: &mut Kernel, irq: Irq) -> Result<(), Errno> {
 /// it as it is set up now.
 pub fn test_raise(k: &mut Kernel, irq: Irq) -> Result<(), Errno> {
     k.find_desc(irq).ok_or(Errno::EINVAL)?;
-    if let Some(desc) = k.irq_get_msi_desc(irq) {
-        let desc = &k.msi.descs[desc];
-        let (dev, entry) = (desc.dev, desc.entry_nr);
-        if k.hw.pci.get(dev.index()).is_none() {
-            return Err(Errno::ENODEV);
-        }
-        let sent = if desc.is_msix {
-            pcimsi::hw::msix_raise(k, dev, entry)
-        } else {
-            let nr = irq.0 - desc.irq.map_or(irq.0, |first| first.0);
-            pcimsi::hw::msi_raise(k, dev, nr)
-        };
-        return if sent { Ok(()) } else { Err(Errno::ENODEV) };
+    if k.irq_get_msi_desc(irq).is_some() {
+        let (dev, nr) = message(k, irq).ok_or(Errno::ENODEV)?;
+        return if raise(k, dev, nr) { Ok(()) } else { Err(Errno::ENODEV) };
     }
     let pin = k.apic.mp_chip_data.get(&irq).and_then(|data| data.irq_2_pin.first()).map(|pin| pin.pin);
     pcimsi::hw::pulse(k, pin.ok_or(Errno::ENODEV)?);

@@ -455,17 +455,31 @@ pub fn handle_fasteoi_irq(k: &mut Kernel, irq: Irq) {
     }
 }
 
+/// The interrupt has moved to this CPU while its handler runs on the old one, and the kernel waits for
+/// that (`irq_can_handle_pm()` of 6.17).
+fn waits_for_old_cpu(k: &Kernel, irq: Irq) -> bool {
+    let desc = k.desc(irq);
+    k.sem.edge_waits_for_old_cpu
+        && desc.has(IRQD_IRQ_INPROGRESS)
+        && desc.has(IRQD_SINGLE_TARGET)
+        && !desc.has(IRQD_WAKEUP_ARMED)
+        && desc.irq_common_data.effective_affinity.first() == Some(k.cpu())
+}
+
 /// An edge-triggered line: acked at once, and handled again for every edge that came meanwhile.
 #[kirq("kernel/irq/chip.c")]
 pub fn handle_edge_irq(k: &mut Kernel, irq: Irq) {
-    let d = Irqd::top(irq);
     k.desc_mut(irq).istate &= !(IRQS_REPLAY | IRQS_WAITING);
+    if waits_for_old_cpu(k, irq) {
+        spin_until!(!k.find_desc(irq).is_some_and(|desc| desc.has(IRQD_IRQ_INPROGRESS)));
+    }
     if !irq_may_run(k, irq) || unhandled_here(k, irq) {
         k.desc_mut(irq).istate |= IRQS_PENDING;
         mask_ack_irq(k, irq);
         return;
     }
     kstat_incr_irqs_this_cpu(k, irq);
+    let d = Irqd::top(irq);
     if let Some(ack) = k.chip(d).irq_ack {
         ack(k, d);
     }

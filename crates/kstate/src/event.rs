@@ -20,6 +20,8 @@ pub enum Event {
     IntxLevel(PciDevId, bool),
     /// The IO-APIC looks at the line of a pin again after its EOI.
     IoApicLevel(u8),
+    /// A test device asks for one of its messages.
+    PciTest(PciDevId, u16),
     /// A block-layer request was not completed in time.
     BlkTimeout(ReqId),
     /// Those who sleep on this have waited for as long as they wanted to.
@@ -31,7 +33,11 @@ impl Event {
     /// delay it was scheduled with is only the usual one.
     pub const fn is_elastic(&self) -> bool {
         match self {
-            Self::Nvme(..) | Self::Virtio(..) | Self::VectorCleanup(_) | Self::IoApicLevel(_) => true,
+            Self::Nvme(..)
+            | Self::Virtio(..)
+            | Self::VectorCleanup(_)
+            | Self::IoApicLevel(_)
+            | Self::PciTest(..) => true,
             Self::Wake(_) | Self::IntxLevel(..) | Self::BlkTimeout(_) | Self::WakeOn(_) => false,
         }
     }

@@ -227,6 +227,7 @@ fn add_function(k: &mut Kernel, device: &PciDevice) -> PciDevId {
             (function.vendor_id, function.device_id) = drivers::test::ID;
             function.class_code = 0xff_0000;
             function.bars[0] = Bar::Msix;
+            function.model = drivers::test::MODEL;
             (0, 0)
         }
     };

@@ -10,7 +10,8 @@ use kstate::{Errno, Irq, Kernel};
 use crate::vfs::Written;
 
 /// Their names.
-pub const FILES: [&str; 5] = ["disable_irq", "enable_irq", "free_irq", "raise", "request_irq"];
+pub const FILES: [&str; 8] =
+    ["arm", "calm", "disable_irq", "enable_irq", "free_irq", "raise", "request_irq", "storm"];
 
 /// The first and the last interrupt of a text.
 fn range(text: &str) -> Option<(u32, u32)> {
@@ -33,12 +34,15 @@ pub fn write(k: &mut Kernel, file: &str, text: &str) -> Result<Written, Errno> {
     if last >= k.irq.nr_irqs || (first..=last).any(|irq| k.find_desc(Irq(irq)).is_none()) {
         return Err(Errno::EINVAL);
     }
-    let op = match file {
+    let op: fn(&mut Kernel, Irq) -> Result<(), Errno> = match file {
         // These two wait for handlers.
         "disable_irq" => return Ok(Written::Start(disable_each(first, last))),
         "free_irq" => return Ok(Written::Start(free_each(first, last))),
         "enable_irq" => test::test_enable_irq,
         "raise" => test::test_raise,
+        "arm" => |k, irq| test::test_ask(k, irq, false),
+        "storm" => |k, irq| test::test_ask(k, irq, true),
+        "calm" => test::test_calm,
         _ => test::test_request_irq,
     };
     Ok(Written::Now((first..=last).try_for_each(|irq| op(k, Irq(irq)))))

@@ -995,6 +995,7 @@ const EXHIBITED: &[&str] = &[
     "matrix_counts_offline",
     "nodes_share_by_cpus",
     "reevaluates_vector",
+    "edge_waits_for_old_cpu",
 ];
 
 #[test]

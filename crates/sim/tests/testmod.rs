@@ -124,11 +124,14 @@ fn mistakes_are_answered_with_the_kernels_errors() {
             "Invalid argument",
             "No such device",
             "Device or resource busy",
+            "arm",
+            "calm",
             "disable_irq",
             "enable_irq",
             "free_irq",
             "raise",
             "request_irq",
+            "storm",
         ];
         assert_eq!(said, expected, "{}", kernel.name());
     }

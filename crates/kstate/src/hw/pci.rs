@@ -3,6 +3,7 @@
 
 use core::fmt;
 use core::hash::{Hash, Hasher};
+use std::collections::BTreeMap;
 
 use crate::{Kernel, NvmeId, PciDevId, VirtioId};
 
@@ -157,4 +158,6 @@ pub struct PciFunction {
     pub intx_driven: bool,
     /// What the device does between two accesses.
     pub model: DeviceModel,
+    /// The messages that a test device will ask for by itself, and whether again and again.
+    pub asking: BTreeMap<u16, bool>,
 }

@@ -569,6 +569,12 @@ semantics! {
         v6_12 on "also the chips below; IRQS_REPLAY is set when it worked",
     }
 
+    /// What an edge does that arrives on the new CPU of an interrupt which the old one still handles.
+    edge_waits_for_old_cpu: bool = "handle_edge_irq()", "kernel/irq/chip.c", "6.17 (8d39d6ec4db5)" {
+        both off "leaves it to the old CPU, which stays in its handler as long as edges come",
+        other on in "6.17 (8d39d6ec4db5)" "waits until the handler there is over, and handles it here",
+    }
+
     // ---- affinity ----
 
     /// What an interrupt's thread does when the interrupt moves.

@@ -32,8 +32,10 @@ pub(crate) fn function_mut(k: &mut Kernel, dev: PciDevId) -> &mut PciFunction {
 
 /// A function after power-on, with the capabilities laid out as given.
 pub fn power_on(function: &mut PciFunction) {
-    let PciFunction { command, interrupt_line, msi, msix, interrupt_status, intx_driven, .. } = function;
+    let PciFunction { command, interrupt_line, msi, msix, interrupt_status, intx_driven, asking, .. } =
+        function;
     *command = 0;
+    asking.clear();
     *interrupt_line = 0;
     *interrupt_status = false;
     *intx_driven = false;

@@ -24,7 +24,11 @@ pub struct ChoicesError {
 impl Choices {
     /// The answers of a log.
     pub fn of(log: &[Choice]) -> Self {
-        let mut answers: Vec<u32> = log.iter().map(|choice| choice.answer).collect();
+        Self::from_answers(log.iter().map(|choice| choice.answer))
+    }
+
+    pub(super) fn from_answers(answers: impl Iterator<Item = u32>) -> Self {
+        let mut answers: Vec<u32> = answers.collect();
         while answers.last() == Some(&0) {
             answers.pop();
         }

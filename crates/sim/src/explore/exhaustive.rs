@@ -1,9 +1,11 @@
 //! All interleavings: from every state, every choice that leads on.
 
 use core::ops::ControlFlow;
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use kstate::oracle::{Choice, Oracle};
 
+use super::graph::{Graph, Livelock, Mover};
 use super::identity::{self, Reads};
 use super::{Choices, Finding, Kind, World, Wrong};
 
@@ -60,11 +62,10 @@ impl Explored {
 /// A state whose moves are being tried.
 struct Node {
     world: World,
-    identity: u64,
+    /// Its number.
+    state: u32,
     /// The answers of the next move to try; `None` when all were.
     next: Option<Vec<u32>>,
-    /// The choices that led here from the state before.
-    made: Vec<Choice>,
 }
 
 /// The answers after these: the last one that can be another is.
@@ -80,7 +81,9 @@ fn successor(mut made: Vec<Choice>) -> Option<Vec<u32>> {
 }
 
 struct Search {
-    seen: std::collections::HashSet<u64, foldhash::fast::FixedState>,
+    /// The number of every state, by its identity.
+    seen: HashMap<u64, u32, foldhash::fast::FixedState>,
+    graph: Graph,
     path: Vec<Node>,
     result: Explored,
     bounds: Bounds,
@@ -88,43 +91,45 @@ struct Search {
 }
 
 impl Search {
-    fn found(&mut self, wrong: Wrong, made: &[Choice]) {
+    fn found(&mut self, wrong: Wrong, choices: Choices, depth: usize) {
         let known = |f: &Finding| wrong.is_like(&Wrong { kind: f.kind, text: f.text.clone() });
         if self.result.findings.len() >= self.bounds.findings || self.result.findings.iter().any(known) {
             return;
         }
-        let log: Vec<Choice> = self.path.iter().flat_map(|node| &node.made).chain(made).copied().collect();
         let Wrong { kind, text } = wrong;
-        self.result.findings.push(Finding { kind, text, choices: Choices::of(&log), depth: self.path.len() });
+        self.result.findings.push(Finding { kind, text, choices, depth });
     }
 
-    /// Comes to a state, with the choices that led there.
-    fn visit(&mut self, mut world: World, made: Vec<Choice>) {
+    /// Comes to a state from the last one of the path, by `mover` with these choices.
+    fn visit(&mut self, mut world: World, mover: Option<Mover>, made: Vec<Choice>) {
         let wrong = world.check();
         // Beyond a broken rule the model promises nothing.
         let broken = wrong.as_ref().is_some_and(|wrong| wrong.kind == Kind::Invariant);
+        let from = self.path.last().map(|node| node.state);
+        let choices = |graph: &Graph| graph.choices(from, &made);
         if let Some(wrong) = wrong {
-            self.found(wrong, &made);
+            self.found(wrong, choices(&self.graph), self.path.len());
         }
-        let identity = identity::identity(&world, self.reads);
-        if !self.seen.insert(identity) {
-            if let Some(from) = self.path.iter().position(|node| node.identity == identity) {
-                let round = self.path.len() - from;
-                let text = format!("the state after {from} moves comes back {round} moves later");
-                self.found(Wrong::new(Kind::Livelock, text), &made);
-            }
+        let number = self.seen.len() as u32;
+        let to = *self.seen.entry(identity::identity(&world, self.reads)).or_insert(number);
+        if let (Some(from), Some(mover)) = (from, mover) {
+            self.graph.edge(from, to, mover);
+        }
+        if to != number {
             return;
         }
+        let moves = world.moves();
+        self.graph.state(from, &made, &moves);
         let covered = &mut self.result.covered;
         covered.states += 1;
         covered.depth = covered.depth.max(self.path.len());
         if broken {
             return;
         }
-        if world.moves().is_empty() {
+        if moves.is_empty() {
             covered.finals += 1;
             if let Some(wrong) = world.check_end() {
-                self.found(wrong, &made);
+                self.found(wrong, self.graph.choices(Some(to), &[]), self.path.len());
             }
             return;
         }
@@ -132,7 +137,50 @@ impl Search {
             covered.cut += 1;
             return;
         }
-        self.path.push(Node { world, identity, next: Some(Vec::new()), made });
+        self.path.push(Node { world, state: to, next: Some(Vec::new()) });
+    }
+}
+
+impl Search {
+    /// Goes once around in a livelock, so that the way there and the circle are the choices of a finding.
+    fn found_livelock(&mut self, root: &World, livelock: &Livelock) {
+        let before = self.graph.choices(Some(livelock.first), &[]);
+        let mut world = root.with(before.oracle());
+        for _ in 0..self.graph.depth(livelock.first) {
+            world.advance();
+        }
+        let mut made: Vec<u32> = world.take_log().iter().map(|choice| choice.answer).collect();
+        // Breadth first over states, and whether the mover has moved on the way to them.
+        let mut seen = HashSet::from([(livelock.first, false)]);
+        let mut open = VecDeque::from([(world, Vec::<u32>::new(), false, 0)]);
+        while let Some((world, way, moved, moves)) = open.pop_front() {
+            let mut next = Some(Vec::new());
+            while let Some(answers) = next {
+                let mut to = world.with(Oracle::scripted(answers));
+                let mover = to.advance().map(Mover::of);
+                let log = to.take_log();
+                let way: Vec<u32> = way.iter().copied().chain(log.iter().map(|c| c.answer)).collect();
+                next = successor(log);
+                let moved = moved || mover == Some(livelock.mover);
+                let state = self.seen.get(&identity::identity(&to, self.reads)).copied();
+                let Some(state) = state.filter(|state| livelock.states.contains(state)) else { continue };
+                if mover == livelock.mover.begins() {
+                    continue;
+                }
+                if state == livelock.first && moved {
+                    let text =
+                        format!("{} never ends: a state comes back after {} moves", livelock.who, moves + 1);
+                    made.extend(way);
+                    let choices = Choices::from_answers(made.into_iter());
+                    let depth = self.graph.depth(livelock.first) + moves + 1;
+                    self.found(Wrong::new(Kind::Livelock, text), choices, depth);
+                    return;
+                }
+                if seen.insert((state, moved)) {
+                    open.push_back((to, way, moved, moves + 1));
+                }
+            }
+        }
     }
 }
 
@@ -144,13 +192,14 @@ pub fn explore(
     mut progress: impl FnMut(&Explored) -> ControlFlow<()>,
 ) -> Explored {
     let mut search = Search {
-        seen: Default::default(),
+        seen: HashMap::default(),
+        graph: Graph::default(),
         path: Vec::new(),
         result: Explored::default(),
         bounds,
         reads: Reads::of(root.shell.script()),
     };
-    search.visit(root.clone(), Vec::new());
+    search.visit(root.clone(), None, Vec::new());
     while let Some(node) = search.path.last_mut() {
         let Some(answers) = node.next.take() else {
             search.path.pop();
@@ -162,15 +211,18 @@ pub fn explore(
             continue;
         }
         let mut world = node.world.with(Oracle::scripted(answers));
-        world.advance();
+        let moved = world.advance();
         let made = world.take_log();
         node.next = successor(made.clone());
         search.result.covered.transitions += 1;
-        search.visit(world, made);
+        search.visit(world, moved.map(Mover::of), made);
         if search.result.covered.transitions.is_multiple_of(1000) && progress(&search.result).is_break() {
             search.result.stopped = true;
             break;
         }
+    }
+    for livelock in search.graph.livelocks(root) {
+        search.found_livelock(root, &livelock);
     }
     search.result
 }

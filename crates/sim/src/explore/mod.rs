@@ -30,13 +30,14 @@ use crate::shell::{ActorId, Bench, Progress, Shell};
 mod blocked;
 mod choices;
 pub mod exhaustive;
+mod graph;
 pub mod identity;
 pub mod random;
 mod shrink;
 
 pub use blocked::wait_for;
 pub use choices::{Choices, ChoicesError};
-pub use shrink::{replay, shrink};
+pub use shrink::{comes_back, replay, shrink};
 
 /// What can happen next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -8,9 +8,11 @@ use kstate::oracle::{Oracle, Point};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::identity::{Reads, identity};
-use super::{Choices, Finding, Kind, Move, World, Wrong};
+use super::{Choices, Finding, Move, World, Wrong};
 use crate::engine::Step;
+
+/// Moves in which a run that does not end is looked at for a state that comes back.
+const LOOK: usize = 4096;
 
 /// How moves are chosen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,6 +83,7 @@ fn mover(next: Move) -> Mover {
             Event::Virtio(id, _) => 1000 + id.0,
             Event::IoApicLevel(pin) => 2000 + u32::from(pin),
             Event::VectorCleanup(cpu) => 3000 + cpu.0,
+            Event::PciTest(dev, _) => 4000 + dev.0,
             // Time itself.
             _ => 9999,
         }),
@@ -153,23 +156,8 @@ fn run(root: &World, plan: &Plan, number: u64, longest: usize) -> (Option<Wrong>
             return (wrong, world, depth + usize::from(moved));
         }
     }
-    (runs_in_circles(&world), world, plan.depth)
-}
-
-/// Whether the quiet run from here comes back to where it was.
-fn runs_in_circles(world: &World) -> Option<Wrong> {
-    const LOOK: usize = 4096;
-    let reads = Reads::of(world.shell.script());
-    let mut quiet = world.with(Oracle::scripted(Vec::new()));
-    let mut seen = BTreeMap::new();
-    for at in 0..LOOK {
-        if let Some(before) = seen.insert(identity(&quiet, reads), at) {
-            let text = format!("a state comes back after {} moves", at - before);
-            return Some(Wrong::new(Kind::Livelock, text));
-        }
-        quiet.advance()?;
-    }
-    None
+    let circle = super::comes_back(&world.with(Oracle::scripted(Vec::new())), 0, LOOK);
+    (circle, world, plan.depth)
 }
 
 /// Makes the runs of a plan. `progress` is called after every run and can end the search.

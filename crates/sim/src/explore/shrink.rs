@@ -1,6 +1,10 @@
 //! From a run that found something to the shortest list of choices known to find it.
 
-use super::{Choices, Finding, Move, World, Wrong};
+use std::collections::BTreeMap;
+
+use super::graph::endless;
+use super::identity::{Reads, identity};
+use super::{Choices, Finding, Kind, Move, World, Wrong};
 
 /// Runs that are tried to make one list shorter.
 const TRIES: usize = 400;
@@ -29,6 +33,39 @@ pub fn replay(
     }
     let log = world.take_log();
     (None, longest, Choices::of(&log))
+}
+
+/// Whether a run comes back to a state while an interrupt or a command goes on that should end. States are
+/// looked at from the `from`th move on, and for `longest` moves at most.
+pub fn comes_back(world: &World, from: usize, longest: usize) -> Option<Wrong> {
+    let reads = Reads::of(world.shell.script());
+    let mut run = world.clone();
+    let mut seen = BTreeMap::new();
+    let mut moves = Vec::new();
+    for at in 0..from + longest {
+        if at >= from
+            && let Some(before) = seen.insert(identity(&run, reads), moves.len())
+        {
+            let circle: &[Move] = &moves[before..];
+            if let Some(who) = endless(world, circle) {
+                let text = format!("{who} never ends: a state comes back after {} moves", circle.len());
+                return Some(Wrong::new(Kind::Livelock, text));
+            }
+        }
+        moves.push(run.advance()?);
+    }
+    None
+}
+
+impl Finding {
+    /// Looks for the same thing with the list of choices alone: what is found.
+    pub fn again(&self, world: &World) -> Option<Wrong> {
+        const BEYOND: usize = 1000;
+        match self.kind {
+            Kind::Livelock => comes_back(&world.with(self.choices.oracle()), 0, self.depth + BEYOND),
+            _ => replay(world, &self.choices, self.depth + BEYOND, |_, _| {}).0,
+        }
+    }
 }
 
 /// Makes the list of choices of a finding shorter: groups of unusual answers become the quiet one as

@@ -111,10 +111,14 @@ fn descriptor(k: &Kernel, slot: VectorIrq) -> Option<Irq> {
     }
 }
 
-/// Ends an interrupt whose slot held no descriptor. `who` is the function that says so.
+/// Ends an interrupt whose slot held no descriptor.
 fn no_descriptor(k: &mut Kernel, vector: u32, slot: VectorIrq) {
     let cpu = k.cpu();
     ack_apic_irq(k);
+    if k.sem.reevaluates_vector {
+        // The second look has done the rest.
+        return;
+    }
     match slot {
         VectorIrq::Unused => {
             let who = if k.sem.common_interrupt { "__common_interrupt" } else { "do_IRQ" };
@@ -126,20 +130,6 @@ fn no_descriptor(k: &mut Kernel, vector: u32, slot: VectorIrq) {
         }
         VectorIrq::Desc(_) => {}
     }
-}
-
-/// Handles a device's vector (5.4). The slot is read without a lock, and may be another one when it
-/// is used.
-#[kirq("arch/x86/kernel/irq.c")]
-pub fn do_IRQ(k: &mut Kernel, vector: u32) {
-    let slot: VectorIrq = k.apic.vector_irq(k.cpu(), vector);
-    step!();
-    let irq: Option<Irq> = descriptor(k, slot);
-    if irq.is_some() {
-        call!(generic_handle_irq_desc(irq.unwrap_or_default()));
-        return;
-    }
-    no_descriptor(k, vector, slot);
 }
 
 /// Looks a second time, with the vector lock held (6.12).
@@ -154,40 +144,38 @@ pub fn reevaluate_vector(k: &mut Kernel, vector: u32) -> Option<Irq> {
     None
 }
 
-/// Handles a vector that has a descriptor (6.12).
+/// request_irq() may be setting the vector up on another CPU: where the kernel thinks of that it looks
+/// again.
+fn second_look(k: &mut Kernel, vector: u32) -> Option<Irq> {
+    if !k.sem.reevaluates_vector {
+        return None;
+    }
+    lock_vector_lock(k);
+    let irq = reevaluate_vector(k, vector);
+    unlock_vector_lock(k);
+    irq
+}
+
+/// Handles a device's vector (5.4). The slot is read without a lock, and may be another one when it
+/// is used.
 #[kirq("arch/x86/kernel/irq.c")]
-pub fn call_irq_handler(k: &mut Kernel, vector: u32) -> bool {
+pub fn do_IRQ(k: &mut Kernel, vector: u32) {
     let slot: VectorIrq = k.apic.vector_irq(k.cpu(), vector);
     step!();
-    let irq: Option<Irq> = descriptor(k, slot);
+    let irq: Option<Irq> = descriptor(k, slot).or_else(|| second_look(k, vector));
     if irq.is_some() {
         call!(generic_handle_irq_desc(irq.unwrap_or_default()));
-        return true;
+        return;
     }
-    // request_irq() may be setting the vector up on another CPU.
-    lock_vector_lock(k);
-    let found: Option<Irq> = reevaluate_vector(k, vector);
-    unlock_vector_lock(k);
-    if found.is_none() {
-        return false;
-    }
-    call!(generic_handle_irq_desc(found.unwrap_or_default()));
-    true
+    no_descriptor(k, vector, slot);
 }
 
 /// Handles a device's vector (6.12).
 #[kirq("arch/x86/kernel/irq.c")]
 pub fn common_interrupt(k: &mut Kernel, vector: u32) {
-    if k.sem.reevaluates_vector {
-        let handled: bool = call!(call_irq_handler(vector));
-        if !handled {
-            ack_apic_irq(k);
-        }
-        return;
-    }
     let slot: VectorIrq = k.apic.vector_irq(k.cpu(), vector);
     step!();
-    let irq: Option<Irq> = descriptor(k, slot);
+    let irq: Option<Irq> = descriptor(k, slot).or_else(|| second_look(k, vector));
     if irq.is_some() {
         call!(generic_handle_irq_desc(irq.unwrap_or_default()));
         return;
