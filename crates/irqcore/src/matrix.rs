@@ -338,6 +338,8 @@ pub fn irq_matrix_free(k: &mut Kernel, cpu: CpuId, bit: u32, managed: bool) {
     }
     if cm.online {
         m.total_allocated = m.total_allocated.wrapping_sub(1);
+    } else {
+        m.freed_while_offline = m.freed_while_offline.wrapping_add(1);
     }
     if !managed {
         cm.available = cm.available.wrapping_add(1);

@@ -159,6 +159,9 @@ pub struct IrqMatrix {
     pub systembits_inalloc: u32,
     /// Allocated bits of all CPUs.
     pub total_allocated: u32,
+    /// Bits that were freed while their CPU was offline: `total_allocated` still counts them. Not a field
+    /// of the kernel's.
+    pub freed_while_offline: u32,
     /// How many CPUs are online.
     pub online_maps: u32,
     /// By CPU number.
