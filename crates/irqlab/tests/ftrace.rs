@@ -73,7 +73,7 @@ fn trappy_reads_every_event_with_its_fields() {
         names.sort_unstable();
         names.dedup();
         let file = std::env::temp_dir().join(format!("irqlab-{}-{}.txt", version.name(), std::process::id()));
-        let text: String = ftrace::events(&slice, version, 8).lines().map(four_flags).collect();
+        let text: String = ftrace::events(&lab.k, &slice).lines().map(four_flags).collect();
         fs::write(&file, text).unwrap();
         let output =
             Command::new(&python).args(["-c", READER]).arg(&file).arg(names.join(",")).output().unwrap();

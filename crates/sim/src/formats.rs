@@ -7,8 +7,8 @@
 
 use core::ops::Range;
 
+use kstate::CtxId;
 use kstate::trace::{Actor, Record, Trace, What};
-use kstate::{CpuId, CtxId};
 
 use crate::functions::Functions;
 
@@ -35,25 +35,30 @@ pub struct Slice<'a> {
 }
 
 impl<'a> Slice<'a> {
-    /// The records with the time each is taken to happen at. Functions that the tracer cannot see
-    /// are left out.
-    fn timed(&self) -> Vec<(u64, &'a Record)> {
+    /// The records with the time each is taken to happen at, and whether the tracer can see them.
+    /// What it cannot see takes no time.
+    fn clocked(&self) -> impl Iterator<Item = (u64, &'a Record, bool)> {
         let end = self.records.end.min(self.trace.records.len());
         let start = self.records.start.min(end);
         let mut clock = 0;
-        self.trace.records[start..end]
-            .iter()
-            .filter(|record| match record.what {
+        self.trace.records[start..end].iter().map(move |record| {
+            let shown = match record.what {
                 What::Enter { meta, .. } | What::Exit { meta, .. } => {
                     self.functions.shown(meta.name).is_some()
                 }
                 What::Tracepoint(_) | What::Warn(_) => true,
-            })
-            .map(|record| {
+            };
+            if shown {
                 clock = record.time.max(clock + RECORD_TIME);
-                (clock, record)
-            })
-            .collect()
+            }
+            (clock, record, shown)
+        })
+    }
+
+    /// The records that the tracer can see, with the time each is taken to happen at.
+    fn timed(&self) -> Vec<(u64, &'a Record)> {
+        let seen = self.clocked().filter(|(.., shown)| *shown);
+        seen.map(|(time, record, _)| (time, record)).collect()
     }
 
     fn actor(&self, ctx: CtxId) -> &'a Actor {
@@ -65,27 +70,6 @@ impl<'a> Slice<'a> {
 fn fields(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let rest = text.split_once(": ").map_or("", |(_, rest)| rest);
     rest.split_whitespace().filter_map(|word| word.trim_end_matches(',').split_once('='))
-}
-
-/// The task that `ps` would show for an actor, with a process id. The ids are made up, but for
-/// the idle task's: nothing here forks.
-fn task(actor: &Actor, ctx: CtxId) -> (String, u32) {
-    let id = ctx.0 + 100;
-    match actor {
-        Actor::Task => ("sh".into(), id),
-        Actor::Kworker => ("kworker".into(), id),
-        Actor::Cpuhp(CpuId(cpu)) => (format!("cpuhp/{cpu}"), 20 + 5 * cpu),
-        Actor::Migration(CpuId(cpu)) => (format!("migration/{cpu}"), 21 + 5 * cpu),
-        Actor::IrqThread(irq) => (format!("irq/{irq}"), id),
-        Actor::Boot => ("swapper/0".into(), 1),
-        // Interrupts and softirqs run on top of whatever the CPU does: here, mostly nothing.
-        Actor::Idle(_) | Actor::Softirq(_) | Actor::Irq { .. } | Actor::Cleanup(_) => ("<idle>".into(), 0),
-    }
-}
-
-/// An actor that runs in interrupt context.
-const fn is_interrupt(actor: &Actor) -> bool {
-    matches!(actor, Actor::Irq { .. } | Actor::Cleanup(_))
 }
 
 #[cfg(test)]

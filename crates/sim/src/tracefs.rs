@@ -8,13 +8,11 @@
 //! Instances, triggers, filters on fields, per-CPU buffers and their size: nothing is overwritten.
 //! An interrupt shows as taken by the idle task, since whom it interrupts is nobody's result.
 
-use core::fmt::Write as _;
-use std::collections::BTreeMap;
-
-use kstate::trace::{Actor, Record, Trace, Tracepoint, What};
+use kstate::trace::{Trace, What};
 use kstate::tracing::{Mark, MarkWhat, Tracer, Tracing};
-use kstate::{CpuId, CtxId, Errno, Kernel};
+use kstate::{Errno, Kernel};
 
+use crate::formats::ftrace::{self, Buffer, Entry, Kind};
 use crate::functions::Functions;
 
 /// The tracepoints by system, both in the order of `ls`.
@@ -312,302 +310,55 @@ fn apply(k: &mut Kernel, set: Tracing) {
     }
 }
 
-/// One line of the buffer, or two.
-enum Entry<'a> {
-    Enter { ctx: CtxId, cpu: CpuId, time: u64, name: &'static str, depth: usize },
-    Exit { ctx: CtxId, cpu: CpuId, time: u64, entered: u64, depth: usize },
-    Call { ctx: CtxId, cpu: CpuId, time: u64, name: &'static str, parent: &'static str },
-    Event { ctx: CtxId, cpu: CpuId, time: u64, tracepoint: Tracepoint, stack: Option<Vec<&'static str>> },
-    Marker { text: &'a str, time: u64, cpu: CpuId },
-}
-
-impl Entry<'_> {
-    fn place(&self) -> (Option<CtxId>, CpuId, u64) {
-        match *self {
-            Entry::Enter { ctx, cpu, time, .. }
-            | Entry::Exit { ctx, cpu, time, .. }
-            | Entry::Call { ctx, cpu, time, .. }
-            | Entry::Event { ctx, cpu, time, .. } => (Some(ctx), cpu, time),
-            Entry::Marker { time, cpu, .. } => (None, cpu, time),
-        }
-    }
-}
-
-/// A call that has not returned: its name, and when the graph tracer saw it entered.
-type OpenCall = (&'static str, Option<u64>);
-
 /// What is in the buffer.
 fn buffer<'a>(trace: &'a Trace, functions: &Functions) -> Vec<Entry<'a>> {
     let start = trace.marks.iter().rev().find(|m| m.what == MarkWhat::Clear).map_or(0, |m| m.at);
     let mut set = Tracing::default();
-    let mut stacks: BTreeMap<CtxId, Vec<OpenCall>> = BTreeMap::new();
-    let mut entries = Vec::new();
+    let mut buffer = Buffer::new(trace);
     let mut marks = trace.marks.iter().peekable();
     // The first record that matters: nothing is kept before anybody asked for it.
     for at in 0..=trace.records.len() {
         while let Some(mark) = marks.next_if(|m| m.at <= at) {
             match &mark.what {
                 MarkWhat::Set(to) => set = to.clone(),
-                MarkWhat::Clear => entries.clear(),
+                MarkWhat::Clear => buffer.entries.clear(),
                 MarkWhat::Marker { text, time, cpu } => {
-                    entries.push(Entry::Marker { text, time: *time, cpu: *cpu });
+                    let kind = Kind::Marker(text);
+                    buffer.entries.push(Entry { ctx: None, cpu: *cpu, time: *time, kind });
                 }
             }
         }
         let Some(record) = trace.records.get(at) else { break };
         let kept = set.tracing_on && at >= start;
-        let Record { ctx, cpu, time, what } = *record;
-        match what {
+        match record.what {
             What::Enter { meta, .. } => {
-                let stack = stacks.entry(ctx).or_default();
                 let wanted = kept
                     && functions.get(meta.name).is_some_and(|f| f.traceable)
                     && (set.set_ftrace_filter.is_empty() || set.set_ftrace_filter.contains(meta.name));
-                let graph = wanted && set.current_tracer == Tracer::FunctionGraph;
-                if graph {
-                    let depth = stack.iter().filter(|(_, entered)| entered.is_some()).count();
-                    entries.push(Entry::Enter { ctx, cpu, time, name: meta.name, depth });
-                } else if wanted && set.current_tracer == Tracer::Function {
-                    let parent = stack.last().map(|(name, _)| *name);
-                    let roots = trace.ctxs.get(ctx.index()).map_or(&[][..], |c| c.roots);
-                    let parent = parent.or_else(|| roots.first().copied()).unwrap_or("ret_from_fork");
-                    entries.push(Entry::Call { ctx, cpu, time, name: meta.name, parent });
-                }
-                stack.push((meta.name, graph.then_some(time)));
+                let tracer = if wanted { set.current_tracer } else { Tracer::Nop };
+                buffer.enter(record, record.time, meta, tracer);
             }
             What::Exit { .. } => {
-                let stack = stacks.entry(ctx).or_default();
-                if let Some((_, Some(entered))) = stack.pop()
-                    && kept
-                    && set.current_tracer == Tracer::FunctionGraph
-                {
-                    let depth = stack.iter().filter(|(_, entered)| entered.is_some()).count();
-                    entries.push(Entry::Exit { ctx, cpu, time, entered, depth });
-                }
+                let seen = kept && set.current_tracer == Tracer::FunctionGraph;
+                buffer.exit(record, record.time, seen);
             }
             What::Tracepoint(tracepoint) if kept && set.events.contains(tracepoint.name()) => {
-                let stack = set.stacktrace.then(|| {
-                    let open = stacks.get(&ctx).map_or(&[][..], Vec::as_slice);
-                    let roots = trace.ctxs.get(ctx.index()).map_or(&[][..], |c| c.roots);
-                    let names = open.iter().rev().map(|(name, _)| *name).chain(roots.iter().copied());
-                    names.filter(|name| functions.in_stacks(name)).collect()
-                });
-                entries.push(Entry::Event { ctx, cpu, time, tracepoint, stack });
+                buffer.event(record, record.time, tracepoint, set.stacktrace.then_some(functions));
             }
             What::Tracepoint(_) | What::Warn(_) => {}
         }
     }
-    entries
-}
-
-/// Name and PID of who a context belongs to.
-fn task(trace: &Trace, ctx: Option<CtxId>) -> (String, u32) {
-    const FIRST_PID: u32 = 1000;
-    let Some((ctx, known)) = ctx.and_then(|ctx| Some((ctx, trace.ctxs.get(ctx.index())?))) else {
-        return ("sh".to_owned(), FIRST_PID);
-    };
-    let pid = FIRST_PID.saturating_add(ctx.0);
-    match &known.actor {
-        Actor::Task => ("sh".to_owned(), FIRST_PID),
-        Actor::Kworker => ("kworker/u16:1".to_owned(), pid),
-        Actor::Cpuhp(cpu) => (format!("cpuhp/{cpu}"), 13 + 5 * cpu.0),
-        Actor::Migration(cpu) => (format!("migration/{cpu}"), 11 + 5 * cpu.0),
-        Actor::IrqThread(irq) => (format!("irq/{irq}"), pid),
-        Actor::Boot => ("swapper/0".to_owned(), 1),
-        Actor::Idle(_) | Actor::Softirq(_) | Actor::Irq { .. } | Actor::Cleanup(_) => {
-            ("<idle>".to_owned(), 0)
-        }
-    }
-}
-
-/// The columns for interrupts off, rescheduling, kind of context and preemption.
-fn flags(trace: &Trace, ctx: Option<CtxId>, wide: bool) -> &'static str {
-    match (ctx.and_then(|ctx| trace.ctxs.get(ctx.index())).map(|c| &c.actor), wide) {
-        (Some(Actor::Irq { .. } | Actor::Cleanup(_)), false) => "d.h.",
-        (Some(Actor::Irq { .. } | Actor::Cleanup(_)), true) => "d.h..",
-        (Some(Actor::Softirq(_)), false) => "..s.",
-        (Some(Actor::Softirq(_)), true) => "..s..",
-        (_, false) => "....",
-        (_, true) => ".....",
-    }
+    buffer.entries
 }
 
 /// The text of `trace`.
 pub fn text(k: &Kernel) -> String {
-    let functions = Functions::of(k.sem.version);
-    let entries = buffer(&k.trace, functions);
-    let mut out = format!("# tracer: {}\n#\n", k.tracing.current_tracer.name());
-    // Writing to a String does not fail.
-    let _ = match k.tracing.current_tracer {
-        Tracer::FunctionGraph => graph(&mut out, k, &entries),
-        Tracer::Nop | Tracer::Function => lines(&mut out, k, &entries),
-    };
-    out
-}
-
-fn lines(out: &mut String, k: &Kernel, entries: &[Entry<'_>]) -> core::fmt::Result {
-    let wide = k.sem.trace_shows_migrate_disable;
-    let (n, cpus) = (entries.len(), k.topo.online.weight());
-    writeln!(out, "# entries-in-buffer/entries-written: {n}/{n}   #P:{cpus}\n#")?;
-    out.push_str(if wide {
-        "#                                _-----=> irqs-off/BH-disabled\n\
-         #                               / _----=> need-resched\n\
-         #                              | / _---=> hardirq/softirq\n\
-         #                              || / _--=> preempt-depth\n\
-         #                              ||| / _-=> migrate-disable\n\
-         #                              |||| /     delay\n\
-         #           TASK-PID     CPU#  |||||  TIMESTAMP  FUNCTION\n\
-         #              | |         |   |||||     |         |\n"
-    } else {
-        "#                              _-----=> irqs-off\n\
-         #                             / _----=> need-resched\n\
-         #                            | / _---=> hardirq/softirq\n\
-         #                            || / _--=> preempt-depth\n\
-         #                            ||| /     delay\n\
-         #           TASK-PID   CPU#  ||||    TIMESTAMP  FUNCTION\n\
-         #              | |       |   ||||       |         |\n"
-    });
-    for entry in entries {
-        let (ctx, cpu, time) = entry.place();
-        let (name, pid) = task(&k.trace, ctx);
-        let flags = flags(&k.trace, ctx, wide);
-        let width = if wide { 7 } else { 5 };
-        let us = time / 1000;
-        let prefix = format!(
-            "{name:>16}-{pid:<width$} [{:03}] {flags} {:>5}.{:06}: ",
-            cpu.0,
-            us / 1_000_000,
-            us % 1_000_000
-        );
-        match entry {
-            Entry::Call { name, parent, .. } => writeln!(out, "{prefix}{name} <-{parent}")?,
-            Entry::Marker { text, .. } => writeln!(out, "{prefix}tracing_mark_write: {text}")?,
-            Entry::Event { tracepoint, stack, .. } => {
-                writeln!(out, "{prefix}{tracepoint}")?;
-                if let Some(stack) = stack {
-                    writeln!(out, "{prefix}<stack trace>")?;
-                    for name in stack {
-                        writeln!(out, " => {name}")?;
-                    }
-                }
-            }
-            Entry::Enter { name, .. } => writeln!(out, "{prefix}graph_ent: func={name}")?,
-            Entry::Exit { entered, .. } => writeln!(out, "{prefix}graph_ret: time={}", time - entered)?,
-        }
-    }
-    Ok(())
-}
-
-/// The DURATION column: how long in microseconds, and a sign for what took longer than others.
-fn duration(ns: u64) -> String {
-    let sign = match ns {
-        1_000_000_001.. => '$',
-        100_000_001.. => '@',
-        10_000_001.. => '*',
-        1_000_001.. => '#',
-        100_001.. => '!',
-        10_001.. => '+',
-        _ => ' ',
-    };
-    let mut text = format!("{sign} {}", ns / 1000);
-    let digits = text.len() - 2;
-    if digits < 7 {
-        let rest = format!("{:03}", ns % 1000);
-        let _ = write!(text, ".{}", &rest[..3.min(7 - digits)]);
-    }
-    text.push_str(" us ");
-    format!("{text:<14}|  ")
-}
-
-fn graph(out: &mut String, k: &Kernel, entries: &[Entry<'_>]) -> core::fmt::Result {
-    const EMPTY: &str = "              |  ";
-    out.push_str(
-        "# CPU  DURATION                  FUNCTION CALLS\n\
-         # |     |   |                     |   |   |   |\n",
-    );
-    let width = k.topo.nr_cpu_ids.saturating_sub(1).to_string().len();
-    // For each entry the next one on its CPU: a call with nothing between it and its return is one line.
-    let mut next: Vec<Option<usize>> = vec![None; entries.len()];
-    let mut last: BTreeMap<CpuId, usize> = BTreeMap::new();
-    for (i, entry) in entries.iter().enumerate().rev() {
-        next[i] = last.insert(entry.place().1, i);
-    }
-    let mut owner: BTreeMap<CpuId, (String, u32)> = BTreeMap::new();
-    let mut depths: BTreeMap<CpuId, usize> = BTreeMap::new();
-    let mut leaf_ends = vec![false; entries.len()];
-    for (i, entry) in entries.iter().enumerate() {
-        if leaf_ends[i] {
-            continue;
-        }
-        let (ctx, cpu, _) = entry.place();
-        let who = task(&k.trace, ctx);
-        if let Some(before) = owner.insert(cpu, who.clone())
-            && before.1 != who.1
-        {
-            let line = " ------------------------------------------\n";
-            writeln!(out, "{line} {:>width$}) {} => {}\n{line}", cpu.0, centred(&before), centred(&who))?;
-        }
-        write!(out, " {:>width$}) ", cpu.0)?;
-        match entry {
-            Entry::Enter { ctx, name, time, depth, .. } => {
-                let end = next[i].filter(|j| {
-                    matches!(&entries[*j], Entry::Exit { ctx: c, depth: d, .. } if c == ctx && d == depth)
-                });
-                let indent = depth * 2;
-                if let Some(end) = end {
-                    leaf_ends[end] = true;
-                    let took = entries[end].place().2 - time;
-                    writeln!(out, "{}{:indent$}{name}();", duration(took), "")?;
-                    depths.insert(cpu, depth.saturating_sub(1));
-                } else {
-                    writeln!(out, "{EMPTY}{:indent$}{name}() {{", "")?;
-                    depths.insert(cpu, *depth);
-                }
-            }
-            Entry::Exit { entered, time, depth, .. } => {
-                let indent = depth * 2;
-                writeln!(out, "{}{:indent$}}}", duration(time - entered), "")?;
-                depths.insert(cpu, depth.saturating_sub(1));
-            }
-            Entry::Event { tracepoint, .. } => comment(out, &depths, cpu, tracepoint)?,
-            Entry::Marker { text, .. } => comment(out, &depths, cpu, text)?,
-            Entry::Call { name, parent, .. } => comment(out, &depths, cpu, format!("{name} <-{parent}"))?,
-        }
-    }
-    Ok(())
-}
-
-fn comment(
-    out: &mut String,
-    depths: &BTreeMap<CpuId, usize>,
-    cpu: CpuId,
-    text: impl core::fmt::Display,
-) -> core::fmt::Result {
-    let depth = depths.get(&cpu).copied().unwrap_or(0);
-    let indent = if depth > 0 { (depth + 1) * 2 } else { 0 };
-    writeln!(out, "              |  {:indent$}/* {text} */", "")
-}
-
-/// A task in a line that tells who takes over, in the middle of its 14 columns.
-fn centred((name, pid): &(String, u32)) -> String {
-    let name: String = name.chars().take(7).collect();
-    format!("{:^14}", format!("{name}-{pid}"))
+    ftrace::print(k, k.tracing.current_tracer, &buffer(&k.trace, Functions::of(k.sem.version)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_fill_their_column() {
-        let check = |ns, expect: &str| assert_eq!(duration(ns), expect, "{ns}");
-        check(0, "  0.000 us    |  ");
-        check(1_234, "  1.234 us    |  ");
-        check(12_345, "+ 12.345 us   |  ");
-        check(1_234_567, "# 1234.567 us |  ");
-        check(12_345_678, "* 12345.67 us |  ");
-        check(1_234_567_890, "$ 1234567 us  |  ");
-    }
 
     #[test]
     fn patterns_match_as_ftrace_does() {

@@ -1,19 +1,25 @@
 //! What `/sys/kernel/tracing/trace` shows (kernel/trace/trace_functions_graph.c, trace_output.c).
 //!
-//! [`graph`] is the text of the function_graph tracer with its default options, [`events`] that of
-//! events without a tracer. Both kernels print the graph alike; 6.12 adds a column to the flags of an
-//! event.
+//! A [`Buffer`] holds entries as the tracers write them, and [`print`] is the text of all of them.
+//! The buffer of the machine's own tracer is filled by [`crate::tracefs`]; [`graph`] and [`events`]
+//! fill one with a part of the record.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use kstate::semantics::KernelVersion;
-use kstate::trace::{Actor, What};
+use kstate::trace::{Actor, FnMeta, Record, Trace, Tracepoint, What};
+use kstate::tracing::Tracer;
+use kstate::{CpuId, CtxId, Kernel};
 
-use super::{Slice, is_interrupt, task};
+use super::Slice;
+use crate::functions::Functions;
 
+/// The DURATION column of what has none.
 const NO_DURATION: &str = "              |  ";
+/// A line around one that tells who takes over.
+const SWITCH: &str = " ------------------------------------------\n";
 
-/// The character in front of a duration, by nanoseconds.
+/// The character in front of a duration, by nanoseconds (`mark[]`, trace_output.c).
 const MARKS: [(u64, char); 6] = [
     (1_000_000_000, '$'),
     (100_000_000, '@'),
@@ -23,130 +29,188 @@ const MARKS: [(u64, char); 6] = [
     (10_000, '+'),
 ];
 
-/// A duration with its mark, as wide as [`NO_DURATION`].
-fn duration(nanoseconds: u64) -> String {
-    let mark = MARKS.iter().find(|(above, _)| nanoseconds > *above).map_or(' ', |(_, mark)| *mark);
-    let mut text = (nanoseconds / 1000).to_string();
-    if text.len() < 7 {
-        let rest = format!("{:03}", nanoseconds % 1000);
-        let room = (7 - text.len()).min(3);
-        text.push('.');
-        text.push_str(&rest[..room]);
+/// The C functions in the section `.irqentry.text`: calls of them are marked with arrows. 6.12 puts
+/// no C function there on x86 (`__irq_entry`, asm/irq.h).
+const IRQ_ENTRIES: [&str; 2] = ["do_IRQ", "smp_irq_move_cleanup_interrupt"];
+
+/// The first process id that is not given to a CPU's threads, however many CPUs there are.
+const FIRST_PID: u32 = 41_000;
+
+/// One line of the buffer, or several.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Entry<'a> {
+    /// Whose it is; `None` for the shell.
+    pub(crate) ctx: Option<CtxId>,
+    pub(crate) cpu: CpuId,
+    /// In nanoseconds.
+    pub(crate) time: u64,
+    pub(crate) kind: Kind<'a>,
+}
+
+/// What happened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Kind<'a> {
+    /// The graph tracer saw a call.
+    Enter { name: &'static str, depth: usize },
+    /// It saw the return of one that was entered at a time.
+    Exit { name: &'static str, entered: u64, depth: usize },
+    /// The function tracer saw a call.
+    Call { name: &'static str, parent: &'static str },
+    /// A tracepoint fired, maybe with interrupts off, maybe with a stack.
+    Event { tracepoint: Tracepoint, irqs_off: bool, stack: Option<Vec<&'static str>> },
+    /// Text that was written to `trace_marker`.
+    Marker(&'a str),
+}
+
+/// A call that has not returned: its name, and when the graph tracer saw it entered.
+type OpenCall = (&'static str, Option<u64>);
+
+/// A buffer that is being filled.
+#[derive(Debug)]
+pub(crate) struct Buffer<'a> {
+    trace: &'a Trace,
+    stacks: BTreeMap<CtxId, Vec<OpenCall>>,
+    pub(crate) entries: Vec<Entry<'a>>,
+}
+
+impl<'a> Buffer<'a> {
+    pub(crate) fn new(trace: &'a Trace) -> Self {
+        Self { trace, stacks: BTreeMap::new(), entries: Vec::new() }
     }
-    let fill = 8usize.saturating_sub(text.len());
-    format!("{mark} {text} us {:fill$}|  ", "")
-}
 
-/// `comm-pid` in the 14 columns that the graph tracer centres it in.
-fn process(comm: &str, pid: u32) -> String {
-    let comm: String = comm.chars().take(7).collect();
-    let pid = pid.to_string();
-    let spaces = 14usize.saturating_sub(comm.len() + pid.len() + 1);
-    format!("{:before$}{comm}-{pid}{:after$}", "", "", before = spaces / 2, after = spaces - spaces / 2)
-}
+    fn push(&mut self, record: &Record, time: u64, kind: Kind<'a>) {
+        self.entries.push(Entry { ctx: Some(record.ctx), cpu: record.cpu, time, kind });
+    }
 
-/// A call that is open on a CPU.
-struct Open {
-    depth: usize,
-    name: &'static str,
-    since: u64,
-}
+    fn roots(&self, ctx: CtxId) -> &'static [&'static str] {
+        self.trace.ctxs.get(ctx.index()).map_or(&[], |c| c.roots)
+    }
 
-/// The text of the function_graph tracer.
-pub fn graph(slice: &Slice<'_>, cpus: u32) -> String {
-    let width = cpus.saturating_sub(1).to_string().len();
-    let mut out = String::from(
-        "# tracer: function_graph\n#\n# CPU  DURATION                  FUNCTION CALLS\n\
-         # |     |   |                     |   |   |   |\n",
-    );
-    let records = slice.timed();
-    let mut open: Vec<Vec<Open>> = slice.trace.ctxs.iter().map(|_| Vec::new()).collect();
-    let mut last: Vec<Option<(String, u32)>> = vec![None; cpus as usize];
-    let mut leaf = false;
-    for (i, (time, record)) in records.iter().enumerate() {
-        if std::mem::take(&mut leaf) {
-            // This is the exit of a call that was printed as one line.
-            continue;
-        }
-        let (ctx, cpu) = (record.ctx, record.cpu.0);
-        let Some(calls) = open.get_mut(ctx.index()) else { continue };
-        let actor = slice.actor(ctx);
-        let who = task(actor, ctx);
-        let column = format!(" {cpu:>width$}) ");
-        if let Some(last) = last.get_mut(cpu as usize)
-            && last.as_ref() != Some(&who)
-        {
-            if let Some((comm, pid)) = last.take() {
-                let line = " ------------------------------------------\n";
-                let (from, to) = (process(&comm, pid), process(&who.0, who.1));
-                let _ = write!(out, "{line}{column}{from} => {to}\n{line}\n");
+    /// A call, which `tracer` sees.
+    pub(crate) fn enter(&mut self, record: &Record, time: u64, meta: &FnMeta, tracer: Tracer) {
+        let roots = self.roots(record.ctx);
+        let stack = self.stacks.entry(record.ctx).or_default();
+        let kind = match tracer {
+            Tracer::Nop => None,
+            Tracer::FunctionGraph => Some(Kind::Enter { name: meta.name, depth: depth(stack) }),
+            Tracer::Function => {
+                let parent = stack.last().map(|(name, _)| *name).or_else(|| roots.first().copied());
+                Some(Kind::Call { name: meta.name, parent: parent.unwrap_or("ret_from_fork") })
             }
-            *last = Some(who);
-        }
-        let depth = calls.len();
-        let indent = depth * 2;
-        // Writing to a string cannot fail.
-        let _ = match record.what {
-            What::Enter { meta, .. } => {
-                if depth == 0 && is_interrupt(actor) {
-                    let _ = writeln!(out, "{column}  ==========> |");
-                }
-                let next = records.get(i + 1).filter(|(_, r)| r.ctx == ctx);
-                match next.map(|(t, r)| (t, r.what)) {
-                    Some((end, What::Exit { .. })) => {
-                        leaf = true;
-                        let line =
-                            writeln!(out, "{column}{}{:indent$}{}();", duration(end - time), "", meta.name);
-                        if depth == 0 && is_interrupt(actor) {
-                            let _ = writeln!(out, "{column}  <========== |");
-                        }
-                        line
-                    }
-                    _ => {
-                        calls.push(Open { depth, name: meta.name, since: *time });
-                        writeln!(out, "{column}{NO_DURATION}{:indent$}{}() {{", "", meta.name)
-                    }
-                }
-            }
-            What::Exit { meta, .. } => match calls.pop() {
-                Some(Open { depth, name, since }) => {
-                    let indent = depth * 2;
-                    // Another context printed in between leaves the reader without the name.
-                    let foreign = i > 0 && records[i - 1].1.ctx != ctx && name == meta.name;
-                    let comment = if foreign { format!(" /* {name} */") } else { String::new() };
-                    let line = writeln!(out, "{column}{}{:indent$}}}{comment}", duration(time - since), "");
-                    if depth == 0 && is_interrupt(actor) {
-                        let _ = writeln!(out, "{column}  <========== |");
-                    }
-                    line
-                }
-                // Entered before the record began.
-                None => writeln!(out, "{column}{NO_DURATION}}} /* {} */", meta.name),
-            },
-            What::Tracepoint(tracepoint) => {
-                writeln!(out, "{column}{NO_DURATION}{:indent$}/* {tracepoint} */", "")
-            }
-            What::Warn(text) => writeln!(out, "{column}{NO_DURATION}{:indent$}/* {text} */", ""),
         };
+        stack.push((meta.name, (tracer == Tracer::FunctionGraph).then_some(time)));
+        if let Some(kind) = kind {
+            self.push(record, time, kind);
+        }
     }
+
+    /// A return, which is `seen` where the graph tracer saw the call.
+    pub(crate) fn exit(&mut self, record: &Record, time: u64, seen: bool) {
+        let stack = self.stacks.entry(record.ctx).or_default();
+        if let Some((name, Some(entered))) = stack.pop()
+            && seen
+        {
+            let depth = depth(stack);
+            self.push(record, time, Kind::Exit { name, entered, depth });
+        }
+    }
+
+    /// A tracepoint; its stack is kept as far as `stack` knows the functions.
+    pub(crate) fn event(
+        &mut self,
+        record: &Record,
+        time: u64,
+        tracepoint: Tracepoint,
+        stack: Option<&Functions>,
+    ) {
+        let open = self.stacks.get(&record.ctx).map_or(&[][..], Vec::as_slice);
+        let irqs_off = irqs_off(&tracepoint, open);
+        let stack = stack.map(|functions| {
+            let roots = self.roots(record.ctx).iter().copied();
+            let names = open.iter().rev().map(|(name, _)| *name).chain(roots);
+            names.filter(|name| functions.in_stacks(name)).collect()
+        });
+        self.push(record, time, Kind::Event { tracepoint, irqs_off, stack });
+    }
+}
+
+/// How many calls of a stack the graph tracer saw.
+fn depth(stack: &[OpenCall]) -> usize {
+    stack.iter().filter(|(_, entered)| entered.is_some()).count()
+}
+
+/// A tracepoint fires with interrupts off in whatever context: under `vector_lock`, which all of
+/// arch/x86/kernel/apic/vector.c and of the matrix are but for these, or below who holds the lock of
+/// the descriptor.
+fn irqs_off(tracepoint: &Tracepoint, open: &[OpenCall]) -> bool {
+    match tracepoint {
+        // reserve_managed_vector() has given the lock back.
+        Tracepoint::VectorReserveManaged { .. } => false,
+        // vector_configure_legacy() has the lock, x86_vector_alloc_irqs() does not.
+        Tracepoint::VectorSetup { is_legacy, .. } => *is_legacy,
+        // Before the lock is taken; MSI allocates and frees interrupts that nobody has requested.
+        Tracepoint::VectorActivate { .. } | Tracepoint::VectorDeactivate { .. } => {
+            let holders = ["irq_activate", "irq_startup", "irq_shutdown_and_deactivate", "__free_irq"];
+            open.iter().any(|(name, _)| holders.contains(name))
+        }
+        _ => true,
+    }
+}
+
+/// Name and process id of whom a context belongs to. The ids are made up, but for the idle task's:
+/// nothing here forks. Every command is a process of its own, as commands at once have to be.
+fn task(trace: &Trace, ctx: Option<CtxId>) -> (String, u32) {
+    let Some((ctx, known)) = ctx.and_then(|ctx| Some((ctx, trace.ctxs.get(ctx.index())?))) else {
+        return ("sh".to_owned(), FIRST_PID);
+    };
+    let pid = (FIRST_PID + 1).saturating_add(ctx.0);
+    match &known.actor {
+        Actor::Task => ("sh".to_owned(), pid),
+        Actor::Kworker => ("kworker/u16:1".to_owned(), pid),
+        Actor::Cpuhp(CpuId(cpu)) => (format!("cpuhp/{cpu}"), 13 + 5 * cpu),
+        Actor::Migration(CpuId(cpu)) => (format!("migration/{cpu}"), 11 + 5 * cpu),
+        Actor::IrqThread(irq) => (format!("irq/{irq}"), pid),
+        Actor::Boot => ("swapper/0".to_owned(), 1),
+        // Interrupts and softirqs run on top of whatever the CPU does: here, mostly nothing.
+        Actor::Idle(_) | Actor::Softirq(_) | Actor::Irq { .. } | Actor::Cleanup(_) => {
+            ("<idle>".to_owned(), 0)
+        }
+    }
+}
+
+/// The columns for interrupts off, rescheduling, kind of context, preemption and, where the kernel
+/// has it, migration (`trace_print_lat_fmt()`).
+// DEVIATION: where a call of the function tracer is made in a task with interrupts off is not known, so
+// that it shows them on; depths of preemption show as in a kernel without CONFIG_PREEMPT_COUNT.
+fn flags(k: &Kernel, entry: &Entry<'_>) -> String {
+    let actor = entry.ctx.and_then(|ctx| k.trace.ctxs.get(ctx.index())).map(|c| &c.actor);
+    let (context, hard) = match actor {
+        Some(Actor::Irq { .. } | Actor::Cleanup(_)) => ('h', true),
+        Some(Actor::Softirq(_)) => ('s', false),
+        _ => ('.', false),
+    };
+    let off = hard || matches!(entry.kind, Kind::Event { irqs_off: true, .. });
+    let off = if off { 'd' } else { '.' };
+    let migration = if k.sem.trace_shows_migrate_disable { "." } else { "" };
+    format!("{off}.{context}.{migration}")
+}
+
+/// The text of the buffer under a tracer.
+pub(crate) fn print(k: &Kernel, tracer: Tracer, entries: &[Entry<'_>]) -> String {
+    let mut out = format!("# tracer: {}\n#\n", tracer.name());
+    // Writing to a String does not fail.
+    let _ = match tracer {
+        Tracer::FunctionGraph => tree(&mut out, k, entries),
+        Tracer::Nop | Tracer::Function => lines(&mut out, k, entries),
+    };
     out
 }
 
-/// The text of events without a tracer.
-pub fn events(slice: &Slice<'_>, version: KernelVersion, cpus: u32) -> String {
-    let points: Vec<_> = slice
-        .timed()
-        .into_iter()
-        .filter_map(|(time, record)| match record.what {
-            What::Tracepoint(tracepoint) => Some((time, record, tracepoint)),
-            _ => None,
-        })
-        .collect();
-    let count = points.len();
-    let mut out =
-        format!("# tracer: nop\n#\n# entries-in-buffer/entries-written: {count}/{count}   #P:{cpus}\n#\n");
-    let five = version == KernelVersion::V6_12;
-    out.push_str(if five {
+fn lines(out: &mut String, k: &Kernel, entries: &[Entry<'_>]) -> core::fmt::Result {
+    let wide = k.sem.trace_shows_migrate_disable;
+    let (n, cpus) = (entries.len(), k.topo.online.weight());
+    writeln!(out, "# entries-in-buffer/entries-written: {n}/{n}   #P:{cpus}\n#")?;
+    out.push_str(if wide {
         "#                                _-----=> irqs-off/BH-disabled\n\
          #                               / _----=> need-resched\n\
          #                              | / _---=> hardirq/softirq\n\
@@ -164,65 +228,231 @@ pub fn events(slice: &Slice<'_>, version: KernelVersion, cpus: u32) -> String {
          #           TASK-PID   CPU#  ||||    TIMESTAMP  FUNCTION\n\
          #              | |       |   ||||       |         |\n"
     });
-    for (time, record, tracepoint) in points {
-        let actor = slice.actor(record.ctx);
-        let (comm, pid) = task(actor, record.ctx);
-        let level = match actor {
-            Actor::Irq { .. } | Actor::Cleanup(_) => 'h',
-            Actor::Softirq(_) => 's',
-            _ => '.',
-        };
-        let flags = format!("d.{level}.{}", if five { "." } else { "" });
-        let (seconds, rest) = (time / 1_000_000_000, time % 1_000_000_000 / 1000);
-        let width = if five { 7 } else { 5 };
-        let cpu = record.cpu.0;
-        // Writing to a string cannot fail.
-        let _ =
-            writeln!(out, "{comm:>16}-{pid:<width$} [{cpu:03}] {flags} {seconds:>5}.{rest:06}: {tracepoint}");
+    for entry in entries {
+        let (name, pid) = task(&k.trace, entry.ctx);
+        let width = if wide { 7 } else { 5 };
+        // ns2usecs() rounds.
+        let us = entry.time.saturating_add(500) / 1000;
+        let prefix = format!(
+            "{name:>16}-{pid:<width$} [{:03}] {} {:>5}.{:06}: ",
+            entry.cpu.0,
+            flags(k, entry),
+            us / 1_000_000,
+            us % 1_000_000
+        );
+        match &entry.kind {
+            Kind::Call { name, parent } => writeln!(out, "{prefix}{name} <-{parent}")?,
+            Kind::Marker(text) => writeln!(out, "{prefix}tracing_mark_write: {text}")?,
+            Kind::Event { tracepoint, stack, .. } => {
+                writeln!(out, "{prefix}{tracepoint}")?;
+                if let Some(stack) = stack {
+                    writeln!(out, "{prefix}<stack trace>")?;
+                    for name in stack {
+                        writeln!(out, " => {name}")?;
+                    }
+                }
+            }
+            Kind::Enter { name, .. } => writeln!(out, "{prefix}graph_ent: func={name}")?,
+            Kind::Exit { entered, .. } => writeln!(out, "{prefix}graph_ret: time={}", entry.time - entered)?,
+        }
     }
-    out
+    Ok(())
+}
+
+/// A duration with its mark, as wide as [`NO_DURATION`] (`print_graph_duration()`).
+fn duration(nanoseconds: u64) -> String {
+    let mark = MARKS.iter().find(|(above, _)| nanoseconds > *above).map_or(' ', |(_, mark)| *mark);
+    let mut text = (nanoseconds / 1000).to_string();
+    if text.len() < 7 {
+        let rest = format!("{:03}", nanoseconds % 1000);
+        let room = (7 - text.len()).min(3);
+        text.push('.');
+        text.push_str(&rest[..room]);
+    }
+    let fill = 8usize.saturating_sub(text.len());
+    format!("{mark} {text} us {:fill$}|  ", "")
+}
+
+/// A task in a line that tells who takes over, in the middle of its 14 columns (`print_graph_proc()`).
+fn centred((name, pid): &(String, u32)) -> String {
+    let name: String = name.chars().take(7).collect();
+    format!("{:^14}", format!("{name}-{pid}"))
+}
+
+/// What the graph remembers of a CPU (`struct fgraph_cpu_data`).
+#[derive(Default)]
+struct Printed {
+    /// Who ran last.
+    owner: Option<(String, u32)>,
+    /// Depth of the last line; a call's comments stand one deeper.
+    depth: usize,
+    /// Calls that were printed and not closed, by depth.
+    entered: BTreeMap<usize, &'static str>,
+}
+
+fn tree(out: &mut String, k: &Kernel, entries: &[Entry<'_>]) -> core::fmt::Result {
+    out.push_str(
+        "# CPU  DURATION                  FUNCTION CALLS\n\
+         # |     |   |                     |   |   |   |\n",
+    );
+    let width = k.topo.nr_cpu_ids.saturating_sub(1).to_string().len();
+    // For each entry the next one on its CPU: a call with nothing between it and its return is one line.
+    let mut next: Vec<Option<usize>> = vec![None; entries.len()];
+    let mut last: BTreeMap<CpuId, usize> = BTreeMap::new();
+    for (i, entry) in entries.iter().enumerate().rev() {
+        next[i] = last.insert(entry.cpu, i);
+    }
+    let mut printed: BTreeMap<CpuId, Printed> = BTreeMap::new();
+    let mut leaf_ends = vec![false; entries.len()];
+    for (i, entry) in entries.iter().enumerate() {
+        if leaf_ends[i] {
+            continue;
+        }
+        let column = format!(" {:>width$}) ", entry.cpu.0);
+        let cpu = printed.entry(entry.cpu).or_default();
+        let who = task(&k.trace, entry.ctx);
+        if let Some(before) = cpu.owner.replace(who.clone())
+            && before.1 != who.1
+        {
+            writeln!(out, "{SWITCH}{column}{} => {}\n{SWITCH}", centred(&before), centred(&who))?;
+        }
+        match &entry.kind {
+            Kind::Enter { name, depth } => {
+                let arrows = IRQ_ENTRIES.contains(name);
+                if arrows {
+                    writeln!(out, "{column}  ==========> |")?;
+                }
+                let end = next[i].filter(|&j| {
+                    entries[j].ctx == entry.ctx
+                        && matches!(&entries[j].kind, Kind::Exit { depth: d, .. } if d == depth)
+                });
+                let indent = depth * 2;
+                if let Some(end) = end {
+                    leaf_ends[end] = true;
+                    let took = duration(entries[end].time - entry.time);
+                    writeln!(out, "{column}{took}{:indent$}{name}();", "")?;
+                    cpu.depth = depth.saturating_sub(1);
+                    cpu.entered.remove(depth);
+                    if arrows {
+                        writeln!(out, "{column}  <========== |")?;
+                    }
+                } else {
+                    writeln!(out, "{column}{NO_DURATION}{:indent$}{name}() {{", "")?;
+                    cpu.depth = *depth;
+                    cpu.entered.insert(*depth, *name);
+                }
+            }
+            Kind::Exit { name, entered, depth } => {
+                let indent = depth * 2;
+                cpu.depth = depth.saturating_sub(1);
+                // What another stack of this CPU printed in between leaves the reader without the name.
+                let known = cpu.entered.remove(depth) == Some(*name);
+                let comment = if known { String::new() } else { format!(" /* {name} */") };
+                writeln!(out, "{column}{}{:indent$}}}{comment}", duration(entry.time - entered), "")?;
+                if IRQ_ENTRIES.contains(name) {
+                    writeln!(out, "{column}  <========== |")?;
+                }
+            }
+            Kind::Event { tracepoint, .. } => comment(out, &column, cpu.depth, tracepoint)?,
+            Kind::Marker(text) => comment(out, &column, cpu.depth, text)?,
+            Kind::Call { name, parent } => {
+                comment(out, &column, cpu.depth, format!("{name} <-{parent}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `print_graph_comment()`.
+fn comment(out: &mut String, column: &str, depth: usize, text: impl core::fmt::Display) -> core::fmt::Result {
+    let indent = if depth > 0 { (depth + 1) * 2 } else { 0 };
+    writeln!(out, "{column}{NO_DURATION}{:indent$}/* {text} */", "")
+}
+
+/// What a tracer that was on during a slice, with all events, has in its buffer. The time is the
+/// slice's, so that durations have something to show.
+fn recorded<'a>(slice: &Slice<'a>, tracer: Tracer) -> Vec<Entry<'a>> {
+    let mut buffer = Buffer::new(slice.trace);
+    for (time, record, shown) in slice.clocked() {
+        match record.what {
+            What::Enter { meta, .. } => {
+                let seen = if shown { tracer } else { Tracer::Nop };
+                buffer.enter(record, time, meta, seen);
+            }
+            What::Exit { .. } => buffer.exit(record, time, true),
+            What::Tracepoint(tracepoint) => buffer.event(record, time, tracepoint, None),
+            What::Warn(_) => {}
+        }
+    }
+    buffer.entries
+}
+
+/// The text of the function_graph tracer with its default options and all events, of a part of what
+/// `k` recorded.
+pub fn graph(k: &Kernel, slice: &Slice<'_>) -> String {
+    print(k, Tracer::FunctionGraph, &recorded(slice, Tracer::FunctionGraph))
+}
+
+/// The text of all events without a tracer, of a part of what `k` recorded.
+pub fn events(k: &Kernel, slice: &Slice<'_>) -> String {
+    print(k, Tracer::Nop, &recorded(slice, Tracer::Nop))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::formats::tests::{embedded, whole};
+    use kstate::semantics::KernelVersion;
 
     #[test]
     fn durations_have_the_width_of_the_kernels() {
         let check = |ns, expect: &str| assert_eq!(duration(ns), expect);
+        check(0, "  0.000 us    |  ");
         check(123, "  0.123 us    |  ");
         check(12_345, "+ 12.345 us   |  ");
         check(1_234_567, "# 1234.567 us |  ");
+        check(12_345_678, "* 12345.67 us |  ");
         check(123_456_789, "@ 123456.7 us |  ");
+        check(1_234_567_890, "$ 1234567 us  |  ");
         check(12_345_678_901, "$ 12345678 us |  ");
     }
 
     #[test]
     fn every_call_that_is_opened_is_closed() {
-        let lab = embedded(KernelVersion::V5_4);
-        let text = graph(&whole(&lab), 8);
-        let (mut opened, mut closed) = (0, 0);
-        for line in text.lines().filter(|l| l.contains('|') && !l.starts_with('#')) {
-            opened += usize::from(line.ends_with("() {"));
-            closed += usize::from(line.trim_end_matches(" */").contains("|  ") && line.contains('}'));
+        for version in KernelVersion::ALL {
+            let lab = embedded(version);
+            let text = graph(&lab.k, &whole(&lab));
+            let (mut opened, mut closed) = (0, 0);
+            for line in text.lines().filter(|l| l.contains('|') && !l.starts_with('#')) {
+                opened += usize::from(line.ends_with("() {"));
+                closed += usize::from(line.trim_end_matches(" */").contains("|  ") && line.contains('}'));
+            }
+            // What is still on a stack has been entered and not left: threads that wait for work.
+            let alive = lab.k.sched.tasks.iter().flat_map(|t| t.frames.iter().filter(|f| f.entered));
+            let shown = alive.filter(|f| lab.functions().shown(f.code.meta.name).is_some()).count();
+            assert!(opened > 100);
+            assert_eq!(opened, closed + shown);
+            assert!(text.contains("/* vector_config: irq="));
         }
-        assert!(opened > 100);
-        assert_eq!(opened, closed);
-        assert!(text.contains("/* vector_config: irq="));
     }
 
     #[test]
     fn events_name_task_cpu_and_time() {
         for version in KernelVersion::ALL {
             let lab = embedded(version);
-            let text = events(&whole(&lab), version, 8);
+            let text = events(&lab.k, &whole(&lab));
             let lines: Vec<&str> = text.lines().filter(|l| !l.starts_with('#')).collect();
             assert!(text.contains(&format!("written: {0}/{0}   #P:8", lines.len())));
+            let flags = |line: &str| line.split_once("] ").unwrap().1.split(' ').next().unwrap().to_owned();
             for line in lines {
                 let (head, rest) = line.split_at(16);
                 assert!(head.trim_start().len() > 1 && rest.starts_with('-'), "{line}");
                 assert!(line.contains(" [00") && line.contains(": "), "{line}");
+                let (off, wide) = (flags(line).starts_with('d'), lab.k.sem.trace_shows_migrate_disable);
+                assert_eq!(flags(line).len(), 4 + usize::from(wide), "{line}");
+                // All of the matrix is under a lock, and a vector's preparation behind it.
+                assert!(off || !line.contains(": irq_matrix_"), "{line}");
+                assert!(!off || !line.contains(": vector_reserve_managed"), "{line}");
             }
         }
     }
