@@ -29,6 +29,8 @@ struct Cli {
 enum Command {
     /// Run a script on a machine and write its recordings in the format of a capture folder
     ///
+    /// Without a folder to write, what the script printed and recorded is printed.
+    ///
     /// Lines `#: assert PATH OP VALUE` of the script say what is to be true there (docs/scripts.md).
     /// Where one does not hold, the run goes on, and ends with exit status 1.
     Run(run::Args),

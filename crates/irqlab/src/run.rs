@@ -15,18 +15,20 @@ use sim::state::Sections;
 use crate::cli::DIFFERS;
 use crate::experiment::Experiment;
 use crate::format;
+use crate::input::Output;
 
 /// Options of `irqlab run`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Machine file (TOML) [default with --format: the embedded machine]
-    #[arg(long, value_name = "FILE", required_unless_present = "format")]
+    /// Machine file (TOML) [default: the embedded machine]
+    #[arg(long, value_name = "FILE")]
     machine: Option<PathBuf>,
-    /// Script (the subset of the root shell that CAPTURES describes)
+    /// Script (docs/scripts.md) [default with --format: none, which leaves the boot]
     #[arg(long, value_name = "FILE", required_unless_present = "format")]
     script: Option<PathBuf>,
-    /// Folder to write, created if needed; with --format the file to write [default: stdout]
-    #[arg(long, value_name = "PATH", required_unless_present = "format")]
+    /// Folder to write, created if needed; with --format the file to write [default: everything is
+    /// printed]
+    #[arg(long, value_name = "PATH")]
     out: Option<PathBuf>,
     #[command(flatten)]
     format: format::Args,
@@ -71,21 +73,28 @@ pub fn run(args: &Args) -> miette::Result<ExitCode> {
     if args.format.is_some() {
         return format::run(&args.format, &machine, semantics, &script, args.out.as_deref());
     }
-    let Some(out) = &args.out else { return Err(miette::miette!("--out is needed")) };
     let sections = Sections { topology: args.full_states, queues: args.full_states };
     let note = args.experiment.note(&semantics);
     let mut lab = Lab::boot_with(&machine, semantics, true);
     let outputs = lab.run(&script, |_| sections);
     // Everything is known before the first file is written, so that a mistake leaves nothing behind.
-    capture::write(out, &machine_text, &script_text, &outputs)?;
+    if let Some(out) = &args.out {
+        capture::write(out, &machine_text, &script_text, &outputs)?;
+    }
+    let mut terminal = Output::new();
     if let Some(note) = note {
-        println!("# {note}");
+        terminal.line(format_args!("# {note}"))?;
     }
     for line in &lab.terminal {
-        println!("{line}");
+        terminal.line(line)?;
     }
     for output in &outputs {
-        println!("{}", out.join(&output.name).display());
+        match &args.out {
+            Some(out) => terminal.line(out.join(&output.name).display())?,
+            // As tail(1) has it for several files.
+            None => terminal.text(&format!("==> {} <==\n{}", output.name, output.text))?,
+        }
     }
+    terminal.finish()?;
     Ok(status(&lab))
 }

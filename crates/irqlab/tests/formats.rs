@@ -60,6 +60,34 @@ fn formats_for_people_look_as_they_were_reviewed() {
 }
 
 #[test]
+fn a_script_alone_runs_on_the_embedded_machine_and_is_printed() {
+    let folder = Folder::new("alone", KernelVersion::default());
+    let script = format!("echo begin\n{SCRIPT}echo end\n");
+    std::fs::write(folder.0.join("script.sh"), script).unwrap();
+    let irqlab = |options: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_irqlab"));
+        command.arg("run").args(options).env("NO_COLOR", "1").current_dir(&folder.0).output().unwrap()
+    };
+    let output = irqlab(&["--script", "script.sh"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(irqlab(&["--script", "script.sh", "--out", "out"]).status.success());
+    let flow = std::fs::read_to_string(folder.0.join("out/01-down.flow")).unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(printed, format!("begin\nend\n==> 01-down.flow <==\n{flow}"));
+    for (options, expect) in [
+        (&[][..], "--script"),
+        (&["--machine", "machine.toml"][..], "--script"),
+        (&["--script", "nothing.sh"][..], "cannot read nothing.sh"),
+        (&["--script", "script.sh", "--out", "script.sh"][..], "script.sh"),
+    ] {
+        let output = irqlab(options);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{options:?}: {said}");
+        assert!(said.contains(expect) && output.stdout.is_empty(), "{options:?}: {said}");
+    }
+}
+
+#[test]
 fn an_assertion_that_fails_is_the_exit_status() {
     let folder = Folder::new("assert", KernelVersion::default());
     let online = "/sys/devices/system/cpu/online";
