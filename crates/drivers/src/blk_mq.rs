@@ -774,7 +774,7 @@ fn timeout_call(k: &Kernel, rq: ReqId) -> Call<bool> {
     }
 }
 
-#[kframe("block/blk-mq.c")]
+#[kframe("block/blk-mq.c", part)]
 fn no_timeout(k: &mut Kernel) -> bool {
     true
 }
@@ -835,7 +835,7 @@ fn nth_hctx(k: &Kernel, n: u32) -> Option<(QueueId, u32)> {
 
 /// `CPUHP_AP_BLK_MQ_ONLINE` going down: every hardware queue whose last CPU goes gives out no more
 /// tags and is waited for. Does nothing where the kernel has no such step (5.4).
-#[kframe("block/blk-mq.c")]
+#[kframe("block/blk-mq.c", part)]
 pub fn blk_mq_offline_cpu(k: &mut Kernel, cpu: CpuId) {
     let n: u32 = 0;
     while k.sem.hctx_drain && nth_hctx(k, n).is_some() {
@@ -888,7 +888,7 @@ pub fn blk_mq_online_cpu(k: &mut Kernel, cpu: CpuId) {
 /// # Errors
 /// `ENXIO` for a disk that is gone, `EIO` when the device or the driver failed it or the range
 /// lies behind the end.
-#[kframe("block/fops.c")]
+#[kframe("block/fops.c", part)]
 pub fn blk_read(k: &mut Kernel, disk: DiskId, sector: u64, sectors: u32) -> Result<(), Errno> {
     let Some(gendisk) = k.blk.disk(disk) else { return Err(Errno::ENXIO) };
     if sector.checked_add(u64::from(sectors)).is_none_or(|end| end > gendisk.capacity) {

@@ -62,7 +62,7 @@ pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> syn::Result<TokenS
         #(#attrs)*
         #vis #sig {
             static META: ::kstate::trace::FnMeta =
-                ::kstate::trace::FnMeta { name: #name, file: #file, args: &[#(#params),*] };
+                ::kstate::trace::FnMeta { name: #name, file: #file, args: &[#(#params),*], part: false };
             #[inline]
             #inner_sig {
                 // A function that has no use for the kernel takes it all the same.

@@ -39,7 +39,9 @@ pub fn kfn(attr: TokenStream, item: TokenStream) -> TokenStream {
 /// * `step!()` is a label where another CPU may run, without waiting for anything.
 ///
 /// A variable that lives across a mark is declared with its type: `let n: u32 = 0;`. One without
-/// a type exists until the next mark. The function the attribute leaves behind takes the
+/// a type exists until the next mark. `#[kframe("block/blk-mq.c", part)]` says that the function is a
+/// piece of the C function that calls it, cut out only because of its marks or its returns: it is not
+/// recorded and no stack shows it. The function the attribute leaves behind takes the
 /// arguments without `k` and returns a `Call<R>`.
 #[proc_macro_attribute]
 pub fn kframe(attr: TokenStream, item: TokenStream) -> TokenStream {

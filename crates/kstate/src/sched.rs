@@ -351,7 +351,7 @@ impl Kernel {
             let mut frame = frames.pop().expect("a frame");
             if !frame.entered {
                 frame.entered = true;
-                if self.trace.on {
+                if self.trace.on && !frame.code.meta.part {
                     let mut args = [None; crate::trace::MAX_ARGS];
                     for (kept, arg) in args.iter_mut().zip(frame.args()) {
                         *kept = Some(*arg);
@@ -362,7 +362,7 @@ impl Kernel {
             match (frame.code.resume)(self, &mut frame) {
                 Flow::Call(callee) => frames.extend([frame, callee]),
                 Flow::Return(value) => {
-                    if self.trace.on {
+                    if self.trace.on && !frame.code.meta.part {
                         crate::trace::exit(self, &frame.code.meta, Some(value));
                     }
                     match frames.last_mut() {

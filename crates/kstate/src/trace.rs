@@ -18,6 +18,8 @@ pub struct FnMeta {
     pub file: &'static str,
     /// Its parameters, without the kernel.
     pub args: &'static [Param],
+    /// It is no function of C's but a piece of its caller: nothing records it.
+    pub part: bool,
 }
 
 /// A parameter of a kernel function.

@@ -741,7 +741,7 @@ fn do_cpu_up(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno
 }
 
 /// What `do_cpu_up()` of 5.4 and `cpu_up()` of 6.12 have in common.
-#[kframe("kernel/cpu.c")]
+#[kframe("kernel/cpu.c", part)]
 fn cpu_up_locked(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
     if !k.topo.possible.contains(cpu) {
         k.log.push(format!("can't online cpu {cpu} because it is not configured as may-hotadd at boot time"));

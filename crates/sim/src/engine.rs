@@ -278,7 +278,7 @@ fn resume_frames(k: &mut Kernel, frames: &mut Vec<Frame>) -> TaskState {
         let Some(mut frame) = frames.pop() else { return TaskState::Done(0) };
         if !frame.entered {
             frame.entered = true;
-            if k.trace.on {
+            if k.trace.on && !frame.code.meta.part {
                 let mut args = [None; trace::MAX_ARGS];
                 for (kept, arg) in args.iter_mut().zip(frame.args()) {
                     *kept = Some(*arg);
@@ -289,7 +289,7 @@ fn resume_frames(k: &mut Kernel, frames: &mut Vec<Frame>) -> TaskState {
         match (frame.code.resume)(k, &mut frame) {
             Flow::Call(callee) => frames.extend([frame, callee]),
             Flow::Return(value) => {
-                if k.trace.on {
+                if k.trace.on && !frame.code.meta.part {
                     trace::exit(k, &frame.code.meta, Some(value));
                 }
                 match frames.last_mut() {

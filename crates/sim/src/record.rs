@@ -400,7 +400,7 @@ mod tests {
 
     // Names are leaked: a FnMeta is static in real code.
     fn meta(name: &'static str) -> &'static FnMeta {
-        Box::leak(Box::new(FnMeta { name, file: "", args: &[] }))
+        Box::leak(Box::new(FnMeta { name, file: "", args: &[], part: false }))
     }
 
     /// `a(` enters, `)` leaves the innermost call, `!` fires a tracepoint, `+` and `-` are a

@@ -597,7 +597,7 @@ fn start(k: &mut Kernel, cpu: CpuId, call: Call<Result<(), Errno>>, what: String
 }
 
 /// `dd` with direct I/O: one read after the other.
-#[kframe("dd")]
+#[kframe("dd", part)]
 fn dd(k: &mut Kernel, disk: DiskId, first: u64, sectors: u32, count: u32) -> Result<(), Errno> {
     let mut done: u32 = 0;
     while done < count {

@@ -119,7 +119,7 @@ pub(super) fn queue_work(k: &mut Kernel, id: NvmeId, work: NvmeWork) -> bool {
 }
 
 /// A worker with one piece of a controller's work.
-#[kframe("kernel/workqueue.c")]
+#[kframe("kernel/workqueue.c", part)]
 fn worker(k: &mut Kernel, id: NvmeId, work: NvmeWork) {
     loop {
         let state = dm(k, id).work(work);
@@ -150,7 +150,7 @@ pub(super) fn flush_work(k: &mut Kernel, id: NvmeId, work: NvmeWork) {
 }
 
 /// `mutex_lock(&dev->shutdown_lock)`.
-#[kframe("kernel/locking/mutex.c")]
+#[kframe("kernel/locking/mutex.c", part)]
 pub(super) fn lock_shutdown(k: &mut Kernel, id: NvmeId) {
     wait_until!(!d(k, id).shutdown_lock, WaitOn::NvmeState(id));
     dm(k, id).shutdown_lock = true;

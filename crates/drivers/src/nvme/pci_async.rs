@@ -388,7 +388,7 @@ pub(super) fn nvme_reset_work(k: &mut Kernel, id: NvmeId) {
 }
 
 /// What `nvme_reset_work()` does before its error labels.
-#[kframe("drivers/nvme/host/pci.c")]
+#[kframe("drivers/nvme/host/pci.c", part)]
 fn reset(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
     if d(k, id).state != NvmeCtrlState::Resetting {
         k.warn("WARNING: nvme_reset_work: the controller is not being reset");

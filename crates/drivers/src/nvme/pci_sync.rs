@@ -425,7 +425,7 @@ pub(super) fn nvme_reset_work(k: &mut Kernel, id: NvmeId) {
 }
 
 /// What `nvme_reset_work()` does before its error labels.
-#[kframe("drivers/nvme/host/pci.c")]
+#[kframe("drivers/nvme/host/pci.c", part)]
 fn reset(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
     if d(k, id).state != NvmeCtrlState::Resetting {
         core::dev_info(k, id, "ctrl state is not RESETTING");
@@ -520,7 +520,7 @@ pub(super) fn nvme_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
 }
 
 /// What `nvme_probe()` does between enabling the function and the label `out_disable`.
-#[kframe("drivers/nvme/host/pci.c")]
+#[kframe("drivers/nvme/host/pci.c", part)]
 fn bring_up(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
     nvme_alloc_admin_tag_set(k, id)?;
     if !core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Connecting) {

@@ -198,7 +198,7 @@ impl Session {
         }
         for (i, task) in alive() {
             let _ = writeln!(out, "task {i}, {:?} on cpu {}, {:?}", task.kind, task.cpu, task.state);
-            for frame in task.frames.iter().rev() {
+            for frame in task.frames.iter().rev().filter(|f| !f.code.meta.part) {
                 let _ = writeln!(out, "  {frame:?}");
             }
         }
@@ -240,7 +240,12 @@ impl Session {
                     self.k.sched.tasks.get(n as usize).ok_or_else(|| format!("there is no task {n}"))?;
                 (
                     format!("{:?} on cpu {}, {:?}\n", task.kind, task.cpu, task.state),
-                    task.frames.iter().rev().map(|f| (String::new(), format!("{f:?}"))).collect(),
+                    task.frames
+                        .iter()
+                        .rev()
+                        .filter(|f| !f.code.meta.part)
+                        .map(|f| (String::new(), format!("{f:?}")))
+                        .collect(),
                 )
             }
             _ => (String::new(), Path::parse(rest)?.values(&self.k)?),

@@ -22,8 +22,8 @@ fn is_waiting(task: &Task) -> Option<WaitOn> {
 
 /// Its stack, outermost function first.
 fn stack(task: &Task) -> String {
-    let names: Vec<&str> = task.frames.iter().map(|frame| frame.code.meta.name).collect();
-    names.join(" > ")
+    let functions = task.frames.iter().map(|frame| &frame.code.meta).filter(|meta| !meta.part);
+    functions.map(|meta| meta.name).collect::<Vec<_>>().join(" > ")
 }
 
 fn within(task: &Task, functions: &[&str]) -> bool {

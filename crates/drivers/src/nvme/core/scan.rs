@@ -94,7 +94,7 @@ fn add_ns(k: &mut Kernel, id: NvmeId, nsid: u32, queue: QueueId) {
 }
 
 /// What a partition scan reads when it finds no table: the first page, once.
-#[kframe("block/partitions/core.c")]
+#[kframe("block/partitions/core.c", part)]
 fn partition_scan(k: &mut Kernel, id: NvmeId, nsid: u32) {
     if find_ns(k, id, nsid).is_none() {
         return;
