@@ -327,9 +327,12 @@ pub fn irq_matrix_free(k: &mut Kernel, cpu: CpuId, bit: u32, managed: bool) {
         return;
     }
     let cm = &mut m.maps[cpu.index()];
-    if k.sem.matrix_free_checks_bit && !cm.alloc_map.test(bit) {
-        k.warn("irq_matrix_free: bit is not allocated");
-        return;
+    if !cm.alloc_map.test(bit) {
+        if k.sem.matrix_free_checks_bit {
+            k.warn("irq_matrix_free: bit is not allocated");
+            return;
+        }
+        cm.freed_unallocated = cm.freed_unallocated.wrapping_add(1);
     }
     cm.alloc_map.clear(bit);
     cm.allocated = cm.allocated.wrapping_sub(1);

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, diff, explain, matrix, run, semantics, sh, spread, stacks, story, tui, verify};
+use crate::{bench, diff, explain, matrix, museum, run, semantics, sh, spread, stacks, story, tui, verify};
 
 /// Exit status when something differs from what it was compared with.
 pub const DIFFERS: u8 = 1;
@@ -48,6 +48,8 @@ enum Command {
     Stacks(stacks::Args),
     /// List the behaviours in which the kernels differ, to be changed with --set
     Semantics(semantics::Args),
+    /// Look at bugs of real kernels, with the bug and without
+    Museum(museum::Args),
     /// Spread CPUs over vectors as the kernel does
     Spread(spread::Args),
     /// Replay operations on the vector matrix
@@ -76,6 +78,7 @@ pub fn main() -> ExitCode {
         Some(Command::Tui(args)) => tui::run(&args),
         Some(Command::Stacks(args)) => stacks::run(&args),
         Some(Command::Semantics(args)) => semantics::run(&args),
+        Some(Command::Museum(args)) => museum::run(&args),
         Some(Command::Spread(args)) => spread::run(args),
         Some(Command::Matrix(args)) => matrix::run(args),
         Some(Command::Bench(args)) => bench::run(&args),

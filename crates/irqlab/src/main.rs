@@ -9,6 +9,7 @@ mod flags;
 mod format;
 mod input;
 mod matrix;
+mod museum;
 mod names;
 mod run;
 mod semantics;

@@ -137,6 +137,9 @@ pub struct CpuMap {
     /// `irq_matrix_reserve_managed()` and `irq_matrix_remove_managed()` leave `available` alone then,
     /// and `irq_matrix_online()` computes it only once, so that the counters disagree by this much.
     pub managed_while_offline: u32,
+    /// No field of C: how often `irq_matrix_free()` was told to free a bit that was not allocated and
+    /// counted it, where it does not look. `allocated` is too low by this much.
+    pub freed_unallocated: u32,
 }
 
 /// `struct irq_matrix`. The kernel's `scratch_map` holds nothing between two calls and is left

@@ -25,6 +25,7 @@ pub mod functions;
 pub mod invariants;
 pub mod lab;
 pub mod machine;
+pub mod museum;
 pub mod random;
 pub mod record;
 pub mod script;

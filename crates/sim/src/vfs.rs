@@ -182,6 +182,10 @@ pub fn read(k: &mut Kernel, path: &str) -> Result<String, Errno> {
             let queue = numbered(queue, "").ok_or(Errno::ENOENT)?;
             drivers::blk_mq::cpu_list(k, disk, queue).map(line).ok_or(Errno::ENOENT)
         }
+        ["sys", "kernel", "debug", "block", disk, hctx, "state"] => {
+            let hctx = numbered(hctx, "hctx").ok_or(Errno::ENOENT)?;
+            drivers::blk_mq::hctx_state(k, disk, hctx).map(line).ok_or(Errno::ENOENT)
+        }
         ["sys", "class", "nvme", ctrl, file] => {
             let ctrl = nvme_of(k, ctrl)?;
             sysfs::read(k, ctrl, file)
@@ -385,7 +389,19 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
             names(&["cpulist"])
         }
         ["sys", "kernel"] => names(&["debug", "tracing"]),
-        ["sys", "kernel", "debug"] => names(&["irq", "irqlab", "tracing"]),
+        ["sys", "kernel", "debug"] => names(&["block", "irq", "irqlab", "tracing"]),
+        ["sys", "kernel", "debug", "block"] => drivers::blk_mq::disk_names(k),
+        ["sys", "kernel", "debug", "block", disk] if drivers::blk_mq::hctx_state(k, disk, 0).is_some() => {
+            (0..)
+                .take_while(|&q| drivers::blk_mq::hctx_state(k, disk, q).is_some())
+                .map(|q: u32| format!("hctx{q}"))
+                .collect()
+        }
+        ["sys", "kernel", "debug", "block", disk, hctx]
+            if numbered(hctx, "hctx").is_some_and(|q| drivers::blk_mq::hctx_state(k, disk, q).is_some()) =>
+        {
+            names(&["state"])
+        }
         ["sys", "kernel", "debug", "irqlab"] => names(&testmod::FILES),
         ["sys", "kernel", "tracing", ref rest @ ..]
         | ["sys", "kernel", "debug", "tracing", ref rest @ ..] => tracefs::list(rest)?,

@@ -386,10 +386,9 @@ fn drop_user(k: &mut Kernel, irq: Irq) -> bool {
 #[kfn("arch/x86/kernel/apic/io_apic.c")]
 pub fn setup_IO_APIC_irqs(k: &mut Kernel) {
     for pin in 0..k.apic.nr_ioapic_pins {
-        if let Some(entry) = find_irq_entry(k, pin)
-            && mp_map_pin_to_irq(k, pin, Some(entry), pin, IOAPIC_MAP_ALLOC, None).is_err()
-        {
-            k.warn("setup_IO_APIC_irqs: an ISA interrupt has no pin");
+        if let Some(entry) = find_irq_entry(k, pin) {
+            // C does not look at the result: a pin that nobody gets stays as it is.
+            let _ = mp_map_pin_to_irq(k, pin, Some(entry), pin, IOAPIC_MAP_ALLOC, None);
         }
     }
 }

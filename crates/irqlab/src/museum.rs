@@ -1,0 +1,145 @@
+//! `irqlab museum`: bugs of real kernels, with the bug and without.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anstyle::Style;
+use kstate::semantics::{KernelVersion, Semantics};
+use miette::{IntoDiagnostic as _, WrapErr as _};
+use sim::museum::{EXHIBITS, Exhibit, describe, replay_line};
+
+use crate::cli::DIFFERS;
+use crate::input::OptionError;
+use crate::run::kernel;
+
+/// Bugs of real kernels, to be looked at.
+///
+/// Without an id: lists them. With one: tells the story, runs the exhibit with the bug and without it,
+/// and shows what came out. The exit status is 1 if that is not what the exhibit promises.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The exhibit, such as M03
+    #[arg(value_name = "ID")]
+    id: Option<String>,
+    /// Kernel to show it on [default: the first that has the bug as it is]
+    #[arg(long, value_name = "v5.4|v6.12", value_parser = kernel, requires = "id")]
+    kernel: Option<KernelVersion>,
+    /// Write machine, script and story to a folder, and run nothing
+    #[arg(long, value_name = "DIR", requires = "id")]
+    export: Option<PathBuf>,
+}
+
+const HEAD: Style = Style::new().bold();
+const NOTE: Style = Style::new().dimmed();
+
+/// Runs the command.
+pub fn run(args: &Args) -> miette::Result<ExitCode> {
+    let Some(id) = &args.id else {
+        anstream::print!("{}", list());
+        return Ok(ExitCode::SUCCESS);
+    };
+    let exhibit = find(id)?;
+    let kernel = args.kernel.unwrap_or(exhibit.kernel());
+    if !exhibit.kernels.contains(&kernel) {
+        let known: Vec<&str> = exhibit.kernels.iter().map(|kernel| kernel.name()).collect();
+        let found = format!("{} cannot be shown on {}", exhibit.id, kernel.name());
+        return Err(OptionError::new("--kernel", found, known.join(" or ")).into());
+    }
+    if let Some(folder) = &args.export {
+        export(exhibit, folder)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (text, as_promised) = show(exhibit, kernel);
+    anstream::print!("{text}");
+    Ok(if as_promised { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) })
+}
+
+fn find(id: &str) -> Result<&'static Exhibit, OptionError> {
+    Exhibit::find(id).ok_or_else(|| {
+        let close = Exhibit::close_ids(id);
+        let expected = if close.is_empty() {
+            format!("one of {}", EXHIBITS.iter().map(|e| e.id).collect::<Vec<_>>().join(", "))
+        } else {
+            format!("an exhibit, perhaps {}", close.join(" or "))
+        };
+        OptionError::new("ID", format!("there is no exhibit `{id}`"), expected)
+    })
+}
+
+fn kernels(kernels: &[KernelVersion]) -> String {
+    kernels.iter().map(|kernel| kernel.name()).collect::<Vec<_>>().join(",")
+}
+
+/// All exhibits, a line each.
+fn list() -> String {
+    let width = |of: fn(&Exhibit) -> usize| EXHIBITS.iter().map(of).max().unwrap_or(0);
+    let title = width(|e| e.title.len());
+    let mut text = format!("{HEAD}id   {:<title$}  class  live on     fixed in{HEAD:#}\n", "title");
+    for exhibit in EXHIBITS {
+        let live = if exhibit.live.is_empty() { "-".to_owned() } else { kernels(exhibit.live) };
+        let class = exhibit.class.name();
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "{:<3}  {:<title$}  {class:<5}  {live:<10}  {}",
+            exhibit.id, exhibit.title, exhibit.fixed_in
+        );
+    }
+    text
+}
+
+/// What Markdown puts between double stars is a heading.
+fn story(text: &str) -> String {
+    let mut shown = String::new();
+    for (i, part) in text.split("**").enumerate() {
+        let _ = if i % 2 == 1 { write!(shown, "{HEAD}{part}{HEAD:#}") } else { write!(shown, "{part}") };
+    }
+    shown
+}
+
+/// The story, both sides, and how to see it again; and whether both sides are as they should be.
+fn show(exhibit: &Exhibit, kernel: KernelVersion) -> (String, bool) {
+    let mut text = format!("{HEAD}{}  {}{HEAD:#}\n\n{}\n", exhibit.id, exhibit.title, story(exhibit.story));
+    let side = |semantics: &Semantics| exhibit.run(kernel, semantics.clone(), |_| {});
+    let bug = exhibit.with_bug(kernel);
+    let with = side(&bug);
+    let mut as_promised = !with.failed.is_empty();
+    let without: Vec<_> =
+        exhibit.without_bug(kernel).into_iter().map(|semantics| (side(&semantics), semantics)).collect();
+    if let Some((other, _)) = without.first() {
+        let _ = writeln!(text, "{HEAD}With the bug: {}{HEAD:#}\n{}", describe(&bug), with.text_beside(other));
+    }
+    let folder = exhibit.id.to_lowercase();
+    let mut replay =
+        vec![format!("irqlab museum {} --export {folder}", exhibit.id), replay_line(&bug, &folder, "bug")];
+    for (i, (other, semantics)) in without.iter().enumerate() {
+        as_promised &= other.failed.is_empty();
+        let _ =
+            writeln!(text, "{HEAD}Without: {}{HEAD:#}\n{}", describe(semantics), other.text_beside(&with));
+        replay.push(replay_line(semantics, &folder, &format!("fixed{}", i + 1)));
+    }
+    let _ = writeln!(text, "{NOTE}Again, step by step:{NOTE:#}");
+    for line in replay {
+        let _ = writeln!(text, "  {line}");
+    }
+    (text, as_promised)
+}
+
+/// Writes the exhibit's files.
+fn export(exhibit: &Exhibit, folder: &Path) -> miette::Result<()> {
+    fs::create_dir_all(folder)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("cannot create the folder {}", folder.display()))?;
+    let files =
+        [("machine.toml", exhibit.machine), ("script.sh", exhibit.script), ("story.md", exhibit.story)];
+    for (name, text) in files {
+        let path = folder.join(name);
+        fs::write(&path, text)
+            .into_diagnostic()
+            .wrap_err_with(|| format!("cannot write {}", path.display()))?;
+        println!("{}", path.display());
+    }
+    Ok(())
+}
