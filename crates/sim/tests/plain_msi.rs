@@ -65,3 +65,13 @@ fn a_controller_with_plain_msi_boots_reads_and_moves() {
         }
     }
 }
+
+#[test]
+fn the_machine_of_the_documentation_is_one() {
+    let document = include_str!("../../../docs/machines.md");
+    let (_, rest) = document.split_once("```toml\n").expect("an example");
+    let (example, _) = rest.split_once("```").expect("its end");
+    let machine = Machine::parse("docs/machines.md", example).expect("a machine");
+    assert_eq!((machine.pci.len(), machine.isa.len()), (2, 1));
+    assert!(!machine.pci[0].msi_maskable);
+}
