@@ -5,7 +5,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, diff, explain, matrix, museum, run, semantics, sh, spread, stacks, story, tui, verify};
+use crate::{
+    bench, diff, explain, explore, matrix, museum, replay, run, semantics, sh, spread, stacks, story, tui,
+    verify,
+};
 
 /// Exit status when something differs from what it was compared with.
 pub const DIFFERS: u8 = 1;
@@ -38,6 +41,14 @@ enum Command {
     Verify(verify::Args),
     /// Run a script on two kernels, or under two semantics, and show what differs
     Diff(diff::Args),
+    /// Try every order of what happens at the same time in a script, or many of them
+    ///
+    /// Jobs of the script, CPUs, interrupts and devices take turns; what is wrong in any of the orders is
+    /// printed with the shortest list of choices known to lead there, as a line for `irqlab replay`. The
+    /// exit status is 1 if something was found.
+    Explore(explore::Args),
+    /// Show a run of a script move by move, as `irqlab explore` found it
+    Replay(replay::Args),
     /// Explain a function, behaviour, flag or tracepoint
     Explain(explain::Args),
     /// Open a shell on the machine that can stop, look and go back in time
@@ -73,6 +84,8 @@ pub fn main() -> ExitCode {
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Verify(args)) => verify::run(&args),
         Some(Command::Diff(args)) => diff::run(&args),
+        Some(Command::Explore(args)) => explore::run(&args),
+        Some(Command::Replay(args)) => replay::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Sh(args)) => sh::run(&args),
         Some(Command::Tui(args)) => tui::run(&args),

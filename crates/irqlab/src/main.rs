@@ -1,16 +1,19 @@
 //! What does this interrupt do, and why? The command line of the laboratory.
 
 mod bench;
+mod case;
 mod cli;
 mod diff;
 mod experiment;
 mod explain;
+mod explore;
 mod flags;
 mod format;
 mod input;
 mod matrix;
 mod museum;
 mod names;
+mod replay;
 mod run;
 mod semantics;
 mod sh;

@@ -56,7 +56,11 @@ pub fn run(args: &Args) -> miette::Result<ExitCode> {
     Ok(if as_promised { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) })
 }
 
-fn find(id: &str) -> Result<&'static Exhibit, OptionError> {
+/// The exhibit with this id.
+///
+/// # Errors
+/// If there is none; what may have been meant is said.
+pub fn find(id: &str) -> Result<&'static Exhibit, OptionError> {
     Exhibit::find(id).ok_or_else(|| {
         let close = Exhibit::close_ids(id);
         let expected = if close.is_empty() {

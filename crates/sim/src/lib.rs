@@ -33,6 +33,7 @@ pub mod shell;
 mod smpboot;
 pub mod stacks;
 pub mod state;
+pub mod steps;
 mod stop_machine;
 pub mod testmod;
 pub mod tracefs;

@@ -289,6 +289,12 @@ impl Shell {
         }
     }
 
+    /// The actor that waits for the end of a task.
+    pub fn actor_of(&self, task: TaskId) -> Option<ActorId> {
+        let waits = |p: &&Process| matches!(p.busy, Some(Busy::Task { task: t, .. }) if t == task);
+        self.processes().find(waits).map(|p| p.id)
+    }
+
     /// Does the next thing, quietly: an actor that waits for nothing comes first, then the machine,
     /// and when nothing is left for it to do before somebody's time has come, the clock moves there.
     pub fn advance(&mut self, bench: &mut Bench<'_>) -> Progress {

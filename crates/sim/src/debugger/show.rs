@@ -4,16 +4,15 @@ use core::fmt::Write as _;
 use std::collections::BTreeMap;
 
 use kstate::sched::TaskState;
-use kstate::trace::{FnMeta, MAX_ARGS, What};
+use kstate::trace::{FnMeta, What};
 use kstate::{CpuId, CtxId, Irq};
 
 use super::Session;
-use crate::engine::Step;
 use crate::fields::{self, Path};
 use crate::functions::Functions;
 use crate::record::event_label;
 use crate::shell::Progress;
-use crate::vfs;
+use crate::{steps, vfs};
 
 /// Lines of an answer beyond which the rest is counted.
 const MOST_LINES: usize = 60;
@@ -46,7 +45,11 @@ impl Session {
         let mut out = format!("step {}, {now:.6} s: {}\n", self.step, self.doing());
         match self.cursor {
             Some(at) => self.show_cursor(&mut out, at),
-            None => self.summary(&mut out),
+            None => {
+                if let Some(summary) = steps::summary(&self.k.trace, self.base) {
+                    let _ = writeln!(out, "  {summary}");
+                }
+            }
         }
         out
     }
@@ -58,37 +61,17 @@ impl Session {
                 let text = self.shell.as_ref().map_or("", |shell| shell.script().source(statement.span));
                 text.lines().next().unwrap_or("").to_owned()
             }
-            (Some(Progress::Stepped(step)), _) => self.describe(step),
+            (Some(Progress::Stepped(step)), _) => steps::describe(&self.k, step),
             (Some(Progress::Ended), _) => "the command is over".to_owned(),
             (_, true) => "in the middle of a command".to_owned(),
             _ => "the shell waits for a command".to_owned(),
         }
     }
 
-    fn describe(&self, step: &Step) -> String {
-        match step {
-            Step::Interrupt(cpu, vector) => format!("cpu {cpu} takes vector {vector}"),
-            Step::Hardirq(cpu) => format!("cpu {cpu} goes on with its interrupt"),
-            Step::Softirq(cpu) => format!("cpu {cpu} runs its softirqs"),
-            Step::Task(task) => {
-                let known = self.k.sched.tasks.get(task.index());
-                let kind = known.map_or_else(String::new, |t| format!("{:?} on cpu {}", t.kind, t.cpu));
-                let state = known.map_or("", |t| match t.state {
-                    TaskState::Runnable => ", can go on",
-                    TaskState::Spinning => ", spins",
-                    TaskState::Waiting(_) => ", waits",
-                    TaskState::Done(_) => ", ended",
-                });
-                format!("task {task}, {kind}{state}")
-            }
-            Step::Event(event) => format!("event {event:?}"),
-        }
-    }
-
     fn show_cursor(&self, out: &mut String, at: usize) {
         let Some(record) = self.k.trace.records.get(at) else { return };
         let what = match record.what {
-            What::Enter { meta, args } => format!("{}({})", meta.name, arguments(meta, &args)),
+            What::Enter { meta, args } => format!("{}({})", meta.name, steps::arguments(meta, &args)),
             What::Exit { meta, ret: Some(ret) } => format!("{}() returns {}", meta.name, ret as i64),
             What::Exit { meta, ret: None } => format!("{}() returns", meta.name),
             What::Tracepoint(t) => t.to_string(),
@@ -118,63 +101,11 @@ impl Session {
         }
     }
 
-    /// The outermost functions of the last step.
-    fn summary(&self, out: &mut String) {
-        let mut depth: BTreeMap<CtxId, usize> = BTreeMap::new();
-        let (mut names, mut calls, mut fired): (Vec<&str>, usize, usize) = (Vec::new(), 0, 0);
-        for record in &self.k.trace.records[self.base..] {
-            let depth = depth.entry(record.ctx).or_default();
-            match record.what {
-                What::Enter { meta, .. } => {
-                    if *depth == 0 && names.last() != Some(&meta.name) {
-                        names.push(meta.name);
-                    }
-                    *depth += 1;
-                    calls += 1;
-                }
-                What::Exit { .. } => *depth = depth.saturating_sub(1),
-                What::Tracepoint(_) => fired += 1,
-                What::Warn(_) => {}
-            }
-        }
-        if calls > 0 {
-            const SHOWN: usize = 6;
-            let more = if names.len() > SHOWN { ", ..." } else { "" };
-            names.truncate(SHOWN);
-            let _ = writeln!(out, "  {}{more} ({calls} calls, {fired} tracepoints)", names.join(", "));
-        }
-    }
-
     /// The calls of the last step, indented.
     pub(super) fn flow(&self) -> String {
-        let mut out = String::new();
-        let mut ctx = None;
-        let mut depth: BTreeMap<CtxId, usize> = BTreeMap::new();
-        for (i, record) in self.k.trace.records.iter().enumerate().skip(self.base) {
-            if ctx != Some(record.ctx) {
-                ctx = Some(record.ctx);
-                let actor = self.k.trace.ctxs.get(record.ctx.index()).map(|c| event_label(&c.actor));
-                let _ = writeln!(out, "# {}, cpu {}", actor.unwrap_or_default(), record.cpu);
-            }
-            let before = self.stacks.get(&record.ctx).map_or(0, Vec::len);
-            let depth = depth.entry(record.ctx).or_insert(before);
-            let here = if self.cursor == Some(i) { ">" } else { " " };
-            match record.what {
-                What::Enter { meta, args } => {
-                    let indent = *depth * 2;
-                    let _ = writeln!(out, "{here}{:indent$}{}({})", "", meta.name, arguments(meta, &args));
-                    *depth += 1;
-                }
-                What::Exit { .. } => *depth = depth.saturating_sub(1),
-                What::Tracepoint(t) => {
-                    let indent = *depth * 2;
-                    let _ = writeln!(out, "{here}{:indent$}@ {t}", "");
-                }
-                What::Warn(text) => {
-                    let _ = writeln!(out, "{here}warning: {text}");
-                }
-            }
-        }
+        let mut open: BTreeMap<CtxId, usize> =
+            self.stacks.iter().map(|(ctx, stack)| (*ctx, stack.len())).collect();
+        let out = steps::flow(&self.k.trace, self.base, &mut open, self.cursor);
         if out.is_empty() { "the last step called nothing\n".to_owned() } else { out }
     }
 
@@ -291,9 +222,4 @@ impl Session {
         }
         Ok(out)
     }
-}
-
-pub(super) fn arguments(meta: &FnMeta, args: &[Option<u64>; MAX_ARGS]) -> String {
-    let shown = meta.arguments(args).map(|(name, arg)| format!("{name}={arg}"));
-    shown.collect::<Vec<_>>().join(", ")
 }

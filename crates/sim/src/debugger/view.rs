@@ -7,9 +7,9 @@ use kstate::trace::{Actor, Arg, Record, What};
 use kstate::{CtxId, Irq, Kernel};
 
 use super::Session;
-use super::show::arguments;
 use crate::functions::Functions;
 use crate::record::event_label;
+use crate::steps::arguments;
 
 /// What a line of the tree of calls is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

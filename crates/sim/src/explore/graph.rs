@@ -199,12 +199,18 @@ fn who_ends(root: &World, mover: Mover) -> Option<String> {
 }
 
 /// Whether an interrupt or a command goes on in these moves, which lead back to where they began, without
-/// coming to its end: who does.
-pub(super) fn endless(root: &World, circle: &[Move]) -> Option<String> {
-    circle.iter().find_map(|&next| {
-        let mover = Mover::of(next);
-        let begins = mover.begins();
-        let anew = circle.iter().any(|&other| Some(Mover::of(other)) == begins);
+/// coming to its end: who does. With each move stand all that could have been made. As in the graph, it is
+/// no livelock where somebody could move all the time and never does.
+pub(super) fn endless(root: &World, circle: &[(Move, Vec<Move>)]) -> Option<String> {
+    let moved: BTreeSet<Mover> = circle.iter().map(|(next, _)| Mover::of(*next)).collect();
+    let enabled = |mover: Mover, moves: &[Move]| moves.iter().any(|&next| Mover::of(next) == mover);
+    let (_, first) = circle.first()?;
+    let mut patient = first.iter().map(|&next| Mover::of(next)).filter(|mover| !mover.may_rest());
+    if patient.any(|mover| !moved.contains(&mover) && circle.iter().all(|(_, moves)| enabled(mover, moves))) {
+        return None;
+    }
+    moved.iter().find_map(|&mover| {
+        let anew = mover.begins().is_some_and(|begins| moved.contains(&begins));
         who_ends(root, mover).filter(|_| !anew)
     })
 }

@@ -24,7 +24,7 @@ use crate::checks::{is_unexpected, nothing_is_lost};
 use crate::engine::{self, Step};
 use crate::invariants::check_invariants;
 use crate::lab::Lab;
-use crate::script::{Script, Variables};
+use crate::script::{Script, Statement, Variables};
 use crate::shell::{ActorId, Bench, Progress, Shell};
 
 mod blocked;
@@ -34,10 +34,12 @@ mod graph;
 pub mod identity;
 pub mod random;
 mod shrink;
+mod tell;
 
 pub use blocked::wait_for;
 pub use choices::{Choices, ChoicesError};
 pub use shrink::{comes_back, replay, shrink};
+pub use tell::{Detail, Misfit, Told, tell};
 
 /// What can happen next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -168,16 +170,22 @@ impl World {
         }
     }
 
-    /// Makes a move.
-    pub fn take(&mut self, next: Move) {
-        match next {
-            Move::Machine(step) => engine::take(&mut self.k, step),
-            Move::Actor(actor) => {
+    /// Makes a move. For one of the shell: the statement that it began.
+    pub fn take(&mut self, next: Move) -> Option<Statement> {
+        let actor = match next {
+            Move::Machine(step) => {
+                engine::take(&mut self.k, step);
+                return None;
+            }
+            Move::Actor(actor) => actor,
+        };
+        loop {
+            match self.shell.act(&mut Bench { k: &mut self.k, terminal: &mut self.terminal }, actor) {
+                Progress::Began(statement) => return Some(statement),
                 // That a command has returned is no move of its own.
-                while let Progress::Returned | Progress::Ended | Progress::Directive(_) =
-                    self.shell.act(&mut Bench { k: &mut self.k, terminal: &mut self.terminal }, actor)
-                    && self.shell.ready(&self.k, true).any(|ready| ready == actor)
-                {}
+                Progress::Returned | Progress::Ended | Progress::Directive(_)
+                    if self.shell.ready(&self.k, true).any(|ready| ready == actor) => {}
+                _ => return None,
             }
         }
     }
@@ -185,10 +193,14 @@ impl World {
     /// Lets the oracle choose the next move; `None` when there is none.
     pub fn advance(&mut self) -> Option<Move> {
         let moves = self.moves();
-        let n = self.k.oracle.choose(Point::Schedule, moves.len() as u32);
-        let next = *moves.get(n as usize)?;
+        let next = self.choose(&moves)?;
         self.take(next);
         Some(next)
+    }
+
+    fn choose(&mut self, moves: &[Move]) -> Option<Move> {
+        let n = self.k.oracle.choose(Point::Schedule, moves.len() as u32);
+        moves.get(n as usize).copied()
     }
 
     /// What the last moves did wrong. Looking again finds nothing new.

@@ -8,11 +8,14 @@ use kstate::oracle::{Oracle, Point};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::shrink::Circles;
 use super::{Choices, Finding, Move, World, Wrong};
 use crate::engine::Step;
 
-/// Moves in which a run that does not end is looked at for a state that comes back.
-const LOOK: usize = 4096;
+/// Moves after which a run is looked at for a state that comes back.
+const LONG: usize = 256;
+/// Of so many runs one is looked at from its beginning. It takes most of a run's time.
+const CLOSELY: u64 = 16;
 
 /// How moves are chosen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,10 +45,29 @@ pub struct Plan {
     pub shard: u64,
     /// In how many parts the runs are split.
     pub shards: u64,
-    /// Moves after which a run is looked at for a state that comes back.
+    /// Moves after which a run is given up.
     pub depth: usize,
     /// Different findings to collect before the search ends.
     pub findings: usize,
+}
+
+impl Plan {
+    /// The first run that belongs to this part.
+    fn first(&self) -> u64 {
+        let shards = self.shards.max(1);
+        let behind = (self.shard + shards - self.runs.start % shards) % shards;
+        self.runs.start.saturating_add(behind)
+    }
+
+    /// The numbers of its runs.
+    fn numbers(&self) -> impl Iterator<Item = u64> + use<> {
+        (self.first()..self.runs.end).step_by(self.shards.max(1) as usize)
+    }
+
+    /// How many they are.
+    pub fn count(&self) -> u64 {
+        self.runs.end.saturating_sub(self.first()).div_ceil(self.shards.max(1))
+    }
 }
 
 /// What runs have covered.
@@ -138,26 +160,30 @@ fn run(root: &World, plan: &Plan, number: u64, longest: usize) -> (Option<Wrong>
         Strategy::Uniform => None,
         Strategy::Priorities { changes } => Some(Priorities::new(seed, changes, longest)),
     };
+    let mut circles = Circles::new(root);
+    let long = if number.is_multiple_of(CLOSELY) { 0 } else { LONG };
     for depth in 0..plan.depth {
-        let moved = match &mut priorities {
-            None => world.advance().is_some(),
+        let moves = world.moves();
+        let next = match &mut priorities {
+            None => world.choose(&moves),
             Some(priorities) => {
-                let moves = world.moves();
                 let at = priorities.pick(&moves, depth);
                 world.k.oracle.note(Point::Schedule, at as u32, moves.len() as u32);
-                moves.get(at).is_some_and(|&next| {
-                    world.take(next);
-                    true
-                })
+                moves.get(at).copied()
             }
         };
-        let wrong = if moved { world.check() } else { world.check_end() };
-        if wrong.is_some() || !moved {
-            return (wrong, world, depth + usize::from(moved));
+        let Some(next) = next else { return (world.check_end(), world, depth) };
+        world.take(next);
+        let mut wrong = world.check();
+        if depth >= long && wrong.is_none() {
+            circles.moved(next, moves);
+            wrong = circles.look(&world);
+        }
+        if wrong.is_some() {
+            return (wrong, world, depth + 1);
         }
     }
-    let circle = super::comes_back(&world.with(Oracle::scripted(Vec::new())), 0, LOOK);
-    (circle, world, plan.depth)
+    (None, world, plan.depth)
 }
 
 /// Makes the runs of a plan. `progress` is called after every run and can end the search.
@@ -165,7 +191,7 @@ pub fn explore(root: &World, plan: &Plan, mut progress: impl FnMut(&Drawn) -> Co
     let mut drawn = Drawn::default();
     // The quiet run says how long runs are about.
     let quiet = super::replay(root, &Choices::default(), plan.depth, |_, _| {}).1;
-    for number in plan.runs.clone().filter(|number| number % plan.shards.max(1) == plan.shard) {
+    for number in plan.numbers() {
         let (wrong, mut world, depth) = run(root, plan, number, quiet);
         drawn.runs += 1;
         drawn.moves += depth as u64;
@@ -188,4 +214,33 @@ pub fn explore(root: &World, plan: &Plan, mut progress: impl FnMut(&Drawn) -> Co
         }
     }
     drawn
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_run_belongs_to_one_part() {
+        let plan = |runs: core::ops::Range<u64>, shard, shards| Plan {
+            strategy: Strategy::Uniform,
+            seed: 1,
+            runs,
+            shard,
+            shards,
+            depth: 1,
+            findings: 1,
+        };
+        for (runs, shards) in [(0..10, 3), (7..8, 4), (5..29, 7), (0..2, 5), (3..3, 2)] {
+            let mut all: Vec<u64> = Vec::new();
+            for shard in 0..shards {
+                let plan = plan(runs.clone(), shard, shards);
+                assert_eq!(plan.count(), plan.numbers().count() as u64, "{runs:?} {shard}/{shards}");
+                all.extend(plan.numbers());
+            }
+            all.sort_unstable();
+            assert_eq!(all, runs.collect::<Vec<_>>());
+        }
+        assert_eq!(plan(0..u64::MAX, 0, 2).count(), u64::MAX.div_ceil(2));
+    }
 }

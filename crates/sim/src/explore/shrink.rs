@@ -35,36 +35,68 @@ pub fn replay(
     (None, longest, Choices::of(&log))
 }
 
-/// Whether a run comes back to a state while an interrupt or a command goes on that should end. States are
-/// looked at from the `from`th move on, and for `longest` moves at most.
-pub fn comes_back(world: &World, from: usize, longest: usize) -> Option<Wrong> {
-    let reads = Reads::of(world.shell.script());
-    let mut run = world.clone();
-    let mut seen = BTreeMap::new();
-    let mut moves = Vec::new();
-    for at in 0..from + longest {
-        if at >= from
-            && let Some(before) = seen.insert(identity(&run, reads), moves.len())
-        {
-            let circle: &[Move] = &moves[before..];
-            if let Some(who) = endless(world, circle) {
-                let text = format!("{who} never ends: a state comes back after {} moves", circle.len());
-                return Some(Wrong::new(Kind::Livelock, text));
-            }
-        }
-        moves.push(run.advance()?);
+/// States that a run has been in, and whether it can stay among them for ever.
+pub(super) struct Circles {
+    reads: Reads,
+    /// At which move each state was seen first.
+    seen: BTreeMap<u64, usize>,
+    /// Every move, and what else could have moved.
+    moves: Vec<(Move, Vec<Move>)>,
+}
+
+impl Circles {
+    pub(super) fn new(world: &World) -> Self {
+        Self { reads: Reads::of(world.shell.script()), seen: BTreeMap::new(), moves: Vec::new() }
     }
-    None
+
+    /// Adds a move that was one of `moves`.
+    pub(super) fn moved(&mut self, next: Move, moves: Vec<Move>) {
+        self.moves.push((next, moves));
+    }
+
+    /// Adds the state after it. Says so if it has been there before and an interrupt or a command went on
+    /// in between without coming to an end.
+    pub(super) fn look(&mut self, world: &World) -> Option<Wrong> {
+        let before = self.seen.insert(identity(world, self.reads), self.moves.len())?;
+        let circle = &self.moves[before..];
+        let who = endless(world, circle)?;
+        let text = format!("{who} never ends: a state comes back after {} moves", circle.len());
+        Some(Wrong::new(Kind::Livelock, text))
+    }
+}
+
+/// As [`replay`], to a state that comes back while an interrupt or a command goes on that should end.
+pub fn comes_back(world: &World, choices: &Choices, longest: usize) -> (Option<Wrong>, usize, Choices) {
+    let mut run = world.with(choices.oracle());
+    let mut circles = Circles::new(world);
+    let mut depth = 0;
+    let wrong = loop {
+        let wrong = circles.look(&run);
+        if wrong.is_some() || depth == longest {
+            break wrong;
+        }
+        let moves = run.moves();
+        let Some(next) = run.choose(&moves) else { break None };
+        run.take(next);
+        circles.moved(next, moves);
+        depth += 1;
+    };
+    (wrong, depth, Choices::of(&run.take_log()))
+}
+
+/// Looks for a thing of this kind with a list of choices alone.
+fn look_for(kind: Kind, world: &World, choices: &Choices, longest: usize) -> (Option<Wrong>, usize, Choices) {
+    match kind {
+        Kind::Livelock => comes_back(world, choices, longest),
+        _ => replay(world, choices, longest, |_, _| {}),
+    }
 }
 
 impl Finding {
     /// Looks for the same thing with the list of choices alone: what is found.
     pub fn again(&self, world: &World) -> Option<Wrong> {
         const BEYOND: usize = 1000;
-        match self.kind {
-            Kind::Livelock => comes_back(&world.with(self.choices.oracle()), 0, self.depth + BEYOND),
-            _ => replay(world, &self.choices, self.depth + BEYOND, |_, _| {}).0,
-        }
+        look_for(self.kind, world, &self.choices, self.depth + BEYOND).0
     }
 }
 
@@ -87,7 +119,7 @@ pub fn shrink(world: &World, finding: &Finding) -> Finding {
             tries += 1;
             let mut fewer = best.choices.clone();
             some.iter().for_each(|&place| fewer.0[place] = 0);
-            let (wrong, depth, used) = replay(world, &fewer, longest, |_, _| {});
+            let (wrong, depth, used) = look_for(wanted.kind, world, &fewer, longest);
             let Some(wrong) = wrong.filter(|wrong| wrong.is_like(&wanted)) else { continue };
             if used.unusual() < best.choices.unusual() {
                 best = Finding { kind: wrong.kind, text: wrong.text, choices: used, depth };

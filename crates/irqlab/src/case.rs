@@ -1,0 +1,114 @@
+//! What is explored and replayed: a script on a machine under a kernel, from files or from the museum.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use kstate::semantics::Semantics;
+use sim::explore::{Choices, World};
+use sim::lab::Lab;
+use sim::machine::Machine;
+use sim::museum;
+use sim::script::Script;
+
+use crate::experiment::Experiment;
+use crate::run::read;
+
+/// Options that say which script runs on which machine.
+#[derive(clap::Args, Debug)]
+#[group(id = "case")]
+pub struct Args {
+    /// Script (docs/scripts.md): what runs at the same time in it is started with `&`
+    #[arg(value_name = "SCRIPT")]
+    script: Option<PathBuf>,
+    /// Machine file (TOML) [default: the embedded machine]
+    #[arg(long, value_name = "FILE", conflicts_with = "exhibit")]
+    machine: Option<PathBuf>,
+    /// Machine and script of an exhibit of the museum, such as M12, instead of files
+    #[arg(long, value_name = "ID", conflicts_with = "script")]
+    exhibit: Option<String>,
+    #[command(flatten)]
+    experiment: Experiment,
+}
+
+/// A script on a machine under a kernel.
+#[derive(Debug)]
+pub struct Case {
+    machine: Machine,
+    /// The text of the machine file.
+    pub machine_text: String,
+    /// What the kernel does.
+    pub semantics: Semantics,
+    /// The script.
+    pub script: Script,
+    /// The text of the script.
+    pub script_text: String,
+    /// The words that name script and machine in a command line.
+    words: Vec<String>,
+    /// What is said about a kernel that never shipped.
+    pub note: Option<String>,
+}
+
+impl Args {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// For a file that cannot be read or is not what it should be, and for options that contradict each
+    /// other.
+    pub fn load(&self) -> miette::Result<Case> {
+        let mut words = Vec::new();
+        let (machine_name, machine_text, script_name, script_text);
+        if let Some(id) = &self.exhibit {
+            let exhibit = crate::museum::find(id)?;
+            words.extend(["--exhibit".to_owned(), exhibit.id.to_owned()]);
+            machine_name = format!("{}/machine.toml", exhibit.id);
+            script_name = format!("{}/script.sh", exhibit.id);
+            (machine_text, script_text) = (exhibit.machine.to_owned(), exhibit.script.to_owned());
+        } else {
+            let script = self.script.clone().unwrap_or_default();
+            script_name = script.display().to_string();
+            script_text = read(&script)?;
+            words.push(script_name.clone());
+            match &self.machine {
+                Some(path) => {
+                    machine_name = path.display().to_string();
+                    machine_text = read(path)?;
+                    words.extend(["--machine".to_owned(), machine_name.clone()]);
+                }
+                None => {
+                    machine_name = "embedded.toml".to_owned();
+                    machine_text = Machine::EMBEDDED.to_owned();
+                }
+            }
+        }
+        let machine = Machine::parse(&machine_name, &machine_text).map_err(|e| miette::Report::new(*e))?;
+        let script = Script::parse(&script_name, &script_text)?;
+        let semantics = self.experiment.semantics(machine.kernel)?;
+        let note = self.experiment.note(&semantics);
+        Ok(Case { machine, machine_text, semantics, script, script_text, words, note })
+    }
+}
+
+impl Case {
+    /// The booted machine, at the beginning of what is open in the script.
+    pub fn world(&self, traced: bool) -> World {
+        World::new(Lab::boot_with(&self.machine, self.semantics.clone(), traced), &self.script)
+    }
+
+    /// The kernel and its changes, as options.
+    pub fn kernel(&self) -> String {
+        let mut text = format!("--kernel {}", self.semantics.version.name());
+        for change in museum::changes(&self.semantics) {
+            // Writing to a string cannot fail.
+            let _ = write!(text, " --set {change}");
+        }
+        text
+    }
+
+    /// The command line that shows a run again.
+    pub fn replay_line(&self, choices: &Choices) -> String {
+        let words = shlex::try_join(self.words.iter().map(String::as_str));
+        // A path with a NUL in it could not have been read.
+        let words = words.unwrap_or_else(|_| self.words.join(" "));
+        format!("irqlab replay {words} {} --choices {choices}", self.kernel())
+    }
+}

@@ -1,0 +1,205 @@
+//! `irqlab explore`: a script under all orders of what happens at the same time in it, or many of them.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use miette::{IntoDiagnostic as _, WrapErr as _};
+use sim::explore::exhaustive::{self, Bounds};
+use sim::explore::random::{self, Plan, Strategy};
+use sim::explore::{Choices, Detail, Finding, World, shrink, tell};
+
+use crate::case::{self, Case};
+use crate::cli::DIFFERS;
+use crate::input::{OptionError, Output};
+
+mod progress;
+mod report;
+
+use progress::Progress;
+use report::{Covered, Found, Report};
+
+/// Options of `irqlab explore`.
+#[derive(clap::Args)]
+#[command(group(clap::ArgGroup::new("what").args(["script", "exhibit", "merge"]).required(true)))]
+pub struct Args {
+    #[command(flatten)]
+    case: case::Args,
+    #[command(flatten)]
+    search: Search,
+    /// Print what results that were written with --json come to together, and explore nothing
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["script", "exhibit", "machine"])]
+    merge: Vec<PathBuf>,
+    /// Write the result to a file, too
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+enum Way {
+    /// Draws every move
+    Random,
+    /// Draws priorities, and a few moves at which they change: finds what needs few orders to be right
+    Pct,
+    /// Tries every move in every state
+    Exhaustive,
+}
+
+/// How to search.
+#[derive(clap::Args)]
+struct Search {
+    /// How moves are chosen
+    #[arg(long, value_enum, value_name = "WAY", default_value = "random")]
+    strategy: Way,
+    /// Seed of the first run; the next one has the next
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Runs to draw
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    runs: u64,
+    /// Changes of priorities in a run (pct)
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    changes: u32,
+    /// Make only the Ith of N parts of the runs; --merge puts their results together
+    #[arg(long, value_name = "I/N", value_parser = shard, default_value = "1/1")]
+    shard: (u64, u64),
+    /// Moves from the beginning at which to turn back [default: 10000 if exhaustive, else 1000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    depth: Option<u32>,
+    /// States to visit (exhaustive)
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
+    states: u32,
+    /// Different findings after which drawing ends, and of which an exhaustive search keeps the first
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    findings: u32,
+}
+
+impl Search {
+    fn depth(&self) -> u32 {
+        self.depth.unwrap_or(if self.strategy == Way::Exhaustive { 10_000 } else { 1_000 })
+    }
+}
+
+/// Parses `2/8`.
+fn shard(text: &str) -> Result<(u64, u64), String> {
+    let numbers = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+    match numbers {
+        Some((i, n)) if (1..=n).contains(&i) => Ok((i, n)),
+        _ => Err("expected I/N with I from 1 to N, as in 2/8".to_owned()),
+    }
+}
+
+/// Exit status after an interrupt from the keyboard, as shells have it.
+const INTERRUPTED: u8 = 130;
+
+/// A flag that the first Ctrl-C sets. The second one ends the process.
+fn interrupted() -> miette::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let signal = signal_hook::consts::SIGINT;
+    signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(&flag))
+        .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&flag)))
+        .into_diagnostic()
+        .wrap_err("cannot listen for Ctrl-C")?;
+    Ok(flag)
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> miette::Result<ExitCode> {
+    let report = if args.merge.is_empty() {
+        let case = args.case.load()?;
+        let search = &args.search;
+        if search.strategy == Way::Exhaustive && search.shard.1 > 1 {
+            let found = "an exhaustive search is not made of runs that could be split";
+            return Err(OptionError::new("--shard", found, "--strategy random or pct").into());
+        }
+        // A result that cannot be written is better known before an hour of searching.
+        args.json.as_deref().map(report::check_writable).transpose()?;
+        explore(&case, search)?
+    } else {
+        report::merge(&args.merge)?
+    };
+    if let Some(path) = &args.json {
+        report.write(path)?;
+    }
+    let mut output = Output::new();
+    output.text(&report.text())?;
+    output.finish()?;
+    Ok(match (report.findings.is_empty(), report.stopped) {
+        (false, _) => ExitCode::from(DIFFERS),
+        (true, true) => ExitCode::from(INTERRUPTED),
+        (true, false) => ExitCode::SUCCESS,
+    })
+}
+
+/// Searches, makes what was found short, and says what the quiet run prints.
+fn explore(case: &Case, search: &Search) -> miette::Result<Report> {
+    let stop = interrupted()?;
+    let root = case.world(false);
+    let detail = Detail { longest: search.depth() as usize, calls: false };
+    let quiet = tell(&root, &Choices::default(), detail, |_| {});
+    let mut report = Report::of(case, search, quiet.terminal);
+    let mut progress = Progress::new();
+    let findings: Vec<(Option<u64>, Finding)> = match search.strategy {
+        Way::Exhaustive => {
+            let bounds = Bounds {
+                states: search.states as usize,
+                depth: search.depth() as usize,
+                findings: search.findings as usize,
+            };
+            let explored = exhaustive::explore(&root, bounds, |so_far| {
+                progress.states(&so_far.covered, so_far.findings.len(), bounds.states);
+                go_on(&stop)
+            });
+            report.stopped = explored.stopped;
+            report.covered = Covered::of_states(&explored.covered);
+            explored.findings.into_iter().map(|finding| (None, finding)).collect()
+        }
+        Way::Random | Way::Pct => {
+            let strategy = match search.strategy {
+                Way::Pct => Strategy::Priorities { changes: search.changes as usize },
+                _ => Strategy::Uniform,
+            };
+            let plan = Plan {
+                strategy,
+                seed: search.seed,
+                runs: 0..search.runs,
+                shard: search.shard.0 - 1,
+                shards: search.shard.1,
+                depth: search.depth() as usize,
+                findings: search.findings as usize,
+            };
+            let planned = plan.count();
+            let drawn = random::explore(&root, &plan, |so_far| {
+                progress.runs(so_far, planned);
+                go_on(&stop)
+            });
+            report.stopped = drawn.stopped;
+            report.covered = Covered::of_runs(&drawn, planned);
+            drawn.findings.into_iter().map(|(run, finding)| (Some(run), finding)).collect()
+        }
+    };
+    for (i, (run, finding)) in findings.iter().enumerate() {
+        progress.note(&format!("finding {} of {}: looking for a shorter list", i + 1, findings.len()));
+        report.findings.push(found(case, &root, *run, finding));
+    }
+    progress.end();
+    Ok(report)
+}
+
+fn go_on(stop: &AtomicBool) -> ControlFlow<()> {
+    if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}
+
+fn found(case: &Case, root: &World, run: Option<u64>, finding: &Finding) -> Found {
+    let short = shrink(root, finding);
+    Found {
+        kind: short.kind.name().to_owned(),
+        text: short.text.trim_end().to_owned(),
+        run,
+        moves: short.depth as u64,
+        choices: short.choices.to_string(),
+        replay: case.replay_line(&short.choices),
+    }
+}

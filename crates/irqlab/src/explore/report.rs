@@ -1,0 +1,346 @@
+//! What a search came to: as text, as a file, and put together from several files.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use miette::{IntoDiagnostic as _, WrapErr as _};
+use serde::{Deserialize, Serialize};
+use sim::explore::exhaustive;
+use sim::explore::random::Drawn;
+
+use super::{Search, Way};
+use crate::case::Case;
+use crate::input::FileError;
+
+/// The result of a search, or of several.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// What was searched.
+    pub question: Question,
+    /// Which parts of the runs this is, each from 1.
+    pub shards: BTreeSet<u64>,
+    /// What was covered.
+    pub covered: Covered,
+    /// Somebody stopped it.
+    pub stopped: bool,
+    /// What the script prints when nothing unusual happens.
+    pub prints: Vec<String>,
+    /// What was found.
+    pub findings: Vec<Found>,
+}
+
+/// What two results must have in common to be put together.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Question {
+    /// The text of the machine file.
+    pub machine: String,
+    /// The text of the script.
+    pub script: String,
+    /// Kernel and changes, as options.
+    pub kernel: String,
+    /// `random`, `pct` or `exhaustive`.
+    pub strategy: String,
+    /// Seed of run 0.
+    pub seed: u64,
+    /// Runs in all shards.
+    pub runs: u64,
+    /// Changes of priorities in a run.
+    pub changes: u32,
+    /// In how many parts the runs are split.
+    pub shards: u64,
+    /// Moves at which to turn back.
+    pub depth: u32,
+    /// States to visit at most.
+    pub states: u32,
+}
+
+/// What was covered.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Covered {
+    /// Nothing yet.
+    #[default]
+    Nothing,
+    /// States of an exhaustive search; `cut` are those of which not all moves were tried.
+    States {
+        /// Different states.
+        states: u64,
+        /// Moves between them.
+        transitions: u64,
+        /// States in which nothing more can happen.
+        finals: u64,
+        /// Moves from the beginning to the farthest.
+        depth: u64,
+        /// States where a bound was reached.
+        cut: u64,
+    },
+    /// Runs that were drawn.
+    Runs {
+        /// Runs that were to be made.
+        planned: u64,
+        /// Runs that were made.
+        runs: u64,
+        /// Their moves.
+        moves: u64,
+        /// Of the longest.
+        depth: u64,
+        /// Runs that were left before their end.
+        endless: u64,
+    },
+}
+
+/// Something wrong.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Found {
+    /// What kind of thing.
+    pub kind: String,
+    /// In words.
+    pub text: String,
+    /// The run that found it.
+    pub run: Option<u64>,
+    /// Moves until it showed.
+    pub moves: u64,
+    /// The shortest list of choices known.
+    pub choices: String,
+    /// The command line that shows it.
+    pub replay: String,
+}
+
+impl Covered {
+    /// Of an exhaustive search.
+    pub fn of_states(covered: &exhaustive::Covered) -> Self {
+        Self::States {
+            states: covered.states as u64,
+            transitions: covered.transitions as u64,
+            finals: covered.finals as u64,
+            depth: covered.depth as u64,
+            cut: covered.cut as u64,
+        }
+    }
+
+    /// Of runs.
+    pub fn of_runs(drawn: &Drawn, planned: u64) -> Self {
+        Self::Runs {
+            planned,
+            runs: drawn.runs,
+            moves: drawn.moves,
+            depth: drawn.depth as u64,
+            endless: drawn.endless,
+        }
+    }
+
+    /// Both together; only runs can be.
+    fn and(&self, other: &Self) -> Option<Self> {
+        match (self, other) {
+            (
+                &Self::Runs { planned, runs, moves, depth, endless },
+                &Self::Runs { planned: p, runs: r, moves: m, depth: d, endless: e },
+            ) => Some(Self::Runs {
+                planned: planned + p,
+                runs: runs + r,
+                moves: moves + m,
+                depth: depth.max(d),
+                endless: endless + e,
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl Found {
+    /// The same thing in another run: numbers are not looked at.
+    fn is_like(&self, other: &Self) -> bool {
+        let plain = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "");
+        self.kind == other.kind && plain(&self.text) == plain(&other.text)
+    }
+
+    /// How long its list is.
+    fn length(&self) -> usize {
+        self.choices.split(',').count()
+    }
+}
+
+impl Report {
+    /// A search that has not begun.
+    pub fn of(case: &Case, search: &Search, prints: Vec<String>) -> Self {
+        let strategy = match search.strategy {
+            Way::Random => "random",
+            Way::Pct => "pct",
+            Way::Exhaustive => "exhaustive",
+        };
+        let question = Question {
+            machine: case.machine_text.clone(),
+            script: case.script_text.clone(),
+            kernel: case.kernel(),
+            strategy: strategy.to_owned(),
+            seed: search.seed,
+            runs: search.runs,
+            changes: search.changes,
+            shards: search.shard.1,
+            depth: search.depth(),
+            states: search.states,
+        };
+        let shards = BTreeSet::from([search.shard.0]);
+        Self { question, shards, covered: Covered::default(), stopped: false, prints, findings: Vec::new() }
+    }
+
+    /// Writes it to a file, all of it or nothing.
+    pub fn write(&self, path: &Path) -> miette::Result<()> {
+        let text = serde_json::to_string_pretty(self).into_diagnostic()?;
+        let part = part_of(path);
+        fs::write(&part, text + "\n")
+            .and_then(|()| fs::rename(&part, path))
+            .into_diagnostic()
+            .wrap_err_with(|| format!("cannot write {}", path.display()))
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}: {}", self.question.strategy, self.question.kernel);
+        if !self.prints.is_empty() {
+            text.push_str("the quiet run prints:\n");
+            self.prints.iter().for_each(|line| text.push_str(&format!("    {}\n", line.trim_end())));
+        }
+        for found in &self.findings {
+            let run = found.run.map(|run| format!("run {run}, ")).unwrap_or_default();
+            let _ = writeln!(text, "found: {}: {}", found.kind, found.text);
+            let _ = writeln!(text, "    {run}shown after {} moves:\n    {}", found.moves, found.replay);
+        }
+        if self.findings.is_empty() {
+            text.push_str("nothing was found\n");
+        }
+        self.coverage(&mut text);
+        text
+    }
+
+    fn coverage(&self, text: &mut String) {
+        let Question { seed, shards, states: bound, depth: deepest, .. } = self.question;
+        let stopped = if self.stopped { "stopped: " } else { "" };
+        let _ = match &self.covered {
+            Covered::Nothing => writeln!(text, "{stopped}nothing was covered"),
+            Covered::States { states, transitions, finals, depth, cut } => {
+                let what =
+                    format!("{states} states, {transitions} transitions, {finals} final, depth {depth}");
+                match cut {
+                    0 if self.stopped => writeln!(text, "stopped: {what}"),
+                    0 => writeln!(text, "complete: {what}"),
+                    _ => writeln!(
+                        text,
+                        "{stopped}bounded: {what}; in {cut} states not all moves were tried, since {bound} \
+                         states and depth {deepest} are the bound"
+                    ),
+                }
+            }
+            Covered::Runs { planned, runs, moves, depth, endless } => {
+                let of = if runs == planned { String::new() } else { format!(" of {planned}") };
+                let _ = write!(text, "{stopped}{runs}{of} runs from seed {seed}, ");
+                let _ = write!(text, "{moves} moves, the longest run {depth}");
+                let left = if *endless == 0 { String::new() } else { format!("; {endless} left unfinished") };
+                let missing: Vec<String> = (1..=shards)
+                    .filter(|shard| !self.shards.contains(shard))
+                    .map(|shard| shard.to_string())
+                    .collect();
+                let missing = if missing.is_empty() {
+                    String::new()
+                } else {
+                    format!("; without parts {} of {shards}", missing.join(", "))
+                };
+                writeln!(text, "{left}{missing}")
+            }
+        };
+    }
+
+    /// Adds what another part came to.
+    fn add(&mut self, other: Self) -> Result<(), String> {
+        if self.question != other.question {
+            return Err(format!("is about something else: {}", self.question.difference(&other.question)));
+        }
+        if let Some(shard) = self.shards.intersection(&other.shards).next() {
+            return Err(format!("has part {shard} of {}, which is there already", self.question.shards));
+        }
+        self.covered = self.covered.and(&other.covered).ok_or("is not a result of runs")?;
+        self.stopped |= other.stopped;
+        self.shards.extend(other.shards);
+        for found in other.findings {
+            match self.findings.iter_mut().find(|known| known.is_like(&found)) {
+                None => self.findings.push(found),
+                Some(known) if (found.length(), found.run) < (known.length(), known.run) => *known = found,
+                Some(_) => {}
+            }
+        }
+        // The same whichever part came first.
+        self.findings.sort_by(|a, b| (a.run, &a.text).cmp(&(b.run, &b.text)));
+        Ok(())
+    }
+}
+
+impl Question {
+    /// What is another in `other`.
+    fn difference(&self, other: &Self) -> &'static str {
+        match other {
+            _ if self.machine != other.machine => "another machine",
+            _ if self.script != other.script => "another script",
+            _ if self.kernel != other.kernel => "another kernel",
+            _ if self.strategy != other.strategy => "another strategy",
+            _ if self.seed != other.seed => "another seed",
+            _ if (self.runs, self.shards) != (other.runs, other.shards) => "other parts",
+            _ => "other bounds",
+        }
+    }
+}
+
+/// Where a file is written before it has its name.
+fn part_of(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    path.with_file_name(name)
+}
+
+/// Finds out whether a file can be written there.
+///
+/// # Errors
+/// When it cannot.
+pub fn check_writable(path: &Path) -> miette::Result<()> {
+    let part = part_of(path);
+    let folder = || io::Error::new(io::ErrorKind::IsADirectory, "this is a folder");
+    if path.is_dir() { Err(folder()) } else { fs::write(&part, "").and_then(|()| fs::remove_file(&part)) }
+        .into_diagnostic()
+        .wrap_err_with(|| format!("cannot write {}", path.display()))
+}
+
+/// Puts results together.
+///
+/// # Errors
+/// For a file that is no result, and for results that do not belong together.
+pub fn merge(paths: &[PathBuf]) -> miette::Result<Report> {
+    let mut merged: Option<Report> = None;
+    for path in paths {
+        let text = crate::run::read(path)?;
+        let report: Report = serde_json::from_str(&text).map_err(|e| FileError::Content {
+            path: path.clone(),
+            line: e.line().max(1),
+            column: e.column().max(1),
+            found: e.to_string(),
+            expected: "what `irqlab explore --json` wrote".to_owned(),
+        })?;
+        match &mut merged {
+            None => merged = Some(report),
+            Some(merged) => merged.add(report).map_err(|why| {
+                miette::miette!(
+                    help = "expected parts of one search: the same but for --shard",
+                    "{} {why}",
+                    path.display()
+                )
+            })?,
+        }
+    }
+    merged.ok_or_else(|| miette::miette!("nothing to put together"))
+}

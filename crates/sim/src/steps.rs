@@ -1,0 +1,94 @@
+//! What a step of the machine was about, for people.
+
+use core::fmt::Write as _;
+use std::collections::BTreeMap;
+
+use kstate::sched::TaskState;
+use kstate::trace::{FnMeta, MAX_ARGS, Trace, What};
+use kstate::{CtxId, Kernel};
+
+use crate::engine::Step;
+use crate::record::event_label;
+
+/// Who or what moves in a step.
+pub fn describe(k: &Kernel, step: &Step) -> String {
+    match step {
+        Step::Interrupt(cpu, vector) => format!("cpu {cpu} takes vector {vector}"),
+        Step::Hardirq(cpu) => format!("cpu {cpu} goes on with its interrupt"),
+        Step::Softirq(cpu) => format!("cpu {cpu} runs its softirqs"),
+        Step::Task(task) => {
+            let known = k.sched.tasks.get(task.index());
+            let kind = known.map_or_else(String::new, |t| format!("{:?} on cpu {}", t.kind, t.cpu));
+            let state = known.map_or("", |t| match t.state {
+                TaskState::Runnable => ", can go on",
+                TaskState::Spinning => ", spins",
+                TaskState::Waiting(_) => ", waits",
+                TaskState::Done(_) => ", ended",
+            });
+            format!("task {task}, {kind}{state}")
+        }
+        Step::Event(event) => format!("event {event:?}"),
+    }
+}
+
+/// The arguments of a call, as `name=value`.
+pub fn arguments(meta: &FnMeta, args: &[Option<u64>; MAX_ARGS]) -> String {
+    let shown = meta.arguments(args).map(|(name, arg)| format!("{name}={arg}"));
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+/// The outermost functions among the records from `from` on, in a line; `None` where nothing was called.
+pub fn summary(trace: &Trace, from: usize) -> Option<String> {
+    const SHOWN: usize = 6;
+    let mut depth: BTreeMap<CtxId, usize> = BTreeMap::new();
+    let (mut names, mut calls, mut fired): (Vec<&str>, usize, usize) = (Vec::new(), 0, 0);
+    for record in trace.records.iter().skip(from) {
+        let depth = depth.entry(record.ctx).or_default();
+        match record.what {
+            What::Enter { meta, .. } => {
+                if *depth == 0 && names.last() != Some(&meta.name) {
+                    names.push(meta.name);
+                }
+                *depth += 1;
+                calls += 1;
+            }
+            What::Exit { .. } => *depth = depth.saturating_sub(1),
+            What::Tracepoint(_) => fired += 1,
+            What::Warn(_) => {}
+        }
+    }
+    let more = if names.len() > SHOWN { ", ..." } else { "" };
+    names.truncate(SHOWN);
+    (calls > 0).then(|| format!("{}{more} ({calls} calls, {fired} tracepoints)", names.join(", ")))
+}
+
+/// The calls and tracepoints from record `from` on, indented by their depth; `open` is how many calls each
+/// context is in before that, and after it on return. The record at `cursor` is marked.
+pub fn flow(trace: &Trace, from: usize, open: &mut BTreeMap<CtxId, usize>, cursor: Option<usize>) -> String {
+    let mut out = String::new();
+    let mut ctx = None;
+    for (i, record) in trace.records.iter().enumerate().skip(from) {
+        if ctx != Some(record.ctx) {
+            ctx = Some(record.ctx);
+            let actor = trace.ctxs.get(record.ctx.index()).map(|c| event_label(&c.actor));
+            let _ = writeln!(out, "# {}, cpu {}", actor.unwrap_or_default(), record.cpu);
+        }
+        let depth = open.entry(record.ctx).or_default();
+        let here = if cursor == Some(i) { ">" } else { " " };
+        let indent = *depth * 2;
+        match record.what {
+            What::Enter { meta, args } => {
+                let _ = writeln!(out, "{here}{:indent$}{}({})", "", meta.name, arguments(meta, &args));
+                *depth += 1;
+            }
+            What::Exit { .. } => *depth = depth.saturating_sub(1),
+            What::Tracepoint(t) => {
+                let _ = writeln!(out, "{here}{:indent$}@ {t}", "");
+            }
+            What::Warn(text) => {
+                let _ = writeln!(out, "{here}warning: {text}");
+            }
+        }
+    }
+    out
+}
