@@ -8,10 +8,12 @@ use core::hash::{BuildHasher, Hash, Hasher};
 
 use foldhash::quality::FixedState;
 use kstate::Kernel;
-use kstate::apic::IrqCpustat;
+use kstate::apic::{Apic, ApicCpu};
+use kstate::blk::{Blk, Request};
 use kstate::event::EventQueue;
-use kstate::sched::{TaskState, WaitOn};
-use kstate::{CtxId, Irq};
+use kstate::irqdesc::{IrqDesc, IrqState};
+use kstate::sched::{Frame, Hardirq, Sched, Task, TaskState, WaitOn};
+use smallvec::SmallVec;
 
 use super::World;
 
@@ -41,27 +43,51 @@ impl Reads {
 /// A number that two worlds share when they are the same state, and else only by an accident of one in
 /// 2^64.
 pub fn identity(world: &World, reads: Reads) -> u64 {
-    let mut k = world.k.clone();
     let mut hasher = FixedState::default().build_hasher();
-    hash_events(&k.events, &mut hasher);
-    let now = k.events.now;
-    k.events = EventQueue::default();
-    relative(&mut k, now);
-    if !reads.log {
-        k.log.clear();
-        k.warnings = 0;
+    let state = &mut hasher;
+    // Every structure in which something is left out or put differently is taken apart by the names of
+    // all its fields, so that a field that is new is part of the identity or is left out on purpose.
+    let Kernel {
+        sem,
+        cmdline,
+        topo,
+        irq,
+        vector_matrix,
+        apic,
+        remap,
+        msi,
+        pci,
+        blk,
+        nvme,
+        virtio,
+        hotplug,
+        hw,
+        sched,
+        events,
+        cur,
+        log,
+        warnings,
+        tracing,
+        trace: _,
+        oracle: _,
+    } = &world.k;
+    hash_events(events, state);
+    (sem, cmdline, topo, vector_matrix, remap, msi, pci, nvme, virtio, hotplug, hw).hash(state);
+    (cur.cpu, cur.task, tracing).hash(state);
+    hash_irqs(irq, reads, state);
+    hash_apic(apic, reads, state);
+    hash_blk(blk, state);
+    hash_sched(sched, events.now, state);
+    if reads.log {
+        (log, warnings).hash(state);
     }
-    if !reads.counters {
-        forget_counters(&mut k);
-    }
-    k.hash(&mut hasher);
-    world.shell.hash_relative(now, &mut hasher);
+    world.shell.hash_relative(events.now, state);
     hasher.finish()
 }
 
 /// Pending events in their order, timers by how far away they are. Between two timers the order of what
 /// devices will do does not matter.
-fn hash_events(events: &EventQueue, hasher: &mut impl Hasher) {
+fn hash_events(events: &EventQueue, state: &mut impl Hasher) {
     let now = events.now;
     let mut elastic = Vec::new();
     for (time, event) in events.iter() {
@@ -70,59 +96,180 @@ fn hash_events(events: &EventQueue, hasher: &mut impl Hasher) {
             continue;
         }
         elastic.sort_unstable();
-        core::mem::take(&mut elastic).hash(hasher);
-        (time.saturating_sub(now), event).hash(hasher);
+        core::mem::take(&mut elastic).hash(state);
+        (time.saturating_sub(now), event).hash(state);
     }
     elastic.sort_unstable();
-    elastic.hash(hasher);
+    elastic.hash(state);
 }
 
-/// Makes times relative to `now`, and sets of what were lists in the order of their making.
-fn relative(k: &mut Kernel, now: u64) {
-    let sched = &mut k.sched;
-    for task in &mut sched.tasks {
-        task.ctx = CtxId::default();
-        if let TaskState::Waiting(WaitOn::Until(time)) = &mut task.state {
-            *time = time.saturating_sub(now);
-        }
-        for frame in &mut task.frames {
-            // What a frame waits for longest is a local of this name, as in C.
-            for (slot, name) in frame.slots.iter_mut().zip(frame.code.locals) {
-                if *name == "deadline" {
-                    *slot = slot.saturating_sub(now);
-                }
+/// A list whose order only tells who came first.
+fn hash_set<T: Copy + Ord + Hash>(list: impl Iterator<Item = T>, state: &mut impl Hasher) {
+    let mut set: SmallVec<[T; 16]> = list.collect();
+    set.sort_unstable();
+    set.hash(state);
+}
+
+fn hash_sched(sched: &Sched, now: u64, state: &mut impl Hasher) {
+    let Sched { tasks, runnable, spinning, waiters, hardirqs } = sched;
+    tasks.len().hash(state);
+    for Task { kind, cpu, frames, state: waits, ctx: _ } in tasks {
+        (kind, cpu).hash(state);
+        match waits {
+            TaskState::Waiting(WaitOn::Until(time)) => {
+                TaskState::Waiting(WaitOn::Until(time.saturating_sub(now))).hash(state);
             }
+            waits => waits.hash(state),
         }
+        hash_frames(frames, now, state);
     }
-    for hardirq in sched.hardirqs.values_mut() {
-        hardirq.ctx = CtxId::default();
+    hash_set(runnable.iter().copied(), state);
+    hash_set(spinning.iter().copied(), state);
+    waiters.len().hash(state);
+    for (on, sleepers) in waiters {
+        on.hash(state);
+        hash_set(sleepers.iter().copied(), state);
     }
-    sched.runnable.make_contiguous().sort_unstable();
-    sched.spinning.sort_unstable();
-    for sleepers in sched.waiters.values_mut() {
-        sleepers.sort_unstable();
-    }
-    for request in k.blk.requests.values_mut() {
-        // Its event is in the queue.
-        request.timer = None;
+    hardirqs.len().hash(state);
+    for (cpu, Hardirq { frames, spinning, ctx: _ }) in hardirqs {
+        (cpu, spinning).hash(state);
+        hash_frames(frames, 0, state);
     }
 }
 
-/// Clears what is counted for people.
-fn forget_counters(k: &mut Kernel) {
-    let irqs: Vec<Irq> = k.for_each_irq().collect();
-    for irq in irqs {
-        let desc = k.desc_mut(irq);
-        desc.kstat_irqs = Default::default();
-        desc.tot_count = 0;
-        // They matter from 99,900 on.
-        desc.irq_count = 0;
-        desc.last_unhandled = 0;
-        // Only that it has changed is looked at.
-        let handled_since = desc.threads_handled != desc.threads_handled_last;
-        (desc.threads_handled, desc.threads_handled_last) = (u32::from(handled_since), 0);
+/// A stack. What a frame waits for longest is a local called `deadline`, as in C.
+fn hash_frames(frames: &[Frame], now: u64, state: &mut impl Hasher) {
+    frames.len().hash(state);
+    for frame in frames {
+        match frame.code.locals.iter().position(|name| *name == "deadline") {
+            Some(deadline) if deadline < frame.slots.len() => {
+                let mut frame = frame.clone();
+                frame.slots[deadline] = frame.slots[deadline].saturating_sub(now);
+                frame.hash(state);
+            }
+            _ => frame.hash(state),
+        }
     }
-    for cpu in &mut k.apic.cpus {
-        cpu.irq_stat = IrqCpustat::default();
+}
+
+fn hash_blk(blk: &Blk, state: &mut impl Hasher) {
+    let Blk { tag_sets, queues, disks, requests, blk_cpu_done, softirq_pending } = blk;
+    (tag_sets, queues, disks, blk_cpu_done, softirq_pending).hash(state);
+    requests.len().hash(state);
+    for (rq, request) in requests.iter() {
+        // Its event is in the queue.
+        (rq, Request { timer: None, ..request.clone() }).hash(state);
+    }
+}
+
+fn hash_irqs(irq: &IrqState, reads: Reads, state: &mut impl Hasher) {
+    let IrqState {
+        descs,
+        allocated_irqs,
+        nr_irqs,
+        domains,
+        chips,
+        default_affinity,
+        default_domain,
+        arch,
+        hk_managed,
+        noirqdebug,
+        force_irqthreads,
+        root_irq_dir,
+        resend_list,
+        unknown_domains,
+    } = irq;
+    (allocated_irqs, nr_irqs, domains, chips, default_affinity, default_domain, arch).hash(state);
+    (hk_managed, noirqdebug, force_irqthreads, root_irq_dir, resend_list, unknown_domains).hash(state);
+    if reads.counters {
+        descs.hash(state);
+        return;
+    }
+    descs.len().hash(state);
+    for desc in descs {
+        desc.is_some().hash(state);
+        if let Some(desc) = desc {
+            hash_desc(desc, state);
+        }
+    }
+}
+
+/// A descriptor without what is counted for people.
+fn hash_desc(desc: &IrqDesc, state: &mut impl Hasher) {
+    let IrqDesc {
+        irq_common_data,
+        irq_data,
+        handle_irq,
+        name,
+        action,
+        status_use_accessors,
+        istate,
+        depth,
+        wake_depth,
+        // They matter from 99,900 on.
+        irq_count: _,
+        irqs_unhandled,
+        last_unhandled: _,
+        threads_active,
+        threads_oneshot,
+        threads_handled,
+        threads_handled_last,
+        pending_mask,
+        affinity_hint,
+        kstat_irqs: _,
+        tot_count: _,
+        removed,
+        dev_name,
+        proc_dir,
+    } = desc;
+    (irq_common_data, irq_data, handle_irq, name, action, status_use_accessors, istate, depth).hash(state);
+    (wake_depth, irqs_unhandled, threads_active, threads_oneshot).hash(state);
+    // Only that it has changed is looked at.
+    (threads_handled != threads_handled_last).hash(state);
+    (pending_mask, affinity_hint, removed, dev_name, proc_dir).hash(state);
+}
+
+fn hash_apic(apic: &Apic, reads: Reads, state: &mut impl Hasher) {
+    let Apic {
+        x86_vector_domain,
+        msi_default_domain,
+        x86_pci_msi_default_domain,
+        dmar_domain,
+        ioapic_domain,
+        chips,
+        chip_data,
+        mp_chip_data,
+        cpus,
+        driver,
+        x2apic_mode,
+        apic_is_disabled,
+        ioapic_is_disabled,
+        io_apic_irqs,
+        system_vectors,
+        madt_overrides,
+        mp_irqs,
+        nr_ioapic_pins,
+        gsi_top,
+        ioapic_dynirq_base,
+        ioapic_initialized,
+        cached_irq_mask,
+        boot_placement,
+        booting,
+        irq_err_count,
+        irq_mis_count,
+    } = apic;
+    (x86_vector_domain, msi_default_domain, x86_pci_msi_default_domain, dmar_domain, ioapic_domain)
+        .hash(state);
+    (chips, chip_data, mp_chip_data, driver, x2apic_mode, apic_is_disabled, ioapic_is_disabled).hash(state);
+    (io_apic_irqs, system_vectors, madt_overrides, mp_irqs, nr_ioapic_pins, gsi_top).hash(state);
+    (ioapic_dynirq_base, ioapic_initialized, cached_irq_mask, boot_placement, booting).hash(state);
+    (irq_err_count, irq_mis_count).hash(state);
+    cpus.len().hash(state);
+    for cpu in cpus {
+        let ApicCpu { vector_irq, cleanup_list, cleanup_timer_pending, irq_regs_vector, irq_stat } = cpu;
+        (vector_irq, cleanup_list, cleanup_timer_pending, irq_regs_vector).hash(state);
+        if reads.counters {
+            irq_stat.hash(state);
+        }
     }
 }
