@@ -14,6 +14,7 @@ use kstate::Kernel;
 use kstate::semantics::KernelVersion::{self, V5_4, V6_12};
 use kstate::semantics::Semantics;
 
+use crate::explore::World;
 use crate::lab::Lab;
 use crate::machine::Machine;
 use crate::script::{Failure, Script};
@@ -59,7 +60,7 @@ pub struct Exhibit {
     pub kernels: &'static [KernelVersion],
     /// Those of them that have the bug as they are.
     pub live: &'static [KernelVersion],
-    /// What gives a kernel the bug. On those that have it already this changes nothing.
+    /// What gives the bug to a kernel that does not have it.
     pub bug: Settings,
     /// What takes the bug away again; each of them does by itself.
     pub fixes: &'static [Settings],
@@ -263,14 +264,20 @@ impl Exhibit {
         Script::parse("script.sh", self.script).expect("scripts of exhibits are checked by a test")
     }
 
-    /// A kernel with the bug.
+    /// A kernel with the bug: as it is, if it has it.
     pub fn with_bug(&self, kernel: KernelVersion) -> Semantics {
-        set(Semantics::of(kernel), self.bug)
+        let as_it_is = Semantics::of(kernel);
+        if self.live.contains(&kernel) { as_it_is } else { set(as_it_is, self.bug) }
     }
 
     /// The same without it, in each of the ways there are.
     pub fn without_bug(&self, kernel: KernelVersion) -> Vec<Semantics> {
         self.fixes.iter().map(|fix| set(self.with_bug(kernel), fix)).collect()
+    }
+
+    /// The machine at the beginning of what is open in the script, to be explored.
+    pub fn world(&self, kernel: KernelVersion, semantics: Semantics) -> World {
+        World::new(Lab::boot_with(&self.machine(kernel), semantics, false), &self.script())
     }
 
     /// Runs it. `step` is called after every step of the machine.
