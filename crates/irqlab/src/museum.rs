@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anstyle::Style;
 use kstate::semantics::{KernelVersion, Semantics};
 use miette::{IntoDiagnostic as _, WrapErr as _};
-use sim::museum::{EXHIBITS, Exhibit, describe, replay_line};
+use sim::museum::{Class, EXHIBITS, Exhibit, Search, choices_line, describe, explore_line, replay_line};
 
 use crate::cli::DIFFERS;
 use crate::input::OptionError;
@@ -17,7 +17,7 @@ use crate::run::kernel;
 /// Bugs of real kernels, to be looked at.
 ///
 /// Without an id: lists them. With one: tells the story, runs the exhibit with the bug and without it,
-/// and shows what came out. The exit status is 1 if that is not what the exhibit promises.
+/// and shows what came out; one of class race is searched for an interleaving that shows the bug. The exit status is 1 if that is not what the exhibit promises.
 #[derive(clap::Args)]
 pub struct Args {
     /// The exhibit, such as M03
@@ -106,29 +106,87 @@ fn story(text: &str) -> String {
 /// The story, both sides, and how to see it again; and whether both sides are as they should be.
 fn show(exhibit: &Exhibit, kernel: KernelVersion) -> (String, bool) {
     let mut text = format!("{HEAD}{}  {}{HEAD:#}\n\n{}\n", exhibit.id, exhibit.title, story(exhibit.story));
+    let sides = match exhibit.class {
+        Class::Race(search) => searched(exhibit, kernel, search),
+        Class::State | Class::Order => run_twice(exhibit, kernel),
+    };
+    text.push_str(&sides.text);
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{NOTE}Again, step by step:{NOTE:#}");
+    for line in &sides.lines {
+        let _ = writeln!(text, "  {line}");
+    }
+    (text, sides.as_promised)
+}
+
+/// An exhibit with the bug and without.
+struct Sides {
+    /// For people.
+    text: String,
+    /// The command lines that show them again.
+    lines: Vec<String>,
+    /// There is a bug on the one side and none on the other.
+    as_promised: bool,
+}
+
+impl Sides {
+    fn with_bug(&mut self, semantics: &Semantics, text: &str) {
+        let _ = writeln!(self.text, "{HEAD}With the bug: {}{HEAD:#}\n{text}", describe(semantics));
+    }
+
+    fn without(&mut self, semantics: &Semantics, text: &str) {
+        let _ = writeln!(self.text, "{HEAD}Without: {}{HEAD:#}\n{text}", describe(semantics));
+    }
+}
+
+/// The outcomes of an exhibit that only has to be run.
+fn run_twice(exhibit: &Exhibit, kernel: KernelVersion) -> Sides {
     let side = |semantics: &Semantics| exhibit.run(kernel, semantics.clone(), |_| {});
     let bug = exhibit.with_bug(kernel);
     let with = side(&bug);
-    let mut as_promised = !with.failed.is_empty();
+    let folder = exhibit.id.to_lowercase();
+    let mut sides = Sides {
+        text: String::new(),
+        lines: vec![
+            format!("irqlab museum {} --export {folder}", exhibit.id),
+            replay_line(&bug, &folder, "bug"),
+        ],
+        as_promised: !with.failed.is_empty(),
+    };
     let without: Vec<_> =
         exhibit.without_bug(kernel).into_iter().map(|semantics| (side(&semantics), semantics)).collect();
     if let Some((other, _)) = without.first() {
-        let _ = writeln!(text, "{HEAD}With the bug: {}{HEAD:#}\n{}", describe(&bug), with.text_beside(other));
+        sides.with_bug(&bug, &with.text_beside(other));
     }
-    let folder = exhibit.id.to_lowercase();
-    let mut replay =
-        vec![format!("irqlab museum {} --export {folder}", exhibit.id), replay_line(&bug, &folder, "bug")];
     for (i, (other, semantics)) in without.iter().enumerate() {
-        as_promised &= other.failed.is_empty();
-        let _ =
-            writeln!(text, "{HEAD}Without: {}{HEAD:#}\n{}", describe(semantics), other.text_beside(&with));
-        replay.push(replay_line(semantics, &folder, &format!("fixed{}", i + 1)));
+        sides.without(semantics, &other.text_beside(&with));
+        sides.as_promised &= other.failed.is_empty();
+        sides.lines.push(replay_line(semantics, &folder, &format!("fixed{}", i + 1)));
     }
-    let _ = writeln!(text, "{NOTE}Again, step by step:{NOTE:#}");
-    for line in replay {
-        let _ = writeln!(text, "  {line}");
+    sides
+}
+
+/// What the interleavings of an exhibit come to.
+fn searched(exhibit: &Exhibit, kernel: KernelVersion, search: Search) -> Sides {
+    let side = |semantics: &Semantics| search.of(&exhibit.world(kernel, semantics.clone()));
+    let bug = exhibit.with_bug(kernel);
+    let with = side(&bug);
+    let mut sides = Sides {
+        text: String::new(),
+        lines: vec![explore_line(exhibit, &bug, search)],
+        as_promised: with.found.is_some(),
+    };
+    sides.with_bug(&bug, &with.text());
+    if let Some(found) = &with.found {
+        sides.lines.push(choices_line(exhibit, &bug, &found.finding.choices));
     }
-    (text, as_promised)
+    for semantics in exhibit.without_bug(kernel) {
+        let other = side(&semantics);
+        sides.without(&semantics, &other.text());
+        sides.as_promised &= other.complete;
+        sides.lines.push(explore_line(exhibit, &semantics, search));
+    }
+    sides
 }
 
 /// Writes the exhibit's files.

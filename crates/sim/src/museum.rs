@@ -2,11 +2,16 @@
 //!
 //! An exhibit is data: the texts in `data/museum/ID`, and which values of [`Semantics`] bring the bug
 //! and which take it away. What it shows is said by the script's own assertions, in the same way as
-//! anybody's script may say it: with the bug some of them fail, without it none does.
+//! anybody's script may say it: with the bug some of them fail, without it none does. One that takes an
+//! interleaving is not run but searched: with the bug something is found, without it nothing is.
 //!
 //! # What it doesn't implement
 //! Kernels between the modelled ones: an exhibit of another release runs on a modelled kernel that is
 //! given that release's behaviour.
+
+mod search;
+
+pub use search::{Found, Search, Searched};
 
 use core::fmt::Write as _;
 
@@ -14,7 +19,7 @@ use kstate::Kernel;
 use kstate::semantics::KernelVersion::{self, V5_4, V6_12};
 use kstate::semantics::Semantics;
 
-use crate::explore::World;
+use crate::explore::{Choices, World};
 use crate::lab::Lab;
 use crate::machine::Machine;
 use crate::script::{Failure, Script};
@@ -30,8 +35,8 @@ pub enum Class {
     /// Whole events, such as an interrupt and a CPU that goes: their order decides.
     Order,
     /// Two things in the middle of each other: it takes an interleaving that a run does not have by
-    /// itself.
-    Race,
+    /// itself, and is searched for in this way.
+    Race(Search),
 }
 
 impl Class {
@@ -40,7 +45,7 @@ impl Class {
         match self {
             Self::State => "state",
             Self::Order => "order",
-            Self::Race => "race",
+            Self::Race(_) => "race",
         }
     }
 }
@@ -80,7 +85,7 @@ macro_rules! texts {
 
 macro_rules! exhibits {
     ($(
-        $id:literal $title:literal, $class:ident, fixed in $fixed:literal {
+        $id:literal $title:literal, $class:ident $(by $search:ident $many:literal)?, fixed in $fixed:literal {
             kernels: [$($kernel:ident),+],
             live: [$($live:ident),*],
             bug: [$($bug:literal = $bug_value:literal),+],
@@ -91,7 +96,7 @@ macro_rules! exhibits {
         pub const EXHIBITS: &[Exhibit] = &[$(Exhibit {
             id: $id,
             title: $title,
-            class: Class::$class,
+            class: Class::$class $((Search::$search($many)))?,
             fixed_in: $fixed,
             kernels: &[$($kernel),+],
             live: &[$($live),*],
@@ -148,6 +153,34 @@ exhibits! {
         live: [],
         bug: ["hctx_online_tests_cpumask" = "on"],
         fixes: ["hctx_online_tests_cpumask" = "off"],
+    }
+    "M11" "A message comes after the APIC was switched off", Race by Runs 2_000,
+    fixed in "5.9 (52d6b926aabc)" {
+        kernels: [V5_4, V6_12],
+        live: [V5_4],
+        bug: ["apic_disabled_before_fixup" = "on"],
+        fixes: ["apic_disabled_before_fixup" = "off"],
+    }
+    "M12" "A message with the new CPU and the old vector", Race by Runs 2_000,
+    fixed in "5.6 (6f1a4891a592), not in 6.12" {
+        kernels: [V5_4, V6_12],
+        live: [V5_4, V6_12],
+        bug: ["msi_affinity" = "one-write"],
+        fixes: ["msi_affinity" = "staged-if-not-maskable"],
+    }
+    "M13" "The old CPU never gets out of its handler", Race by States 100_000,
+    fixed in "6.17 (8d39d6ec4db5)" {
+        kernels: [V5_4, V6_12],
+        live: [V5_4, V6_12],
+        bug: ["edge_waits_for_old_cpu" = "off"],
+        fixes: ["edge_waits_for_old_cpu" = "on"],
+    }
+    "M14" "A late interrupt wipes out a vector that was just set up", Race by Runs 2_000,
+    fixed in "6.17 (ce0b5eedcb75), 6.12.43" {
+        kernels: [V5_4, V6_12],
+        live: [V5_4],
+        bug: ["reevaluates_vector" = "off"],
+        fixes: ["reevaluates_vector" = "on"],
     }
     "M15" "A CPU may not go because of vectors that nobody has to move", State,
     fixed in "6.7 (a0b0bad10587)" {
@@ -218,18 +251,20 @@ impl Outcome {
             let _ = writeln!(text, "{failure}");
         }
         let is_failure = |line: &&String| failed.iter().any(|failure| line.ends_with(&failure.to_string()));
-        let printed: Vec<&String> = terminal.iter().filter(|line| !is_failure(line)).collect();
-        for (what, lines) in
-            [("terminal", printed), ("kernel log", log.iter().filter(|line| tells(line)).collect())]
-        {
-            if !lines.is_empty() {
-                let _ = writeln!(text, "{what}:");
-            }
-            for line in lines {
-                let _ = writeln!(text, "    {}", line.trim_end());
-            }
-        }
+        lines(&mut text, "terminal", terminal.iter().filter(|line| !is_failure(line)));
+        lines(&mut text, "kernel log", log.iter().filter(|line| tells(line)));
         text
+    }
+}
+
+/// Adds lines, indented, under a heading; nothing if there are none.
+fn lines<'a>(text: &mut String, what: &str, lines: impl Iterator<Item = &'a String>) {
+    for (i, line) in lines.enumerate() {
+        // Writing to a string cannot fail.
+        if i == 0 {
+            let _ = writeln!(text, "{what}:");
+        }
+        let _ = writeln!(text, "    {}", line.trim_end());
     }
 }
 
@@ -295,17 +330,33 @@ fn set(mut semantics: Semantics, settings: Settings) -> Semantics {
     semantics
 }
 
+/// The command line that searches the interleavings of an exhibit as `search` does.
+pub fn explore_line(exhibit: &Exhibit, semantics: &Semantics, search: Search) -> String {
+    format!("irqlab explore --exhibit {} {} {}", exhibit.id, options(semantics), search.options())
+}
+
+/// The command line that shows a run of an exhibit again, by its choices.
+pub fn choices_line(exhibit: &Exhibit, semantics: &Semantics, choices: &Choices) -> String {
+    format!("irqlab replay --exhibit {} {} --choices {choices}", exhibit.id, options(semantics))
+}
+
 /// The command line that runs an exported exhibit again. `folder` is where its files are, `out` the
 /// folder in there that the recording goes to.
 pub fn replay_line(semantics: &Semantics, folder: &str, out: &str) -> String {
-    let mut line = format!(
-        "irqlab run --machine {folder}/machine.toml --script {folder}/script.sh --out {folder}/{out} --kernel {}",
-        semantics.version.name()
-    );
+    let kernel = options(semantics);
+    format!(
+        "irqlab run --machine {folder}/machine.toml --script {folder}/script.sh --out {folder}/{out} {kernel}"
+    )
+}
+
+/// A kernel and what is changed in it, as options.
+fn options(semantics: &Semantics) -> String {
+    let mut text = format!("--kernel {}", semantics.version.name());
     for change in changes(semantics) {
-        let _ = write!(line, " --set {change}");
+        // Writing to a string cannot fail.
+        let _ = write!(text, " --set {change}");
     }
-    line
+    text
 }
 
 /// What of `semantics` no kernel of its version has, as `--set` takes it.

@@ -9,7 +9,7 @@ use kstate::semantics::{KernelVersion, Semantics};
 use sim::invariants::check_invariants;
 use sim::lab::Lab;
 use sim::machine::Machine;
-use sim::museum::{Class, EXHIBITS, Exhibit, Outcome, describe, replay_line};
+use sim::museum::{Class, EXHIBITS, Exhibit, Outcome, choices_line, describe, explore_line, replay_line};
 use sim::script::Script;
 
 fn run(exhibit: &Exhibit, kernel: KernelVersion, semantics: &Semantics) -> Outcome {
@@ -20,8 +20,50 @@ fn run(exhibit: &Exhibit, kernel: KernelVersion, semantics: &Semantics) -> Outco
     })
 }
 
+/// The same for one that takes an interleaving: on every kernel it is found with the bug, again by its
+/// choices alone, and without it nothing is.
+fn check_race(exhibit: &Exhibit) {
+    let Class::Race(search) = exhibit.class else { panic!("{} takes no interleaving", exhibit.id) };
+    for &kernel in exhibit.kernels {
+        let world = |semantics: &Semantics| {
+            semantics.check().unwrap_or_else(|e| panic!("{}: {e}", exhibit.id));
+            exhibit.world(kernel, semantics.clone())
+        };
+        let bug = exhibit.with_bug(kernel);
+        let as_it_is = Semantics::of(kernel);
+        assert_eq!(bug == as_it_is, exhibit.live.contains(&kernel), "{}: where is it live?", exhibit.id);
+        let root = world(&bug);
+        assert!(root.shell.failed.is_empty(), "{}: what is prepared fails", exhibit.id);
+        let shown = search.of(&root);
+        let mut text = format!("# {}\n{}", describe(&bug), shown.text());
+        let found = shown.found.unwrap_or_else(|| panic!("{}: no bug on {}", exhibit.id, describe(&bug)));
+        let mut again = found.finding.clone();
+        again.choices = found.finding.choices.to_string().parse().expect("a list of choices");
+        let wrong = again.again(&root).map(|wrong| wrong.text);
+        assert_eq!(wrong.as_ref(), Some(&found.finding.text), "{}: {}", exhibit.id, again.choices);
+        for fixed in exhibit.without_bug(kernel) {
+            assert_ne!(fixed, bug, "{}: a fix that changes nothing", exhibit.id);
+            let healthy = search.of(&world(&fixed));
+            assert!(healthy.complete, "{}: on {}: {}", exhibit.id, describe(&fixed), healthy.text());
+            let _ = write!(text, "\n# {}\n{}", describe(&fixed), healthy.text());
+        }
+        if bug != as_it_is {
+            assert!(
+                search.of(&world(&as_it_is)).complete,
+                "{}: a bug on {}",
+                exhibit.id,
+                describe(&as_it_is)
+            );
+        }
+        insta::assert_snapshot!(format!("{}_{}", exhibit.id, kernel.name()), text);
+    }
+}
+
 /// Both outcomes on all its kernels, as they are reviewed.
 fn check(exhibit: &Exhibit) {
+    if let Class::Race(_) = exhibit.class {
+        return check_race(exhibit);
+    }
     for &kernel in exhibit.kernels {
         let bug = exhibit.with_bug(kernel);
         let as_it_is = Semantics::of(kernel);
@@ -57,9 +99,9 @@ macro_rules! exhibits {
         })+
 
         #[test]
-        fn every_exhibit_that_needs_no_interleaving_has_a_test() {
+        fn every_exhibit_has_a_test() {
             let tested = [$($id),+];
-            for exhibit in EXHIBITS.iter().filter(|e| e.class != Class::Race) {
+            for exhibit in EXHIBITS {
                 assert!(tested.contains(&exhibit.id), "{}", exhibit.id);
             }
         }
@@ -74,6 +116,10 @@ exhibits! {
     m04_a_read_is_left_behind "M04"
     m05_disabling_is_forgotten "M05"
     m09_an_isolated_cpu_gets_no_request "M09"
+    m11_a_message_is_noted_nowhere "M11"
+    m12_a_message_is_torn "M12"
+    m13_the_old_cpu_handles_for_ever "M13"
+    m14_a_new_handler_is_wiped_out "M14"
     m15_managed_vectors_count "M15"
     m16_an_interrupt_stays_on_a_dead_cpu "M16"
     m17_the_affinity_is_broken_for_nothing "M17"
@@ -148,9 +194,21 @@ fn stories_are_right_about_what_would_make_a_difference() {
     }
 }
 
+/// The lines that show an exhibit again.
+fn lines(exhibit: &Exhibit, kernel: KernelVersion) -> Vec<String> {
+    let bug = exhibit.with_bug(kernel);
+    let Class::Race(search) = exhibit.class else {
+        let folder = exhibit.id.to_lowercase();
+        let export = format!("irqlab museum {} --export {folder}", exhibit.id);
+        return vec![export, replay_line(&bug, &folder, "bug")];
+    };
+    let found = search.of(&exhibit.world(kernel, bug.clone())).found.expect("a finding");
+    vec![explore_line(exhibit, &bug, search), choices_line(exhibit, &bug, &found.finding.choices)]
+}
+
 /// docs/museum.md: all stories.
 fn document() -> String {
-    let mut text = "# The bug museum\n\nBugs of real kernels, to be looked at: `irqlab museum` lists them, `irqlab museum ID` runs one with\nthe bug and without. The stories are in crates/sim/data/museum, and so is this file's text; it is\nwritten by `UPDATE_DOCS=1 cargo test -p sim --test museum`.\n".to_owned();
+    let mut text = "# The bug museum\n\nBugs of real kernels, to be looked at: `irqlab museum` lists them, `irqlab museum ID` shows one with\nthe bug and without. The stories are in crates/sim/data/museum, and so is this file's text; it is\nwritten by `UPDATE_DOCS=1 cargo test -p sim --test museum`.\n".to_owned();
     for exhibit in EXHIBITS {
         let Exhibit { id, title, class, fixed_in, live, story, .. } = exhibit;
         let live: Vec<&str> = live.iter().map(|kernel| kernel.name()).collect();
@@ -166,9 +224,7 @@ fn document() -> String {
         for fixed in exhibit.without_bug(kernel) {
             let _ = writeln!(text, "| without | {} |", describe(&fixed));
         }
-        let folder = exhibit.id.to_lowercase();
-        let line = replay_line(&exhibit.with_bug(kernel), &folder, "bug");
-        let _ = writeln!(text, "\n```sh\nirqlab museum {} --export {folder}\n{line}\n```", exhibit.id);
+        let _ = writeln!(text, "\n```sh\n{}\n```", lines(exhibit, kernel).join("\n"));
     }
     text
 }
