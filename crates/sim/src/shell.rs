@@ -365,12 +365,15 @@ impl Process {
         })
     }
 
-    /// The next statement, without beginning it.
+    /// The next statement that ends a turn, without beginning it. What comes before it is done in the
+    /// same turn.
     fn peek<'a>(&'a self, script: &'a Script) -> Option<&'a Statement> {
+        let ends_turn = |s: &&Statement| !matches!(s.action, Action::Assign { .. } | Action::Assert(_));
         self.levels.iter().rev().find_map(|level| {
             let statements = level.statements(script);
             let again = level.values.as_ref().is_some_and(|values| !values.rest.is_empty());
-            statements.get(level.next).or_else(|| statements.first().filter(|_| again))
+            let mut rest = statements.iter().skip(level.next);
+            rest.find(ends_turn).or_else(|| statements.iter().find(ends_turn).filter(|_| again))
         })
     }
 

@@ -7,6 +7,7 @@ use kstate::oracle::Oracle;
 use kstate::semantics::{KernelVersion, Semantics};
 use sim::engine;
 use sim::invariants::check_invariants;
+use sim::explore::World;
 use sim::lab::Lab;
 use sim::machine::Machine;
 use sim::random::Experiment;
@@ -216,4 +217,17 @@ fn random_jobs_come_to_their_end() {
         }
     }
     assert!(hung > 0);
+}
+
+#[test]
+fn exploring_begins_before_the_first_job_whatever_stands_before_it() {
+    let before = ["", "x=1\n", "#: assert /proc/irq/1/node == 0\n", "x=1\n#: assert dmesg lacks x\ny=2\n"];
+    for between in before {
+        for job in ["echo job &", "for i in 1; do echo job & done"] {
+            let text = format!("echo before\n{between}{job}\nwait\necho after\n");
+            let world = World::new(Lab::boot(&Machine::embedded(KernelVersion::V5_4)), &script(&text));
+            assert_eq!(world.terminal, ["before"], "{text}");
+            assert!(world.shell.starts_job_next(), "{text}");
+        }
+    }
 }
