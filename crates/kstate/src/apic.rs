@@ -326,6 +326,10 @@ pub struct Apic {
     pub ioapic_is_disabled: bool,
     /// Bit per interrupt number: routed through the IO-APIC.
     pub io_apic_irqs: u64,
+    /// `vector_lock`: the CPU that has taken it with `lock_vector_lock()`.
+    // DEVIATION: most functions that take vector_lock let nothing else happen before they drop it, and do
+    // not write it down.
+    pub vector_lock: Option<CpuId>,
     /// `system_vectors`, 64 vectors a word.
     pub system_vectors: [u64; 4],
     /// What the firmware's MADT says about ISA interrupts beyond what every machine of the chipset has.

@@ -256,10 +256,7 @@ fn resume(k: &mut Kernel, id: TaskId) {
         TaskState::Runnable => k.sched.runnable.push_back(id),
         TaskState::Spinning => k.sched.spinning.push(id),
         TaskState::Waiting(on) => {
-            if k.hotplug.irqs_disabled.contains(cpu) && on != WaitOn::StopMachine {
-                k.log.push(format!("CPU {cpu} wants to wait for {on:?} with interrupts off"));
-                k.warn("BUG: scheduling while atomic");
-            }
+            might_sleep(k, cpu, on);
             if let WaitOn::Until(time) = on {
                 let delay = time.saturating_sub(k.events.now);
                 k.events.push(delay, Event::Wake(id));
@@ -269,6 +266,19 @@ fn resume(k: &mut Kernel, id: TaskId) {
         }
         TaskState::Done(_) => k.wake(WaitOn::Exit(id)),
     }
+}
+
+/// A task goes to sleep on a CPU where it may not.
+fn might_sleep(k: &mut Kernel, cpu: CpuId, on: WaitOn) {
+    let why = if k.hotplug.irqs_disabled.contains(cpu) && on != WaitOn::StopMachine {
+        "with interrupts off"
+    } else if k.apic.vector_lock == Some(cpu) {
+        "with vector_lock held"
+    } else {
+        return;
+    };
+    k.log.push(format!("CPU {cpu} wants to wait for {on:?} {why}"));
+    k.warn("BUG: scheduling while atomic");
 }
 
 /// Runs a stack of frames to where it cannot or need not go on at once. `Done` has the value of the

@@ -22,8 +22,14 @@ fn is_waiting(task: &Task) -> Option<WaitOn> {
 
 /// Its stack, outermost function first.
 fn stack(task: &Task) -> String {
-    let functions = task.frames.iter().map(|frame| &frame.code.meta).filter(|meta| !meta.part);
-    functions.map(|meta| meta.name).collect::<Vec<_>>().join(" > ")
+    let all = || task.frames.iter().map(|frame| &frame.code.meta);
+    let names: Vec<&str> = all().filter(|meta| !meta.part).map(|meta| meta.name).collect();
+    // A command that has called nothing yet is named itself.
+    if names.is_empty() {
+        all().map(|meta| meta.name).collect::<Vec<_>>().join(" > ")
+    } else {
+        names.join(" > ")
+    }
 }
 
 fn within(task: &Task, functions: &[&str]) -> bool {

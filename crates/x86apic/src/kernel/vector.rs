@@ -56,13 +56,16 @@ pub const fn nr_legacy_irqs() -> u32 {
 /// Takes the vector lock, which keeps the set of online CPUs still.
 #[kfn("arch/x86/kernel/apic/vector.c")]
 pub fn lock_vector_lock(k: &mut Kernel) {
-    let _ = k;
+    let cpu = k.cpu();
+    if k.apic.vector_lock.replace(cpu) == Some(cpu) {
+        k.warn("BUG: spinlock recursion: vector_lock");
+    }
 }
 
 /// Drops the vector lock.
 #[kfn("arch/x86/kernel/apic/vector.c")]
 pub fn unlock_vector_lock(k: &mut Kernel) {
-    let _ = k;
+    k.apic.vector_lock = None;
 }
 
 /// An empty request, for vectors on any of the CPUs in `mask`.
