@@ -3,9 +3,12 @@
 //! run: a rule that a bug itself breaks says what a kernel with that bug keeps.
 
 use std::fmt::Write as _;
+use std::ops::ControlFlow;
 use std::path::Path;
 
-use kstate::semantics::{KernelVersion, Semantics};
+use kstate::semantics::KernelVersion::{self, V5_4, V6_12};
+use kstate::semantics::Semantics;
+use sim::explore::exhaustive::{Bounds, explore};
 use sim::invariants::check_invariants;
 use sim::lab::Lab;
 use sim::machine::Machine;
@@ -124,6 +127,29 @@ exhibits! {
     m16_an_interrupt_stays_on_a_dead_cpu "M16"
     m17_the_affinity_is_broken_for_nothing "M17"
     m23_vectors_without_cpus "M23"
+}
+
+#[test]
+fn what_was_drawn_is_all_there_is_to_find() {
+    const STATES: usize = 50_000;
+    // M11 has more states on 6.12 than a test should visit.
+    for (id, kernel) in [("M11", V5_4), ("M12", V5_4), ("M12", V6_12), ("M14", V5_4), ("M14", V6_12)] {
+        let exhibit = Exhibit::find(id).expect("an exhibit");
+        let Class::Race(search) = exhibit.class else { panic!("{id} takes no interleaving") };
+        let explored = |semantics: &Semantics| {
+            let root = exhibit.world(kernel, semantics.clone());
+            let bounds = Bounds { states: STATES, ..Bounds::default() };
+            let explored = explore(&root, bounds, |_| ControlFlow::Continue(()));
+            assert!(explored.is_complete(), "{id} on {}", describe(semantics));
+            explored.findings.into_iter().map(|f| (f.kind, f.text)).collect::<Vec<_>>()
+        };
+        let bug = exhibit.with_bug(kernel);
+        let drawn = search.of(&exhibit.world(kernel, bug.clone())).found.expect("a finding").finding;
+        assert_eq!(explored(&bug), [(drawn.kind, drawn.text)], "{id} on {}", describe(&bug));
+        for fixed in exhibit.without_bug(kernel) {
+            assert_eq!(explored(&fixed), [], "{id} on {}", describe(&fixed));
+        }
+    }
 }
 
 #[test]
