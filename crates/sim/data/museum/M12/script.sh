@@ -8,4 +8,3 @@ $read count=1 &
 $read count=1 &
 echo 0 > /proc/irq/$irq/smp_affinity_list &
 wait
-cat /proc/irq/$irq/effective_affinity_list
