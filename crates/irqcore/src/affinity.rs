@@ -7,7 +7,8 @@
 use kfn::kfn;
 use kstate::msi::{IRQ_AFFINITY_MAX_SETS, IrqAffinity, IrqAffinityDesc};
 use kstate::semantics::Spread;
-use kstate::{CpuMask, Errno, Kernel};
+use kstate::{CpuId, CpuMask, Errno, Kernel};
+use smallvec::{SmallVec, smallvec};
 
 use crate::group_cpus::group_cpus_evenly;
 use crate::sort::sort;
@@ -42,13 +43,21 @@ pub(crate) fn spread_init_one(k: &Kernel, irqmsk: &mut CpuMask, nmsk: &mut CpuMa
     }
 }
 
-#[kfn("kernel/irq/affinity.c")]
-fn alloc_node_to_cpumask(k: &mut Kernel) -> Vec<CpuMask> {
-    vec![CpuMask::new(); k.topo.nr_node_ids as usize]
+/// A mask per node. Up to four need no allocation.
+pub(crate) type NodeMasks = SmallVec<[CpuMask; 4]>;
+
+/// Empty masks for all nodes.
+pub(crate) fn node_masks(k: &Kernel) -> NodeMasks {
+    smallvec![CpuMask::new(); k.topo.nr_node_ids as usize]
 }
 
 #[kfn("kernel/irq/affinity.c")]
-fn free_node_to_cpumask(k: &mut Kernel, masks: Vec<CpuMask>) {
+fn alloc_node_to_cpumask(k: &mut Kernel) -> NodeMasks {
+    node_masks(k)
+}
+
+#[kfn("kernel/irq/affinity.c")]
+fn free_node_to_cpumask(k: &mut Kernel, masks: NodeMasks) {
     drop(masks);
 }
 
@@ -59,20 +68,34 @@ fn build_node_to_cpumask(k: &mut Kernel, masks: &mut [CpuMask]) {
 
 /// Fills one mask per node with its possible CPUs.
 pub(crate) fn node_to_cpumask(k: &Kernel, masks: &mut [CpuMask]) {
-    for cpu in k.topo.possible.iter() {
-        if let Some(mask) = masks.get_mut(k.topo.node_of(cpu).index()) {
-            mask.set(cpu);
+    for (number, word) in k.topo.possible.iter_words() {
+        let node = |bit: u32| k.topo.node_of(CpuId(number as u32 * 64 + bit));
+        let mut rest = word;
+        while rest != 0 {
+            // Neighbours are mostly of one node.
+            let here = node(rest.trailing_zeros());
+            let mut bits = 0;
+            while rest != 0 && node(rest.trailing_zeros()) == here {
+                bits |= rest & rest.wrapping_neg();
+                rest &= rest - 1;
+            }
+            if let Some(mask) = masks.get_mut(here.index()) {
+                mask.or_word(number as u32, bits);
+            }
         }
     }
 }
 
+/// Nodes by number, or what is known of each. Up to eight need no allocation.
+pub(crate) type PerNode<T> = SmallVec<[T; 8]>;
+
 #[kfn("kernel/irq/affinity.c")]
-fn get_nodes_in_cpumask(k: &mut Kernel, node_to_cpumask: &[CpuMask], mask: &CpuMask) -> Vec<usize> {
+fn get_nodes_in_cpumask(k: &mut Kernel, node_to_cpumask: &[CpuMask], mask: &CpuMask) -> PerNode<usize> {
     nodes_in_cpumask(node_to_cpumask, mask)
 }
 
 /// The nodes with a CPU in `mask`, ascending. C sets them in a node mask and returns their number.
-pub(crate) fn nodes_in_cpumask(node_to_cpumask: &[CpuMask], mask: &CpuMask) -> Vec<usize> {
+pub(crate) fn nodes_in_cpumask(node_to_cpumask: &[CpuMask], mask: &CpuMask) -> PerNode<usize> {
     (0..node_to_cpumask.len()).filter(|n| node_to_cpumask[*n].intersects(mask)).collect()
 }
 
@@ -221,7 +244,8 @@ fn __irq_build_affinity_masks(
         }
         return numvecs;
     }
-    let mut node_vectors = vec![NodeVectors { id: 0, n: 0 }; node_to_cpumask.len()];
+    let mut node_vectors: PerNode<NodeVectors> =
+        smallvec![NodeVectors { id: 0, n: 0 }; node_to_cpumask.len()];
     alloc_nodes_vectors(k, numvecs, node_to_cpumask, cpu_mask, &nodemsk, &mut node_vectors);
     for nv in node_vectors {
         if nv.n == u32::MAX {
@@ -377,9 +401,9 @@ pub fn keep_sets(_k: &mut Kernel, _affd: &mut IrqAffinity, _affvecs: u32) {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kstate::NodeId;
     use kstate::semantics::{KernelVersion, Semantics};
     use kstate::topology::CpuPlace;
-    use kstate::{CpuId, NodeId};
 
     fn machine(version: KernelVersion, cpus: u32, nodes: u32) -> Kernel {
         let mut k = Kernel { sem: Semantics::of(version), ..Kernel::default() };

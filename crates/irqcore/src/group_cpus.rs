@@ -6,9 +6,11 @@
 
 use kfn::kfn;
 use kstate::{CpuMask, Kernel};
+use smallvec::smallvec;
 
 use crate::affinity::{
-    NodeVectors, ncpus_cmp, node_to_cpumask, nodes_in_cpumask, share_among_nodes, spread_init_one,
+    NodeVectors, PerNode, ncpus_cmp, node_masks, node_to_cpumask, nodes_in_cpumask, share_among_nodes,
+    spread_init_one,
 };
 
 /// One stage: deals the CPUs of `cpu_mask` to the groups, beginning at `startgrp`. Answers how many
@@ -39,7 +41,7 @@ fn __group_cpus_evenly(
         }
         return numgrps;
     }
-    let mut node_groups = vec![NodeVectors { id: 0, n: 0 }; node_to_cpumask.len()];
+    let mut node_groups: PerNode<NodeVectors> = smallvec![NodeVectors { id: 0, n: 0 }; node_to_cpumask.len()];
     let cmp = |_: &mut Kernel, l: &NodeVectors, r: &NodeVectors| ncpus_cmp(l, r);
     share_among_nodes(k, numgrps, node_to_cpumask, cpu_mask, &nodemsk, &mut node_groups, cmp);
     for nv in node_groups {
@@ -86,7 +88,7 @@ pub fn group_cpus_evenly(k: &mut Kernel, numgrps: u32) -> Option<Vec<CpuMask>> {
     if numgrps == 0 {
         return None;
     }
-    let mut node_masks = vec![CpuMask::new(); k.topo.nr_node_ids as usize];
+    let mut node_masks = node_masks(k);
     let mut masks: Vec<CpuMask> = (0..numgrps).map(|_| CpuMask::new()).collect();
     node_to_cpumask(k, &mut node_masks);
     let present = k.topo.present.clone();

@@ -123,6 +123,17 @@ impl CpuMask {
         self.words[(number - self.base) as usize] |= bit_of(cpu);
     }
 
+    /// Adds the CPUs of a word.
+    pub fn or_word(&mut self, number: u32, bits: u64) {
+        if bits == 0 {
+            return;
+        }
+        if self.words.get(number.wrapping_sub(self.base) as usize).is_none() {
+            self.cover(number, number + 1);
+        }
+        self.words[(number - self.base) as usize] |= bits;
+    }
+
     /// Removes a CPU (`cpumask_clear_cpu`).
     #[inline]
     pub fn clear(&mut self, cpu: CpuId) {

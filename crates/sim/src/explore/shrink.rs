@@ -7,7 +7,7 @@ use super::identity::{Reads, identity};
 use super::{Choices, Finding, Kind, Move, World, Wrong};
 
 /// Runs that are tried to make one list shorter.
-const TRIES: usize = 400;
+const TRIES: usize = 1000;
 
 /// Runs `world` with `choices`, to its end or to the first thing that is wrong. `each` sees the world
 /// before and after every move.
@@ -100,38 +100,80 @@ impl Finding {
     }
 }
 
-/// Makes the list of choices of a finding shorter: groups of unusual answers become the quiet one as
-/// long as the same thing is found.
+/// A finding whose list is being made shorter.
+struct Shrinker<'a> {
+    world: &'a World,
+    wanted: Wrong,
+    longest: usize,
+    tries: usize,
+    best: Finding,
+}
+
+impl Shrinker<'_> {
+    /// How short a list is: by its unusual answers, and where it has the same number of them by its length.
+    fn length(choices: &Choices) -> (usize, usize) {
+        (choices.unusual(), choices.0.len())
+    }
+
+    /// Takes a list that is shorter and finds the same.
+    fn attempt(&mut self, choices: Choices) -> bool {
+        if self.tries == TRIES {
+            return false;
+        }
+        self.tries += 1;
+        let (wrong, depth, used) = look_for(self.wanted.kind, self.world, &choices, self.longest);
+        let Some(wrong) = wrong.filter(|wrong| wrong.is_like(&self.wanted)) else { return false };
+        let shorter = Self::length(&used) < Self::length(&self.best.choices);
+        if shorter {
+            self.best = Finding { kind: wrong.kind, text: wrong.text, choices: used, depth };
+        }
+        shorter
+    }
+
+    /// Groups of unusual answers become the quiet one. Says whether that made a difference.
+    fn quieten(&mut self) -> bool {
+        let before = Self::length(&self.best.choices);
+        let mut group = self.best.choices.unusual().div_ceil(2).max(1);
+        loop {
+            let answers = &self.best.choices.0;
+            let places: Vec<usize> = (0..answers.len()).filter(|&i| answers[i] != 0).collect();
+            // Late answers first: what they decide depends on nothing that follows.
+            let better = places.rchunks(group).any(|some| {
+                let mut fewer = self.best.choices.clone();
+                some.iter().for_each(|&place| fewer.0[place] = 0);
+                self.attempt(fewer)
+            });
+            match group {
+                _ if better => {}
+                1 => return Self::length(&self.best.choices) < before,
+                _ => group = group.div_ceil(2),
+            }
+        }
+    }
+
+    /// Answers are left out, so that those behind them are given earlier: what happened in between was of no
+    /// use. Says whether that made a difference.
+    fn leave_out(&mut self) -> bool {
+        let before = Self::length(&self.best.choices);
+        for group in [16, 8, 4, 2, 1] {
+            let mut end = self.best.choices.0.len();
+            while end > 0 {
+                let begin = end.saturating_sub(group);
+                let mut fewer = self.best.choices.clone();
+                fewer.0.drain(begin..end);
+                end = if self.attempt(fewer) { end.min(self.best.choices.0.len()) } else { begin };
+            }
+        }
+        Self::length(&self.best.choices) < before
+    }
+}
+
+/// Makes the list of choices of a finding shorter as long as the same thing is found.
 pub fn shrink(world: &World, finding: &Finding) -> Finding {
     let wanted = Wrong { kind: finding.kind, text: finding.text.clone() };
     let longest = finding.depth * 2 + 1000;
-    let mut best = finding.clone();
-    let mut tries = 0;
-    let mut group = best.choices.unusual().div_ceil(2).max(1);
-    loop {
-        let places: Vec<usize> = (0..best.choices.0.len()).filter(|&i| best.choices.0[i] != 0).collect();
-        let mut better = false;
-        // Late answers first: what they decide depends on nothing that follows.
-        for some in places.rchunks(group) {
-            if tries == TRIES {
-                return best;
-            }
-            tries += 1;
-            let mut fewer = best.choices.clone();
-            some.iter().for_each(|&place| fewer.0[place] = 0);
-            let (wrong, depth, used) = look_for(wanted.kind, world, &fewer, longest);
-            let Some(wrong) = wrong.filter(|wrong| wrong.is_like(&wanted)) else { continue };
-            if used.unusual() < best.choices.unusual() {
-                best = Finding { kind: wrong.kind, text: wrong.text, choices: used, depth };
-                better = true;
-                break;
-            }
-        }
-        if !better {
-            if group == 1 {
-                return best;
-            }
-            group = group.div_ceil(2);
-        }
-    }
+    let mut shrinker = Shrinker { world, wanted, longest, tries: 0, best: finding.clone() };
+    shrinker.quieten();
+    while shrinker.leave_out() && shrinker.quieten() {}
+    shrinker.best
 }
