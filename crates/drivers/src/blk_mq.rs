@@ -12,6 +12,7 @@ use kstate::blk::{
 use kstate::event::Event;
 use kstate::hw::nvme::NvmeCommand;
 use kstate::sched::{Call, TaskKind, WaitOn};
+use kstate::shared::Shared;
 use kstate::{CpuId, CpuMask, DiskId, Errno, Kernel, QueueId, ReqId, TagSetId, TaskId};
 
 mod cpumap;
@@ -86,11 +87,11 @@ fn free_slot<T>(slots: &[Option<T>]) -> usize {
     slots.iter().position(Option::is_none).unwrap_or(slots.len())
 }
 
-fn put<T>(slots: &mut Vec<Option<Box<T>>>, at: usize, value: T) {
+fn put<T>(slots: &mut Vec<Option<Shared<T>>>, at: usize, value: T) {
     if at == slots.len() {
         slots.push(None);
     }
-    slots[at] = Some(Box::new(value));
+    slots[at] = Some(Shared::new(value));
 }
 
 fn resize_tags(k: &mut Kernel, set: TagSetId) {

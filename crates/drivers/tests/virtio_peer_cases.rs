@@ -89,7 +89,7 @@ fn complete_one(device: &mut VirtioBlk, queue: u16, n: u16) -> Option<Notificati
 #[test]
 fn the_function_is_a_transitional_block_device_with_capabilities() {
     let mut k = Kernel::default();
-    k.hw.pci.extend(hw::function(VirtioId(0), 0x20, 5, 20));
+    k.hw.pci.extend(hw::function(VirtioId(0), 0x20, 5, 20).map(kstate::shared::Shared::new));
     let read = |offset| config_read(&k, PciDevId(0), offset, 2);
     assert_eq!(read(0x00), 0x1af4);
     assert!((0x1000..=0x107f).contains(&read(0x02)));

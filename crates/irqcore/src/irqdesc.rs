@@ -44,9 +44,9 @@ fn desc_set_defaults(k: &Kernel, desc: &mut IrqDesc, node: i32, affinity: Option
 }
 
 #[kfn("kernel/irq/irqdesc.c")]
-fn alloc_desc(k: &mut Kernel, irq: Irq, node: i32, flags: u32, affinity: Option<&CpuMask>) -> Box<IrqDesc> {
+fn alloc_desc(k: &mut Kernel, irq: Irq, node: i32, flags: u32, affinity: Option<&CpuMask>) -> IrqDesc {
     let _ = irq;
-    let mut desc = Box::new(IrqDesc::default());
+    let mut desc = IrqDesc::default();
     desc_set_defaults(k, &mut desc, node, affinity);
     desc.set(flags);
     desc

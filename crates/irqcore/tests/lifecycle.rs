@@ -53,7 +53,8 @@ fn boot(version: KernelVersion) -> Kernel {
     k.topo.cpus = vec![CpuPlace::default(); 4];
     k.topo.nr_cpu_ids = 4;
     k.topo.node_cpus = vec![CpuMask::first_n(4)];
-    for mask in [&mut k.topo.possible, &mut k.topo.present, &mut k.topo.online, &mut k.topo.active] {
+    let topo = &mut *k.topo;
+    for mask in [&mut topo.possible, &mut topo.present, &mut topo.online, &mut topo.active] {
         *mask = CpuMask::first_n(4);
     }
     let arch = ArchOps { name: "test", arch_probe_nr_irqs: Some(|_| 4), ..ArchOps::default() };

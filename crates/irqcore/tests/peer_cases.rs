@@ -222,7 +222,8 @@ fn machine(version: KernelVersion, nodes: &[&str], core: fn(u32) -> u32) -> Kern
     let mut k = Kernel { sem: Semantics::of(version), ..Kernel::default() };
     k.topo.nr_cpu_ids = cpus;
     k.topo.nr_node_ids = nodes.len() as u32;
-    for all in [&mut k.topo.possible, &mut k.topo.present, &mut k.topo.online, &mut k.irq.default_affinity] {
+    let topo = &mut *k.topo;
+    for all in [&mut topo.possible, &mut topo.present, &mut topo.online, &mut k.irq.default_affinity] {
         *all = CpuMask::first_n(cpus);
     }
     k.topo.siblings = vec![CpuMask::new(); cpus as usize];

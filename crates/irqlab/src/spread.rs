@@ -199,7 +199,8 @@ fn machine(version: KernelVersion, places: &Places) -> Kernel {
             topo.siblings[cpu.index()].clone_from(mask);
         }
     }
-    let mut k = Kernel { sem: Semantics::of(version), topo, ..Kernel::default() };
+    let mut k =
+        Kernel { sem: Semantics::of(version), topo: kstate::shared::Shared::new(topo), ..Kernel::default() };
     k.irq.default_affinity = k.topo.possible.clone();
     k
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::matrix::VectorMap;
+use crate::shared::Shared;
 use crate::{ChipId, CpuId, DomainId, Irq};
 
 /// Number of vectors of a CPU.
@@ -313,7 +314,7 @@ pub struct Apic {
     /// `struct apic_chip_data` by interrupt number.
     pub chip_data: Vec<Option<ApicChipData>>,
     /// `struct mp_chip_data` by interrupt number.
-    pub mp_chip_data: BTreeMap<Irq, MpChipData>,
+    pub mp_chip_data: Shared<BTreeMap<Irq, MpChipData>>,
     /// Per-CPU variables.
     pub cpus: Vec<ApicCpu>,
     /// `apic`: the driver in use.
@@ -335,7 +336,7 @@ pub struct Apic {
     /// What the firmware's MADT says about ISA interrupts beyond what every machine of the chipset has.
     pub madt_overrides: Vec<MpcIntsrc>,
     /// `mp_irqs`.
-    pub mp_irqs: Vec<MpcIntsrc>,
+    pub mp_irqs: Shared<Vec<MpcIntsrc>>,
     /// `ioapics[0].nr_registers`.
     pub nr_ioapic_pins: u32,
     /// `gsi_top`.

@@ -8,6 +8,7 @@ use crate::arena::Arena;
 use crate::event::EventKey;
 use crate::hw::nvme::NvmeCommand;
 use crate::sched::Call;
+use crate::shared::Shared;
 use crate::{CpuId, CpuMask, Kernel, NvmeId, ReqId, TaskId, VirtioId};
 
 pub use crate::ids::{DiskId, QueueId, TagSetId};
@@ -328,11 +329,11 @@ pub struct Gendisk {
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Blk {
     /// Tag sets; a freed one stays as `None`.
-    pub tag_sets: Vec<Option<Box<TagSet>>>,
+    pub tag_sets: Vec<Option<Shared<TagSet>>>,
     /// Request queues; a freed one stays as `None`.
-    pub queues: Vec<Option<Box<RequestQueue>>>,
+    pub queues: Vec<Option<Shared<RequestQueue>>>,
     /// Disks; a removed one stays as `None`.
-    pub disks: Vec<Option<Box<Gendisk>>>,
+    pub disks: Vec<Option<Shared<Gendisk>>>,
     /// All requests that hold a tag, and those whose owner has not read the result yet.
     pub requests: Arena<ReqId, Request>,
     /// `blk_cpu_done`, by CPU: completed requests whose `complete` callback is to run there.

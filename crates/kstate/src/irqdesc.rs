@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 
 use crate::irqchip::{Handler, IrqChip};
 use crate::irqdomain::IrqDomain;
+use crate::shared::Shared;
 use crate::{ChipId, CpuId, CpuMask, DomainId, Irq, MsiDescId, NodeId, NvmeId, TaskId, VirtioId};
 
 macro_rules! bits {
@@ -517,15 +518,15 @@ impl core::fmt::Debug for ArchOps {
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct IrqState {
     /// `irq_desc_tree`: by number.
-    pub descs: Vec<Option<Box<IrqDesc>>>,
+    pub descs: Vec<Option<Shared<IrqDesc>>>,
     /// `allocated_irqs`: the numbers that have a descriptor, as bits, without zero words at the end.
     pub allocated_irqs: Vec<u64>,
     /// `nr_irqs`.
     pub nr_irqs: u32,
     /// All domains ever created; a removed one stays as `None`.
-    pub domains: Vec<Option<IrqDomain>>,
+    pub domains: Shared<Vec<Option<IrqDomain>>>,
     /// All chips; number 0 is `no_irq_chip`.
-    pub chips: Vec<IrqChip>,
+    pub chips: Shared<Vec<IrqChip>>,
     /// `irq_default_affinity`.
     pub default_affinity: CpuMask,
     /// `irq_default_domain`.
@@ -549,7 +550,7 @@ pub struct IrqState {
 
 impl IrqState {
     /// Puts a descriptor at a number.
-    pub fn insert_desc(&mut self, irq: Irq, desc: Box<IrqDesc>) {
+    pub fn insert_desc(&mut self, irq: Irq, desc: IrqDesc) {
         let (word, bit) = (irq.index() / 64, irq.index() % 64);
         if self.descs.len() <= irq.index() {
             self.descs.resize(irq.index() + 1, None);
@@ -557,7 +558,7 @@ impl IrqState {
         if self.allocated_irqs.len() <= word {
             self.allocated_irqs.resize(word + 1, 0);
         }
-        self.descs[irq.index()] = Some(desc);
+        self.descs[irq.index()] = Some(Shared::new(desc));
         self.allocated_irqs[word] |= 1 << bit;
     }
 
@@ -647,7 +648,7 @@ mod tests {
     fn numbers_are_found_in_runs() {
         let mut irq = IrqState::default();
         for taken in (0..70).chain(72..130).chain([200]) {
-            irq.insert_desc(Irq(taken), Box::default());
+            irq.insert_desc(Irq(taken), IrqDesc::default());
         }
         let check =
             |from, cnt, expect| assert_eq!(irq.find_free_area(from, cnt), expect, "{cnt} from {from}");

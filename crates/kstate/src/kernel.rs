@@ -14,6 +14,7 @@ use crate::pci::PciState;
 use crate::remap::RemapState;
 use crate::sched::Sched;
 use crate::semantics::Semantics;
+use crate::shared::Shared;
 use crate::topology::Topology;
 use crate::trace::Trace;
 use crate::tracing::Tracing;
@@ -40,7 +41,7 @@ pub struct Kernel {
     /// The kernel command line, as words.
     pub cmdline: Vec<String>,
     /// CPUs and their masks.
-    pub topo: Topology,
+    pub topo: Shared<Topology>,
     /// kernel/irq: descriptors, domains, chips.
     pub irq: IrqState,
     /// kernel/irq/matrix.c: the vector matrix.
@@ -50,9 +51,9 @@ pub struct Kernel {
     /// drivers/iommu/intel: interrupt remapping.
     pub remap: RemapState,
     /// MSI descriptors.
-    pub msi: Msi,
+    pub msi: Shared<Msi>,
     /// drivers/pci.
-    pub pci: PciState,
+    pub pci: Shared<PciState>,
     /// block/.
     pub blk: Blk,
     /// drivers/nvme/host.

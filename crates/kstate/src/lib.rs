@@ -30,6 +30,7 @@ pub mod pci;
 pub mod remap;
 pub mod sched;
 pub mod semantics;
+pub mod shared;
 pub mod topology;
 pub mod trace;
 pub mod tracing;

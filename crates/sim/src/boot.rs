@@ -9,6 +9,7 @@ use kstate::nvme::NvmeDev;
 use kstate::oracle::Oracle;
 use kstate::sched::TaskKind;
 use kstate::semantics::Semantics;
+use kstate::shared::Shared;
 use kstate::trace::Actor;
 use kstate::{CpuId, Irq, Kernel, NvmeId, PciDevId, VirtioId};
 
@@ -150,7 +151,7 @@ fn boot_in(
 /// The hardware after power-on, and what the firmware tells the kernel about it.
 fn power_on(machine: &Machine, semantics: Semantics) -> Kernel {
     let topo = machine.topology(&semantics);
-    let mut k = Kernel { sem: semantics, topo, ..Kernel::default() };
+    let mut k = Kernel { sem: semantics, topo: Shared::new(topo), ..Kernel::default() };
     k.cmdline = machine.cmdline.split_whitespace().map(str::to_owned).collect();
     pcimsi::init(&mut k);
     x86apic::hw::lapic::power_on(&mut k);

@@ -1,6 +1,8 @@
 //! Registers of every device. Each device has its own module; what the registers do is in the
 //! crate of the device.
 
+use crate::shared::Shared;
+
 pub mod ioapic;
 pub mod lapic;
 pub mod nvme;
@@ -15,7 +17,7 @@ pub struct Hw {
     /// Local APICs, by CPU.
     pub lapics: Vec<lapic::LocalApic>,
     /// Which local APIC answers to which destination.
-    pub destinations: lapic::DestinationMap,
+    pub destinations: Shared<lapic::DestinationMap>,
     /// CPUs whose local APIC has an interrupt to deliver.
     pub pending_cpus: crate::CpuMask,
     /// The IO-APIC.
@@ -25,7 +27,7 @@ pub struct Hw {
     /// The VT-d unit.
     pub vtd: vtd::Vtd,
     /// PCI functions, by `PciDevId`.
-    pub pci: Vec<pci::PciFunction>,
+    pub pci: Vec<Shared<pci::PciFunction>>,
     /// NVMe controllers, by `NvmeId`.
     pub nvme: Vec<nvme::NvmeController>,
     /// virtio-blk devices, by `VirtioId`.

@@ -156,13 +156,12 @@ pub fn check_invariants(k: &Kernel) -> Result<(), String> {
     irqcore::msi::check_invariants(k)?;
     crate::hw::check_invariants(k)?;
     for (dev, function) in k.pci.devs.iter().zip(&k.hw.pci) {
-        let name = dev.name();
-        let PciFunction { msi, msix, .. } = function;
+        let PciFunction { msi, msix, .. } = &**function;
         if dev.msix_enabled != msix.as_ref().is_some_and(|msix| msix.enable) {
-            return Err(format!("{name}: MSI-X Enable and msix_enabled differ"));
+            return Err(format!("{}: MSI-X Enable and msix_enabled differ", dev.name()));
         }
         if dev.msi_enabled != msi.as_ref().is_some_and(|msi| msi.enable) {
-            return Err(format!("{name}: MSI Enable and msi_enabled differ"));
+            return Err(format!("{}: MSI Enable and msi_enabled differ", dev.name()));
         }
         let Some(msix) = msix.as_ref().filter(|msix| msix.enable) else { continue };
         let of_store = dev.msi_data.iter().flat_map(|data| data.default_domain.store.values());
@@ -171,10 +170,18 @@ pub fn check_invariants(k: &Kernel) -> Result<(), String> {
             let Some(entry) = msix.table.get(usize::from(desc.entry_nr)) else { continue };
             let written = (desc.msg.address_lo, desc.msg.address_hi, desc.msg.data);
             if written != (entry.address_lo, entry.address_hi, entry.data) {
-                return Err(format!("{name}: entry {} does not hold the last message", desc.entry_nr));
+                return Err(format!(
+                    "{}: entry {} does not hold the last message",
+                    dev.name(),
+                    desc.entry_nr
+                ));
             }
             if desc.masked & 1 != entry.vector_control & 1 {
-                return Err(format!("{name}: entry {} is not masked as its descriptor says", desc.entry_nr));
+                return Err(format!(
+                    "{}: entry {} is not masked as its descriptor says",
+                    dev.name(),
+                    desc.entry_nr
+                ));
             }
         }
     }

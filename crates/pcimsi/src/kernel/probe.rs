@@ -5,6 +5,7 @@ use kfn::kfn;
 use kstate::hw::pci::PciFunction;
 use kstate::pci::PciDev;
 use kstate::semantics::MsiDomains;
+use kstate::shared::Shared;
 use kstate::{Kernel, PciDevId};
 
 use super::access::{pci_read_config_byte, pci_read_config_word, pci_write_config_word};
@@ -61,7 +62,7 @@ fn pcibios_device_add(k: &mut Kernel, dev: PciDevId) {
 pub fn pci_device_add(k: &mut Kernel, function: PciFunction) -> PciDevId {
     let dev = PciDevId(k.pci.devs.len() as u32);
     let (bdf, gsi) = (function.bdf, function.intx_input);
-    k.hw.pci.push(function);
+    k.hw.pci.push(Shared::new(function));
     k.pci.devs.push(PciDev { bdf, gsi, ..PciDev::default() });
     let pin = pci_read_config_byte(k, dev, INTERRUPT_PIN);
     let irq = pci_read_config_byte(k, dev, INTERRUPT_LINE);

@@ -52,7 +52,7 @@ pub fn reset(k: &mut Kernel, cpu: CpuId) {
 
 /// Takes a CPU out of the destination map, before its id, mode or logical destination changes.
 fn deafen(k: &mut Kernel, cpu: CpuId) {
-    let map = &mut k.hw.destinations;
+    let map = &mut *k.hw.destinations;
     let id = physical_id(&k.hw.lapics[cpu.index()]);
     if map.cpu_of(id) == Some(cpu) {
         map.physical[id.index()] = 0;
@@ -64,7 +64,7 @@ fn deafen(k: &mut Kernel, cpu: CpuId) {
 
 /// Puts a CPU into the destination map.
 fn listen(k: &mut Kernel, cpu: CpuId) {
-    let map = &mut k.hw.destinations;
+    let map = &mut *k.hw.destinations;
     let apic = &k.hw.lapics[cpu.index()];
     if apic.mode == ApicMode::Disabled {
         return;

@@ -25,6 +25,7 @@ use kstate::irqchip::{
 use kstate::irqdesc::{ChipData, FlowHandler, IRQ_LEVEL, IRQD_IRQ_MASKED, IRQD_SETAFFINITY_PENDING, Irqd};
 use kstate::irqdomain::{AllocType, IrqAllocInfo, IrqDomainOps};
 use kstate::msi::MsiMsg;
+use kstate::shared::Shared;
 use kstate::{CpuMask, DomainId, Errno, Irq, Kernel};
 
 use super::apic::{ack_apic_irq, dest_mode_logical};
@@ -202,7 +203,7 @@ pub fn acpi_parse_madt_ioapic_entries(k: &mut Kernel) {
             irqs.push(MpcIntsrc { srcbusirq: irq, dstirq: irq, level_low: None });
         }
     }
-    k.apic.mp_irqs = irqs;
+    k.apic.mp_irqs = Shared::new(irqs);
 }
 
 /// The firmware's entry for a pin.
