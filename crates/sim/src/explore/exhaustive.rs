@@ -137,6 +137,7 @@ impl Search {
             covered.cut += 1;
             return;
         }
+        world.k.share();
         self.path.push(Node { world, state: to, next: Some(Vec::new()) });
     }
 }

@@ -140,6 +140,7 @@ impl World {
         }
         world.k.oracle = Oracle::scripted(Vec::new()).interleaving();
         world.seen = (world.k.log.len(), 0);
+        world.k.share();
         world
     }
 
