@@ -25,6 +25,9 @@ pub(crate) fn spread_init_one(k: &Kernel, irqmsk: &mut CpuMask, nmsk: &mut CpuMa
         let Some(cpu) = nmsk.take_first() else { return };
         irqmsk.set(cpu);
         cpus_per_vec -= 1;
+        if cpus_per_vec == 0 {
+            return;
+        }
         let Some(siblmsk) = k.topo.siblings.get(cpu.index()) else { continue };
         // Most machines have no more than one sibling, and the CPU itself is gone already.
         if siblmsk.single() == Some(cpu) {

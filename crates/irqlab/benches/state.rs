@@ -26,6 +26,14 @@ fn copy(bencher: Bencher, name: &str) {
     bencher.bench_local(|| drop(black_box(k.clone())));
 }
 
+/// The same of a machine that was told to share.
+#[divan::bench(args = VERSIONS)]
+fn copy_shared(bencher: Bencher, name: &str) {
+    let mut k = machine(name);
+    k.share();
+    bencher.bench_local(|| drop(black_box(k.clone())));
+}
+
 /// A copy over a machine of the same shape.
 #[divan::bench(args = VERSIONS)]
 fn restore(bencher: Bencher, name: &str) {

@@ -369,6 +369,7 @@ impl Apic {
     }
 
     /// The per-CPU variables, which appear with the first use of a CPU.
+    #[inline]
     pub fn cpu_mut(&mut self, cpu: CpuId) -> &mut ApicCpu {
         if cpu.index() >= self.cpus.len() {
             self.cpus.resize_with(cpu.index() + 1, ApicCpu::default);
@@ -377,11 +378,13 @@ impl Apic {
     }
 
     /// `per_cpu(vector_irq, cpu)[vector]`.
+    #[inline]
     pub fn vector_irq(&self, cpu: CpuId, vector: u32) -> VectorIrq {
         self.cpus.get(cpu.index()).map_or(VectorIrq::Unused, |c| c.vector_irq.get(vector))
     }
 
     /// Writes `per_cpu(vector_irq, cpu)[vector]`.
+    #[inline]
     pub fn set_vector_irq(&mut self, cpu: CpuId, vector: u32, slot: VectorIrq) {
         self.cpu_mut(cpu).vector_irq.set(vector, slot);
     }

@@ -344,6 +344,7 @@ pub struct Blk {
 
 impl Blk {
     /// CPUs with block softirqs to run, ascending.
+    #[inline]
     pub fn softirq_cpus(&self) -> impl Iterator<Item = CpuId> + '_ {
         self.softirq_pending.iter()
     }

@@ -227,6 +227,7 @@ impl CpuMask {
     }
 
     /// The CPUs in ascending order (`for_each_cpu`).
+    #[inline]
     pub fn iter(&self) -> impl Iterator<Item = CpuId> + '_ {
         self.iter_words().flat_map(|(i, w)| Bits(w).map(move |b| CpuId(i as u32 * 64 + b)))
     }

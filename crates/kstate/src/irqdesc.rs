@@ -390,6 +390,7 @@ impl PerCpuCounts {
     }
 
     /// Counts once more, as a counter of 32 bits does.
+    #[inline]
     pub fn increment(&mut self, cpu: CpuId) {
         match self.counts.binary_search_by_key(&cpu, |(cpu, _)| *cpu) {
             Ok(at) => self.counts[at].1 = self.counts[at].1.wrapping_add(1),
@@ -603,30 +604,37 @@ impl IrqState {
 
 impl crate::Kernel {
     /// The descriptor, which must exist (`irq_to_desc`).
+    #[inline]
     pub fn desc(&self, irq: Irq) -> &IrqDesc {
         self.irq.descs[irq.index()].as_deref().expect("an irq number without a descriptor")
     }
     /// The descriptor, mutably.
+    #[inline]
     pub fn desc_mut(&mut self, irq: Irq) -> &mut IrqDesc {
         self.irq.descs[irq.index()].as_deref_mut().expect("an irq number without a descriptor")
     }
     /// The descriptor, if there is one.
+    #[inline]
     pub fn find_desc(&self, irq: Irq) -> Option<&IrqDesc> {
         self.irq.descs.get(irq.index())?.as_deref()
     }
     /// One level of an interrupt's data.
+    #[inline]
     pub fn irqd(&self, d: Irqd) -> &IrqData {
         &self.desc(d.irq).irq_data[usize::from(d.level)]
     }
     /// One level of an interrupt's data, mutably.
+    #[inline]
     pub fn irqd_mut(&mut self, d: Irqd) -> &mut IrqData {
         &mut self.desc_mut(d.irq).irq_data[usize::from(d.level)]
     }
     /// `data->parent_data`.
+    #[inline]
     pub fn parent_data(&self, d: Irqd) -> Option<Irqd> {
         (usize::from(d.level) + 1 < self.desc(d.irq).irq_data.len()).then(|| d.parent())
     }
     /// The chip of one level.
+    #[inline]
     pub fn chip(&self, d: Irqd) -> &IrqChip {
         &self.irq.chips[self.irqd(d).chip.index()]
     }

@@ -293,7 +293,11 @@ pub struct Sched {
 
 impl Sched {
     /// Lets everything that spins look again.
+    #[inline]
     pub fn unspin(&mut self) {
+        if self.hardirqs.is_empty() && self.spinning.is_empty() {
+            return;
+        }
         for hardirq in self.hardirqs.values_mut() {
             hardirq.spinning = false;
         }

@@ -40,22 +40,33 @@ fn stopped(k: &Kernel, task: TaskId) -> bool {
 
 /// The first thing that can happen now without time passing: the quiet choice.
 fn first_candidate(k: &Kernel) -> Option<Step> {
-    let runs = k.hotplug.irqs_disabled.is_empty();
-    if runs && k.hw.pending_cpus.is_empty() && k.blk.softirq_cpus().next().is_none() {
-        return k.sched.runnable.front().map(|&task| Step::Task(task));
-    }
-    candidate(k, 0)
+    interrupts(k).next().or_else(|| softirqs(k).next()).or_else(|| tasks(k).next())
+}
+
+/// CPUs that can take an interrupt.
+#[inline]
+fn interrupts(k: &Kernel) -> impl Iterator<Item = Step> {
+    k.hw.pending_cpus.iter().filter(|&cpu| interruptible(k, cpu)).filter_map(|cpu| {
+        let vector = x86apic::hw::lapic::pending(k, cpu)?;
+        Some(Step::Interrupt(cpu, vector))
+    })
+}
+
+/// CPUs that can run softirqs.
+#[inline]
+fn softirqs(k: &Kernel) -> impl Iterator<Item = Step> {
+    k.blk.softirq_cpus().map(Step::Softirq)
+}
+
+/// Tasks that can run.
+#[inline]
+fn tasks(k: &Kernel) -> impl Iterator<Item = Step> {
+    k.sched.runnable.iter().filter(|&&task| !stopped(k, task)).map(|&task| Step::Task(task))
 }
 
 /// The `n`th thing that can happen now without time passing.
 fn candidate(k: &Kernel, n: usize) -> Option<Step> {
-    let interrupts = k.hw.pending_cpus.iter().filter(|&cpu| interruptible(k, cpu)).filter_map(|cpu| {
-        let vector = x86apic::hw::lapic::pending(k, cpu)?;
-        Some(Step::Interrupt(cpu, vector))
-    });
-    let softirqs = k.blk.softirq_cpus().map(Step::Softirq);
-    let tasks = k.sched.runnable.iter().filter(|&&task| !stopped(k, task)).map(|&task| Step::Task(task));
-    interrupts.chain(softirqs).chain(tasks).nth(n)
+    interrupts(k).chain(softirqs(k)).chain(tasks(k)).nth(n)
 }
 
 /// Everything that can happen next where interleavings are explored, the quiet choice first.
@@ -180,12 +191,9 @@ fn run(k: &mut Kernel, step: Step) {
             k.cur = before;
         }
         Step::Task(task) => {
-            // The quiet choice is the first one.
-            if k.sched.runnable.front() == Some(&task) {
-                k.sched.runnable.pop_front();
-            } else {
-                k.sched.runnable.retain(|&t| t != task);
-            }
+            // The quiet choice is the first one that no stopper holds up, and few stand before it.
+            let at = k.sched.runnable.iter().position(|&t| t == task);
+            at.and_then(|at| k.sched.runnable.remove(at));
             resume(k, task);
             if k.sched.tasks[task.index()].state == TaskState::Spinning {
                 return;

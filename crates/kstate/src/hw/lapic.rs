@@ -10,18 +10,22 @@ pub struct VectorReg(pub [u32; 8]);
 
 impl VectorReg {
     /// Sets a vector's bit.
+    #[inline]
     pub fn set(&mut self, vector: u8) {
         self.0[usize::from(vector >> 5)] |= 1 << (vector & 31);
     }
     /// Clears a vector's bit.
+    #[inline]
     pub fn clear(&mut self, vector: u8) {
         self.0[usize::from(vector >> 5)] &= !(1 << (vector & 31));
     }
     /// A vector's bit.
+    #[inline]
     pub fn test(&self, vector: u8) -> bool {
         self.0[usize::from(vector >> 5)] >> (vector & 31) & 1 != 0
     }
     /// The vector of the highest set bit, which has the highest priority.
+    #[inline]
     pub fn highest(&self) -> Option<u8> {
         let [a, b, c, d, e, f, g, h] = self.0;
         for (low, high, first) in [(g, h, 192u8), (e, f, 128), (c, d, 64), (a, b, 0)] {

@@ -83,6 +83,15 @@ pub fn targets(k: &Kernel, dest: u32, wide: bool, logical: bool) -> Targets {
     if !logical {
         return map.cpu_of(ApicId(dest)).map_or(Targets::None, Targets::One);
     }
+    // One CPU of a machine in flat mode, which is what most messages are for.
+    if !wide
+        && dest.is_power_of_two()
+        && map.x2apic.is_empty()
+        && let Some(cpu) = map.flat.get(dest.trailing_zeros() as usize).and_then(CpuMask::single)
+        && map.cluster[(dest >> 4 & 0xf) as usize].is_empty()
+    {
+        return Targets::One(cpu);
+    }
     let mut found = CpuMask::new();
     if wide {
         // 11.12.10.1: the cluster's number times 16, plus the number of the bit, is the id.
