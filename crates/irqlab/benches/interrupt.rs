@@ -1,5 +1,7 @@
 //! The interrupt path: calls, interrupts, and the machine of the story.
 
+use std::process::{Command, Stdio};
+
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use kfn::{kfn, kframe};
@@ -88,6 +90,16 @@ fn interrupt_traced(bencher: Bencher, name: &str) {
 fn boot_and_bind_traced(bencher: Bencher, name: &str) {
     let machine = Machine::embedded(version(name));
     bencher.bench_local(|| sim::boot::boot(&machine, Semantics::of(machine.kernel), true));
+}
+
+/// `irqlab` from the start of the process to its end: the embedded case, with everything recorded and told.
+#[divan::bench(args = VERSIONS)]
+fn process(bencher: Bencher, name: &str) {
+    bencher.bench_local(|| {
+        let mut irqlab = Command::new(env!("CARGO_BIN_EXE_irqlab"));
+        let status = irqlab.args(["--kernel", name]).stdout(Stdio::null()).status();
+        assert!(status.is_ok_and(|status| status.success()), "irqlab runs");
+    });
 }
 
 /// The same without a record.
