@@ -101,6 +101,12 @@ pub fn candidates(k: &Kernel, limit: u64) -> Vec<Step> {
         steps.push(Step::Event(event));
     }
     for (_, &event) in k.events.iter().filter(|(_, event)| event.is_elastic()) {
+        // A timer of a CPU is softirq work of that CPU: it is in no interrupt then, and not stopped.
+        if let Event::VectorCleanup(cpu) = event
+            && !(free(cpu) && interruptible(k, cpu))
+        {
+            continue;
+        }
         if !steps.contains(&Step::Event(event)) {
             steps.push(Step::Event(event));
         }
