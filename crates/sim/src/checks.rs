@@ -73,6 +73,12 @@ pub const KNOWN: &[Known] = &[
         why: "nvme_reset_work(), drivers/nvme/host/pci.c: the same in 6.12",
     },
     Known {
+        kernel: Some(KernelVersion::V6_12),
+        shows: "is not RESETTING",
+        why: "nvme_reset_work(), drivers/nvme/host/pci.c: the controller is removed before the work that was \
+              queued to reset it begins; 5.4 warns there",
+    },
+    Known {
         kernel: None,
         shows: "failed to mark controller CONNECTING",
         why: "nvme_reset_work(), drivers/nvme/host/pci.c: the controller is removed while it comes up",

@@ -428,7 +428,8 @@ pub(super) fn nvme_reset_work(k: &mut Kernel, id: NvmeId) {
 #[kframe("drivers/nvme/host/pci.c", part)]
 fn reset(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
     if d(k, id).state != NvmeCtrlState::Resetting {
-        core::dev_info(k, id, "ctrl state is not RESETTING");
+        // Its number in the enum, as C prints it.
+        core::dev_info(k, id, &format!("ctrl state {} is not RESETTING", d(k, id).state as u8));
         return Err(Errno::ENODEV);
     }
     if d(k, id).ctrl_config & hw::CC_EN != 0 {
