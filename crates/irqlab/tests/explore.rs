@@ -274,3 +274,26 @@ fn mistakes_are_named_and_leave_nothing_behind() {
     }
     assert_eq!(folder.files(), ["a race.sh", "pc.toml"]);
 }
+
+/// The blocks of a language in a document.
+fn blocks<'a>(document: &'a str, language: &str) -> Vec<&'a str> {
+    let begin = format!("\n```{language}\n");
+    document.split(&begin).skip(1).filter_map(|rest| rest.split_once("```")).map(|(block, _)| block).collect()
+}
+
+#[test]
+fn the_example_of_the_documentation_finds_what_it_says() {
+    let document = include_str!("../../../docs/explore.md");
+    let script = *blocks(document, "sh").last().unwrap();
+    let folder = Folder::new("example", "", script);
+    std::fs::write(folder.0.join("pc.toml"), blocks(document, "toml")[0]).unwrap();
+    for kernel in ["v5.4", "v6.12"] {
+        let (status, text) = folder.run(&format!("{EXPLORE} --kernel {kernel} --runs 200"));
+        assert_eq!(status, 1, "{kernel}: {text}");
+        let found: Vec<&str> = text.lines().filter(|line| line.starts_with("found: ")).collect();
+        assert_eq!(found.len(), 1, "{text}");
+        assert!(found[0].ends_with("expected lacks \"IRQD_IRQ_MASKED\""), "{text}");
+        let (status, told) = folder.run(replay_lines(&text)[0]);
+        assert_eq!((status, told.matches("assertion failed").count()), (1, 2), "{told}");
+    }
+}

@@ -152,16 +152,23 @@ pub fn tell(root: &World, choices: &Choices, detail: Detail, mut say: impl FnMut
         } else if let Some(summary) = steps::summary(&world.k.trace, records) {
             let _ = writeln!(out, "      {summary}");
         }
-        for line in &world.terminal[printed.min(world.terminal.len())..] {
-            let _ = writeln!(out, "      prints: {}", line.trim_end());
-        }
+        let found = told.found.len();
         while let Some(wrong) = world.check() {
-            let _ = writeln!(out, "      {}: {}", wrong.kind.name(), wrong.text.trim_end());
             let broken = wrong.kind == Kind::Invariant;
             told.found.push((told.moves, wrong));
             if broken {
                 break;
             }
+        }
+        let found = &told.found[found..];
+        for line in &world.terminal[printed.min(world.terminal.len())..] {
+            // An assertion that does not hold is on the terminal as well.
+            if !found.iter().any(|(_, wrong)| line.ends_with(&wrong.text)) {
+                let _ = writeln!(out, "      prints: {}", line.trim_end());
+            }
+        }
+        for (_, wrong) in found {
+            let _ = writeln!(out, "      {}: {}", wrong.kind.name(), wrong.text.trim_end());
         }
         say(&out);
         circles.moved(next, moves);
