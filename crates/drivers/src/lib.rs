@@ -1,5 +1,6 @@
 //! NVMe and virtio-blk: the devices and their Linux drivers, the block layer between them and a
-//! reader, and a module for experiments. How a driver is bound follows drivers/pci/pci-driver.c and include/linux/device.h.
+//! reader, and a module for experiments. How a driver is bound follows drivers/pci/pci-driver.c and
+//! include/linux/device.h.
 //!
 //! # Architecture
 //! `*/hw.rs` is hardware: registers, queues and what the device does on its own, under the names of

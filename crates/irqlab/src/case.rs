@@ -1,6 +1,5 @@
 //! What is explored and replayed: a script on a machine under a kernel, from files or from the museum.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use kstate::semantics::Semantics;
@@ -11,7 +10,7 @@ use sim::museum;
 use sim::script::Script;
 
 use crate::experiment::Experiment;
-use crate::run::read;
+use crate::run::{machine_file, read};
 
 /// Options that say which script runs on which machine.
 #[derive(clap::Args, Debug)]
@@ -68,16 +67,9 @@ impl Args {
             script_name = script.display().to_string();
             script_text = read(&script)?;
             words.push(script_name.clone());
-            match &self.machine {
-                Some(path) => {
-                    machine_name = path.display().to_string();
-                    machine_text = read(path)?;
-                    words.extend(["--machine".to_owned(), machine_name.clone()]);
-                }
-                None => {
-                    machine_name = "embedded.toml".to_owned();
-                    machine_text = Machine::EMBEDDED.to_owned();
-                }
+            (machine_name, machine_text) = machine_file(self.machine.as_deref())?;
+            if self.machine.is_some() {
+                words.extend(["--machine".to_owned(), machine_name.clone()]);
             }
         }
         let machine = Machine::parse(&machine_name, &machine_text).map_err(|e| miette::Report::new(*e))?;
@@ -94,21 +86,11 @@ impl Case {
         World::new(Lab::boot_with(&self.machine, self.semantics.clone(), traced), &self.script)
     }
 
-    /// The kernel and its changes, as options.
-    pub fn kernel(&self) -> String {
-        let mut text = format!("--kernel {}", self.semantics.version.name());
-        for change in museum::changes(&self.semantics) {
-            // Writing to a string cannot fail.
-            let _ = write!(text, " --set {change}");
-        }
-        text
-    }
-
     /// The command line that shows a run again.
     pub fn replay_line(&self, choices: &Choices) -> String {
         let words = shlex::try_join(self.words.iter().map(String::as_str));
         // A path with a NUL in it could not have been read.
         let words = words.unwrap_or_else(|_| self.words.join(" "));
-        format!("irqlab replay {words} {} --choices {choices}", self.kernel())
+        museum::replay_command(&words, &self.semantics, choices)
     }
 }

@@ -62,6 +62,17 @@ pub enum FileError {
     },
 }
 
+impl FileError {
+    /// What is no JSON, or not of the shape that was expected, in a line of a file.
+    pub fn json(path: &Path, line: usize, error: &serde_json::Error, expected: &str) -> Self {
+        let text = error.to_string();
+        // The position stands in front already.
+        let found = text.rsplit_once(" at line ").map_or(text.as_str(), |(t, _)| t).to_owned();
+        let (line, column) = (line.max(1), error.column().max(1));
+        Self::Content { path: path.to_owned(), line, column, found, expected: expected.to_owned() }
+    }
+}
+
 /// The output went away or its device is full.
 #[derive(Debug, Error, Diagnostic)]
 #[error("cannot write the output")]
@@ -183,12 +194,7 @@ impl Line {
     /// # Errors
     /// When it is no JSON or not of this shape; `expected` says what it should be.
     pub fn json<T: DeserializeOwned>(&self, expected: &str) -> Result<T, FileError> {
-        serde_json::from_str(&self.text).map_err(|e| {
-            let text = e.to_string();
-            // The position stands in front already.
-            let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(t, _)| t);
-            self.error(e.column().max(1), text, expected)
-        })
+        serde_json::from_str(&self.text).map_err(|e| FileError::json(&self.path, self.number, &e, expected))
     }
 }
 

@@ -57,12 +57,17 @@ pub fn read(path: &Path) -> miette::Result<String> {
     fs::read_to_string(path).into_diagnostic().wrap_err_with(|| format!("cannot read {}", path.display()))
 }
 
+/// The name and the text of a machine file; without one, those of the embedded machine.
+pub fn machine_file(path: Option<&Path>) -> miette::Result<(String, String)> {
+    match path {
+        Some(path) => Ok((path.display().to_string(), read(path)?)),
+        None => Ok(("embedded.toml".to_owned(), Machine::EMBEDDED.to_owned())),
+    }
+}
+
 /// Runs the command.
 pub fn run(args: &Args) -> miette::Result<ExitCode> {
-    let (name, machine_text) = match &args.machine {
-        Some(path) => (path.display().to_string(), read(path)?),
-        None => ("embedded.toml".to_owned(), Machine::EMBEDDED.to_owned()),
-    };
+    let (name, machine_text) = machine_file(args.machine.as_deref())?;
     let machine = Machine::parse(&name, &machine_text).map_err(|e| miette::Report::new(*e))?;
     let semantics = args.experiment.semantics(machine.kernel)?;
     let (script_name, script_text) = match &args.script {

@@ -101,7 +101,10 @@ fn form(item: &ItemFn, form: Form) -> syn::Result<ItemFn> {
 
 pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
     let item: ItemFn = syn::parse2(item)?;
-    let whole = crate::function::expand(attr.clone(), form(&item, Form::Whole)?.into_token_stream())?;
+    let whole = form(&item, Form::Whole)?.into_token_stream();
+    // A piece of its caller is recorded in neither form.
+    let part = syn::parse2::<crate::frame::Place>(attr.clone())?.part;
+    let whole = if part { whole } else { crate::function::expand(attr.clone(), whole)? };
     let frame_name = format_ident!("{}_frame", item.sig.ident);
     let cut = crate::frame::expand_as(attr, form(&item, Form::Cut)?.into_token_stream(), &frame_name)?;
     Ok(quote!(#whole #cut))

@@ -579,9 +579,9 @@ impl<'a> Visit<'a> for Hoist {
 }
 
 /// What is said about a frame: its C file, and whether it is a part of its caller.
-struct Place {
+pub(crate) struct Place {
     file: LitStr,
-    part: bool,
+    pub(crate) part: bool,
 }
 
 impl Parse for Place {

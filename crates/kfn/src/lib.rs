@@ -53,7 +53,7 @@ pub fn kframe(attr: TokenStream, item: TokenStream) -> TokenStream {
 /// * whole, under its own name and as [`macro@kfn`] does: nothing happens at its marks;
 /// * cut at its marks, as `NAME_frame(args)`, where what other CPUs do meanwhile matters.
 ///
-/// `call!(f(args))` calls another function of this kind. `wait!` and `wait_until!` are refused:
+/// `call!(f(args))` calls another function of this kind. `part` means what it means there. `wait!` and `wait_until!` are refused:
 /// an interrupt cannot sleep.
 #[proc_macro_attribute]
 pub fn kirq(attr: TokenStream, item: TokenStream) -> TokenStream {

@@ -32,11 +32,6 @@ impl<K: Key, V> Arena<K, V> {
     pub fn get_mut(&mut self, key: K) -> Option<&mut V> {
         self.0.get_mut(key)
     }
-    /// All values, to be changed, in the same order.
-    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.0.values_mut()
-    }
-
     /// All values in slot order.
     pub fn iter(&self) -> impl Iterator<Item = (K, &V)> {
         self.0.iter()

@@ -225,10 +225,10 @@ fn add_function(k: &mut Kernel, device: &PciDevice) -> PciDevId {
             (1, 0)
         }
         Model::Test => {
-            (function.vendor_id, function.device_id) = drivers::test::ID;
+            (function.vendor_id, function.device_id) = drivers::test::hw::ID;
             function.class_code = 0xff_0000;
             function.bars[0] = Bar::Msix;
-            function.model = drivers::test::MODEL;
+            function.model = drivers::test::hw::MODEL;
             (0, 0)
         }
     };

@@ -135,7 +135,7 @@ pub fn requests_have_owners(k: &Kernel) -> Result<(), String> {
 /// What was lost, in words.
 pub fn nothing_is_lost(k: &Kernel) -> Result<(), String> {
     if let Some((time, event)) = k.events.iter().next() {
-        return Err(format!("{event:?} is still to happen at {time}, now is {}", k.events.now));
+        return Err(format!("{event:?} is still to happen at {time} ns, now is {} ns", k.events.now));
     }
     for (rq, request) in k.blk.requests.iter() {
         if !request.done {

@@ -356,7 +356,7 @@ fn happen(k: &mut Kernel, event: Event) {
         }
         Event::IntxLevel(dev, level) => pcimsi::hw::intx_set(k, dev, level),
         Event::IoApicLevel(pin) => x86apic::hw::ioapic::service_level(k, usize::from(pin)),
-        Event::PciTest(dev, nr) => drivers::test::ask(k, dev, nr),
+        Event::PciTest(dev, nr) => drivers::test::hw::ask(k, dev, nr),
         Event::BlkTimeout(rq) => drivers::blk_mq::timed_out(k, rq),
         Event::WakeOn(on) => k.wake(on),
     }

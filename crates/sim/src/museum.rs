@@ -337,7 +337,13 @@ pub fn explore_line(exhibit: &Exhibit, semantics: &Semantics, search: Search) ->
 
 /// The command line that shows a run of an exhibit again, by its choices.
 pub fn choices_line(exhibit: &Exhibit, semantics: &Semantics, choices: &Choices) -> String {
-    format!("irqlab replay --exhibit {} {} --choices {choices}", exhibit.id, options(semantics))
+    replay_command(&format!("--exhibit {}", exhibit.id), semantics, choices)
+}
+
+/// The command line that shows a run again. `subject` is a script and a machine, or an exhibit, in words
+/// of a command line.
+pub fn replay_command(subject: &str, semantics: &Semantics, choices: &Choices) -> String {
+    format!("irqlab replay {subject} {} --choices {choices}", options(semantics))
 }
 
 /// The command line that runs an exported exhibit again. `folder` is where its files are, `out` the
@@ -350,7 +356,7 @@ pub fn replay_line(semantics: &Semantics, folder: &str, out: &str) -> String {
 }
 
 /// A kernel and what is changed in it, as options.
-fn options(semantics: &Semantics) -> String {
+pub fn options(semantics: &Semantics) -> String {
     let mut text = format!("--kernel {}", semantics.version.name());
     for change in changes(semantics) {
         // Writing to a string cannot fail.
@@ -360,7 +366,7 @@ fn options(semantics: &Semantics) -> String {
 }
 
 /// What of `semantics` no kernel of its version has, as `--set` takes it.
-pub fn changes(semantics: &Semantics) -> Vec<String> {
+fn changes(semantics: &Semantics) -> Vec<String> {
     let changed = semantics.differences(semantics.version);
     changed
         .into_iter()

@@ -177,14 +177,7 @@ fn act(k: &mut Kernel, dev: PciDevId) {
     let n = k.oracle.choose(Point::Hardware, count);
     let Some((id, qid)) = busy_queues(k, dev).nth(n as usize) else { return };
     let due = Event::Nvme(id, NvmeEvent::Complete(qid));
-    let mut found = false;
-    k.events.cancel_all(|e| {
-        !found && *e == due && {
-            found = true;
-            true
-        }
-    });
-    if found {
+    if k.events.take(&due) {
         complete(k, id, qid);
     }
 }

@@ -154,10 +154,9 @@ impl Covered {
 }
 
 impl Found {
-    /// The same thing in another run: numbers are not looked at.
+    /// The same thing in another run.
     fn is_like(&self, other: &Self) -> bool {
-        let plain = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "");
-        self.kind == other.kind && plain(&self.text) == plain(&other.text)
+        self.kind == other.kind && sim::explore::is_like(&self.text, &other.text)
     }
 
     /// How long its list is.
@@ -177,7 +176,7 @@ impl Report {
         let question = Question {
             machine: case.machine_text.clone(),
             script: case.script_text.clone(),
-            kernel: case.kernel(),
+            kernel: sim::museum::options(&case.semantics),
             strategy: strategy.to_owned(),
             seed: search.seed,
             runs: search.runs,
@@ -324,13 +323,8 @@ pub fn merge(paths: &[PathBuf]) -> miette::Result<Report> {
     let mut merged: Option<Report> = None;
     for path in paths {
         let text = crate::run::read(path)?;
-        let report: Report = serde_json::from_str(&text).map_err(|e| FileError::Content {
-            path: path.clone(),
-            line: e.line().max(1),
-            column: e.column().max(1),
-            found: e.to_string(),
-            expected: "what `irqlab explore --json` wrote".to_owned(),
-        })?;
+        let report: Report = serde_json::from_str(&text)
+            .map_err(|e| FileError::json(path, e.line(), &e, "what `irqlab explore --json` wrote"))?;
         match &mut merged {
             None => merged = Some(report),
             Some(merged) => merged.add(report).map_err(|why| {

@@ -66,7 +66,7 @@ fn holders(k: &Kernel, on: WaitOn) -> Vec<TaskId> {
 /// What is waited for, in words.
 fn what(k: &Kernel, on: WaitOn) -> String {
     match on {
-        WaitOn::Until(time) => format!("time {time}"),
+        WaitOn::Until(time) => format!("{:.6} s", time as f64 / 1e9),
         WaitOn::Request(rq) => match k.blk.requests.get(rq) {
             Some(request) => format!("the end of {rq:?}, which is {:?}", request.state),
             None => format!("the end of {rq:?}"),

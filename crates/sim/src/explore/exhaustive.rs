@@ -92,8 +92,8 @@ struct Search {
 
 impl Search {
     fn found(&mut self, wrong: Wrong, choices: Choices, depth: usize) {
-        let known = |f: &Finding| wrong.is_like(&Wrong { kind: f.kind, text: f.text.clone() });
-        if self.result.findings.len() >= self.bounds.findings || self.result.findings.iter().any(known) {
+        let findings = &self.result.findings;
+        if findings.len() >= self.bounds.findings || findings.iter().any(|known| known.shows(&wrong)) {
             return;
         }
         let Wrong { kind, text } = wrong;

@@ -38,7 +38,7 @@ mod tell;
 
 pub use blocked::wait_for;
 pub use choices::{Choices, ChoicesError};
-pub use shrink::{comes_back, replay, shrink};
+pub use shrink::shrink;
 pub use tell::{Detail, Misfit, Told, tell};
 
 /// What can happen next.
@@ -103,15 +103,28 @@ pub struct Wrong {
     pub text: String,
 }
 
+/// Two texts about what is wrong are about the same thing: numbers, which tell one run from another, are
+/// not looked at.
+pub fn is_like(text: &str, other: &str) -> bool {
+    let plain = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "");
+    plain(text) == plain(other)
+}
+
+impl Finding {
+    /// It is one of this.
+    fn shows(&self, wrong: &Wrong) -> bool {
+        self.kind == wrong.kind && is_like(&self.text, &wrong.text)
+    }
+}
+
 impl Wrong {
     fn new(kind: Kind, text: impl Into<String>) -> Self {
         Self { kind, text: text.into() }
     }
 
-    /// Two runs found the same thing: numbers that tell one run from another are not looked at.
-    pub fn is_like(&self, other: &Self) -> bool {
-        let plain = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "");
-        self.kind == other.kind && plain(&self.text) == plain(&other.text)
+    /// Two runs found the same thing.
+    fn is_like(&self, other: &Self) -> bool {
+        self.kind == other.kind && is_like(&self.text, &other.text)
     }
 }
 

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 
 use kstate::event::Event;
 use kstate::oracle::{Oracle, Point};
+use kstate::{CpuId, NvmeId, PciDevId, TaskId, VirtioId};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::shrink::Circles;
 use super::{Choices, Finding, Move, World, Wrong};
 use crate::engine::Step;
+use crate::shell::ActorId;
 
 /// Moves after which a run is looked at for a state that comes back.
 const LONG: usize = 256;
@@ -90,26 +92,31 @@ pub struct Drawn {
 /// Who moves: what has a priority of its own.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Mover {
-    Cpu(u32),
-    Task(u32),
-    Device(u32),
-    Actor(u32),
+    Cpu(CpuId),
+    Task(TaskId),
+    Nvme(NvmeId),
+    Virtio(VirtioId),
+    Function(PciDevId),
+    Pin(u8),
+    /// The timer that cleans up a CPU's vectors.
+    Cleanup(CpuId),
+    Time,
+    Actor(ActorId),
 }
 
 fn mover(next: Move) -> Mover {
     match next {
-        Move::Machine(Step::Interrupt(cpu, _) | Step::Hardirq(cpu) | Step::Softirq(cpu)) => Mover::Cpu(cpu.0),
-        Move::Machine(Step::Task(task)) => Mover::Task(task.0),
-        Move::Machine(Step::Event(event)) => Mover::Device(match event {
-            Event::Nvme(id, _) => id.0,
-            Event::Virtio(id, _) => 1000 + id.0,
-            Event::IoApicLevel(pin) => 2000 + u32::from(pin),
-            Event::VectorCleanup(cpu) => 3000 + cpu.0,
-            Event::PciTest(dev, _) => 4000 + dev.0,
-            // Time itself.
-            _ => 9999,
-        }),
-        Move::Actor(actor) => Mover::Actor(actor.0),
+        Move::Machine(Step::Interrupt(cpu, _) | Step::Hardirq(cpu) | Step::Softirq(cpu)) => Mover::Cpu(cpu),
+        Move::Machine(Step::Task(task)) => Mover::Task(task),
+        Move::Machine(Step::Event(event)) => match event {
+            Event::Nvme(id, _) => Mover::Nvme(id),
+            Event::Virtio(id, _) => Mover::Virtio(id),
+            Event::PciTest(dev, _) => Mover::Function(dev),
+            Event::IoApicLevel(pin) => Mover::Pin(pin),
+            Event::VectorCleanup(cpu) => Mover::Cleanup(cpu),
+            Event::Wake(_) | Event::IntxLevel(..) | Event::BlkTimeout(_) | Event::WakeOn(_) => Mover::Time,
+        },
+        Move::Actor(actor) => Mover::Actor(actor),
     }
 }
 
@@ -190,20 +197,19 @@ fn run(root: &World, plan: &Plan, number: u64, longest: usize) -> (Option<Wrong>
 pub fn explore(root: &World, plan: &Plan, mut progress: impl FnMut(&Drawn) -> ControlFlow<()>) -> Drawn {
     let mut drawn = Drawn::default();
     // The quiet run says how long runs are about.
-    let quiet = super::replay(root, &Choices::default(), plan.depth, |_, _| {}).1;
+    let quiet = super::shrink::replay(root, &Choices::default(), plan.depth, |_, _| {}).1;
     for number in plan.numbers() {
         let (wrong, mut world, depth) = run(root, plan, number, quiet);
         drawn.runs += 1;
         drawn.moves += depth as u64;
         drawn.depth = drawn.depth.max(depth);
         drawn.endless += u64::from(wrong.is_none() && depth >= plan.depth);
-        if let Some(wrong) = wrong {
-            let known = |f: &Finding| wrong.is_like(&Wrong { kind: f.kind, text: f.text.clone() });
-            if !drawn.findings.iter().any(|(_, finding)| known(finding)) {
-                let choices = Choices::of(&world.take_log());
-                let Wrong { kind, text } = wrong;
-                drawn.findings.push((number, Finding { kind, text, choices, depth }));
-            }
+        if let Some(wrong) = wrong
+            && !drawn.findings.iter().any(|(_, known)| known.shows(&wrong))
+        {
+            let choices = Choices::of(&world.take_log());
+            let Wrong { kind, text } = wrong;
+            drawn.findings.push((number, Finding { kind, text, choices, depth }));
         }
         if drawn.findings.len() >= plan.findings {
             break;

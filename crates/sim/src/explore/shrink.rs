@@ -11,7 +11,7 @@ const TRIES: usize = 1000;
 
 /// Runs `world` with `choices`, to its end or to the first thing that is wrong. `each` sees the world
 /// before and after every move.
-pub fn replay(
+pub(super) fn replay(
     world: &World,
     choices: &Choices,
     longest: usize,
@@ -66,7 +66,7 @@ impl Circles {
 }
 
 /// As [`replay`], to a state that comes back while an interrupt or a command goes on that should end.
-pub fn comes_back(world: &World, choices: &Choices, longest: usize) -> (Option<Wrong>, usize, Choices) {
+fn comes_back(world: &World, choices: &Choices, longest: usize) -> (Option<Wrong>, usize, Choices) {
     let mut run = world.with(choices.oracle());
     let mut circles = Circles::new(world);
     let mut depth = 0;

@@ -156,10 +156,10 @@ fn second_look(k: &mut Kernel, vector: u32) -> Option<Irq> {
     irq
 }
 
-/// Handles a device's vector (5.4). The slot is read without a lock, and may be another one when it
-/// is used.
-#[kirq("arch/x86/kernel/irq.c")]
-pub fn do_IRQ(k: &mut Kernel, vector: u32) {
+/// The body that `do_IRQ()` and `common_interrupt()` share. The slot is read without a lock, and may be
+/// another one when it is used.
+#[kirq("arch/x86/kernel/irq.c", part)]
+fn device_interrupt(k: &mut Kernel, vector: u32) {
     let slot: VectorIrq = k.apic.vector_irq(k.cpu(), vector);
     step!();
     let irq: Option<Irq> = descriptor(k, slot).or_else(|| second_look(k, vector));
@@ -170,17 +170,16 @@ pub fn do_IRQ(k: &mut Kernel, vector: u32) {
     no_descriptor(k, vector, slot);
 }
 
+/// Handles a device's vector (5.4).
+#[kirq("arch/x86/kernel/irq.c")]
+pub fn do_IRQ(k: &mut Kernel, vector: u32) {
+    call!(device_interrupt(vector));
+}
+
 /// Handles a device's vector (6.12).
 #[kirq("arch/x86/kernel/irq.c")]
 pub fn common_interrupt(k: &mut Kernel, vector: u32) {
-    let slot: VectorIrq = k.apic.vector_irq(k.cpu(), vector);
-    step!();
-    let irq: Option<Irq> = descriptor(k, slot).or_else(|| second_look(k, vector));
-    if irq.is_some() {
-        call!(generic_handle_irq_desc(irq.unwrap_or_default()));
-        return;
-    }
-    no_descriptor(k, vector, slot);
+    call!(device_interrupt(vector));
 }
 
 /// Whose tree the interrupt at `vector` of this CPU is, for the recorder.

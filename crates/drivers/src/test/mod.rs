@@ -1,25 +1,22 @@
 //! The lab's test module: what on a real machine would be a small module for experiments.
 //!
-//! It owns functions of its own ([`ID`]) that do nothing by themselves: binding one allocates all
+//! It owns functions of its own ([`hw`]) that do nothing by themselves: binding one allocates all
 //! the vectors it has, unbinding gives them back. And it calls the kernel's functions for any
 //! interrupt from the files of /sys/kernel/debug/irqlab.
 //!
 //! No file of Linux has a counterpart.
 
+pub mod hw;
+
 use kfn::kframe;
-use kstate::event::Event;
-use kstate::hw::pci::DeviceModel;
 use kstate::irqchip::Handler;
 use kstate::irqdesc::{DevId, IrqReturn};
-use kstate::oracle::Point;
 use kstate::{Errno, Irq, Kernel, PciDevId};
 use pcimsi::kernel::{
     PCI_IRQ_ALL_TYPES, pci_alloc_irq_vectors, pci_disable_device, pci_enable_device, pci_free_irq_vectors,
     pci_set_master,
 };
 
-/// Vendor and device of a function that the module drives.
-pub const ID: (u16, u16) = (0x1b36, 0x0005);
 /// The name of the driver, and of its handlers.
 pub const NAME: &str = "irqlab";
 /// More vectors than a function can have.
@@ -27,7 +24,7 @@ const ALL: u32 = 4096;
 
 /// The module drives this function.
 pub fn matches(k: &Kernel, dev: PciDevId) -> bool {
-    k.hw.pci.get(dev.index()).is_some_and(|f| (f.vendor_id, f.device_id) == ID)
+    k.hw.pci.get(dev.index()).is_some_and(|f| (f.vendor_id, f.device_id) == hw::ID)
 }
 
 /// Takes all vectors of a function, none of them managed, and requests none.
@@ -122,48 +119,6 @@ pub fn test_enable_irq(k: &mut Kernel, irq: Irq) -> Result<(), Errno> {
     Ok(())
 }
 
-/// What a test function does between two register accesses of the kernel.
-pub const MODEL: DeviceModel = DeviceModel { name: "test", pending: Some(pending), act: Some(act) };
-
-/// How long a test device takes to ask for what it was told to, in ns.
-const LATENCY: u64 = 10_000;
-
-fn pending(k: &Kernel, dev: PciDevId) -> bool {
-    !k.hw.pci[dev.index()].asking.is_empty()
-}
-
-fn act(k: &mut Kernel, dev: PciDevId) {
-    let count = k.hw.pci[dev.index()].asking.len() as u32;
-    let n = k.oracle.choose(Point::Hardware, count);
-    let Some((&nr, _)) = k.hw.pci[dev.index()].asking.iter().nth(n as usize) else { return };
-    if k.events.take(&Event::PciTest(dev, nr)) {
-        ask(k, dev, nr);
-    }
-}
-
-/// The time has come for the device to ask for a message.
-pub fn ask(k: &mut Kernel, dev: PciDevId, nr: u16) {
-    let asking = &mut k.hw.pci[dev.index()].asking;
-    match asking.get(&nr) {
-        None => return,
-        Some(true) => {
-            k.events.push(LATENCY, Event::PciTest(dev, nr));
-        }
-        Some(false) => {
-            asking.remove(&nr);
-        }
-    }
-    raise(k, dev, nr);
-}
-
-fn raise(k: &mut Kernel, dev: PciDevId, nr: u16) -> bool {
-    if k.hw.pci[dev.index()].msix.as_ref().is_some_and(|msix| msix.enable) {
-        pcimsi::hw::msix_raise(k, dev, nr)
-    } else {
-        pcimsi::hw::msi_raise(k, dev, u32::from(nr))
-    }
-}
-
 /// The function and the number of the message behind an interrupt.
 fn message(k: &Kernel, irq: Irq) -> Option<(PciDevId, u16)> {
     let desc = &k.msi.descs[k.irq_get_msi_desc(irq)?];
@@ -181,9 +136,7 @@ fn message(k: &Kernel, irq: Irq) -> Option<(PciDevId, u16)> {
 pub fn test_ask(k: &mut Kernel, irq: Irq, again: bool) -> Result<(), Errno> {
     k.find_desc(irq).ok_or(Errno::EINVAL)?;
     let (dev, nr) = message(k, irq).ok_or(Errno::ENODEV)?;
-    if k.hw.pci[dev.index()].asking.insert(nr, again).is_none() {
-        k.events.push(LATENCY, Event::PciTest(dev, nr));
-    }
+    hw::begin(k, dev, nr, again);
     Ok(())
 }
 
@@ -194,9 +147,7 @@ pub fn test_ask(k: &mut Kernel, irq: Irq, again: bool) -> Result<(), Errno> {
 pub fn test_calm(k: &mut Kernel, irq: Irq) -> Result<(), Errno> {
     k.find_desc(irq).ok_or(Errno::EINVAL)?;
     let (dev, nr) = message(k, irq).ok_or(Errno::ENODEV)?;
-    if k.hw.pci[dev.index()].asking.remove(&nr).is_some() {
-        k.events.take(&Event::PciTest(dev, nr));
-    }
+    hw::cease(k, dev, nr);
     Ok(())
 }
 
@@ -210,7 +161,7 @@ pub fn test_raise(k: &mut Kernel, irq: Irq) -> Result<(), Errno> {
     k.find_desc(irq).ok_or(Errno::EINVAL)?;
     if k.irq_get_msi_desc(irq).is_some() {
         let (dev, nr) = message(k, irq).ok_or(Errno::ENODEV)?;
-        return if raise(k, dev, nr) { Ok(()) } else { Err(Errno::ENODEV) };
+        return if hw::raise(k, dev, nr) { Ok(()) } else { Err(Errno::ENODEV) };
     }
     let pin = k.apic.mp_chip_data.get(&irq).and_then(|data| data.irq_2_pin.first()).map(|pin| pin.pin);
     pcimsi::hw::pulse(k, pin.ok_or(Errno::ENODEV)?);

@@ -1,0 +1,68 @@
+//! A PCI function for experiments: it asks for its messages when it is told to.
+//!
+//! No device has a counterpart.
+
+use kstate::event::Event;
+use kstate::hw::pci::DeviceModel;
+use kstate::oracle::Point;
+use kstate::{Kernel, PciDevId};
+
+/// Vendor and device.
+pub const ID: (u16, u16) = (0x1b36, 0x0005);
+
+/// What the function does between two register accesses of the host: ask for a message.
+pub const MODEL: DeviceModel = DeviceModel { name: "test", pending: Some(pending), act: Some(act) };
+
+/// How long the function takes to ask for what it was told to, in ns.
+const LATENCY: u64 = 10_000;
+
+fn pending(k: &Kernel, dev: PciDevId) -> bool {
+    !k.hw.pci[dev.index()].asking.is_empty()
+}
+
+fn act(k: &mut Kernel, dev: PciDevId) {
+    let count = k.hw.pci[dev.index()].asking.len() as u32;
+    let n = k.oracle.choose(Point::Hardware, count);
+    let Some((&nr, _)) = k.hw.pci[dev.index()].asking.iter().nth(n as usize) else { return };
+    if k.events.take(&Event::PciTest(dev, nr)) {
+        ask(k, dev, nr);
+    }
+}
+
+/// From now on the function will ask for a message; with `again` without end.
+pub fn begin(k: &mut Kernel, dev: PciDevId, nr: u16, again: bool) {
+    if k.hw.pci[dev.index()].asking.insert(nr, again).is_none() {
+        k.events.push(LATENCY, Event::PciTest(dev, nr));
+    }
+}
+
+/// The function will not ask for the message any more.
+pub fn cease(k: &mut Kernel, dev: PciDevId, nr: u16) {
+    if k.hw.pci[dev.index()].asking.remove(&nr).is_some() {
+        k.events.take(&Event::PciTest(dev, nr));
+    }
+}
+
+/// The time has come to ask for a message.
+pub fn ask(k: &mut Kernel, dev: PciDevId, nr: u16) {
+    let asking = &mut k.hw.pci[dev.index()].asking;
+    match asking.get(&nr) {
+        None => return,
+        Some(true) => {
+            k.events.push(LATENCY, Event::PciTest(dev, nr));
+        }
+        Some(false) => {
+            asking.remove(&nr);
+        }
+    }
+    raise(k, dev, nr);
+}
+
+/// The function asks for a message, by MSI-X where that is enabled. False if it has no such message.
+pub fn raise(k: &mut Kernel, dev: PciDevId, nr: u16) -> bool {
+    if k.hw.pci[dev.index()].msix.as_ref().is_some_and(|msix| msix.enable) {
+        pcimsi::hw::msix_raise(k, dev, nr)
+    } else {
+        pcimsi::hw::msi_raise(k, dev, u32::from(nr))
+    }
+}
