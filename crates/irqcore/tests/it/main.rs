@@ -1,0 +1,5 @@
+//! The interrupt core without a machine below it: a file per subject.
+
+mod conformance;
+mod golden;
+mod lifecycle;

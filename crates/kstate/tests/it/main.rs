@@ -1,0 +1,3 @@
+//! The state and what `kfn` makes of it: a file per subject.
+
+mod frames;

@@ -1,0 +1,62 @@
+//! Every capture of a real kernel, run on the machine it was taken on and compared line by line.
+
+use sim::verify;
+
+/// Runs one capture; every line must agree.
+fn check(kernel: &str, case: &str) {
+    let capture = crate::common::capture(kernel, case);
+    let (report, _) = verify::run(&capture).unwrap_or_else(|e| panic!("{e}"));
+    assert!(report.lines_compared() > 100, "a capture of this size says nothing\n{}", report.table());
+    assert!(report.passed(), "{}\n{}", report.table(), report.diff());
+}
+
+/// A module per kernel and in it a test per folder; and the folders must be those there are.
+macro_rules! captures {
+    ($($module:ident $kernel:literal: $($test:ident $case:literal)*;)*) => {$(
+        mod $module {
+            $(
+                #[test]
+                fn $test() {
+                    super::check($kernel, $case);
+                }
+            )*
+
+            #[test]
+            fn every_folder_has_its_test() {
+                assert_eq!(crate::common::cases($kernel), [$($case),*]);
+            }
+        }
+    )*};
+}
+
+captures! {
+    v5_4 "v5.4":
+        affinity_8cpu "affinity-8cpu"
+        boot_8cpu "boot-8cpu"
+        hotplug_8cpu "hotplug-8cpu"
+        io_8cpu "io-8cpu"
+        ir_8cpu "ir-8cpu"
+        maxcpus_4of8 "maxcpus-4of8"
+        msix_8cpu "msix-8cpu"
+        msix_ir_8cpu "msix-ir-8cpu"
+        nomsi "nomsi"
+        numa_2x2x2 "numa-2x2x2"
+        nvme_8cpu "nvme-8cpu"
+        sets_w3p2 "sets-w3p2"
+        virtblk_8cpu "virtblk-8cpu";
+    v6_12 "v6.12":
+        affinity_8cpu "affinity-8cpu"
+        boot_8cpu "boot-8cpu"
+        hotplug_8cpu "hotplug-8cpu"
+        io_8cpu "io-8cpu"
+        ir_8cpu "ir-8cpu"
+        isolated_8cpu "isolated-8cpu"
+        maxcpus_4of8 "maxcpus-4of8"
+        msix_8cpu "msix-8cpu"
+        msix_ir_8cpu "msix-ir-8cpu"
+        nomsi "nomsi"
+        numa_2x2x2 "numa-2x2x2"
+        nvme_8cpu "nvme-8cpu"
+        sets_w3p2 "sets-w3p2"
+        virtblk_8cpu "virtblk-8cpu";
+}

@@ -1,0 +1,26 @@
+//! The machine that runs, and rules about the sources: a file per subject.
+//!
+//! `allocations.rs` beside this folder is a binary of its own: it counts with its own global allocator.
+
+mod allowances;
+mod capture_files;
+mod captures;
+mod common;
+mod conformance;
+mod conformance_index;
+mod controllers;
+mod embedded;
+mod explore;
+mod functions_seen;
+mod inject;
+mod jobs;
+mod museum;
+mod plain_msi;
+mod random_scripts;
+mod scripts;
+mod semantics;
+mod sessions;
+mod testmod;
+mod tidy;
+mod vfs_fuzz;
+mod virtio;
