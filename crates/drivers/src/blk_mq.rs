@@ -4,6 +4,8 @@
 //! # What it doesn't implement
 //! Schedulers, merging, accounting, the page cache, requests that carry data.
 
+use kcore::rcu::tree::synchronize_rcu;
+use kcore::workqueue::KWORKER_ROOTS;
 use kfn::kframe;
 use kstate::blk::{
     BlkMqOps, BlkOwner, BlkStatus, EndIo, Gendisk, HCTX_MAX_TYPES, HctxType, HwCtx, QueueMap, ReqOp, Request,
@@ -21,17 +23,12 @@ use cpumap::blk_mq_clear_mq_map;
 pub use cpumap::{blk_mq_map_queues, blk_mq_pci_map_queues, blk_mq_virtio_map_queues};
 
 const MSEC: u64 = 1_000_000;
-/// Nanoseconds of an RCU grace period on an idle machine: three ticks of 4 ms.
-const RCU_GRACE_PERIOD: u64 = 12 * MSEC;
 /// `BLK_MQ_RESOURCE_DELAY`.
 const BLK_MQ_RESOURCE_DELAY: u64 = 3 * MSEC;
 /// `BLK_MQ_MAX_DEPTH`.
 pub const BLK_MQ_MAX_DEPTH: u32 = 10240;
 /// A status that no device reports: the block layer or the driver failed the request.
 const STATUS_FAILED: u16 = u16::MAX;
-
-/// The functions above the outermost one of a worker, innermost first.
-pub const KWORKER_ROOTS: &[&str] = &["process_one_work", "worker_thread", "kthread"];
 
 // Tag sets and queues.
 
@@ -181,7 +178,7 @@ fn blk_mq_map_swqueue(k: &mut Kernel, q: QueueId) {
         hctx.mapped_cpus.clone_from(&hctx.cpumask);
     }
     if k.sem.hctx_skips_isolated_cpus {
-        let housekeeping = crate::housekeeping_domain(k);
+        let housekeeping = kcore::sched::isolation::housekeeping_domain(k);
         for hctx in &mut k.blk.q_mut(q).queue_hw_ctx {
             hctx.cpumask.and_assign(&housekeeping);
         }
@@ -280,14 +277,6 @@ pub fn blk_mq_unfreeze_queue(k: &mut Kernel, q: QueueId) {
     if queue.mq_freeze_depth == 0 {
         k.wake(unfrozen(q));
     }
-}
-
-/// `synchronize_rcu()`, kernel/rcu/tree.c.
-///
-/// DEVIATION: nobody reads under RCU here, so that a grace period is a time to wait and no more.
-#[kframe("kernel/rcu/tree.c")]
-pub fn synchronize_rcu(k: &mut Kernel) {
-    wait!(WaitOn::Until(k.events.now + RCU_GRACE_PERIOD));
 }
 
 /// `blk_mq_quiesce_queue()`: nothing is given to the driver any more once this returns.

@@ -1,6 +1,5 @@
 //! NVMe and virtio-blk: the devices and their Linux drivers, the block layer between them and a
-//! reader, and a module for experiments. How a driver is bound follows drivers/pci/pci-driver.c and
-//! include/linux/device.h.
+//! reader, and a module for experiments. How a driver is bound follows drivers/pci/pci-driver.c.
 //!
 //! # Architecture
 //! `*/hw.rs` is hardware: registers, queues and what the device does on its own, under the names of
@@ -17,6 +16,7 @@ pub mod nvme;
 pub mod test;
 pub mod virtio;
 
+use kcore::base::device::{device_lock, device_unlock};
 use kfn::kframe;
 use kstate::pci::PciDriver;
 use kstate::sched::{Call, TaskKind, TaskState, WaitOn};
@@ -78,24 +78,6 @@ pub fn pci_device_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
     result
 }
 
-/// What wakes those who wait for a device's lock.
-fn unlocked(dev: PciDevId) -> WaitOn {
-    WaitOn::Tags(1 << 62 | u64::from(dev.0))
-}
-
-/// `device_lock()`: drivers are bound and unbound one at a time.
-#[kframe("include/linux/device.h")]
-fn device_lock(k: &mut Kernel, dev: PciDevId) {
-    wait_until!(!k.pci_dev(dev).device_lock, unlocked(dev));
-    k.pci_dev_mut(dev).device_lock = true;
-}
-
-/// `device_unlock()`.
-fn device_unlock(k: &mut Kernel, dev: PciDevId) {
-    k.pci_dev_mut(dev).device_lock = false;
-    k.wake(unlocked(dev));
-}
-
 /// `pci_call_probe()`: on a CPU of the device's node, where it has one.
 #[kframe("drivers/pci/pci-driver.c")]
 fn pci_call_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
@@ -118,41 +100,12 @@ fn pci_call_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
 fn probe_cpu(k: &Kernel, dev: PciDevId) -> Option<CpuId> {
     let node = u32::try_from(k.pci_dev(dev).node).ok()?;
     let cpus = k.topo.node_cpus.get(NodeId(node).index())?;
-    let allowed: CpuMask =
-        if k.sem.probe_on_housekeeping_cpu { housekeeping_domain(k) } else { k.topo.online.clone() };
+    let allowed: CpuMask = if k.sem.probe_on_housekeeping_cpu {
+        kcore::sched::isolation::housekeeping_domain(k)
+    } else {
+        k.topo.online.clone()
+    };
     cpus.first_and(&allowed)
-}
-
-/// `wq_select_unbound_cpu()`, kernel/workqueue.c: where unbound work goes that was queued on `cpu`.
-/// CPUs that are isolated from the scheduler's domains get none.
-// DEVIATION: the worker stays there, and another CPU is the next one above instead of a turn's; on a
-// real machine both are the scheduler's business.
-pub(crate) fn wq_select_unbound_cpu(k: &Kernel, cpu: CpuId) -> CpuId {
-    let allowed = housekeeping_domain(k).and(&k.topo.online);
-    if allowed.contains(cpu) { cpu } else { allowed.next_after(cpu).or(allowed.first()).unwrap_or(cpu) }
-}
-
-/// `housekeeping_cpumask(HK_TYPE_DOMAIN)`, kernel/sched/isolation.c: the CPUs that
-/// `isolcpus=` leaves in the scheduler's domains.
-pub fn housekeeping_domain(k: &Kernel) -> CpuMask {
-    let all = k.topo.possible.clone();
-    let Some(mut text) = k.cmdline_value("isolcpus") else { return all };
-    // Without flags the list means the domains.
-    let (mut flags, mut domain) = (false, false);
-    while text.starts_with(|c: char| c.is_ascii_alphabetic()) {
-        let Some((flag, rest)) = text.split_once(',') else { return all };
-        flags = true;
-        domain |= flag == "domain";
-        text = rest;
-    }
-    match CpuMask::parse_list(text, k.topo.nr_cpu_ids) {
-        Ok(isolated) if domain || !flags => {
-            let housekeeping = all.andnot(&isolated);
-            // An isolation that leaves no CPU to the rest leaves it the boot CPU.
-            if housekeeping.intersects(&k.topo.present) { housekeeping } else { CpuMask::of(CpuId(0)) }
-        }
-        _ => all,
-    }
 }
 
 /// `local_pci_probe()`.

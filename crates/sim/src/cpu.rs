@@ -7,6 +7,7 @@
 //! States whose callbacks have no effect on interrupts or on the block layer, and the instances of
 //! multi-instance states: a callback walks its own list.
 
+use kcore::workqueue::KWORKER_ROOTS;
 use kfn::{kfn, kframe};
 use kstate::hotplug::{CpuhpCpuState, CpuhpState, CpuhpSyncState};
 use kstate::sched::{Frame, Slot as _, TaskKind, TaskState, WaitOn};
@@ -17,7 +18,6 @@ use crate::stop_machine::stop_machine_cpuslocked;
 
 // What stands above the outermost frame of each kind of thread.
 const SMPBOOT_THREAD: &[&str] = &["kthread"];
-const KWORKER: &[&str] = &["process_one_work", "worker_thread", "kthread"];
 pub(crate) const IDLE: &[&str] = &["secondary_startup_64"];
 
 pub(crate) fn st(k: &Kernel, cpu: CpuId) -> &CpuhpCpuState {
@@ -545,10 +545,11 @@ fn cpu_down_maps_locked(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Resul
     }
     // The controlling task must not sit on the CPU that goes, and one CPU in the scheduler's
     // domains has to stay.
-    let housekeeping = drivers::housekeeping_domain(k);
+    let housekeeping = kcore::sched::isolation::housekeeping_domain(k);
     let on = k.topo.online.iter().find(|&c| c != cpu && housekeeping.contains(c));
     let Some(on) = on else { return Err(Errno::EBUSY) };
-    let worker: TaskId = k.spawn(TaskKind::Kworker, on, __cpu_down_maps_locked(cpu, target).frame, KWORKER);
+    let worker: TaskId =
+        k.spawn(TaskKind::Kworker, on, __cpu_down_maps_locked(cpu, target).frame, KWORKER_ROOTS);
     wait_until!(ended(k, worker).is_some(), WaitOn::Exit(worker));
     let ret = ended(k, worker).unwrap_or_default();
     Result::from_slot(ret)

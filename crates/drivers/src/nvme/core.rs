@@ -5,6 +5,8 @@
 //! # What it doesn't implement
 //! Multipath, keep-alive, fabrics, power states, streams, zones, authentication.
 
+use kcore::rcu::tree::synchronize_rcu;
+use kcore::workqueue::{KWORKER_ROOTS, wq_select_unbound_cpu};
 use kfn::kframe;
 use kstate::blk::ReqOp;
 use kstate::hw::nvme::NvmeCommand;
@@ -112,8 +114,8 @@ pub(super) fn queue_work(k: &mut Kernel, id: NvmeId, work: NvmeWork) -> bool {
         state.again |= state.running;
         return queued;
     }
-    let cpu = crate::wq_select_unbound_cpu(k, k.cur.cpu);
-    let worker = k.spawn(TaskKind::Kworker, cpu, worker(id, work).frame, blk_mq::KWORKER_ROOTS);
+    let cpu = wq_select_unbound_cpu(k, k.cur.cpu);
+    let worker = k.spawn(TaskKind::Kworker, cpu, worker(id, work).frame, KWORKER_ROOTS);
     dm(k, id).work(work).worker = Some(worker);
     true
 }
@@ -591,7 +593,7 @@ pub(super) fn nvme_stop_queues(k: &mut Kernel, id: NvmeId) {
             k.blk.q_mut(q).quiesced = true;
         }
         if d(k, id).tagset.is_some() {
-            call!(blk_mq::synchronize_rcu());
+            call!(synchronize_rcu());
         }
         return;
     }

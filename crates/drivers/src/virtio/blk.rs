@@ -2,6 +2,7 @@
 //!
 //! drivers/block/virtio_blk.c of 5.4 and 6.12.
 
+use kcore::workqueue::KWORKER_ROOTS;
 use kfn::{kfn, kframe};
 use kstate::blk::{BlkMqOps, BlkOwner, BlkStatus, HCTX_MAX_TYPES, ReqOp};
 use kstate::hw::virtio::{BlkOutHdr, F_INDIRECT_DESC, F_MQ, T_GET_ID, T_IN, T_OUT};
@@ -11,8 +12,8 @@ use kstate::{DiskId, Errno, Kernel, QueueId, ReqId, TagSetId, TaskId, VirtioId};
 
 use super::{pci_common, pci_modern, ring, virtio};
 use crate::blk_mq::{
-    KWORKER_ROOTS, add_disk, blk_cleanup_queue, blk_mq_alloc_tag_set, blk_mq_complete_request,
-    blk_mq_end_request, blk_mq_free_tag_set, blk_mq_init_queue, blk_mq_map_queues, blk_mq_start_request,
+    add_disk, blk_cleanup_queue, blk_mq_alloc_tag_set, blk_mq_complete_request, blk_mq_end_request,
+    blk_mq_free_tag_set, blk_mq_init_queue, blk_mq_map_queues, blk_mq_start_request,
     blk_mq_start_stopped_hw_queues, blk_mq_virtio_map_queues, blk_read, del_gendisk,
 };
 

@@ -1,0 +1,25 @@
+//! The lock of a device.
+//!
+//! C file: include/linux/device.h of 5.4 and 6.12.
+
+use kfn::kframe;
+use kstate::sched::WaitOn;
+use kstate::{Kernel, PciDevId};
+
+/// What wakes those who wait for a device's lock.
+fn unlocked(dev: PciDevId) -> WaitOn {
+    WaitOn::Tags(1 << 62 | u64::from(dev.0))
+}
+
+/// `device_lock()`: drivers are bound and unbound one at a time.
+#[kframe("include/linux/device.h")]
+pub fn device_lock(k: &mut Kernel, dev: PciDevId) {
+    wait_until!(!k.pci_dev(dev).device_lock, unlocked(dev));
+    k.pci_dev_mut(dev).device_lock = true;
+}
+
+/// `device_unlock()`.
+pub fn device_unlock(k: &mut Kernel, dev: PciDevId) {
+    k.pci_dev_mut(dev).device_lock = false;
+    k.wake(unlocked(dev));
+}

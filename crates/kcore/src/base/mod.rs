@@ -1,0 +1,3 @@
+//! The driver core: drivers/base and include/linux/device.h.
+
+pub mod device;

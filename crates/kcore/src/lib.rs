@@ -1,0 +1,13 @@
+//! What drivers stand on beside interrupts, one module per C file.
+//!
+//! # Architecture
+//! A module has the name of its C file. Those of kernel/ stand at the top, `kernel/sched`,
+//! `kernel/rcu` and `drivers/base` have a folder each.
+//!
+//! # What it doesn't implement
+//! Scheduling classes, timers of the kernel's own, RCU readers, power management.
+
+pub mod base;
+pub mod rcu;
+pub mod sched;
+pub mod workqueue;

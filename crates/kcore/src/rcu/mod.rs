@@ -1,0 +1,3 @@
+//! Read-copy-update: kernel/rcu.
+
+pub mod tree;

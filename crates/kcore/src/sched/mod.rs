@@ -1,0 +1,3 @@
+//! The scheduler, as far as others ask it: kernel/sched.
+
+pub mod isolation;
