@@ -5,6 +5,7 @@
 //! Schedulers, merging, accounting, the page cache, requests that carry data.
 
 use kcore::rcu::tree::synchronize_rcu;
+use kcore::sched::isolation::{HkType, housekeeping_cpumask};
 use kcore::workqueue::KWORKER_ROOTS;
 use kfn::kframe;
 use kstate::blk::{
@@ -178,7 +179,7 @@ fn blk_mq_map_swqueue(k: &mut Kernel, q: QueueId) {
         hctx.mapped_cpus.clone_from(&hctx.cpumask);
     }
     if k.sem.hctx_skips_isolated_cpus {
-        let housekeeping = kcore::sched::isolation::housekeeping_domain(k);
+        let housekeeping = housekeeping_cpumask(k, HkType::Domain);
         for hctx in &mut k.blk.q_mut(q).queue_hw_ctx {
             hctx.cpumask.and_assign(&housekeeping);
         }

@@ -17,6 +17,7 @@ pub mod test;
 pub mod virtio;
 
 use kcore::base::device::{device_lock, device_unlock};
+use kcore::sched::isolation::{HkType, housekeeping_cpumask};
 use kfn::kframe;
 use kstate::pci::PciDriver;
 use kstate::sched::{Call, TaskKind, TaskState, WaitOn};
@@ -101,7 +102,7 @@ fn probe_cpu(k: &Kernel, dev: PciDevId) -> Option<CpuId> {
     let node = u32::try_from(k.pci_dev(dev).node).ok()?;
     let cpus = k.topo.node_cpus.get(NodeId(node).index())?;
     let allowed: CpuMask = if k.sem.probe_on_housekeeping_cpu {
-        kcore::sched::isolation::housekeeping_domain(k)
+        housekeeping_cpumask(k, HkType::Domain)
     } else {
         k.topo.online.clone()
     };

@@ -4,7 +4,7 @@
 
 use kstate::{CpuId, Kernel};
 
-use crate::sched::isolation::housekeeping_domain;
+use crate::sched::isolation::{HkType, housekeeping_cpumask};
 
 /// The functions above the outermost one of a worker, innermost first.
 pub const KWORKER_ROOTS: &[&str] = &["process_one_work", "worker_thread", "kthread"];
@@ -14,6 +14,6 @@ pub const KWORKER_ROOTS: &[&str] = &["process_one_work", "worker_thread", "kthre
 // DEVIATION: the worker stays there, and another CPU is the next one above instead of a turn's; on a
 // real machine both are the scheduler's business.
 pub fn wq_select_unbound_cpu(k: &Kernel, cpu: CpuId) -> CpuId {
-    let allowed = housekeeping_domain(k).and(&k.topo.online);
+    let allowed = housekeeping_cpumask(k, HkType::Domain).and(&k.topo.online);
     if allowed.contains(cpu) { cpu } else { allowed.next_after(cpu).or(allowed.first()).unwrap_or(cpu) }
 }

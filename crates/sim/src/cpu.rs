@@ -7,6 +7,7 @@
 //! States whose callbacks have no effect on interrupts or on the block layer, and the instances of
 //! multi-instance states: a callback walks its own list.
 
+use kcore::sched::isolation::{HkType, housekeeping_cpumask};
 use kcore::workqueue::KWORKER_ROOTS;
 use kfn::{kfn, kframe};
 use kstate::hotplug::{CpuhpCpuState, CpuhpState, CpuhpSyncState};
@@ -545,7 +546,7 @@ fn cpu_down_maps_locked(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Resul
     }
     // The controlling task must not sit on the CPU that goes, and one CPU in the scheduler's
     // domains has to stay.
-    let housekeeping = kcore::sched::isolation::housekeeping_domain(k);
+    let housekeeping = housekeeping_cpumask(k, HkType::Domain);
     let on = k.topo.online.iter().find(|&c| c != cpu && housekeeping.contains(c));
     let Some(on) = on else { return Err(Errno::EBUSY) };
     let worker: TaskId =

@@ -10,6 +10,7 @@
 use core::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use kcore::sched::isolation::{HkType, housekeeping_cpumask};
 use kfn::kframe;
 use kstate::sched::{Call, Slot, TaskKind, TaskState};
 use kstate::trace::Actor;
@@ -592,7 +593,7 @@ fn shell_cpu(k: &Kernel, pinned: Option<u32>) -> Result<CpuId, Errno> {
         Some(cpu) if k.topo.online.contains(cpu) => Ok(cpu),
         Some(_) => Err(Errno::EINVAL),
         None => {
-            let allowed = kcore::sched::isolation::housekeeping_domain(k).and(&k.topo.online);
+            let allowed = housekeeping_cpumask(k, HkType::Domain).and(&k.topo.online);
             let isolates = allowed != k.topo.online;
             let cpu = if isolates { allowed.last() } else { allowed.first() };
             Ok(cpu.or_else(|| k.topo.online.first()).unwrap_or_default())
