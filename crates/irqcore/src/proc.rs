@@ -3,6 +3,7 @@
 use core::fmt::Write as _;
 
 use kfn::kfn;
+use kstate::bitmap::{bitmap_parse, bitmap_parselist, nr_cpumask_bits};
 use kstate::irqdesc::*;
 use kstate::{CpuMask, Errno, Irq, Kernel};
 
@@ -10,9 +11,6 @@ use crate::dummychip::NO_IRQ_CHIP;
 use crate::irqdesc::kstat_irqs_cpu;
 use crate::manage::{irq_can_set_affinity_usr, irq_select_affinity_usr, irq_set_affinity};
 use crate::settings::irq_settings_is_hidden;
-
-/// `NR_CPUS` of the kernels that are modelled.
-const NR_CPUS: u32 = 64;
 
 /// The files of /proc/irq/N that every interrupt has, in the order of their creation.
 pub const FILES: [&str; 7] = [
@@ -55,8 +53,9 @@ pub fn read(k: &Kernel, irq: Irq, file: &str) -> Result<String, Errno> {
 }
 
 fn parse(k: &Kernel, list: bool, text: &str) -> Result<CpuMask, Errno> {
-    let nr = if k.sem.cpumask_parse_nr_cpus { NR_CPUS } else { k.topo.nr_cpu_ids };
-    let mask = if list { CpuMask::parse_list(text, nr) } else { CpuMask::parse_hex(text, nr) }?;
+    let mut mask = CpuMask::new();
+    let read = if list { bitmap_parselist } else { bitmap_parse };
+    read(&k.sem, text.as_bytes(), &mut mask, nr_cpumask_bits(k))?;
     // CPUs that cannot exist are accepted by the parser of 5.4 and never shown.
     Ok(mask.and(&CpuMask::first_n(k.topo.nr_cpu_ids)))
 }

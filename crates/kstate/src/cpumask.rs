@@ -1,9 +1,11 @@
-//! Sets of CPUs, and the two text forms the kernel prints and parses (lib/bitmap.c).
+//! Sets of CPUs, and the two text forms the kernel prints (lib/vsprintf.c).
 
 use core::fmt::{self, Write as _};
 
 use smallvec::SmallVec;
 
+use crate::bitmap::bitmap_parselist;
+use crate::semantics::Semantics;
 use crate::{CpuId, Errno};
 
 /// The largest number of CPUs a machine can have.
@@ -351,70 +353,15 @@ impl CpuMask {
         out
     }
 
-    /// Parses a range list (`bitmap_parselist`): `0-3,8`, also `0-31:1/4`.
+    /// Reads a range list, `0-3,8` or `0-31:1/4`, as every kernel does. What a kernel reads is read
+    /// by [`bitmap_parselist`](crate::bitmap::bitmap_parselist) itself.
     ///
     /// # Errors
-    /// `EINVAL` for anything that is no list, `ERANGE` for a number not below `nr_cpu_ids`.
+    /// `EINVAL` for anything that is no list, `ERANGE` for a number not below `nr_cpu_ids`,
+    /// `EOVERFLOW` for one that is no unsigned int.
     pub fn parse_list(text: &str, nr_cpu_ids: u32) -> Result<Self, Errno> {
-        let number = |t: &str| -> Result<u32, Errno> {
-            if t.is_empty() || !t.bytes().all(|b| b.is_ascii_digit()) {
-                return Err(Errno::EINVAL);
-            }
-            t.parse().map_err(|_| Errno::EOVERFLOW)
-        };
         let mut mask = Self::new();
-        for region in text.trim().split([',', ' ', '\n']).filter(|r| !r.is_empty()) {
-            let (range, step) = region.split_once(':').map_or((region, None), |(r, s)| (r, Some(s)));
-            let (start, end) = match range.split_once('-') {
-                Some((a, b)) => (number(a)?, number(b)?),
-                None => (number(range)?, number(range)?),
-            };
-            let (off, group) = match step {
-                None => (1, 1),
-                Some(s) => {
-                    let (used, group) = s.split_once('/').ok_or(Errno::EINVAL)?;
-                    (number(used)?, number(group)?)
-                }
-            };
-            if start > end || group == 0 || off > group {
-                return Err(Errno::EINVAL);
-            }
-            if end >= nr_cpu_ids {
-                return Err(Errno::ERANGE);
-            }
-            for cpu in start..=end {
-                if (cpu - start) % group < off {
-                    mask.set(CpuId(cpu));
-                }
-            }
-        }
-        Ok(mask)
-    }
-
-    /// Parses hexadecimal words (`bitmap_parse`): `ff`, `1,00000000`.
-    ///
-    /// # Errors
-    /// `EINVAL` for anything that is no hexadecimal mask, `EOVERFLOW` for a bit not below
-    /// `nr_cpu_ids` or a word of more than 8 digits.
-    pub fn parse_hex(text: &str, nr_cpu_ids: u32) -> Result<Self, Errno> {
-        let text = text.trim();
-        if text.is_empty() {
-            return Err(Errno::EINVAL);
-        }
-        let mut mask = Self::new();
-        for (i, word) in text.rsplit(',').enumerate() {
-            if word.is_empty() || !word.bytes().all(|b| b.is_ascii_hexdigit()) {
-                return Err(Errno::EINVAL);
-            }
-            let value = u32::from_str_radix(word, 16).map_err(|_| Errno::EOVERFLOW)?;
-            for bit in Bits(u64::from(value)) {
-                let cpu = i as u64 * 32 + u64::from(bit);
-                if cpu >= u64::from(nr_cpu_ids) {
-                    return Err(Errno::EOVERFLOW);
-                }
-                mask.set(CpuId(cpu as u32));
-            }
-        }
+        bitmap_parselist(&Semantics::default(), text.as_bytes(), &mut mask, nr_cpu_ids)?;
         Ok(mask)
     }
 }
@@ -480,7 +427,6 @@ mod tests {
         assert_eq!(list("0").hex(4), "1");
         assert_eq!(list("32").hex(64), "00000001,00000000");
         assert_eq!(list("33").hex(40), "02,00000000");
-        assert_eq!(CpuMask::parse_hex("2,00000000", 64).unwrap().list(), "33");
     }
 
     #[test]
@@ -488,8 +434,6 @@ mod tests {
         assert_eq!(CpuMask::parse_list("3-1", 8), Err(Errno::EINVAL));
         assert_eq!(CpuMask::parse_list("x", 8), Err(Errno::EINVAL));
         assert_eq!(CpuMask::parse_list("8", 8), Err(Errno::ERANGE));
-        assert_eq!(CpuMask::parse_hex("100", 8), Err(Errno::EOVERFLOW));
-        assert_eq!(CpuMask::parse_hex("zz", 8), Err(Errno::EINVAL));
     }
 
     #[test]

@@ -222,6 +222,8 @@ pub struct MultiStopData {
 pub struct Hotplug {
     /// By CPU number.
     pub cpus: Vec<CpuhpCpuState>,
+    /// Somebody holds `device_hotplug_lock`, drivers/base/core.c.
+    pub device_hotplug_lock: bool,
     /// Somebody holds `cpu_add_remove_lock`.
     pub cpu_add_remove_lock: bool,
     /// Somebody holds `cpu_hotplug_lock` for writing.

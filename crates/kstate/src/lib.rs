@@ -11,6 +11,7 @@
 
 pub mod apic;
 pub mod arena;
+pub mod bitmap;
 pub mod blk;
 pub mod cpumask;
 pub mod errno;
@@ -22,6 +23,7 @@ pub mod irqchip;
 pub mod irqdesc;
 pub mod irqdomain;
 pub mod kernel;
+pub mod kstrtox;
 pub mod matrix;
 pub mod msi;
 pub mod nvme;

@@ -510,7 +510,7 @@ impl Process {
             Program::Echo { value, path, append } => {
                 let ctx = k.trace.open(Actor::Task, &[]);
                 let before = k.switch_to(ctx, cpu);
-                let written = vfs::write_file(k, &path.text, value, *append);
+                let written = vfs::write_file(k, &path.text, &format!("{value}\n"), *append);
                 k.cur = before;
                 let written = match written {
                     vfs::Written::Now(result) => result,

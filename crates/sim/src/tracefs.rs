@@ -8,6 +8,7 @@
 //! Instances, triggers, filters on fields, per-CPU buffers and their size: nothing is overwritten.
 //! An interrupt shows as taken by the idle task, since whom it interrupts is nobody's result.
 
+use kstate::kstrtox::kstrtoull;
 use kstate::trace::{Trace, What};
 use kstate::tracing::{Mark, MarkWhat, Tracer, Tracing};
 use kstate::{Errno, Kernel};
@@ -166,19 +167,9 @@ fn traceable(k: &Kernel) -> impl Iterator<Item = &'static str> {
     Functions::of(k.sem.version).iter().filter(|f| f.traceable).map(|f| f.name)
 }
 
-/// What `kstrtoul()` makes of a text, as far as files that take a switch tell apart.
+/// `kstrtoul_from_user()`: these files take decimal numbers.
 fn number(text: &str) -> Result<u64, Errno> {
-    let text = text.trim();
-    let digits = text.strip_prefix('+').unwrap_or(text);
-    let parsed = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
-        Some(hex) if !hex.starts_with(['+', '-']) => u64::from_str_radix(hex, 16),
-        _ if digits.starts_with(['+', '-']) => return Err(Errno::EINVAL),
-        _ => digits.parse(),
-    };
-    parsed.map_err(|e| match e.kind() {
-        std::num::IntErrorKind::PosOverflow => Errno::ERANGE,
-        _ => Errno::EINVAL,
-    })
+    kstrtoull(text.as_bytes(), 10)
 }
 
 /// Writes to a file; without `append` it was emptied when it was opened.

@@ -7,8 +7,10 @@
 use drivers::nvme::sysfs;
 use kfn::kframe;
 use kstate::irqdomain::IrqDomain;
+use kstate::kstrtox::{kstrtobool, sysfs_streq};
 use kstate::pci::PciDev;
-use kstate::{CpuId, CpuMask, DiskId, Errno, Irq, Kernel, NvmeId, PciDevId, sched::Call};
+use kstate::sched::{Call, WaitOn};
+use kstate::{CpuId, CpuMask, DiskId, Errno, Irq, Kernel, NvmeId, PciDevId};
 
 use crate::{testmod, tracefs};
 
@@ -419,12 +421,12 @@ fn handler_dir(k: &Kernel, irq: &str, name: &str) -> bool {
     irq_of(k, irq).is_ok_and(|irq| k.desc(irq).action.iter().any(|a| a.dir && a.name == name))
 }
 
-/// Writes to a file, as `echo TEXT > PATH` does.
+/// Writes `text` to a file: all that a program writes, with the newline where it writes one.
 pub fn write(k: &mut Kernel, path: &str, text: &str) -> Written {
     write_file(k, path, text, false)
 }
 
-/// Writes to a file, as `echo TEXT > PATH` does, or with `append` as `echo TEXT >> PATH`.
+/// Writes `text` to a file that was opened with `>`, or with `append` with `>>`.
 pub fn write_file(k: &mut Kernel, path: &str, text: &str, append: bool) -> Written {
     match try_write(k, path, text, append) {
         Ok(written) => written,
@@ -446,12 +448,12 @@ fn try_write(k: &mut Kernel, path: &str, text: &str, append: bool) -> Result<Wri
             Ok(Written::Now(tracefs::write(k, rest, text, append)))
         }
         ["proc", "irq", "default_smp_affinity"] => {
-            Ok(Written::Now(irqcore::proc::default_affinity_write(k, word)))
+            Ok(Written::Now(irqcore::proc::default_affinity_write(k, text)))
         }
         ["proc", "irq", irq, name] if handler_dir(k, irq, name) => Err(Errno::EISDIR),
         ["proc", "irq", irq, file] => {
             let irq = irq_of(k, irq)?;
-            Ok(Written::Now(irqcore::proc::write(k, irq, file, word)))
+            Ok(Written::Now(irqcore::proc::write(k, irq, file, text)))
         }
         ["sys", "devices", "system", "cpu", cpu, "online"] => {
             let cpu = cpu_of(k, cpu)?;
@@ -461,19 +463,16 @@ fn try_write(k: &mut Kernel, path: &str, text: &str, append: bool) -> Result<Wri
             if !hotpluggable(k, cpu) {
                 return Err(Errno::EACCES);
             }
-            match word.trim() {
-                "0" | "n" | "N" | "off" => Ok(Written::Start(online_store(cpu, false))),
-                "1" | "y" | "Y" | "on" => Ok(Written::Start(online_store(cpu, true))),
-                _ => Err(Errno::EINVAL),
-            }
+            let online = kstrtobool(&k.sem, text.as_bytes())?;
+            Ok(Written::Start(online_store(cpu, online)))
         }
         ["sys", "bus", "pci", "drivers", driver, op @ ("bind" | "unbind")] if DRIVERS.contains(&driver) => {
-            let dev = k.find_pci_dev(word.trim()).ok_or(Errno::ENODEV)?;
-            let pci = k.pci_dev(dev);
-            let bound = pci.driver.map(drivers::driver_name);
+            let dev = bus_find_device_by_name(k, text).ok_or(Errno::ENODEV)?;
+            let bound = k.pci_dev(dev).driver.map(drivers::driver_name);
+            let matches = drivers::driver_of(k, dev) == driver;
             match op {
                 "unbind" if bound == Some(driver) => Ok(Written::Start(unbind_store(dev))),
-                "bind" if bound.is_none() && drivers::driver_of(k, dev) == driver => {
+                "bind" if matches && (bound.is_none() || k.sem.bind_reports_errors) => {
                     Ok(Written::Start(bind_store(dev)))
                 }
                 _ => Err(Errno::ENODEV),
@@ -481,12 +480,12 @@ fn try_write(k: &mut Kernel, path: &str, text: &str, append: bool) -> Result<Wri
         }
         ["sys", "class", "nvme", ctrl, file] => {
             let ctrl = nvme_of(k, ctrl)?;
-            sysfs::write(k, ctrl, file, word).map(Written::Start)
+            sysfs::write(k, ctrl, file, text).map(Written::Start)
         }
         ["sys", "kernel", "debug", "irq", "irqs", irq] => {
             let irq = numbered(irq, "").map(Irq).ok_or(Errno::ENOENT)?;
             k.find_desc(irq).ok_or(Errno::ENOENT)?;
-            Ok(Written::Now(irqcore::debugfs::irq_debug_write(k, irq, word)))
+            Ok(Written::Now(irqcore::debugfs::irq_debug_write(k, irq, text)))
         }
         ["sys", "kernel", "debug", "irqlab", file] if testmod::FILES.contains(&file) => {
             testmod::write(k, file, word)
@@ -521,24 +520,46 @@ fn refused(k: &Kernel, parts: &[&str]) -> Errno {
     }
 }
 
-/// `online_store()`, drivers/base/core.c. Writing the state the CPU is in already is no error.
+/// How long `lock_device_hotplug_sysfs()` sleeps before the system call starts again.
+const HOTPLUG_RETRY: u64 = 5_000_000;
+
+/// `online_store()`, drivers/base/core.c. Writing the state the CPU is in already is no error. Which
+/// state that is is looked at under the lock.
 #[kframe("drivers/base/core.c")]
 fn online_store(k: &mut Kernel, cpu: CpuId, online: bool) -> Result<(), Errno> {
-    if k.topo.online.contains(cpu) == online {
-        return Ok(());
+    // mutex_trylock(): who does not get it sleeps and writes again, so that nobody queues.
+    while k.hotplug.device_hotplug_lock {
+        wait!(WaitOn::Until(k.events.now + HOTPLUG_RETRY));
     }
-    if online {
-        call!(crate::cpu::cpu_device_up(cpu))?;
-    } else {
-        call!(crate::cpu::cpu_device_down(cpu))?;
+    k.hotplug.device_hotplug_lock = true;
+    let ret: Result<(), Errno> = Ok(());
+    if k.topo.online.contains(cpu) != online {
+        if online {
+            ret = call!(crate::cpu::cpu_device_up(cpu));
+        } else {
+            ret = call!(crate::cpu::cpu_device_down(cpu));
+        }
     }
-    Ok(())
+    k.hotplug.device_hotplug_lock = false;
+    ret
 }
 
-/// `bind_store()`, drivers/base/bus.c.
+/// `bus_find_device_by_name()`, drivers/base/bus.c: the name is compared by `sysfs_streq()`.
+fn bus_find_device_by_name(k: &Kernel, text: &str) -> Option<PciDevId> {
+    let name = text.strip_suffix('\n').unwrap_or(text);
+    k.find_pci_dev(name).filter(|&dev| sysfs_streq(k.pci_dev(dev).name().as_bytes(), text.as_bytes()))
+}
+
+/// `bind_store()`, drivers/base/bus.c. 5.4 asks before it takes the device's lock whether it is
+/// bound, and no error of a probe comes back from `really_probe()`.
 #[kframe("drivers/base/bus.c")]
 fn bind_store(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
-    call!(drivers::pci_device_probe(dev))
+    let result: Result<(), Errno> = call!(drivers::pci_device_probe(dev));
+    if k.sem.bind_reports_errors {
+        // device_driver_attach() hands no deferred probe out.
+        return result.map_err(|e| if e == Errno::EPROBE_DEFER { Errno::EAGAIN } else { e });
+    }
+    result.map_err(|_| Errno::ENODEV)
 }
 
 /// `unbind_store()`, drivers/base/bus.c.

@@ -623,6 +623,22 @@ semantics! {
         v6_12 off "to nr_cpu_ids; others are EOVERFLOW or ERANGE",
     }
 
+    /// Which CPUs of a list have a name instead of a number.
+    cpulist_names_last: bool = "bitmap_parse_region()", "lib/bitmap-str.c" {
+        v5_4 off "none",
+        v6_12 on "N is the last one, and all is all of them",
+    }
+    /// From which end a mask of hexadecimal words is read, and with that what is taken for one.
+    bitmap_parse_reverse: bool = "bitmap_parse()", "lib/bitmap-str.c", "5.7 (2d6261583be0)" {
+        v5_4 off "from the first digit: zeros in front do not count, and every comma stands between two words",
+        v6_12 on "from the last: each word counts, and commas and blanks may stand anywhere",
+    }
+    /// Which words a boolean may begin with.
+    kstrtobool_true_false: bool = "kstrtobool()", "lib/kstrtox.c" {
+        v5_4 off "y, n, 1, 0, on and of",
+        v6_12 on "also t and f",
+    }
+
     // ---- /proc ----
 
     /// What the mode of smp_affinity depends on.
@@ -730,6 +746,11 @@ semantics! {
 
     // ---- PCI and NVMe ----
 
+    /// What writing a function to a driver's `bind` file answers when it cannot be bound.
+    bind_reports_errors: bool = "bind_store()", "drivers/base/bus.c" {
+        v5_4 off "ENODEV, whatever the reason was",
+        v6_12 on "the probe's error, and EBUSY for one that is bound",
+    }
     /// Where a driver's probe runs for a device that has a node.
     probe_on_housekeeping_cpu: bool = "pci_call_probe()", "drivers/pci/pci-driver.c" {
         v5_4 off "on any online CPU of the node",

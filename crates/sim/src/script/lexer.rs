@@ -138,6 +138,7 @@ impl Place<'_> {
                         let message = "`>&` joins outputs, and commands have one here";
                         return Err(self.expected(at.span(from, to + 1), message, "a path behind `>`"));
                     }
+                    self.descriptor(&mut tokens, at, from)?;
                     tokens.push((Token::Into { append }, at.span(from, to)));
                 }
                 _ => {
@@ -148,6 +149,31 @@ impl Place<'_> {
             }
         }
         Ok(tokens)
+    }
+
+    /// A number right before `>` is no word but the descriptor that is redirected (POSIX 2.7). 1 is
+    /// what `>` alone redirects.
+    fn descriptor(
+        &self,
+        tokens: &mut Vec<(Token, Span)>,
+        at: Source<'_>,
+        from: usize,
+    ) -> Result<(), ScriptError> {
+        let Some((Token::Word(word), span)) = tokens.last() else { return Ok(()) };
+        let Some(digits) = word.plain().filter(|w| w.bytes().all(|b| b.is_ascii_digit())) else {
+            return Ok(());
+        };
+        if span.offset + span.len != at.start + from {
+            return Ok(());
+        }
+        if digits != "1" {
+            let message =
+                format!("`{digits}>` redirects descriptor {digits}, and commands have one output here");
+            let help = format!("write `{digits} >` with a blank for the word {digits}");
+            return Err(self.error(*span, message, "expected `>`, or `1>`", Some(help)));
+        }
+        tokens.pop();
+        Ok(())
     }
 
     /// What other shells, or all of them, read as more than the end of a job.

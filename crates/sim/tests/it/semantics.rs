@@ -705,6 +705,27 @@ const SEMANTICS: &[Row] = &[
         &[(Look::Terminal, "", "write error: Numerical result out of range")],
     ),
     row(
+        "cpulist_names_last",
+        V5_4,
+        PC,
+        "echo N > /proc/irq/27/smp_affinity_list\n",
+        &[(Look::Terminal, "write error: Invalid argument", "")],
+    ),
+    row(
+        "bitmap_parse_reverse",
+        V5_4,
+        PC,
+        "echo 3, > /proc/irq/default_smp_affinity\n",
+        &[(Look::Terminal, "write error: Invalid argument", "")],
+    ),
+    row(
+        "kstrtobool_true_false",
+        V5_4,
+        BARE,
+        "echo false > /sys/devices/system/cpu/cpu1/online\n",
+        &[(Look::Terminal, "write error: Invalid argument", "")],
+    ),
+    row(
         "proc_mode_follows_affinity",
         V5_4,
         BARE,
@@ -873,6 +894,13 @@ const SEMANTICS: &[Row] = &[
         let mapped = calls(&lab.k, "nvme_pci_map_queues") - before;
         print(lab, format!("mapped {mapped} times"));
     }),
+    row(
+        "bind_reports_errors",
+        V5_4,
+        PC,
+        "echo 0000:00:04.0 > /sys/bus/pci/drivers/virtio-pci/bind\n",
+        &[(Look::Terminal, "write error: No such device", "write error: Device or resource busy")],
+    ),
     row(
         "probe_on_housekeeping_cpu",
         V5_4,
