@@ -11,6 +11,7 @@ mod conformance_index;
 mod controllers;
 mod embedded;
 mod explore;
+mod files;
 mod functions_seen;
 mod inject;
 mod jobs;

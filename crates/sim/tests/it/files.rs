@@ -1,0 +1,194 @@
+//! What each file takes, and what it answers, on both kernels.
+
+use kstate::semantics::KernelVersion::{self, V5_4, V6_12};
+use sim::lab::Lab;
+use sim::machine::Machine;
+use sim::script::Script;
+
+const DEVICES: &str = r#"
+[[pci]]
+address = "0000:00:03.0"
+model = "nvme"
+io_queue_pairs_max = 1
+msix_vectors = 2
+intx_gsi = 23
+
+[[pci]]
+address = "0000:00:04.0"
+model = "virtio-blk"
+request_queues = 1
+msix_vectors = 2
+intx_gsi = 20
+"#;
+
+fn lab(version: KernelVersion, cpus: u32) -> Lab {
+    let text = format!("kernel = \"{}\"\n[cpus]\npossible = {cpus}\n{DEVICES}", version.name());
+    Lab::boot(&Machine::parse("machine.toml", &text).expect("a machine"))
+}
+
+/// Runs lines and returns what they print.
+fn sh(lab: &mut Lab, text: &str) -> String {
+    lab.terminal.clear();
+    let script = Script::parse("script.sh", text).unwrap_or_else(|e| panic!("{e} in {text}"));
+    lab.run_each(&script, |_| {}, |_, _| {});
+    lab.terminal.join("\n")
+}
+
+/// The text of an error, without its place.
+fn error(lab: &mut Lab, text: &str) -> String {
+    let printed = sh(lab, text);
+    printed.rsplit(": ").next().unwrap_or_default().to_owned()
+}
+
+const INVALID: &str = "Invalid argument";
+const LARGE: &str = "Value too large for defined data type";
+const RANGE: &str = "Numerical result out of range";
+
+#[test]
+fn a_cpu_takes_every_word_that_begins_like_a_boolean() {
+    for (text, old, new) in [
+        ("0abc", "0", "0"),
+        ("00", "0", "0"),
+        ("0x1", "0", "0"),
+        ("No", "0", "0"),
+        ("of", "0", "0"),
+        ("f", INVALID, "0"),
+        ("01", "0", "0"),
+        (" 0", INVALID, INVALID),
+        ("", INVALID, INVALID),
+        ("o", INVALID, INVALID),
+        ("2", INVALID, INVALID),
+    ] {
+        for (version, expected) in [(V5_4, old), (V6_12, new)] {
+            let mut lab = lab(version, 2);
+            let line = format!("echo '{text}' > /sys/devices/system/cpu/cpu1/online");
+            let mut found = error(&mut lab, &line);
+            if found.is_empty() {
+                found = sh(&mut lab, "cat /sys/devices/system/cpu/cpu1/online");
+            }
+            assert_eq!(found, expected, "{text:?} on {}", version.name());
+        }
+    }
+}
+
+#[test]
+fn masks_and_lists_are_those_of_the_kernel() {
+    for (file, text, old, new) in [
+        ("smp_affinity_list", "0-N", INVALID, "0-7"),
+        ("smp_affinity_list", "all:1/2", INVALID, "0,2,4,6"),
+        ("smp_affinity_list", "1,2 5", "1-2,5", "1-2,5"),
+        // The newline of echo does not end a list behind a comma.
+        ("smp_affinity_list", "1,", "1", "1"),
+        // 5.4 chooses itself where no CPU of the list exists.
+        ("smp_affinity_list", "8", "0-7", RANGE),
+        ("smp_affinity_list", "64", RANGE, RANGE),
+        ("smp_affinity_list", "1,64", RANGE, RANGE),
+        ("smp_affinity", "3,", INVALID, "0-1"),
+        ("smp_affinity", ",3", INVALID, "0-1"),
+        ("smp_affinity", "0,3", "0-1", LARGE),
+        ("smp_affinity", "0x3", INVALID, INVALID),
+        ("smp_affinity", "1 2", INVALID, LARGE),
+        ("smp_affinity", "103", "0-1", LARGE),
+        ("smp_affinity", "", INVALID, INVALID),
+    ] {
+        for (version, expected) in [(V5_4, old), (V6_12, new)] {
+            let mut lab = lab(version, 8);
+            let mut found = error(&mut lab, &format!("echo '{text}' > /proc/irq/9/{file}"));
+            if found.is_empty() {
+                found = sh(&mut lab, "cat /proc/irq/9/smp_affinity_list");
+            }
+            assert_eq!(found, expected, "{text:?} to {file} on {}", version.name());
+        }
+    }
+}
+
+#[test]
+fn a_large_machine_has_wide_masks() {
+    for version in KernelVersion::ALL {
+        let mut lab = lab(version, 65);
+        let list = "/proc/irq/9/smp_affinity_list";
+        assert_eq!(sh(&mut lab, &format!("echo 64 > {list}\ncat {list}")), "64");
+        assert_eq!(
+            sh(&mut lab, &format!("echo 1,00000000,00000001 > /proc/irq/9/smp_affinity\ncat {list}")),
+            "0,64"
+        );
+        assert_eq!(error(&mut lab, &format!("echo 65 > {list}")), RANGE);
+        assert_eq!(error(&mut lab, "echo 2,00000000,00000000 > /proc/irq/9/smp_affinity"), LARGE);
+        let default = "/proc/irq/default_smp_affinity";
+        assert_eq!(
+            sh(&mut lab, &format!("echo 1,0,0 > {default}\ncat {default}")),
+            "1,00000000,00000000",
+            "{}",
+            version.name()
+        );
+    }
+}
+
+#[test]
+fn a_function_is_bound_by_its_name_and_nothing_else() {
+    const GONE: &str = "No such device";
+    const BUSY: &str = "Device or resource busy";
+    let bind = "/sys/bus/pci/drivers/nvme/bind";
+    let unbind = "/sys/bus/pci/drivers/nvme/unbind";
+    for (version, bound) in [(V5_4, GONE), (V6_12, BUSY)] {
+        let mut lab = lab(version, 2);
+        assert_eq!(error(&mut lab, &format!("echo 0000:00:03.0 > {bind}")), bound);
+        // Not this driver's.
+        assert_eq!(error(&mut lab, &format!("echo 0000:00:04.0 > {bind}")), GONE);
+        for text in [" 0000:00:03.0", "0000:00:03.0 ", "00:03.0", ""] {
+            assert_eq!(error(&mut lab, &format!("echo '{text}' > {unbind}")), GONE, "{text:?}");
+        }
+        assert_eq!(sh(&mut lab, &format!("echo 0000:00:03.0 > {unbind}")), "");
+        assert_eq!(error(&mut lab, &format!("echo 0000:00:03.0 > {unbind}")), GONE);
+        // The second comes while the first one probes.
+        let twice = format!("echo 0000:00:03.0 > {bind} & echo 0000:00:03.0 > {bind} & wait");
+        assert_eq!(error(&mut lab, &twice), bound);
+    }
+}
+
+#[test]
+fn an_interrupt_is_injected_by_the_beginning_of_a_word() {
+    for version in KernelVersion::ALL {
+        let mut lab = lab(version, 2);
+        let vda = lab
+            .k
+            .for_each_irq()
+            .find(|&irq| lab.k.desc(irq).action.iter().any(|a| a.name.ends_with("req.0")));
+        let irq = vda.expect("a queue's interrupt");
+        let mut count = |text: &str| {
+            let before = lab.k.desc(irq).kstat_irqs.sum();
+            sh(&mut lab, &format!("echo '{text}' > /sys/kernel/debug/irq/irqs/{irq}\nsleep 1"));
+            lab.k.desc(irq).kstat_irqs.sum() - before
+        };
+        assert_eq!(count("trigger"), 1, "{}", version.name());
+        assert_eq!(count("triggers"), 1);
+        // With the newline of echo it is no beginning.
+        assert_eq!(count("trig"), 0);
+    }
+}
+
+/// `lock_device_hotplug_sysfs()`: who comes second finds what the first one did.
+#[test]
+fn a_cpu_is_looked_at_under_the_lock() {
+    let online = "/sys/devices/system/cpu/cpu1/online";
+    for version in KernelVersion::ALL {
+        let mut lab = lab(version, 2);
+        let twice = format!("echo 0 > {online} & echo 0 > {online} & wait\ncat {online}");
+        assert_eq!(sh(&mut lab, &twice), "0", "{}", version.name());
+        let back = format!("echo 1 > {online}\necho 0 > {online} & echo 1 > {online} & wait\ncat {online}");
+        assert_eq!(sh(&mut lab, &back), "1", "{}", version.name());
+    }
+}
+
+#[test]
+fn a_digit_before_a_redirection_is_a_descriptor() {
+    let mut lab = lab(V6_12, 2);
+    // An empty line.
+    assert_eq!(error(&mut lab, "echo 1>/proc/irq/9/smp_affinity"), INVALID);
+    assert_eq!(sh(&mut lab, "echo 1 >/proc/irq/9/smp_affinity\ncat /proc/irq/9/smp_affinity"), "1");
+    assert_eq!(sh(&mut lab, "echo '2'>/proc/irq/9/smp_affinity\ncat /proc/irq/9/smp_affinity"), "2");
+    for text in ["echo 3>/proc/irq/9/smp_affinity", "echo hello 2>/dev/null", "echo 11>/dev/null"] {
+        let e = Script::parse("script.sh", text).expect_err("a descriptor");
+        assert!(e.to_string().contains("redirects descriptor"), "{e}");
+    }
+}
