@@ -117,7 +117,7 @@ fn timed<T>(run: impl FnOnce() -> T) -> (T, Duration) {
 }
 
 /// Runs the command.
-pub fn run(args: &Args) -> miette::Result<ExitCode> {
+pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let What::Scale(args) = &args.what;
     let semantics = Semantics::of(args.kernel);
     println!("Linux {}, {} MSI-X vectors for each controller, tracing off", args.kernel.name(), args.vectors);
@@ -151,7 +151,7 @@ pub fn run(args: &Args) -> miette::Result<ExitCode> {
             for (time, up) in hotplug.iter_mut().zip([false, true]) {
                 let (done, took) = timed(|| half(&mut k, cpus, up));
                 if !done {
-                    return Err(miette::miette!(
+                    return Err(diagnostic::report!(
                         "half of {cpus} CPUs cannot go {}",
                         if up { "up" } else { "down" }
                     ));

@@ -53,7 +53,7 @@ impl Args {
     /// # Errors
     /// For a file that cannot be read or is not what it should be, and for options that contradict each
     /// other.
-    pub fn load(&self) -> miette::Result<Case> {
+    pub fn load(&self) -> diagnostic::Result<Case> {
         let mut words = Vec::new();
         let (machine_name, machine_text, script_name, script_text);
         if let Some(id) = &self.exhibit {
@@ -72,7 +72,7 @@ impl Args {
                 words.extend(["--machine".to_owned(), machine_name.clone()]);
             }
         }
-        let machine = Machine::parse(&machine_name, &machine_text).map_err(|e| miette::Report::new(*e))?;
+        let machine = Machine::parse(&machine_name, &machine_text)?;
         let script = Script::parse(&script_name, &script_text)?;
         let semantics = self.experiment.semantics(machine.kernel)?;
         let note = self.experiment.note(&semantics);

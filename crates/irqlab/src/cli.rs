@@ -100,13 +100,13 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(report) if is_broken_pipe(&report) => ExitCode::SUCCESS,
         Err(report) => {
-            eprintln!("{report:?}");
+            anstream::eprintln!("{}", report.styled());
             ExitCode::from(MISTAKE)
         }
     }
 }
 
-fn is_broken_pipe(report: &miette::Report) -> bool {
+fn is_broken_pipe(report: &diagnostic::Report) -> bool {
     report
         .chain()
         .any(|e| e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe))

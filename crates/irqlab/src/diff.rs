@@ -53,7 +53,7 @@ pub struct Args {
 }
 
 /// Runs the command.
-pub fn run(args: &Args) -> miette::Result<ExitCode> {
+pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let (name, machine_text, script, states) = match (&args.folder, &args.machine, &args.script) {
         (Some(folder), _, _) => {
             let capture = Capture::read(folder)?;
@@ -69,9 +69,9 @@ pub fn run(args: &Args) -> miette::Result<ExitCode> {
             (machine.display().to_string(), read(machine)?, script, Vec::new())
         }
         // clap refuses this.
-        _ => return Err(miette::miette!("a machine and a script are needed")),
+        _ => return Err(diagnostic::report!("a machine and a script are needed")),
     };
-    let machine = Machine::parse(&name, &machine_text).map_err(|e| miette::Report::new(*e))?;
+    let machine = Machine::parse(&name, &machine_text)?;
     let left = experiment("--left-set", args.left, &args.left_set)?;
     let right = experiment("--right-set", args.right, &args.right_set)?;
     let report = compare(&machine, &script, left, right, |file| {
@@ -79,7 +79,7 @@ pub fn run(args: &Args) -> miette::Result<ExitCode> {
     });
     if args.json {
         let mut out = Output::new();
-        let text = serde_json::to_string_pretty(&report).map_err(|e| miette::miette!("{e}"))?;
+        let text = serde_json::to_string_pretty(&report).map_err(|e| diagnostic::report!("{e}"))?;
         out.line(text)?;
         out.finish()?;
     } else {
@@ -94,7 +94,7 @@ fn experiment(
     option: &'static str,
     version: KernelVersion,
     set: &[String],
-) -> miette::Result<(String, Semantics)> {
+) -> diagnostic::Result<(String, Semantics)> {
     let mut semantics = Semantics::of(version);
     apply(option, &mut semantics, set)?;
     let name: Vec<&str> = [version.name()].into_iter().chain(set.iter().map(String::as_str)).collect();

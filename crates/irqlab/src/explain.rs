@@ -59,17 +59,17 @@ struct More {
     functions: BTreeMap<String, String>,
 }
 
-fn texts() -> miette::Result<Texts> {
+fn texts() -> diagnostic::Result<Texts> {
     let mut texts: Texts = toml::from_str(include_str!("../data/explain.toml"))
-        .map_err(|e| miette::miette!("explain.toml: {e}"))?;
+        .map_err(|e| diagnostic::report!("explain.toml: {e}"))?;
     let more: More = toml::from_str(include_str!("../data/explain-more.toml"))
-        .map_err(|e| miette::miette!("explain-more.toml: {e}"))?;
+        .map_err(|e| diagnostic::report!("explain-more.toml: {e}"))?;
     texts.functions.extend(more.functions);
     Ok(texts)
 }
 
 /// Runs the command.
-pub fn run(args: &Args) -> miette::Result<ExitCode> {
+pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let name = args.name.trim_end_matches("()");
     let texts = texts()?;
     let mut out = String::new();
@@ -98,7 +98,7 @@ pub fn run(args: &Args) -> miette::Result<ExitCode> {
         let flags = texts.flags.keys().map(String::as_str);
         let help = near(known.chain(fields).chain(flags).chain(tracepoints()), name);
         let help = help.unwrap_or_else(|| "functions in scope are listed in crates/sim/data".to_owned());
-        return Err(miette::miette!(help = help, "nothing here is called `{name}`"));
+        return Err(diagnostic::report!(help = help, "nothing here is called `{name}`"));
     }
     anstream::print!("{}", out.trim_start());
     Ok(ExitCode::SUCCESS)

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use miette::{IntoDiagnostic as _, WrapErr as _};
+use diagnostic::Context as _;
 use sim::explore::exhaustive::{self, Bounds};
 use sim::explore::random::{self, Plan, Strategy};
 use sim::explore::{Choices, Detail, Finding, World, shrink, tell};
@@ -95,18 +95,17 @@ fn shard(text: &str) -> Result<(u64, u64), String> {
 const INTERRUPTED: u8 = 130;
 
 /// A flag that the first Ctrl-C sets. The second one ends the process.
-fn interrupted() -> miette::Result<Arc<AtomicBool>> {
+fn interrupted() -> diagnostic::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     let signal = signal_hook::consts::SIGINT;
     signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(&flag))
         .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&flag)))
-        .into_diagnostic()
-        .wrap_err("cannot listen for Ctrl-C")?;
+        .context(|| "cannot listen for Ctrl-C".to_owned())?;
     Ok(flag)
 }
 
 /// Runs the command.
-pub fn run(args: &Args) -> miette::Result<ExitCode> {
+pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let report = if args.merge.is_empty() {
         let case = args.case.load()?;
         let search = &args.search;
@@ -134,7 +133,7 @@ pub fn run(args: &Args) -> miette::Result<ExitCode> {
 }
 
 /// Searches, makes what was found short, and says what the quiet run prints.
-fn explore(case: &Case, search: &Search) -> miette::Result<Report> {
+fn explore(case: &Case, search: &Search) -> diagnostic::Result<Report> {
     let stop = interrupted()?;
     let root = case.world(false);
     let detail = Detail { longest: search.depth() as usize, calls: false };

@@ -5,9 +5,9 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
+use diagnostic::Context as _;
 use kstate::semantics::Semantics;
 use kstate::{CpuId, Irq};
-use miette::{IntoDiagnostic, WrapErr};
 use sim::capture::Kind;
 use sim::formats::{Slice, ftrace, graph, json, perfetto};
 use sim::lab::Lab;
@@ -16,7 +16,7 @@ use sim::record::{self, Options, Recording};
 use sim::script::{Script, Statement};
 use sim::{events_text, flow, stacks};
 
-use crate::input::OptionError;
+use crate::input::{OptionError, OutputError};
 use crate::run::status;
 
 /// What to write instead of the files of a capture.
@@ -74,8 +74,8 @@ pub fn run(
     semantics: Semantics,
     script: &Script,
     out: Option<&Path>,
-) -> miette::Result<ExitCode> {
-    let Some(format) = args.format else { return Err(miette::miette!("--format is needed")) };
+) -> diagnostic::Result<ExitCode> {
+    let Some(format) = args.format else { return Err(diagnostic::report!("--format is needed")) };
     let mut lab = Lab::boot_with(machine, semantics, true);
     let start = if script.statements.is_empty() { 0 } else { lab.k.trace.records.len() };
     let mut recordings = Vec::new();
@@ -101,12 +101,10 @@ pub fn run(
     };
     let bytes = text(args, format, &lab, script, records)?;
     match out {
-        Some(path) => fs::write(path, bytes)
-            .into_diagnostic()
-            .wrap_err_with(|| format!("cannot write {}", path.display()))?,
+        Some(path) => fs::write(path, bytes).context(|| format!("cannot write {}", path.display()))?,
         None => {
             let mut stdout = std::io::stdout().lock();
-            stdout.write_all(&bytes).and_then(|()| stdout.flush()).into_diagnostic()?;
+            stdout.write_all(&bytes).and_then(|()| stdout.flush()).map_err(OutputError)?;
         }
     }
     // The output is the format's.
@@ -122,7 +120,7 @@ fn text(
     lab: &Lab,
     script: &Script,
     records: core::ops::Range<usize>,
-) -> miette::Result<Vec<u8>> {
+) -> diagnostic::Result<Vec<u8>> {
     let functions = lab.functions();
     let trace = &lab.k.trace;
     let slice = Slice { trace, records: records.clone(), functions };

@@ -4,19 +4,18 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
+use diagnostic::Diagnostic;
 use flate2::bufread::MultiGzDecoder;
 use kstate::CpuMask;
 use kstate::cpumask::MAX_CPUS;
 use kstate::semantics::KernelVersion;
-use miette::Diagnostic;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Error as _};
 use thiserror::Error;
 
 /// A mistake in an option's value.
-#[derive(Debug, Error, Diagnostic)]
+#[derive(Debug, Error)]
 #[error("{option}: {found}")]
-#[diagnostic(help("expected {expected}"))]
 pub struct OptionError {
     /// The option.
     pub option: &'static str,
@@ -24,6 +23,12 @@ pub struct OptionError {
     pub found: String,
     /// What would be right.
     pub expected: String,
+}
+
+impl Diagnostic for OptionError {
+    fn help(&self) -> Option<String> {
+        Some(format!("expected {}", self.expected))
+    }
 }
 
 impl OptionError {
@@ -34,7 +39,7 @@ impl OptionError {
 }
 
 /// A mistake in a file, or a file that cannot be read.
-#[derive(Debug, Error, Diagnostic)]
+#[derive(Debug, Error)]
 pub enum FileError {
     /// The file cannot be opened or read, or is no gzip file although it begins like one.
     #[error("{}: cannot read this file", path.display())]
@@ -47,7 +52,6 @@ pub enum FileError {
     },
     /// The content is not what it should be.
     #[error("{}:{line}:{column}: {found}", path.display())]
-    #[diagnostic(help("expected {expected}"))]
     Content {
         /// The file.
         path: PathBuf,
@@ -62,6 +66,15 @@ pub enum FileError {
     },
 }
 
+impl Diagnostic for FileError {
+    fn help(&self) -> Option<String> {
+        match self {
+            Self::Read { .. } => None,
+            Self::Content { expected, .. } => Some(format!("expected {expected}")),
+        }
+    }
+}
+
 impl FileError {
     /// What is no JSON, or not of the shape that was expected, in a line of a file.
     pub fn json(path: &Path, line: usize, error: &serde_json::Error, expected: &str) -> Self {
@@ -74,9 +87,11 @@ impl FileError {
 }
 
 /// The output went away or its device is full.
-#[derive(Debug, Error, Diagnostic)]
+#[derive(Debug, Error)]
 #[error("cannot write the output")]
-pub struct OutputError(#[from] io::Error);
+pub struct OutputError(#[from] pub io::Error);
+
+impl Diagnostic for OutputError {}
 
 /// Standard output, buffered, with errors that name it.
 #[derive(Debug)]

@@ -329,7 +329,7 @@ fn operate(k: &mut Kernel, op: &Op) -> Answer {
 ///
 /// # Errors
 /// For options and files that make no sense, and for output that cannot be written.
-pub fn run(args: Args) -> miette::Result<ExitCode> {
+pub fn run(args: Args) -> diagnostic::Result<ExitCode> {
     let path = args.replay.as_path();
     let mut lines = Lines::open(path)?;
     let mut out = Output::new();
@@ -361,7 +361,7 @@ struct Totals {
 }
 
 /// One JSON line.
-fn sequence(args: &Args, line: &Line, out: &mut Output, totals: &mut Totals) -> miette::Result<()> {
+fn sequence(args: &Args, line: &Line, out: &mut Output, totals: &mut Totals) -> diagnostic::Result<()> {
     let seq: Sequence =
         line.json("an object with `cpus`, `matrix_bits`, `alloc_start`, `alloc_end` and `ops`")?;
     let parsed = seq.ops.iter().enumerate().map(|(i, text)| {
@@ -409,7 +409,7 @@ fn sequence(args: &Args, line: &Line, out: &mut Output, totals: &mut Totals) -> 
 }
 
 /// Operations in plain text.
-fn plain(args: &Args, first: Line, lines: &mut Lines, out: &mut Output) -> miette::Result<()> {
+fn plain(args: &Args, first: Line, lines: &mut Lines, out: &mut Output) -> diagnostic::Result<()> {
     if args.check {
         return Err(first.error(1, "a file of plain operations has no answers", "JSON lines").into());
     }
@@ -459,7 +459,7 @@ fn table<'a>(
     title: &str,
     k: &mut Kernel,
     ops: impl Iterator<Item = (&'a str, &'a Op)>,
-) -> miette::Result<()> {
+) -> diagnostic::Result<()> {
     out.line(title)?;
     out.line("     ret  cpu | online  avail  rsvd alloc | map  avl  man  mac  act | operation")?;
     for (text, op) in ops {

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anstyle::Style;
+use diagnostic::Context as _;
 use kstate::semantics::{KernelVersion, Semantics};
-use miette::{IntoDiagnostic as _, WrapErr as _};
 use sim::museum::{Class, EXHIBITS, Exhibit, Search, choices_line, describe, explore_line, replay_line};
 
 use crate::cli::DIFFERS;
@@ -35,7 +35,7 @@ const HEAD: Style = Style::new().bold();
 const NOTE: Style = Style::new().dimmed();
 
 /// Runs the command.
-pub fn run(args: &Args) -> miette::Result<ExitCode> {
+pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let Some(id) = &args.id else {
         anstream::print!("{}", list());
         return Ok(ExitCode::SUCCESS);
@@ -190,17 +190,13 @@ fn searched(exhibit: &Exhibit, kernel: KernelVersion, search: Search) -> Sides {
 }
 
 /// Writes the exhibit's files.
-fn export(exhibit: &Exhibit, folder: &Path) -> miette::Result<()> {
-    fs::create_dir_all(folder)
-        .into_diagnostic()
-        .wrap_err_with(|| format!("cannot create the folder {}", folder.display()))?;
+fn export(exhibit: &Exhibit, folder: &Path) -> diagnostic::Result<()> {
+    fs::create_dir_all(folder).context(|| format!("cannot create the folder {}", folder.display()))?;
     let files =
         [("machine.toml", exhibit.machine), ("script.sh", exhibit.script), ("story.md", exhibit.story)];
     for (name, text) in files {
         let path = folder.join(name);
-        fs::write(&path, text)
-            .into_diagnostic()
-            .wrap_err_with(|| format!("cannot write {}", path.display()))?;
+        fs::write(&path, text).context(|| format!("cannot write {}", path.display()))?;
         println!("{}", path.display());
     }
     Ok(())

@@ -37,7 +37,7 @@ fn choices(text: &str) -> Result<Choices, OptionError> {
 }
 
 /// Runs the command.
-pub fn run(args: &Args) -> miette::Result<ExitCode> {
+pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let choices = choices(&args.choices)?;
     let case = args.case.load()?;
     let detail = Detail { longest: args.depth as usize, calls: args.calls };

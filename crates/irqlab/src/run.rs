@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use diagnostic::Context as _;
 use kstate::semantics::KernelVersion;
-use miette::{IntoDiagnostic, WrapErr};
 use sim::capture;
 use sim::lab::Lab;
 use sim::machine::Machine;
@@ -53,12 +53,12 @@ pub fn kernel(name: &str) -> Result<KernelVersion, String> {
 }
 
 /// Reads a file as text; what goes wrong names it.
-pub fn read(path: &Path) -> miette::Result<String> {
-    fs::read_to_string(path).into_diagnostic().wrap_err_with(|| format!("cannot read {}", path.display()))
+pub fn read(path: &Path) -> diagnostic::Result<String> {
+    fs::read_to_string(path).context(|| format!("cannot read {}", path.display()))
 }
 
 /// The name and the text of a machine file; without one, those of the embedded machine.
-pub fn machine_file(path: Option<&Path>) -> miette::Result<(String, String)> {
+pub fn machine_file(path: Option<&Path>) -> diagnostic::Result<(String, String)> {
     match path {
         Some(path) => Ok((path.display().to_string(), read(path)?)),
         None => Ok(("embedded.toml".to_owned(), Machine::EMBEDDED.to_owned())),
@@ -66,9 +66,9 @@ pub fn machine_file(path: Option<&Path>) -> miette::Result<(String, String)> {
 }
 
 /// Runs the command.
-pub fn run(args: &Args) -> miette::Result<ExitCode> {
+pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let (name, machine_text) = machine_file(args.machine.as_deref())?;
-    let machine = Machine::parse(&name, &machine_text).map_err(|e| miette::Report::new(*e))?;
+    let machine = Machine::parse(&name, &machine_text)?;
     let semantics = args.experiment.semantics(machine.kernel)?;
     let (script_name, script_text) = match &args.script {
         Some(path) => (path.display().to_string(), read(path)?),

@@ -69,7 +69,7 @@ const NAME: Style = Style::new().bold();
 const NOTE: Style = Style::new().dimmed();
 
 /// Runs the command.
-pub fn run(args: &Args) -> miette::Result<ExitCode> {
+pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let one = match &args.field {
         Some(name) => {
             Some(Semantics::named(name).map_err(|e| OptionError::new("FIELD", e.to_string(), e.expected()))?)
@@ -85,7 +85,7 @@ pub fn run(args: &Args) -> miette::Result<ExitCode> {
             }
         };
         let mut out = Output::new();
-        out.line(text.map_err(|e| miette::miette!("{e}"))?)?;
+        out.line(text.map_err(|e| diagnostic::report!("{e}"))?)?;
         out.finish()?;
         return Ok(ExitCode::SUCCESS);
     }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 
+use diagnostic::Context as _;
 use irqlab::{KernelVersion, Lab, Machine};
-use miette::{IntoDiagnostic, WrapErr};
 use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -18,6 +18,7 @@ use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
 use sim::debugger::{Reply, Session};
 
+use crate::input::OutputError;
 use crate::run::{kernel, read};
 
 /// Options of `irqlab sh`.
@@ -56,7 +57,7 @@ impl Validator for Terminal {}
 impl Helper for Terminal {}
 
 /// Runs the command.
-pub fn run(args: &Args) -> miette::Result<ExitCode> {
+pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let session = session(args.machine.as_deref(), args.kernel)?;
     if io::stdin().is_terminal() {
         interactive(session, args.history.clone().or_else(history_file))
@@ -66,12 +67,12 @@ pub fn run(args: &Args) -> miette::Result<ExitCode> {
 }
 
 /// A session on a machine file's machine, or on the embedded one.
-pub fn session(machine: Option<&Path>, kernel: Option<KernelVersion>) -> miette::Result<Session> {
+pub fn session(machine: Option<&Path>, kernel: Option<KernelVersion>) -> diagnostic::Result<Session> {
     let (mut machine, name) = match machine {
         None => (Machine::embedded(kernel.unwrap_or_default()), "the embedded machine".to_owned()),
         Some(path) => {
             let name = path.display().to_string();
-            (Machine::parse(&name, &read(path)?).map_err(|e| miette::Report::new(*e))?, name)
+            (Machine::parse(&name, &read(path)?)?, name)
         }
     };
     if let Some(kernel) = kernel {
@@ -110,7 +111,7 @@ impl Typed {
     }
 
     /// Does a line; false when the session is over.
-    fn line(&mut self, line: &str) -> miette::Result<bool> {
+    fn line(&mut self, line: &str) -> diagnostic::Result<bool> {
         self.pending.push_str(line);
         self.pending.push('\n');
         let text = if self.pending.trim_start().starts_with(':') { line } else { &self.pending };
@@ -120,40 +121,38 @@ impl Typed {
         }
         self.pending.clear();
         let mut out = anstream::stdout();
-        write!(out, "{text}").into_diagnostic()?;
+        write!(out, "{text}").map_err(OutputError)?;
         if let Some(saved) = save {
-            writeln!(out, "{}", write_saved(&saved)).into_diagnostic()?;
+            writeln!(out, "{}", write_saved(&saved)).map_err(OutputError)?;
         }
-        out.flush().into_diagnostic()?;
+        out.flush().map_err(OutputError)?;
         Ok(!quit)
     }
 }
 
-fn lines(session: Session, input: &mut impl BufRead) -> miette::Result<ExitCode> {
+fn lines(session: Session, input: &mut impl BufRead) -> diagnostic::Result<ExitCode> {
     let mut typed = Typed { session: Rc::new(RefCell::new(session)), pending: String::new() };
     for line in input.lines() {
-        if !typed.line(&line.into_diagnostic()?)? {
+        if !typed.line(&line.context(|| "cannot read the session".to_owned())?)? {
             return Ok(ExitCode::SUCCESS);
         }
     }
     if typed.pending.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
-    Err(miette::miette!(help = "close the loop with `done`", "the input ends in the middle of a loop"))
+    Err(diagnostic::report!(help = "close the loop with `done`", "the input ends in the middle of a loop"))
 }
 
-fn interactive(session: Session, history: Option<PathBuf>) -> miette::Result<ExitCode> {
+fn interactive(session: Session, history: Option<PathBuf>) -> diagnostic::Result<ExitCode> {
     let config = Config::builder().completion_type(CompletionType::List).auto_add_history(true).build();
-    let mut editor: Editor<Terminal, DefaultHistory> = Editor::with_config(config).into_diagnostic()?;
+    let mut editor: Editor<Terminal, DefaultHistory> =
+        Editor::with_config(config).context(|| "cannot edit lines on this terminal".to_owned())?;
     let session = Rc::new(RefCell::new(session));
     editor.set_helper(Some(Terminal(Rc::clone(&session))));
     if let Some(file) = &history
         && file.exists()
     {
-        editor
-            .load_history(file)
-            .into_diagnostic()
-            .wrap_err_with(|| format!("cannot read {}", file.display()))?;
+        editor.load_history(file).context(|| format!("cannot read {}", file.display()))?;
     }
     anstream::println!(
         "Linux {}; :help lists the words of the lab",
@@ -169,7 +168,7 @@ fn interactive(session: Session, history: Option<PathBuf>) -> miette::Result<Exi
             }
             Err(ReadlineError::Interrupted) => typed.pending.clear(),
             Err(ReadlineError::Eof) => break,
-            Err(e) => return Err(e).into_diagnostic(),
+            Err(e) => return Err(e).context(|| "cannot read from the terminal".to_owned()),
         }
     }
     if let Some(file) = &history {

@@ -302,14 +302,14 @@ fn request(args: &Args) -> Result<Request, OptionError> {
 ///
 /// # Errors
 /// For options and files that make no sense, and for output that cannot be written.
-pub fn run(args: Args) -> miette::Result<ExitCode> {
+pub fn run(args: Args) -> diagnostic::Result<ExitCode> {
     match &args.batch {
         Some(path) => batch(&args, &path.clone()),
         None => single(&args),
     }
 }
 
-fn single(args: &Args) -> miette::Result<ExitCode> {
+fn single(args: &Args) -> diagnostic::Result<ExitCode> {
     let (places, request) = (places(args)?, request(args)?);
     let version = args.kernel.unwrap_or_default();
     let (answer, log) = answer(version, &places, &request, None);
@@ -361,7 +361,7 @@ fn to_json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-fn batch(args: &Args, path: &std::path::Path) -> miette::Result<ExitCode> {
+fn batch(args: &Args, path: &std::path::Path) -> diagnostic::Result<ExitCode> {
     let mut lines = Lines::open(path)?;
     let mut out = Output::new();
     let versions = kernels(args.kernel);

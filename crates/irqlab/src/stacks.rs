@@ -31,12 +31,10 @@ pub struct Args {
 }
 
 /// Runs the command.
-pub fn run(args: &Args) -> miette::Result<ExitCode> {
+pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let machine = match &args.machine {
         None => Machine::embedded(KernelVersion::default()),
-        Some(path) => {
-            Machine::parse(&path.display().to_string(), &read(path)?).map_err(|e| miette::Report::new(*e))?
-        }
+        Some(path) => Machine::parse(&path.display().to_string(), &read(path)?)?,
     };
     let semantics = args.experiment.semantics(machine.kernel)?;
     let note = args.experiment.note(&semantics);
@@ -48,7 +46,7 @@ pub fn run(args: &Args) -> miette::Result<ExitCode> {
     let functions = lab.functions();
     if functions.get(&args.at).is_none() && !tracepoints().any(|t| t == args.at) {
         let names = functions.iter().map(|f| f.name).chain(tracepoints());
-        return Err(miette::miette!(
+        return Err(diagnostic::report!(
             help = near(names, &args.at)
                 .unwrap_or_else(|| "functions in scope are listed in crates/sim/data".to_owned()),
             "`{}` is no function in scope of {} and no tracepoint",

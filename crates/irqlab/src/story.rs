@@ -63,7 +63,7 @@ const PHASE_2: [&str; 13] = [
 ];
 
 /// Runs the command.
-pub fn run(args: &Args) -> miette::Result<ExitCode> {
+pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let semantics = args.experiment.semantics(KernelVersion::default())?;
     if let Some(note) = args.experiment.note(&semantics) {
         anstream::println!("{NOTE}# {note}{NOTE:#}");

@@ -23,11 +23,11 @@ pub struct Args {
 }
 
 /// Runs the command.
-pub fn run(args: &Args) -> miette::Result<ExitCode> {
+pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let mut passed = true;
     for folder in &args.folders {
         let capture = Capture::read(folder)?;
-        let machine = capture.machine().map_err(|e| miette::Report::new(*e))?;
+        let machine = capture.machine()?;
         let semantics = args.experiment.semantics(machine.kernel)?;
         let note = args.experiment.note(&semantics);
         let (report, lab) = verify::run_with(&capture, &machine, semantics);

@@ -11,6 +11,8 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use diagnostic::{Diagnostic, Place};
+
 use crate::machine::{Machine, MachineError};
 use crate::script::{Action, Command, Program, RecordingKind, Script, ScriptError};
 
@@ -127,7 +129,7 @@ pub struct Capture {
 }
 
 /// A capture folder that cannot be read or written.
-#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
     /// The system refused.
     #[error("{}", path.display())]
@@ -139,8 +141,23 @@ pub enum CaptureError {
     },
     /// The script is wrong.
     #[error(transparent)]
-    #[diagnostic(transparent)]
     Script(#[from] ScriptError),
+}
+
+impl Diagnostic for CaptureError {
+    fn help(&self) -> Option<String> {
+        match self {
+            Self::Io { .. } => None,
+            Self::Script(error) => error.help(),
+        }
+    }
+
+    fn place(&self) -> Option<&Place> {
+        match self {
+            Self::Io { .. } => None,
+            Self::Script(error) => error.place(),
+        }
+    }
 }
 
 impl Capture {

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use diagnostic::{Diagnostic, Place};
 use kstate::cpumask::MAX_CPUS;
 use kstate::semantics::{KernelVersion, Semantics};
 use kstate::{ApicId, CpuId, CpuMask, Irq, NodeId, topology};
-use miette::{Diagnostic, NamedSource, SourceSpan};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -27,17 +27,22 @@ const PCI_PIN: u32 = 16;
 const MSI_MESSAGES: [u32; 7] = [0, 1, 2, 4, 8, 16, 32];
 
 /// What is wrong with a machine file, and where.
-#[derive(Debug, thiserror::Error, Diagnostic)]
+#[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct MachineError {
     message: String,
-    #[source_code]
-    source_code: NamedSource<String>,
-    #[label("{expected}")]
-    span: SourceSpan,
-    expected: String,
-    #[help]
+    place: Place,
     help: Option<String>,
+}
+
+impl Diagnostic for MachineError {
+    fn help(&self) -> Option<String> {
+        self.help.clone()
+    }
+
+    fn place(&self) -> Option<&Place> {
+        Some(&self.place)
+    }
 }
 
 /// How the local APICs work.
@@ -219,9 +224,7 @@ impl Reporter<'_> {
     fn error(&self, span: Range<usize>, message: String, expected: impl Into<String>) -> Box<MachineError> {
         Box::new(MachineError {
             message,
-            source_code: NamedSource::new(self.name, self.text.to_owned()),
-            span: span.into(),
-            expected: expected.into(),
+            place: Place::new(self.name, self.text, span, expected),
             help: None,
         })
     }
@@ -576,8 +579,8 @@ mod tests {
         match Machine::parse("m.toml", text) {
             Ok(_) => "fine".to_owned(),
             Err(e) => {
-                let line = text[..e.span.offset()].lines().count().max(1);
-                format!("{line}: {e}: {}", e.expected)
+                let (line, _) = e.place.line_and_column();
+                format!("{line}: {e}: {}", e.place.label())
             }
         }
     }

@@ -26,7 +26,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use miette::{Diagnostic, NamedSource, SourceSpan};
+use diagnostic::Diagnostic;
 
 use lexer::{Place, Token};
 
@@ -314,18 +314,13 @@ impl Word {
 }
 
 /// What is wrong with a script.
-#[derive(Debug, Clone, thiserror::Error, Diagnostic)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
 pub struct ScriptError {
     /// In one sentence.
     pub message: String,
-    #[source_code]
-    source_code: Arc<NamedSource<String>>,
-    #[label("{label}")]
-    span: SourceSpan,
-    label: String,
+    place: Box<diagnostic::Place>,
     /// What could stand there, where that is known.
-    #[help]
     pub help: Option<String>,
     /// Line, counted from 1.
     pub line: usize,
@@ -339,10 +334,20 @@ pub struct ScriptError {
 pub const COMMANDS: [&str; 12] =
     ["cat", "dd", "dmesg", "do", "done", "echo", "for", "in", "ls", "sleep", "taskset", "wait"];
 
+impl Diagnostic for ScriptError {
+    fn help(&self) -> Option<String> {
+        self.help.clone()
+    }
+
+    fn place(&self) -> Option<&diagnostic::Place> {
+        Some(&self.place)
+    }
+}
+
 impl ScriptError {
     /// What was expected there.
     pub fn label(&self) -> &str {
-        &self.label
+        self.place.label()
     }
 }
 

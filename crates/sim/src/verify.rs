@@ -17,8 +17,8 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Write};
 
+use diffy::{DiffOptions, Line};
 use kstate::semantics::Semantics;
-use similar::{Algorithm, DiffOp, DiffTag};
 
 use crate::capture::{Capture, Kind, Output};
 use crate::lab::Lab;
@@ -149,43 +149,47 @@ impl Groups {
 impl Comparison {
     fn add(&mut self, place: &str, expected: &[LineAt], got: &[LineAt]) {
         self.lines_compared += expected.len();
-        let texts = |lines: &[LineAt]| lines.iter().map(|line| line.text.clone()).collect::<Vec<_>>();
-        let ops = similar::capture_diff_slices(Algorithm::Myers, &texts(expected), &texts(got));
-        for op in &ops {
-            if op.tag() == DiffTag::Equal {
-                continue;
+        let text = |lines: &[LineAt]| lines.iter().flat_map(|line| [&line.text, "\n"]).collect::<String>();
+        let (left, right) = (text(expected), text(got));
+        let patch = DiffOptions::new().set_context_len(CONTEXT).create_patch(&left, &right);
+        for hunk in patch.hunks() {
+            // The next line of either side. Ranges count from 1, and an empty one names the line before.
+            let first = |range: diffy::HunkRange| range.start() - usize::from(!range.is_empty());
+            let (mut l, mut r) = (first(hunk.old_range()), first(hunk.new_range()));
+            let mut lines = Vec::new();
+            // Where the lines of the open difference begin: it ends with the next line that both have.
+            let (mut from_l, mut from_r) = (l, r);
+            for line in hunk.lines() {
+                match line {
+                    Line::Context(_) => {
+                        self.differ(place, &expected[from_l..l], &got[from_r..r]);
+                        lines.push((Side::Both, expected[l].clone()));
+                        (l, r) = (l + 1, r + 1);
+                        (from_l, from_r) = (l, r);
+                    }
+                    Line::Delete(_) => {
+                        lines.push((Side::Expected, expected[l].clone()));
+                        l += 1;
+                    }
+                    Line::Insert(_) => {
+                        lines.push((Side::Got, got[r].clone()));
+                        r += 1;
+                    }
+                }
             }
-            let (left, right) = (&expected[op.old_range()], &got[op.new_range()]);
-            for i in 0..left.len().max(right.len()) {
-                self.differences.push(Difference {
-                    place: place.to_owned(),
-                    expected_line: left.get(i).cloned(),
-                    got_line: right.get(i).cloned(),
-                });
-            }
-        }
-        for ops in similar::group_diff_ops(ops, CONTEXT) {
-            let mut hunk = Hunk { place: place.to_owned(), lines: Vec::new() };
-            for op in ops {
-                hunk.push(op, expected, got);
-            }
-            if hunk.lines.iter().any(|(side, _)| *side != Side::Both) {
-                self.hunks.push(hunk);
-            }
+            self.differ(place, &expected[from_l..l], &got[from_r..r]);
+            self.hunks.push(Hunk { place: place.to_owned(), lines });
         }
     }
-}
 
-impl Hunk {
-    fn push(&mut self, op: DiffOp, expected: &[LineAt], got: &[LineAt]) {
-        let mut add =
-            |side, lines: &[LineAt]| self.lines.extend(lines.iter().cloned().map(|line| (side, line)));
-        match op.tag() {
-            DiffTag::Equal => add(Side::Both, &expected[op.old_range()]),
-            DiffTag::Delete | DiffTag::Insert | DiffTag::Replace => {
-                add(Side::Expected, &expected[op.old_range()]);
-                add(Side::Got, &got[op.new_range()]);
-            }
+    /// Adds lines that stand in each other's place.
+    fn differ(&mut self, place: &str, expected: &[LineAt], got: &[LineAt]) {
+        for i in 0..expected.len().max(got.len()) {
+            self.differences.push(Difference {
+                place: place.to_owned(),
+                expected_line: expected.get(i).cloned(),
+                got_line: got.get(i).cloned(),
+            });
         }
     }
 }

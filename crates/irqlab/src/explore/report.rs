@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use miette::{IntoDiagnostic as _, WrapErr as _};
+use diagnostic::Context as _;
 use serde::{Deserialize, Serialize};
 use sim::explore::exhaustive;
 use sim::explore::random::Drawn;
@@ -190,13 +190,13 @@ impl Report {
     }
 
     /// Writes it to a file, all of it or nothing.
-    pub fn write(&self, path: &Path) -> miette::Result<()> {
-        let text = serde_json::to_string_pretty(self).into_diagnostic()?;
+    pub fn write(&self, path: &Path) -> diagnostic::Result<()> {
+        let text =
+            serde_json::to_string_pretty(self).context(|| "cannot write the result as JSON".to_owned())?;
         let part = part_of(path);
         fs::write(&part, text + "\n")
             .and_then(|()| fs::rename(&part, path))
-            .into_diagnostic()
-            .wrap_err_with(|| format!("cannot write {}", path.display()))
+            .context(|| format!("cannot write {}", path.display()))
     }
 
     /// For people.
@@ -307,19 +307,18 @@ fn part_of(path: &Path) -> PathBuf {
 ///
 /// # Errors
 /// When it cannot.
-pub fn check_writable(path: &Path) -> miette::Result<()> {
+pub fn check_writable(path: &Path) -> diagnostic::Result<()> {
     let part = part_of(path);
     let folder = || io::Error::new(io::ErrorKind::IsADirectory, "this is a folder");
     if path.is_dir() { Err(folder()) } else { fs::write(&part, "").and_then(|()| fs::remove_file(&part)) }
-        .into_diagnostic()
-        .wrap_err_with(|| format!("cannot write {}", path.display()))
+        .context(|| format!("cannot write {}", path.display()))
 }
 
 /// Puts results together.
 ///
 /// # Errors
 /// For a file that is no result, and for results that do not belong together.
-pub fn merge(paths: &[PathBuf]) -> miette::Result<Report> {
+pub fn merge(paths: &[PathBuf]) -> diagnostic::Result<Report> {
     let mut merged: Option<Report> = None;
     for path in paths {
         let text = crate::run::read(path)?;
@@ -328,7 +327,7 @@ pub fn merge(paths: &[PathBuf]) -> miette::Result<Report> {
         match &mut merged {
             None => merged = Some(report),
             Some(merged) => merged.add(report).map_err(|why| {
-                miette::miette!(
+                diagnostic::report!(
                     help = "expected parts of one search: the same but for --shard",
                     "{} {why}",
                     path.display()
@@ -336,5 +335,5 @@ pub fn merge(paths: &[PathBuf]) -> miette::Result<Report> {
             })?,
         }
     }
-    merged.ok_or_else(|| miette::miette!("nothing to put together"))
+    merged.ok_or_else(|| diagnostic::report!("nothing to put together"))
 }

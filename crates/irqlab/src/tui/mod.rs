@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use diagnostic::Context as _;
 use irqlab::KernelVersion;
-use miette::IntoDiagnostic as _;
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::event::{
@@ -83,10 +83,10 @@ impl Drop for Taken {
 }
 
 /// Runs the command.
-pub fn run(args: &Args) -> miette::Result<ExitCode> {
+pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     for (is_terminal, what) in [(io::stdin().is_terminal(), "input"), (stdout().is_terminal(), "output")] {
         if !is_terminal {
-            return Err(miette::miette!(
+            return Err(diagnostic::report!(
                 help = "`irqlab sh` reads lines from wherever they come, `irqlab run` runs a script",
                 "`irqlab tui` needs a terminal, and standard {what} is none"
             ));
@@ -95,12 +95,13 @@ pub fn run(args: &Args) -> miette::Result<ExitCode> {
     let session = sh::session(args.machine.as_deref(), args.kernel)?;
     let ended = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP, signal_hook::consts::SIGINT] {
-        signal_hook::flag::register(signal, Arc::clone(&ended)).into_diagnostic()?;
+        signal_hook::flag::register(signal, Arc::clone(&ended))
+            .context(|| "cannot listen for signals".to_owned())?;
     }
-    let taken = Taken::new().into_diagnostic()?;
+    let taken = Taken::new().context(|| "cannot take the terminal".to_owned())?;
     let result = interact(&mut App::new(session), &ended);
     drop(taken);
-    result.into_diagnostic()?;
+    result.context(|| "cannot draw on the terminal".to_owned())?;
     Ok(ExitCode::SUCCESS)
 }
 

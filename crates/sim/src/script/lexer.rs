@@ -1,9 +1,5 @@
 //! Lines, words and what stands between them; and errors that name a place.
 
-use std::sync::Arc;
-
-use miette::NamedSource;
-
 use super::{Piece, ScriptError, Span, Variables, Word};
 
 /// One line of the text.
@@ -74,9 +70,12 @@ impl Place<'_> {
     ) -> ScriptError {
         ScriptError {
             message: message.into(),
-            source_code: Arc::new(NamedSource::new(self.name, self.text.to_owned())),
-            span: (span.offset, span.len).into(),
-            label: label.into(),
+            place: Box::new(diagnostic::Place::new(
+                self.name,
+                self.text,
+                span.offset..span.offset + span.len,
+                label,
+            )),
             help,
             line: span.line,
             column: span.column,

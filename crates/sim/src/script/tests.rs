@@ -72,7 +72,7 @@ fn errors_say_where_and_what_was_expected() {
     let check = |text: &str, line: usize, column: usize, message: &str, label: &str| {
         let e = Script::parse("script.sh", text).unwrap_err();
         assert_eq!((e.line, e.column, e.message.as_str()), (line, column, message), "{text:?}");
-        assert!(e.label.contains(label), "{text:?}: {}", e.label);
+        assert!(e.label().contains(label), "{text:?}: {}", e.label());
     };
     check("sleep 1\nrm /a\n", 2, 1, "no command `rm`", "`echo`");
     check("echo -n 1\n", 1, 6, "`echo -n` is not the same in every shell", "what is to be written");
@@ -212,8 +212,6 @@ fn a_loop_may_span_lines() {
 #[test]
 fn an_error_prints_with_its_source() {
     let error = Script::parse("script.sh", "echo 1 > /a\nrm /b\n").unwrap_err();
-    let handler = miette::NarratableReportHandler::new();
-    let mut text = String::new();
-    handler.render_report(&mut text, &error).unwrap();
-    assert!(text.contains("script.sh") && text.contains("rm /b"), "{text}");
+    let text = diagnostic::Report::from(error).plain();
+    assert!(text.contains("--> script.sh:2:1\n") && text.contains("2 | rm /b\n  | ^^ "), "{text}");
 }
