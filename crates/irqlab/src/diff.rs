@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use kstate::semantics::{KernelVersion, Semantics};
+use record::functions::Functions;
 use sim::capture::Capture;
 use sim::diff::{self, Report};
-use sim::functions::Functions;
 use sim::machine::Machine;
 use sim::script::Script;
 use sim::state::Sections;

@@ -7,13 +7,13 @@ use std::process::ExitCode;
 use anstyle::Style;
 use kstate::semantics::{Field, KernelVersion, Semantics};
 use petgraph::Direction;
+use record::formats::{Slice, graph};
+use record::functions::Functions;
+use record::stacks;
 use serde::Deserialize;
-use sim::formats::{Slice, graph};
-use sim::functions::Functions;
 use sim::lab::Lab;
 use sim::machine::Machine;
 use sim::script::Script;
-use sim::stacks;
 
 use crate::flags;
 use crate::names::{near, tracepoints};

@@ -8,13 +8,13 @@ use std::process::ExitCode;
 use diagnostic::Context as _;
 use kstate::semantics::Semantics;
 use kstate::{CpuId, Irq};
+use record::formats::{Slice, events, flow, ftrace, graph, json, perfetto};
+use record::stacks;
+use record::{Options, Recording};
 use sim::capture::Kind;
-use sim::formats::{Slice, ftrace, graph, json, perfetto};
 use sim::lab::Lab;
 use sim::machine::Machine;
-use sim::record::{self, Options, Recording};
 use sim::script::{Script, Statement};
-use sim::{events_text, flow, stacks};
 
 use crate::input::{OptionError, OutputError};
 use crate::run::status;
@@ -133,9 +133,11 @@ fn text(
         );
     }
     let text = match format {
-        Format::Story => sim::formats::story(&Recording::between(trace, records, functions, Options { io })),
+        Format::Story => {
+            record::formats::story(&Recording::between(trace, records, functions, Options { io }))
+        }
         Format::Flow => flow::print(&Recording::between(trace, records, functions, Options { io })),
-        Format::Events => events_text::print(&record::events(trace, records, functions)),
+        Format::Events => events::print(&record::events(trace, records, functions)),
         Format::Ftrace => ftrace::graph(&lab.k, &slice),
         Format::FtraceEvents => ftrace::events(&lab.k, &slice),
         Format::Stacks => all_stacks(&slice),

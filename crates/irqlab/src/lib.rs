@@ -26,9 +26,10 @@ pub use kstate::{Errno, Kernel};
 pub use sim::machine::{Machine, MachineError};
 pub use sim::script::{Script, ScriptError};
 
-use sim::record::{self, Options, Recording};
+use record::formats::{events, flow};
+use record::{Options, Recording};
 use sim::state::Sections;
-use sim::{events_text, flow, state, vfs};
+use sim::{state, vfs};
 
 /// A booted machine, and what was recorded while it ran the last script.
 ///
@@ -107,7 +108,7 @@ impl Lab {
 
     /// The tracepoints of the last script with their stacks, as the text of an `.events` file.
     pub fn events(&self) -> String {
-        events_text::print(&record::events(&self.lab.k.trace, self.records.clone(), self.lab.functions()))
+        events::print(&record::events(&self.lab.k.trace, self.records.clone(), self.lab.functions()))
     }
 
     /// What /proc and debugfs say about interrupts, CPUs and vectors now.

@@ -54,7 +54,7 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
             lab.k.sem.version.name()
         ));
     }
-    let stacks = sim::stacks::reaching(&lab.k.trace, &args.at, functions);
+    let stacks = record::stacks::reaching(&lab.k.trace, &args.at, functions);
     if let Some(note) = note {
         println!("# {note}");
     }
@@ -66,7 +66,7 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
             println!();
         }
         println!("# {}, {} {}", stack.actor, stack.count, if stack.count == 1 { "time" } else { "times" });
-        anstream::print!("{}", sim::stacks::print(stack));
+        anstream::print!("{}", record::stacks::print(stack));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -7,9 +7,9 @@ use anstyle::{AnsiColor, Style};
 use kstate::msi::MsiDesc;
 use kstate::semantics::{KernelVersion, Semantics};
 use kstate::{Irq, Kernel, PciDevId};
+use record::{Line, Options, Recording, Step, Tree};
 use sim::lab::Lab;
 use sim::machine::Machine;
-use sim::record::{Line, Options, Recording, Step, Tree};
 
 use crate::experiment::Experiment;
 

@@ -42,7 +42,7 @@ pub struct Planned {
     pub file: String,
     /// The statements between the marks; for what has no marks, the statement itself.
     pub statements: Range<usize>,
-    /// The script reads or writes a disk between the marks (see [`crate::record::Options::io`]).
+    /// The script reads or writes a disk between the marks (see [`record::Options::io`]).
     pub io: bool,
 }
 

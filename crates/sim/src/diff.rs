@@ -21,14 +21,14 @@ use kstate::semantics::{KernelVersion, Semantics};
 use serde::Serialize;
 
 use crate::capture::Kind;
-use crate::functions::Functions;
 use crate::lab::Lab;
 use crate::machine::Machine;
-use crate::record::{self, Recording, StackedEvent};
 use crate::script::Script;
 use crate::state::Sections;
 use align::{Op, align};
 use because::Cause;
+use record::functions::Functions;
+use record::{Recording, StackedEvent};
 
 /// One run, as data.
 #[derive(Clone, Debug)]

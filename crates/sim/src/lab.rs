@@ -6,12 +6,13 @@ use kstate::Kernel;
 use kstate::semantics::Semantics;
 
 use crate::capture::{self, Capture, Kind, Output, Planned};
-use crate::functions::Functions;
 use crate::machine::{Machine, MachineError};
 use crate::script::{Action, Failure, Script, Variables};
 use crate::shell::{Bench, Progress, Shell};
 use crate::state::{self, Sections};
-use crate::{boot, engine, events_text, flow, record};
+use crate::{boot, engine};
+use record::formats::{events, flow};
+use record::functions::Functions;
 
 /// What it takes to begin reading a state: some dozen processes are started for it.
 const STATE_TIME: u64 = 20_000_000;
@@ -169,8 +170,8 @@ impl Lab {
                 let options = record::Options { io: planned.io };
                 flow::print(&record::Recording::between(trace, records.clone(), functions, options))
             }
-            Kind::Events => events_text::print(&record::events(trace, records.clone(), functions)),
-            Kind::BootEvents => events_text::print_boot(&record::boot_events(trace, records.clone())),
+            Kind::Events => events::print(&record::events(trace, records.clone(), functions)),
+            Kind::BootEvents => events::print_boot(&record::boot_events(trace, records.clone())),
             Kind::State => state::text(&mut self.k, sections),
             Kind::Msix => state::msix_text(&self.k),
         }

@@ -3,8 +3,8 @@
 //! # Architecture
 //! [`machine`] reads what a PC is made of, [`boot`] builds it and brings the kernel up, [`engine`]
 //! makes it run, [`vfs`] is the tree of virtual files through which a script ([`script`]) acts and
-//! looks, and [`lab`] ties them together. [`record`], [`flow`] and [`events_text`] turn what was
-//! recorded into the texts that [`verify`] compares with a real kernel's.
+//! looks, and [`lab`] ties them together. The crate `record` turns what was recorded
+//! into the texts that [`verify`] compares with a real kernel's.
 //!
 //! # What it doesn't implement
 //! A scheduler's policy: which CPU a task or worker runs on is nobody's result.
@@ -16,22 +16,16 @@ pub mod cpu;
 pub mod debugger;
 pub mod diff;
 pub mod engine;
-pub mod events_text;
 pub mod explore;
 pub mod fields;
-pub mod flow;
-pub mod formats;
-pub mod functions;
 pub mod invariants;
 pub mod lab;
 pub mod machine;
 pub mod museum;
 pub mod random;
-pub mod record;
 pub mod script;
 pub mod shell;
 mod smpboot;
-pub mod stacks;
 pub mod state;
 pub mod steps;
 mod stop_machine;

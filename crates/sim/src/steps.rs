@@ -8,7 +8,7 @@ use kstate::trace::{FnMeta, MAX_ARGS, Trace, What};
 use kstate::{CtxId, Kernel};
 
 use crate::engine::Step;
-use crate::record::event_label;
+use record::event_label;
 
 /// Who or what moves in a step.
 pub fn describe(k: &Kernel, step: &Step) -> String {

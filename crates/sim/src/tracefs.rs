@@ -13,8 +13,8 @@ use kstate::trace::{Trace, What};
 use kstate::tracing::{Mark, MarkWhat, Tracer, Tracing};
 use kstate::{Errno, Kernel};
 
-use crate::formats::ftrace::{self, Buffer, Entry, Kind};
-use crate::functions::Functions;
+use record::formats::ftrace::{self, Buffer, Entry, Kind};
+use record::functions::Functions;
 
 /// The tracepoints by system, both in the order of `ls`.
 pub const EVENTS: [(&str, &[&str]); 3] = [

@@ -3,8 +3,8 @@
 use kstate::semantics::Semantics;
 
 use super::{Session, WORDS};
-use crate::functions::Functions;
 use crate::{fields, tracefs, vfs};
+use record::functions::Functions;
 
 impl Session {
     /// What could stand at the end of a line: where its last word begins, and the words.

@@ -9,10 +9,10 @@ use kstate::{CpuId, CtxId, Irq};
 
 use super::Session;
 use crate::fields::{self, Path};
-use crate::functions::Functions;
-use crate::record::event_label;
 use crate::shell::Progress;
 use crate::{steps, vfs};
+use record::event_label;
+use record::functions::Functions;
 
 /// Lines of an answer beyond which the rest is counted.
 const MOST_LINES: usize = 60;

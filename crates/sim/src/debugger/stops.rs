@@ -7,8 +7,8 @@ use kstate::trace::{Arg, Record, Watch, What};
 
 use super::Session;
 use crate::fields::Path;
-use crate::functions::Functions;
 use crate::tracefs;
+use record::functions::Functions;
 
 /// A comparison in a breakpoint's condition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -5,8 +5,8 @@ use super::*;
 fn run(parts: &[(&str, &str)]) -> Run {
     let part = |(file, text): &(&str, &str)| {
         let content = match *file {
-            f if f.ends_with(".flow") => Content::Flow(crate::flow::parse(text).unwrap()),
-            f if f.ends_with(".events") => Content::Events(crate::events_text::parse(text).unwrap()),
+            f if f.ends_with(".flow") => Content::Flow(record::formats::flow::parse(text).unwrap()),
+            f if f.ends_with(".events") => Content::Events(record::formats::events::parse(text).unwrap()),
             _ => Content::State((*text).to_owned()),
         };
         Part { file: (*file).to_owned(), script: Vec::new(), content }

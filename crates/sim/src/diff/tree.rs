@@ -12,8 +12,8 @@ use super::align::{Op, align};
 use super::{
     Call, FunctionDiff, Item, Side, Summary, Variant, fields, note_field, note_fields, note_seen, role,
 };
-use crate::functions::Functions;
-use crate::record::{Line, Recording, Step};
+use record::functions::Functions;
+use record::{Line, Recording, Step};
 
 /// Steps that changed their name between the two kernels. What they do is the same or was
 /// rewritten; their callees tell.

@@ -6,10 +6,11 @@ use std::fs;
 use std::path::PathBuf;
 
 use kstate::semantics::KernelVersion;
+use record::Step;
+use record::formats::{events, flow};
+use record::functions::Functions;
 use sim::capture::{Capture, Kind, Output};
-use sim::functions::Functions;
-use sim::record::Step;
-use sim::{capture, events_text, flow, verify};
+use sim::{capture, verify};
 
 fn captures() -> Vec<(KernelVersion, Capture)> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/captures");
@@ -62,8 +63,8 @@ fn parsing_and_printing_is_the_identity() {
     for (_, name, kind, text) in files() {
         let printed = match kind {
             Kind::Flow => flow::print(&flow::parse(&text).unwrap()),
-            Kind::Events => events_text::print(&events_text::parse(&text).unwrap()),
-            Kind::BootEvents => events_text::print_boot(&events_text::parse_boot(&text).unwrap()),
+            Kind::Events => events::print(&events::parse(&text).unwrap()),
+            Kind::BootEvents => events::print_boot(&events::parse_boot(&text).unwrap()),
             Kind::State | Kind::Msix => continue,
         };
         assert_eq!(printed, text, "{name}");
@@ -85,7 +86,7 @@ fn captures_show_only_functions_of_the_tables() {
                 }
             }
             Kind::Events => {
-                for event in events_text::parse(&text).unwrap() {
+                for event in events::parse(&text).unwrap() {
                     for function in event.stack {
                         assert!(functions.in_stacks(&function), "{name}: {function}");
                     }

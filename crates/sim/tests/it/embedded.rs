@@ -6,12 +6,13 @@ use kstate::irqdesc::{IRQD_AFFINITY_MANAGED, IRQD_MANAGED_SHUTDOWN};
 use kstate::semantics::{KernelVersion, Semantics};
 use kstate::trace::What;
 use kstate::{Irq, Kernel};
+use record::stacks;
+use sim::engine;
 use sim::invariants::check_invariants;
 use sim::lab::Lab;
 use sim::machine::Machine;
 use sim::script::Script;
 use sim::state::Sections;
-use sim::{engine, stacks};
 
 const SCRIPT: &str = "\
 #: flow unbind

@@ -8,11 +8,11 @@ use std::fs;
 
 use kstate::semantics::KernelVersion;
 use kstate::trace::What;
+use record::Step;
+use record::formats::{events, flow};
+use record::functions::Functions;
 use sim::capture::{Kind, Output};
-use sim::functions::Functions;
 use sim::lab::Lab;
-use sim::record::Step;
-use sim::{events_text, flow};
 
 /// What the table of a kernel says of a function.
 struct Row {
@@ -53,7 +53,7 @@ fn shown(kind: Kind, output: &Output, names: &mut BTreeSet<String>) {
             }));
         }
         Kind::Events => {
-            let events = events_text::parse(&output.text).expect("events read back");
+            let events = events::parse(&output.text).expect("events read back");
             names.extend(events.into_iter().flat_map(|event| event.stack).map(|name| name.into_owned()));
         }
         Kind::BootEvents | Kind::State | Kind::Msix => {}

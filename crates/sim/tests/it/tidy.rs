@@ -110,7 +110,7 @@ fn has_word(line: &str, word: &str) -> bool {
 /// a name, never a behaviour.
 const VERSION_TABLES: [(&str, &str); 3] = [
     ("crates/sim/src/checks.rs", "the log's lines that are known belong to the kernel that says them"),
-    ("crates/sim/src/functions.rs", "each kernel has its table of functions in scope"),
+    ("crates/record/src/functions.rs", "each kernel has its table of functions in scope"),
     ("crates/sim/src/random.rs", "random machines get the command line options that their kernel has"),
 ];
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::record::{Line, Recording, Step};
+use crate::recording::{Line, Recording, Step};
 
 /// A call or tracepoint with everything below it.
 #[derive(Clone, PartialEq, Eq)]
@@ -72,6 +72,6 @@ mod tests {
     fn neighbours_that_differ_in_numbers_only_are_counted() {
         let text = "# task\na\n  b\n    @ t: x=1\n  b\n    @ t: x=2\n  b\n  c\n";
         let expect = "task:\n  a\n    b   (and 1 more like it)\n      @ t: x=1\n    b\n    c\n\n";
-        assert_eq!(story(&crate::flow::parse(text).unwrap()), expect);
+        assert_eq!(story(&crate::formats::flow::parse(text).unwrap()), expect);
     }
 }

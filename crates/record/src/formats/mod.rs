@@ -12,6 +12,8 @@ use kstate::trace::{Actor, Record, Trace, What};
 
 use crate::functions::Functions;
 
+pub mod events;
+pub mod flow;
 pub mod ftrace;
 pub mod graph;
 pub mod json;
@@ -77,22 +79,24 @@ pub(crate) mod tests {
     use kstate::semantics::KernelVersion;
 
     use super::*;
-    use crate::lab::Lab;
-    use crate::machine::Machine;
+    use kstate::Kernel;
+    use sim::lab::Lab;
+    use sim::machine::Machine;
 
     /// The embedded machine after its boot.
-    pub(crate) fn embedded(version: KernelVersion) -> Lab {
-        Lab::boot(&Machine::embedded(version))
+    pub(crate) fn embedded(version: KernelVersion) -> Kernel {
+        Lab::boot(&Machine::embedded(version)).k
     }
 
-    pub(crate) fn whole(lab: &Lab) -> Slice<'_> {
-        Slice { trace: &lab.k.trace, records: 0..lab.k.trace.records.len(), functions: lab.functions() }
+    pub(crate) fn whole(k: &Kernel) -> Slice<'_> {
+        let functions = Functions::of(k.sem.version);
+        Slice { trace: &k.trace, records: 0..k.trace.records.len(), functions }
     }
 
     #[test]
     fn time_never_stands_still() {
-        let lab = embedded(KernelVersion::V5_4);
-        let timed = whole(&lab).timed();
+        let k = embedded(KernelVersion::V5_4);
+        let timed = whole(&k).timed();
         assert!(timed.len() > 1000);
         assert!(timed.windows(2).all(|w| w[0].0 < w[1].0));
     }

@@ -443,7 +443,7 @@ mod tests {
         let (trace, marks) = trace(actors, script);
         let functions = Functions::of(KernelVersion::V5_4);
         let recording = Recording::between(&trace, marks, functions, Options { io });
-        assert_eq!(crate::flow::print(&recording), expect, "{script}");
+        assert_eq!(crate::formats::flow::print(&recording), expect, "{script}");
     }
 
     const TASK: &[Actor] = &[Actor::Task];
@@ -533,7 +533,7 @@ mod tests {
             trace(&[Actor::Idle(CpuId(5))], "nvme_probe( | hidden( pci_irq_get_affinity( e ! + ) |");
         let events = events(&trace, marks, Functions::of(KernelVersion::V5_4));
         assert_eq!(
-            crate::events_text::print(&events),
+            crate::formats::events::print(&events),
             "# idle/5\n@ vector_reserve: irq=29 ret=0\n  pci_irq_get_affinity < nvme_probe < kthread\n"
         );
     }

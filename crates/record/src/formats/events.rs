@@ -3,8 +3,8 @@
 
 use std::borrow::Cow;
 
-pub use crate::flow::FormatError;
-use crate::record::StackedEvent;
+pub use super::flow::FormatError;
+use crate::recording::StackedEvent;
 
 /// Stands between a function and its caller.
 const CALLED_BY: &str = " < ";

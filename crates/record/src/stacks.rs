@@ -6,7 +6,7 @@ use kstate::trace::{Trace, What};
 use kstate::{CpuId, Irq};
 
 use crate::functions::Functions;
-use crate::record::event_label;
+use crate::recording::event_label;
 
 /// One stack, and how often it came up.
 #[derive(Clone, PartialEq, Eq, Debug)]

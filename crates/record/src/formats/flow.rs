@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use crate::record::{Line, Recording, Step, Tree};
+use crate::recording::{Line, Recording, Step, Tree};
 
 /// A line that is not of the format.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]

@@ -103,8 +103,8 @@ mod tests {
 
     #[test]
     fn the_call_graph_knows_callers_and_counts() {
-        let lab = embedded(KernelVersion::V5_4);
-        let graph = calls(&whole(&lab));
+        let k = embedded(KernelVersion::V5_4);
+        let graph = calls(&whole(&k));
         let find = |name: &str| graph.node_indices().find(|n| graph[*n].0[0] == name).unwrap();
         let edge = graph.find_edge(find("queue_request_irq"), find("pci_request_irq")).unwrap();
         assert!(graph[edge] >= 9, "{}", graph[edge]);
@@ -120,15 +120,14 @@ mod tests {
         for (version, first) in
             [(KernelVersion::V5_4, "PCI-MSI"), (KernelVersion::V6_12, "PCI-MSIX-0000:00:03.0")]
         {
-            let lab = embedded(version);
-            let k = &lab.k;
+            let k = embedded(version);
             let irq =
                 k.for_each_irq().find(|i| k.desc(*i).action.first().is_some_and(|a| a.name == "nvme0q1"));
-            let graph = domains(k, irq.unwrap()).unwrap();
+            let graph = domains(&k, irq.unwrap()).unwrap();
             let names: Vec<&str> = graph.node_weights().map(|n| n.0[0].as_str()).collect();
             assert_eq!(names.len(), 3);
             assert!(names[1].starts_with(first) && names[2] == "VECTOR", "{names:?}");
         }
-        assert!(domains(&embedded(KernelVersion::V5_4).k, Irq(4000)).is_none());
+        assert!(domains(&embedded(KernelVersion::V5_4), Irq(4000)).is_none());
     }
 }

@@ -5,7 +5,7 @@ use kstate::trace::{Arg, What};
 use serde_json::{Map, Value, json};
 
 use super::{Slice, fields};
-use crate::record::flow_label;
+use crate::recording::flow_label;
 
 /// The version of the schema.
 pub const SCHEMA: u32 = 1;
@@ -76,8 +76,8 @@ mod tests {
 
     #[test]
     fn every_line_is_an_object_of_the_schema() {
-        let lab = embedded(KernelVersion::V6_12);
-        let text = print(&whole(&lab), KernelVersion::V6_12, 8);
+        let k = embedded(KernelVersion::V6_12);
+        let text = print(&whole(&k), KernelVersion::V6_12, 8);
         let mut lines = text.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
         let head = lines.next().unwrap();
         assert_eq!(head["schema"], "irqlab-trace");
@@ -96,12 +96,8 @@ mod tests {
             }
         }
         // What is still on a stack has been entered and not left: threads that wait for work.
-        let stacks = lab
-            .k
-            .sched
-            .tasks
-            .iter()
-            .map(|t| t.frames.iter().filter(|f| f.entered && !f.code.meta.part).count());
+        let stacks =
+            k.sched.tasks.iter().map(|t| t.frames.iter().filter(|f| f.entered && !f.code.meta.part).count());
         assert_eq!(depth, stacks.sum::<usize>() as i64);
         assert!(vectors > 9);
     }

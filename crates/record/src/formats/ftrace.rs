@@ -1,7 +1,7 @@
 //! What `/sys/kernel/tracing/trace` shows (kernel/trace/trace_functions_graph.c, trace_output.c).
 //!
 //! A `Buffer` holds entries as the tracers write them, and [`print`] is the text of all of them.
-//! The buffer of the machine's own tracer is filled by [`crate::tracefs`]; [`graph`] and [`events`]
+//! The buffer of the machine's own tracer is filled by `sim::tracefs`; [`graph`] and [`events`]
 //! fill one with a part of the record.
 
 use std::collections::BTreeMap;
@@ -38,26 +38,52 @@ const FIRST_PID: u32 = 41_000;
 
 /// One line of the buffer, or several.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Entry<'a> {
+pub struct Entry<'a> {
     /// Whose it is; `None` for the shell.
-    pub(crate) ctx: Option<CtxId>,
-    pub(crate) cpu: CpuId,
+    pub ctx: Option<CtxId>,
+    /// The CPU it ran on.
+    pub cpu: CpuId,
     /// In nanoseconds.
-    pub(crate) time: u64,
-    pub(crate) kind: Kind<'a>,
+    pub time: u64,
+    /// What happened.
+    pub kind: Kind<'a>,
 }
 
 /// What happened.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Kind<'a> {
+pub enum Kind<'a> {
     /// The graph tracer saw a call.
-    Enter { name: &'static str, depth: usize },
-    /// It saw the return of one that was entered at a time.
-    Exit { name: &'static str, entered: u64, depth: usize },
+    Enter {
+        /// The function.
+        name: &'static str,
+        /// The number of calls around it.
+        depth: usize,
+    },
+    /// It saw the return of a call.
+    Exit {
+        /// The function.
+        name: &'static str,
+        /// When it was entered, in nanoseconds.
+        entered: u64,
+        /// The number of calls around it.
+        depth: usize,
+    },
     /// The function tracer saw a call.
-    Call { name: &'static str, parent: &'static str },
-    /// A tracepoint fired, maybe with interrupts off, maybe with a stack.
-    Event { tracepoint: Tracepoint, irqs_off: bool, stack: Option<Vec<&'static str>> },
+    Call {
+        /// The function.
+        name: &'static str,
+        /// Its caller.
+        parent: &'static str,
+    },
+    /// A tracepoint fired.
+    Event {
+        /// The tracepoint with its fields.
+        tracepoint: Tracepoint,
+        /// It fired with interrupts off.
+        irqs_off: bool,
+        /// The functions on the stack, innermost first, if stacks are asked for.
+        stack: Option<Vec<&'static str>>,
+    },
     /// Text that was written to `trace_marker`.
     Marker(&'a str),
 }
@@ -67,14 +93,16 @@ type OpenCall = (&'static str, Option<u64>);
 
 /// A buffer that is being filled.
 #[derive(Debug)]
-pub(crate) struct Buffer<'a> {
+pub struct Buffer<'a> {
     trace: &'a Trace,
     stacks: BTreeMap<CtxId, Vec<OpenCall>>,
-    pub(crate) entries: Vec<Entry<'a>>,
+    /// What was written so far.
+    pub entries: Vec<Entry<'a>>,
 }
 
 impl<'a> Buffer<'a> {
-    pub(crate) fn new(trace: &'a Trace) -> Self {
+    /// An empty buffer for the contexts of a record.
+    pub fn new(trace: &'a Trace) -> Self {
         Self { trace, stacks: BTreeMap::new(), entries: Vec::new() }
     }
 
@@ -87,7 +115,7 @@ impl<'a> Buffer<'a> {
     }
 
     /// A call, which `tracer` sees.
-    pub(crate) fn enter(&mut self, record: &Record, time: u64, meta: &FnMeta, tracer: Tracer) {
+    pub fn enter(&mut self, record: &Record, time: u64, meta: &FnMeta, tracer: Tracer) {
         let roots = self.roots(record.ctx);
         let stack = self.stacks.entry(record.ctx).or_default();
         let kind = match tracer {
@@ -105,7 +133,7 @@ impl<'a> Buffer<'a> {
     }
 
     /// A return, which is `seen` where the graph tracer saw the call.
-    pub(crate) fn exit(&mut self, record: &Record, time: u64, seen: bool) {
+    pub fn exit(&mut self, record: &Record, time: u64, seen: bool) {
         let stack = self.stacks.entry(record.ctx).or_default();
         if let Some((name, Some(entered))) = stack.pop()
             && seen
@@ -116,13 +144,7 @@ impl<'a> Buffer<'a> {
     }
 
     /// A tracepoint; its stack is kept as far as `stack` knows the functions.
-    pub(crate) fn event(
-        &mut self,
-        record: &Record,
-        time: u64,
-        tracepoint: Tracepoint,
-        stack: Option<&Functions>,
-    ) {
+    pub fn event(&mut self, record: &Record, time: u64, tracepoint: Tracepoint, stack: Option<&Functions>) {
         let open = self.stacks.get(&record.ctx).map_or(&[][..], Vec::as_slice);
         let irqs_off = irqs_off(&tracepoint, open);
         let stack = stack.map(|functions| {
@@ -196,7 +218,7 @@ fn flags(k: &Kernel, entry: &Entry<'_>) -> String {
 }
 
 /// The text of the buffer under a tracer.
-pub(crate) fn print(k: &Kernel, tracer: Tracer, entries: &[Entry<'_>]) -> String {
+pub fn print(k: &Kernel, tracer: Tracer, entries: &[Entry<'_>]) -> String {
     let mut out = format!("# tracer: {}\n#\n", tracer.name());
     // Writing to a String does not fail.
     let _ = match tracer {
@@ -420,21 +442,18 @@ mod tests {
     #[test]
     fn every_call_that_is_opened_is_closed() {
         for version in KernelVersion::ALL {
-            let lab = embedded(version);
-            let text = graph(&lab.k, &whole(&lab));
+            let k = embedded(version);
+            let text = graph(&k, &whole(&k));
             let (mut opened, mut closed) = (0, 0);
             for line in text.lines().filter(|l| l.contains('|') && !l.starts_with('#')) {
                 opened += usize::from(line.ends_with("() {"));
                 closed += usize::from(line.trim_end_matches(" */").contains("|  ") && line.contains('}'));
             }
             // What is still on a stack has been entered and not left: threads that wait for work.
-            let alive = lab
-                .k
-                .sched
-                .tasks
-                .iter()
-                .flat_map(|t| t.frames.iter().filter(|f| f.entered && !f.code.meta.part));
-            let shown = alive.filter(|f| lab.functions().shown(f.code.meta.name).is_some()).count();
+            let alive =
+                k.sched.tasks.iter().flat_map(|t| t.frames.iter().filter(|f| f.entered && !f.code.meta.part));
+            let shown =
+                alive.filter(|f| Functions::of(k.sem.version).shown(f.code.meta.name).is_some()).count();
             assert!(opened > 100);
             assert_eq!(opened, closed + shown);
             assert!(text.contains("/* vector_config: irq="));
@@ -444,8 +463,8 @@ mod tests {
     #[test]
     fn events_name_task_cpu_and_time() {
         for version in KernelVersion::ALL {
-            let lab = embedded(version);
-            let text = events(&lab.k, &whole(&lab));
+            let k = embedded(version);
+            let text = events(&k, &whole(&k));
             let lines: Vec<&str> = text.lines().filter(|l| !l.starts_with('#')).collect();
             assert!(text.contains(&format!("written: {0}/{0}   #P:8", lines.len())));
             let flags = |line: &str| line.split_once("] ").unwrap().1.split(' ').next().unwrap().to_owned();
@@ -453,7 +472,7 @@ mod tests {
                 let (head, rest) = line.split_at(16);
                 assert!(head.trim_start().len() > 1 && rest.starts_with('-'), "{line}");
                 assert!(line.contains(" [00") && line.contains(": "), "{line}");
-                let (off, wide) = (flags(line).starts_with('d'), lab.k.sem.trace_shows_migrate_disable);
+                let (off, wide) = (flags(line).starts_with('d'), k.sem.trace_shows_migrate_disable);
                 assert_eq!(flags(line).len(), 4 + usize::from(wide), "{line}");
                 // All of the matrix is under a lock, and a vector's preparation behind it.
                 assert!(off || !line.contains(": irq_matrix_"), "{line}");

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use kstate::trace::{Actor, What};
 
 use super::{Slice, fields};
-use crate::record::flow_label;
+use crate::recording::flow_label;
 
 /// Field numbers of the messages.
 mod field {
@@ -261,8 +261,8 @@ mod tests {
 
     #[test]
     fn slices_nest_and_every_event_has_its_track() {
-        let lab = embedded(KernelVersion::V5_4);
-        let bytes = encode(&whole(&lab));
+        let k = embedded(KernelVersion::V5_4);
+        let bytes = encode(&whole(&k));
         let mut names = BTreeMap::new();
         let mut depth: BTreeMap<u64, i64> = BTreeMap::new();
         let mut time = 0;
