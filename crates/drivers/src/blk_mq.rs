@@ -4,6 +4,10 @@
 //! # What it doesn't implement
 //! Schedulers, merging, accounting, the page cache, requests that carry data.
 
+use kcore::cpu::{
+    cpuhp_setup_state_multi, cpuhp_setup_state_nocalls, cpuhp_state_add_instance_nocalls,
+    cpuhp_state_remove_instance_nocalls,
+};
 use kcore::rcu::tree::synchronize_rcu;
 use kcore::sched::isolation::{HkType, housekeeping_cpumask};
 use kcore::workqueue::KWORKER_ROOTS;
@@ -13,6 +17,7 @@ use kstate::blk::{
     RequestQueue, RqState, TagSet, Tags,
 };
 use kstate::event::Event;
+use kstate::hotplug::{CpuhpCall, CpuhpCallback, CpuhpNode, CpuhpState};
 use kstate::hw::nvme::NvmeCommand;
 use kstate::sched::{Call, TaskKind, WaitOn};
 use kstate::shared::Shared;
@@ -142,11 +147,13 @@ fn blk_mq_realloc_hw_ctxs(k: &mut Kernel, q: QueueId) {
         if let Some(init_hctx) = ops.init_hctx {
             init_hctx(k, q, i);
         }
+        blk_mq_add_cpuhp(k, q, i);
     }
     for i in (wanted..have).rev() {
         if let Some(exit_hctx) = ops.exit_hctx {
             exit_hctx(k, q, i);
         }
+        blk_mq_remove_cpuhp(k, q, i);
         k.blk.q_mut(q).queue_hw_ctx.pop();
     }
 }
@@ -317,6 +324,7 @@ pub fn blk_cleanup_queue(k: &mut Kernel, q: QueueId) {
         if let Some(exit_hctx) = ops.exit_hctx {
             exit_hctx(k, q, hctx as u32);
         }
+        blk_mq_remove_cpuhp(k, q, hctx as u32);
     }
     k.blk.set_mut(set).tag_list.retain(|&other| other != q);
     k.blk.queues[q.index()] = None;
@@ -739,13 +747,14 @@ pub fn blk_done_softirq(k: &mut Kernel, cpu: CpuId) {
 }
 
 /// `blk_softirq_cpu_dead()`: what a dead CPU had queued is done by this one.
-pub fn blk_softirq_cpu_dead(k: &mut Kernel, cpu: CpuId) {
+fn blk_softirq_cpu_dead(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
     k.blk.softirq_pending.clear(cpu);
-    let Some(list) = k.blk.blk_cpu_done.get_mut(cpu.index()) else { return };
+    let Some(list) = k.blk.blk_cpu_done.get_mut(cpu.index()) else { return Ok(()) };
     let here = k.cur.cpu;
     for rq in core::mem::take(list) {
         raise_softirq_on(k, here, rq);
     }
+    Ok(())
 }
 
 // Timeouts.
@@ -826,59 +835,84 @@ fn hctx_has_requests(k: &Kernel, q: QueueId, hctx: u32) -> bool {
     tags.is_some_and(|t| t.rqs.values().any(|&rq| k.blk.requests.get(rq).is_some_and(|r| r.q == q)))
 }
 
-/// The `n`th hardware queue of all queues that are registered for CPU hotplug.
-fn nth_hctx(k: &Kernel, n: u32) -> Option<(QueueId, u32)> {
-    let queues = k.blk.queues.iter().enumerate();
-    let queues = queues.filter_map(|(i, q)| Some((QueueId(i as u32), q.as_deref()?)));
-    queues.flat_map(|(id, q)| (0..q.queue_hw_ctx.len() as u32).map(move |h| (id, h))).nth(n as usize)
-}
-
-/// `CPUHP_AP_BLK_MQ_ONLINE` going down: every hardware queue whose last CPU goes gives out no more
-/// tags and is waited for. Does nothing where the kernel has no such step (5.4).
-#[kframe("block/blk-mq.c", part)]
-pub fn blk_mq_offline_cpu(k: &mut Kernel, cpu: CpuId) {
-    let n: u32 = 0;
-    while k.sem.hctx_drain && nth_hctx(k, n).is_some() {
-        call!(notify_offline(k, cpu, n));
-        n += 1;
+/// `blk_mq_init()`, with `blk_softirq_init()` of 5.4: what block/ has to do for a CPU that comes or goes.
+pub fn blk_mq_init(k: &mut Kernel) {
+    let single = |name, call| Some(CpuhpCallback { name, call: CpuhpCall::Single(call) });
+    let multi = |name, call| Some(CpuhpCallback { name, call: CpuhpCall::Multi(call) });
+    let dead = single("blk_softirq_cpu_dead", blk_softirq_cpu_dead);
+    let softirq =
+        cpuhp_setup_state_nocalls(k, CpuhpState::BlockSoftirqDead, "block/softirq:dead", None, dead);
+    let dead = multi("blk_mq_hctx_notify_dead", blk_mq_hctx_notify_dead);
+    let mq = cpuhp_setup_state_multi(k, CpuhpState::BlkMqDead, "block/mq:dead", None, dead);
+    debug_assert_eq!((softirq, mq), (Ok(()), Ok(())));
+    if k.sem.hctx_drain {
+        let online = multi("blk_mq_hctx_notify_online", blk_mq_hctx_notify_online);
+        let call = CpuhpCall::MultiSleeps(blk_mq_hctx_notify_offline);
+        let offline = Some(CpuhpCallback { name: "blk_mq_hctx_notify_offline", call });
+        let mq = cpuhp_setup_state_multi(k, CpuhpState::ApBlkMqOnline, "block/mq:online", online, offline);
+        debug_assert_eq!(mq, Ok(()));
     }
 }
 
-fn notify_offline(k: &Kernel, cpu: CpuId, n: u32) -> Call<()> {
-    let (q, hctx) = nth_hctx(k, n).unwrap_or_default();
-    blk_mq_hctx_notify_offline(cpu, q, hctx)
+/// A hardware queue as an instance of the steps of block/.
+fn cpuhp_node(q: QueueId, hctx: u32) -> CpuhpNode {
+    CpuhpNode(u64::from(q.0) << 32 | u64::from(hctx))
 }
 
-/// `blk_mq_hctx_notify_offline()` (5.8 and later).
+/// The hardware queue behind an instance.
+fn hctx_of(node: CpuhpNode) -> (QueueId, u32) {
+    (QueueId((node.0 >> 32) as u32), node.0 as u32)
+}
+
+/// `blk_mq_add_hw_queues_cpuhp()` for one queue; in 5.4 a piece of `blk_mq_init_hctx()`.
+fn blk_mq_add_cpuhp(k: &mut Kernel, q: QueueId, hctx: u32) {
+    // C does not look at the answers either: a machine without CPU hotplug has no such steps.
+    let _ = cpuhp_state_add_instance_nocalls(k, CpuhpState::ApBlkMqOnline, cpuhp_node(q, hctx));
+    let _ = cpuhp_state_add_instance_nocalls(k, CpuhpState::BlkMqDead, cpuhp_node(q, hctx));
+}
+
+/// `blk_mq_remove_cpuhp()`.
+fn blk_mq_remove_cpuhp(k: &mut Kernel, q: QueueId, hctx: u32) {
+    let _ = cpuhp_state_remove_instance_nocalls(k, CpuhpState::ApBlkMqOnline, cpuhp_node(q, hctx));
+    let _ = cpuhp_state_remove_instance_nocalls(k, CpuhpState::BlkMqDead, cpuhp_node(q, hctx));
+}
+
+/// `blk_mq_hctx_notify_dead()`: moves what waits in the software queue of a CPU that is dead.
+// DEVIATION: there are no software queues, so that nothing waits there.
+fn blk_mq_hctx_notify_dead(_k: &mut Kernel, _cpu: CpuId, _node: CpuhpNode) -> Result<(), Errno> {
+    Ok(())
+}
+
+/// `blk_mq_hctx_notify_offline()` (5.8 and later): a hardware queue whose last CPU goes gives out no more
+/// tags and is waited for.
 #[kframe("block/blk-mq.c")]
-pub fn blk_mq_hctx_notify_offline(k: &mut Kernel, cpu: CpuId, q: QueueId, hctx: u32) {
+fn blk_mq_hctx_notify_offline(k: &mut Kernel, cpu: CpuId, node: CpuhpNode) -> Result<(), Errno> {
+    let q: QueueId = hctx_of(node).0;
+    let hctx: u32 = hctx_of(node).1;
     let known = live(k, q).and_then(|queue| queue.queue_hw_ctx.get(hctx as usize));
     if known.is_none_or(|h| h.nr_ctx == 0) || hctx_has_online_cpu(k, q, hctx, cpu) {
-        return;
+        return Ok(());
     }
     k.blk.q_mut(q).queue_hw_ctx[hctx as usize].inactive = true;
     while hctx_has_requests(k, q, hctx) {
         wait!(WaitOn::Until(k.events.now + 5 * MSEC));
     }
+    Ok(())
 }
 
-/// `CPUHP_AP_BLK_MQ_ONLINE` going up: `blk_mq_hctx_notify_online()` for every hardware queue.
-pub fn blk_mq_online_cpu(k: &mut Kernel, cpu: CpuId) {
-    if !k.sem.hctx_drain {
-        return;
+/// `blk_mq_hctx_notify_online()`: a hardware queue of the new CPU gives out tags again.
+fn blk_mq_hctx_notify_online(k: &mut Kernel, cpu: CpuId, node: CpuhpNode) -> Result<(), Errno> {
+    let (q, hctx) = hctx_of(node);
+    let h = &k.blk.q(q).queue_hw_ctx[hctx as usize];
+    let own = if k.sem.hctx_online_tests_cpumask {
+        h.cpumask.contains(cpu)
+    } else {
+        map_queue(k, q, h.ty, cpu) == hctx
+    };
+    if own {
+        k.blk.q_mut(q).queue_hw_ctx[hctx as usize].inactive = false;
     }
-    for n in 0.. {
-        let Some((q, hctx)) = nth_hctx(k, n) else { return };
-        let h = &k.blk.q(q).queue_hw_ctx[hctx as usize];
-        let own = if k.sem.hctx_online_tests_cpumask {
-            h.cpumask.contains(cpu)
-        } else {
-            map_queue(k, q, h.ty, cpu) == hctx
-        };
-        if own {
-            k.blk.q_mut(q).queue_hw_ctx[hctx as usize].inactive = false;
-        }
-    }
+    Ok(())
 }
 
 // Reading.

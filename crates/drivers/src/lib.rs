@@ -148,6 +148,11 @@ pub fn pci_device_remove(k: &mut Kernel, dev: PciDevId) {
     device_unlock(k, dev);
 }
 
+/// What block/ does once when the kernel starts (`subsys_initcall()`); belongs behind `boot_cpu_init()`.
+pub fn init(k: &mut Kernel) {
+    blk_mq::blk_mq_init(k);
+}
+
 /// What must hold between the devices, their drivers and the block layer.
 ///
 /// # Errors

@@ -8,6 +8,7 @@
 //! Scheduling classes, timers of the kernel's own, RCU readers, power management.
 
 pub mod base;
+pub mod cpu;
 pub mod rcu;
 pub mod sched;
 pub mod workqueue;

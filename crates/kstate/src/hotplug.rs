@@ -1,8 +1,12 @@
 //! CPU hotplug state (kernel/cpu.c and kernel/stop_machine.c of 5.4 and 6.12,
 //! include/linux/cpuhotplug.h).
 
-use crate::sched::Slot;
-use crate::{CpuId, CpuMask, Errno, TaskId};
+use core::fmt;
+use core::hash::{Hash, Hasher};
+
+use crate::sched::{Call, Slot};
+use crate::shared::Shared;
+use crate::{CpuId, CpuMask, Errno, Kernel, TaskId};
 
 /// `enum cpuhp_state`: how far up a CPU is, lowest first.
 // DEVIATION: of about 200 states those are left that have a callback with an effect on this model,
@@ -110,6 +114,81 @@ impl Slot for CpuhpState {
     }
 }
 
+/// An instance of a multi-instance step: its place in the owner's numbering. In C a `struct hlist_node`
+/// in what the instance is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct CpuhpNode(pub u64);
+
+impl Slot for CpuhpNode {
+    fn to_slot(self) -> u64 {
+        self.0
+    }
+    fn from_slot(slot: u64) -> Self {
+        Self(slot)
+    }
+}
+
+/// The function of a step in one direction.
+#[derive(Clone, Copy)]
+pub enum CpuhpCall {
+    /// For the CPU; it does not sleep.
+    Single(fn(&mut Kernel, CpuId) -> Result<(), Errno>),
+    /// For the CPU.
+    SingleSleeps(fn(CpuId) -> Call<Result<(), Errno>>),
+    /// For the CPU and an instance; it does not sleep.
+    Multi(fn(&mut Kernel, CpuId, CpuhpNode) -> Result<(), Errno>),
+    /// For the CPU and an instance.
+    MultiSleeps(fn(CpuId, CpuhpNode) -> Call<Result<(), Errno>>),
+}
+
+/// What a step does in one direction.
+#[derive(Clone, Copy)]
+pub struct CpuhpCallback {
+    /// The C name, which identifies it.
+    pub name: &'static str,
+    /// The function.
+    pub call: CpuhpCall,
+}
+
+impl PartialEq for CpuhpCallback {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+impl Eq for CpuhpCallback {}
+impl Hash for CpuhpCallback {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+impl fmt::Debug for CpuhpCallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// `struct cpuhp_step`. `cant_stop` is left out: nobody writes to /sys/devices/system/cpu/cpuN/hotplug.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct CpuhpStep {
+    /// What it is called in /sys/devices/system/cpu/hotplug/states; `None` while it is free.
+    pub name: Option<&'static str>,
+    /// On the way up.
+    pub startup: Option<CpuhpCallback>,
+    /// On the way down.
+    pub teardown: Option<CpuhpCallback>,
+    /// Its callbacks are called once for every instance.
+    pub multi_instance: bool,
+    /// The instances, the one that came last first.
+    pub list: Vec<CpuhpNode>,
+}
+
+impl CpuhpStep {
+    /// The callback in one direction.
+    pub fn callback(&self, bringup: bool) -> Option<CpuhpCallback> {
+        if bringup { self.startup } else { self.teardown }
+    }
+}
+
 /// `enum cpuhp_sync_state` (6.12): the handshake while a CPU has no interrupts yet or no more.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum CpuhpSyncState {
@@ -143,6 +222,8 @@ pub struct CpuhpCpuState {
     pub rollback: bool,
     /// It goes up.
     pub bringup: bool,
+    /// The instance whose callback failed: those behind it in the list have nothing to undo.
+    pub last: Option<CpuhpNode>,
     /// What the last callback in the thread failed with.
     pub result: Option<Errno>,
     /// The handshake of 6.12.
@@ -220,6 +301,8 @@ pub struct MultiStopData {
 /// mask in [`crate::topology::Topology`].
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Hotplug {
+    /// `cpuhp_hp_states`, by `CpuhpState`.
+    pub cpuhp_hp_states: Shared<Vec<CpuhpStep>>,
     /// By CPU number.
     pub cpus: Vec<CpuhpCpuState>,
     /// Somebody holds `device_hotplug_lock`, drivers/base/core.c.

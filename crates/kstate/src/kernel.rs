@@ -103,6 +103,7 @@ impl Kernel {
         share(&mut self.apic.mp_chip_data);
         share(&mut self.apic.mp_irqs);
         share(&mut self.hw.destinations);
+        share(&mut self.hotplug.cpuhp_hp_states);
         self.hw.pci.iter_mut().for_each(share);
         share_slots(&mut self.irq.descs);
         share_slots(&mut self.blk.tag_sets);

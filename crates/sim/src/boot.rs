@@ -117,6 +117,7 @@ fn boot_in(
     let now = k.events.now;
     engine::run_until(&mut k, now + SETTLE, after);
 
+    drivers::init(&mut k);
     irqcore::proc::init_irq_proc(&mut k);
     if x86apic::kernel::dmar::init_dmars(&mut k).is_err() {
         k.warn("DMAR: no fault interrupt");

@@ -4,13 +4,13 @@
 //! C files: kernel/cpu.c of 5.4 and 6.12, with kernel/smpboot.c as far as it leads to interrupts.
 //!
 //! # What it doesn't implement
-//! States whose callbacks have no effect on interrupts or on the block layer, and the instances of
-//! multi-instance states: a callback walks its own list.
+//! States whose callbacks have no effect on interrupts or on the block layer.
 
+use kcore::cpu::{cpuhp_invoke_callback, cpuhp_step_empty};
 use kcore::sched::isolation::{HkType, housekeeping_cpumask};
 use kcore::workqueue::KWORKER_ROOTS;
 use kfn::{kfn, kframe};
-use kstate::hotplug::{CpuhpCpuState, CpuhpState, CpuhpSyncState};
+use kstate::hotplug::{CpuhpCall, CpuhpCallback, CpuhpCpuState, CpuhpState, CpuhpStep, CpuhpSyncState};
 use kstate::sched::{Frame, Slot as _, TaskKind, TaskState, WaitOn};
 use kstate::{CpuId, CpuMask, Errno, Kernel, TaskId};
 
@@ -62,103 +62,80 @@ pub(crate) fn run_thread(
     k.spawn(kind, cpu, frame, roots)
 }
 
-/// A callback of `cpuhp_hp_states`, as far as it is modelled.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Callback {
-    BlockSoftirqDead,
-    BlkMqDead,
-    KickApAlive,
-    BringupCpu,
-    BringupAp,
-    FinishCpu,
-    SchedStarting,
-    SchedDying,
-    TakedownCpu,
-    SmpbootUnpark,
-    SmpbootPark,
-    IrqAffinityOnline,
-    BlkMqOnline,
-    BlkMqOffline,
-    SchedActivate,
-    SchedDeactivate,
+/// What of `cpuhp_hp_states[]` is there from the beginning.
+fn cpuhp_hp_states(k: &Kernel) -> Vec<CpuhpStep> {
+    let mut steps = vec![CpuhpStep::default(); CpuhpState::ALL.len()];
+    let mut step = |state, name, startup, teardown| {
+        steps[state as usize] = CpuhpStep { name: Some(name), startup, teardown, ..CpuhpStep::default() };
+    };
+    let single = |name, call| Some(CpuhpCallback { name, call: CpuhpCall::Single(call) });
+    let sleeps = |name, call| Some(CpuhpCallback { name, call: CpuhpCall::SingleSleeps(call) });
+    if k.sem.cpuhp_split_startup {
+        let kick = sleeps("cpuhp_kick_ap_alive", cpuhp_kick_ap_alive);
+        step(CpuhpState::BpKickAp, "cpu:kick_ap", kick, None);
+        let bringup = sleeps("cpuhp_bringup_ap", cpuhp_bringup_ap);
+        step(CpuhpState::BringupCpu, "cpu:bringup", bringup, single("finish_cpu", finish_cpu));
+    } else {
+        step(CpuhpState::BringupCpu, "cpu:bringup", sleeps("bringup_cpu", bringup_cpu), None);
+    }
+    let starting = single("sched_cpu_starting", sched_cpu_starting);
+    let dying = single("sched_cpu_dying", sched_cpu_dying);
+    step(CpuhpState::ApSchedStarting, "sched:starting", starting, dying);
+    step(CpuhpState::TeardownCpu, "cpu:teardown", None, sleeps("takedown_cpu", takedown_cpu));
+    let unpark = single("smpboot_unpark_threads", smpboot_unpark_threads);
+    let park = single("smpboot_park_threads", smpboot_park_threads);
+    step(CpuhpState::ApSmpbootThreads, "smpboot/threads:online", unpark, park);
+    let affinity = single("irq_affinity_online_cpu", irqcore::cpuhotplug::irq_affinity_online_cpu);
+    step(CpuhpState::ApIrqAffinityOnline, "irq/affinity:online", affinity, None);
+    let activate = single("sched_cpu_activate", sched_cpu_activate);
+    let deactivate = single("sched_cpu_deactivate", sched_cpu_deactivate);
+    step(CpuhpState::ApActive, "sched:active", activate, deactivate);
+    steps
 }
 
-/// The callback of a state, going up or down.
-fn cpuhp_get_step(k: &Kernel, state: CpuhpState, bringup: bool) -> Option<Callback> {
-    let split = k.sem.cpuhp_split_startup;
-    match (state, bringup) {
-        (CpuhpState::BlockSoftirqDead, false) => Some(Callback::BlockSoftirqDead),
-        (CpuhpState::BlkMqDead, false) => Some(Callback::BlkMqDead),
-        (CpuhpState::BpKickAp, true) if split => Some(Callback::KickApAlive),
-        (CpuhpState::BringupCpu, true) if split => Some(Callback::BringupAp),
-        (CpuhpState::BringupCpu, true) => Some(Callback::BringupCpu),
-        (CpuhpState::BringupCpu, false) if split => Some(Callback::FinishCpu),
-        (CpuhpState::ApSchedStarting, true) => Some(Callback::SchedStarting),
-        (CpuhpState::ApSchedStarting, false) => Some(Callback::SchedDying),
-        (CpuhpState::TeardownCpu, false) => Some(Callback::TakedownCpu),
-        (CpuhpState::ApSmpbootThreads, true) => Some(Callback::SmpbootUnpark),
-        (CpuhpState::ApSmpbootThreads, false) => Some(Callback::SmpbootPark),
-        (CpuhpState::ApIrqAffinityOnline, true) => Some(Callback::IrqAffinityOnline),
-        (CpuhpState::ApBlkMqOnline, true) if k.sem.hctx_drain => Some(Callback::BlkMqOnline),
-        (CpuhpState::ApBlkMqOnline, false) if k.sem.hctx_drain => Some(Callback::BlkMqOffline),
-        (CpuhpState::ApActive, true) => Some(Callback::SchedActivate),
-        (CpuhpState::ApActive, false) => Some(Callback::SchedDeactivate),
-        _ => None,
-    }
+/// The idle task of a dead CPU gives its memory back, which nobody can tell.
+fn finish_cpu(_k: &mut Kernel, _cpu: CpuId) -> Result<(), Errno> {
+    Ok(())
 }
 
-/// Invokes the callback of one state.
-#[kframe("kernel/cpu.c")]
-fn cpuhp_invoke_callback(k: &mut Kernel, cpu: CpuId, state: CpuhpState, bringup: bool) -> Result<(), Errno> {
-    if st(k, cpu).fail == Some(state) {
-        st_mut(k, cpu).fail = None;
-        if !k.sem.cpuhp_skips_empty_states && cpuhp_get_step(k, state, bringup).is_none() {
-            return Ok(());
-        }
-        return Err(Errno::EAGAIN);
-    }
-    match cpuhp_get_step(k, state, bringup) {
-        None | Some(Callback::FinishCpu | Callback::SmpbootUnpark | Callback::SmpbootPark) => {}
-        // sched_cpu_starting() only prepares the run queue.
-        Some(Callback::SchedStarting) => {}
-        Some(Callback::BlockSoftirqDead) => drivers::blk_mq::blk_softirq_cpu_dead(k, cpu),
-        // blk_mq_hctx_notify_dead() moves what waits in the CPU's software queues. Nothing waits there.
-        Some(Callback::BlkMqDead) => {}
-        Some(Callback::KickApAlive) => {
-            call!(cpuhp_kick_ap_alive(cpu))?;
-        }
-        Some(Callback::BringupCpu) => {
-            call!(bringup_cpu(cpu))?;
-        }
-        Some(Callback::BringupAp) => {
-            call!(cpuhp_bringup_ap(cpu))?;
-        }
-        Some(Callback::SchedDying) => sched_cpu_dying(k, cpu),
-        Some(Callback::TakedownCpu) => {
-            call!(takedown_cpu(cpu))?;
-        }
-        Some(Callback::IrqAffinityOnline) => {
-            irqcore::cpuhotplug::irq_affinity_online_cpu(k, cpu)?;
-        }
-        Some(Callback::BlkMqOnline) => drivers::blk_mq::blk_mq_online_cpu(k, cpu),
-        Some(Callback::BlkMqOffline) => {
-            call!(drivers::blk_mq::blk_mq_offline_cpu(cpu));
-        }
-        Some(Callback::SchedActivate) => k.topo.active.set(cpu),
-        Some(Callback::SchedDeactivate) => k.topo.active.clear(cpu),
-    }
+/// A CPU's threads run again.
+// DEVIATION: such a thread is woken for something to do and ends with it, so that there is none to park.
+fn smpboot_unpark_threads(_k: &mut Kernel, _cpu: CpuId) -> Result<(), Errno> {
+    Ok(())
+}
+
+/// A CPU's threads stand still, see [`smpboot_unpark_threads`].
+fn smpboot_park_threads(_k: &mut Kernel, _cpu: CpuId) -> Result<(), Errno> {
+    Ok(())
+}
+
+/// The run queue of a CPU that comes is made ready. Here it has nothing that could be wrong.
+fn sched_cpu_starting(_k: &mut Kernel, _cpu: CpuId) -> Result<(), Errno> {
+    Ok(())
+}
+
+/// Tasks can be put on the CPU.
+fn sched_cpu_activate(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
+    k.topo.active.set(cpu);
+    Ok(())
+}
+
+/// No more tasks are put on the CPU.
+fn sched_cpu_deactivate(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
+    k.topo.active.clear(cpu);
     Ok(())
 }
 
 /// Tasks that may run elsewhere leave a CPU that goes down (kernel/sched/core.c).
-fn sched_cpu_dying(k: &mut Kernel, cpu: CpuId) {
-    let Some(elsewhere) = k.topo.active.first().or_else(|| k.topo.online.first()) else { return };
+fn sched_cpu_dying(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
+    let Some(elsewhere) = k.topo.active.first().or_else(|| k.topo.online.first()) else { return Ok(()) };
     for task in &mut k.sched.tasks {
         let bound = matches!(task.kind, TaskKind::Cpuhp(_) | TaskKind::Migration(_) | TaskKind::Idle(_));
         if task.cpu == cpu && !bound {
             task.cpu = elsewhere;
         }
     }
+    Ok(())
 }
 
 /// The states from `CPUHP_AP_IDLE_DEAD` to below `CPUHP_AP_ONLINE` run with interrupts off and
@@ -171,6 +148,7 @@ fn cpuhp_set_state(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> CpuhpState
     let st = st_mut(k, cpu);
     let prev_state = st.state;
     st.rollback = false;
+    st.last = None;
     st.target = target;
     st.bringup = st.state < target;
     prev_state
@@ -184,7 +162,10 @@ fn cpuhp_reset_state(k: &mut Kernel, cpu: CpuId, prev_state: CpuhpState) {
         return;
     }
     st.rollback = true;
-    st.state = if st.bringup { st.state.down() } else { st.state.up() };
+    // What is left of the state itself is undone first where only some of its instances were called.
+    if st.last.is_none() {
+        st.state = if st.bringup { st.state.down() } else { st.state.up() };
+    }
     st.bringup = !st.bringup;
 }
 
@@ -274,7 +255,7 @@ fn cpuhp_thread_fun(k: &mut Kernel, cpu: CpuId) {
         }
     }
     if found {
-        let ret: Result<(), Errno> = call!(cpuhp_invoke_callback(cpu, state, bringup));
+        let ret: Result<(), Errno> = call!(cpuhp_invoke_callback(cpu, state, bringup, true));
         st_mut(k, cpu).result = ret.err();
         if ret.is_err() {
             if cpuhp_is_atomic_state(state) {
@@ -310,7 +291,7 @@ fn cpuhp_next_state(k: &mut Kernel, cpu: CpuId, bringup: bool, target: CpuhpStat
             st.state = state.down();
             state
         };
-        if cpuhp_get_step(k, state, bringup).is_some() {
+        if !cpuhp_step_empty(k, bringup, state) {
             return Some(state);
         }
     }
@@ -331,7 +312,8 @@ fn __cpuhp_invoke_callback_range(
         if state.is_none() {
             break;
         }
-        let err: Result<(), Errno> = call!(cpuhp_invoke_callback(cpu, state.unwrap_or_default(), bringup));
+        let err: Result<(), Errno> =
+            call!(cpuhp_invoke_callback(cpu, state.unwrap_or_default(), bringup, false));
         if err.is_err() {
             if !nofail {
                 return err;
@@ -361,7 +343,7 @@ fn cpuhp_up_callbacks(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<
     }
     while st(k, cpu).state < target {
         step_up(k, cpu);
-        ret = call!(cpuhp_invoke_callback(cpu, st(k, cpu).state, true));
+        ret = call!(cpuhp_invoke_callback(cpu, st(k, cpu).state, true, false));
         if ret.is_err() {
             st_mut(k, cpu).target = prev_state;
             call!(undo_cpu_up(cpu));
@@ -377,7 +359,7 @@ fn undo_cpu_up(k: &mut Kernel, cpu: CpuId) {
     step_down(k, cpu);
     while st(k, cpu).state > st(k, cpu).target {
         // The answer of a rollback is of no interest to C.
-        let _ret: Result<(), Errno> = call!(cpuhp_invoke_callback(cpu, st(k, cpu).state, false));
+        let _ret: Result<(), Errno> = call!(cpuhp_invoke_callback(cpu, st(k, cpu).state, false, false));
         step_down(k, cpu);
     }
 }
@@ -402,7 +384,7 @@ fn cpuhp_down_callbacks(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Resul
         return ret;
     }
     while st(k, cpu).state > target {
-        ret = call!(cpuhp_invoke_callback(cpu, st(k, cpu).state, false));
+        ret = call!(cpuhp_invoke_callback(cpu, st(k, cpu).state, false, false));
         if ret.is_err() {
             st_mut(k, cpu).target = prev_state;
             if st(k, cpu).state < prev_state {
@@ -421,7 +403,7 @@ fn undo_cpu_down(k: &mut Kernel, cpu: CpuId) {
     step_up(k, cpu);
     while st(k, cpu).state < st(k, cpu).target {
         // The answer of a rollback is of no interest to C.
-        let _ret: Result<(), Errno> = call!(cpuhp_invoke_callback(cpu, st(k, cpu).state, true));
+        let _ret: Result<(), Errno> = call!(cpuhp_invoke_callback(cpu, st(k, cpu).state, true, false));
         step_up(k, cpu);
     }
 }
@@ -444,7 +426,7 @@ pub(crate) fn take_cpu_down(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
         }
         step_down(k, cpu);
         while st(k, cpu).state > target {
-            let ret: Result<(), Errno> = call!(cpuhp_invoke_callback(cpu, st(k, cpu).state, false));
+            let ret: Result<(), Errno> = call!(cpuhp_invoke_callback(cpu, st(k, cpu).state, false, false));
             if ret.is_err() {
                 k.warn("take_cpu_down: a DYING callback failed");
             }
@@ -612,7 +594,7 @@ pub(crate) fn notify_cpu_starting(k: &mut Kernel, cpu: CpuId) {
     }
     while st(k, cpu).state < target {
         step_up(k, cpu);
-        let ret: Result<(), Errno> = call!(cpuhp_invoke_callback(cpu, st(k, cpu).state, true));
+        let ret: Result<(), Errno> = call!(cpuhp_invoke_callback(cpu, st(k, cpu).state, true, false));
         if ret.is_err() {
             k.warn("notify_cpu_starting: a STARTING callback failed");
         }
@@ -814,6 +796,7 @@ fn cpus_write_unlock(k: &mut Kernel) {
 pub fn boot_cpu_init(k: &mut Kernel) {
     let cpu = CpuId(0);
     k.hotplug.cpus = vec![CpuhpCpuState::default(); k.topo.cpus.len()];
+    *k.hotplug.cpuhp_hp_states = cpuhp_hp_states(k);
     k.topo.online = CpuMask::of(cpu);
     k.topo.active = CpuMask::of(cpu);
     k.topo.siblings = vec![CpuMask::new(); k.topo.cpus.len()];

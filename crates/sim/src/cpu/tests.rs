@@ -1,7 +1,11 @@
 //! CPUs go and come, at boot and later.
 
 use super::*;
+use kcore::cpu::{
+    cpuhp_setup_state_multi, cpuhp_state_add_instance_nocalls, cpuhp_state_remove_instance_nocalls,
+};
 use kstate::NodeId;
+use kstate::hotplug::CpuhpNode;
 use kstate::semantics::{KernelVersion, Semantics};
 use kstate::topology::CpuPlace;
 use kstate::trace::What;
@@ -152,4 +156,49 @@ fn the_new_cpu_calls_lapic_online_outside_of_any_other_function_in_scope() {
         }
     }
     assert_eq!(seen, ["lock_vector_lock", "lapic_online", "unlock_vector_lock"]);
+}
+
+/// The callbacks of a step with instances: they say what they were called for, and one refuses to go.
+fn instance_comes(k: &mut Kernel, _cpu: CpuId, node: CpuhpNode) -> Result<(), Errno> {
+    k.log.push(format!("on {}", node.0));
+    Ok(())
+}
+
+fn instance_goes(k: &mut Kernel, _cpu: CpuId, node: CpuhpNode) -> Result<(), Errno> {
+    k.log.push(format!("off {}", node.0));
+    if node.0 == 2 { Err(Errno::EIO) } else { Ok(()) }
+}
+
+#[test]
+fn instances_whose_callback_ran_before_another_failed_are_undone() {
+    for version in KernelVersion::ALL {
+        // One is called by the CPU's own thread, the other by the task that takes the CPU down.
+        for state in [CpuhpState::ApBlkMqOnline, CpuhpState::BlkMqDead] {
+            let mut k = booted(version, 2, 1, "");
+            let multi = |name, call| Some(CpuhpCallback { name, call: CpuhpCall::Multi(call) });
+            let (up, off) = (multi("instance_comes", instance_comes), multi("instance_goes", instance_goes));
+            let add = |k: &mut Kernel, n| cpuhp_state_add_instance_nocalls(k, state, CpuhpNode(n));
+            assert_eq!(add(&mut k, 1), Err(Errno::EINVAL));
+            assert_eq!(cpuhp_setup_state_multi(&mut k, state, "test", up, off), Ok(()));
+            assert_eq!(cpuhp_setup_state_multi(&mut k, state, "test", up, off), Err(Errno::EBUSY));
+            for n in 1..=3 {
+                assert_eq!(add(&mut k, n), Ok(()));
+            }
+            k.log.clear();
+            assert_eq!(down(&mut k, 1), Err(Errno::EIO));
+            k.log.retain(|line| line.starts_with('o'));
+            assert_eq!(k.log, ["off 3", "off 2", "on 3"], "{version:?} {state:?}");
+            if state < CpuhpState::TeardownCpu {
+                // C warns of a callback that fails on a dead CPU, and brings it up only halfway.
+                continue;
+            }
+            assert_eq!(st(&k, CpuId(1)).state, CpuhpState::Online);
+            assert_eq!(st(&k, CpuId(1)).last, None);
+            assert_eq!(cpuhp_state_remove_instance_nocalls(&mut k, state, CpuhpNode(2)), Ok(()));
+            k.log.clear();
+            assert_eq!(down(&mut k, 1), Ok(()));
+            k.log.retain(|line| line.starts_with('o'));
+            assert_eq!(k.log, ["off 3", "off 1"]);
+        }
+    }
 }
