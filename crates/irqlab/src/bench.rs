@@ -7,7 +7,7 @@ use kstate::sched::TaskKind;
 use kstate::semantics::{KernelVersion, Semantics};
 use kstate::{CpuId, CpuMask, Kernel};
 use sim::machine::{ApicMode, Machine, Model, PciDevice};
-use sim::{boot, cpu, engine};
+use sim::{boot, engine};
 
 use crate::run::kernel;
 
@@ -91,7 +91,7 @@ fn machine(kernel: KernelVersion, cpus: u32, controllers: u32, vectors: u32) -> 
 /// Takes the CPUs of the upper half down, one after the other, or brings them up again.
 fn half(k: &mut Kernel, cpus: u32, up: bool) -> bool {
     (cpus / 2..cpus).map(CpuId).all(|id| {
-        let call = if up { cpu::cpu_device_up(id) } else { cpu::cpu_device_down(id) };
+        let call = if up { kcore::cpu::cpu_device_up(id) } else { kcore::cpu::cpu_device_down(id) };
         let task = k.spawn(TaskKind::Task, CpuId(0), call.frame, &[]);
         engine::run_task(k, task, &mut |_| {}) == Some(0)
     })

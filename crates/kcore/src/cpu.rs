@@ -1,15 +1,50 @@
-//! The table of what has to be done for a CPU that comes or goes.
+//! CPU hotplug: bringing CPUs up at boot and from `/sys/devices/system/cpu/cpuN/online`, and taking
+//! them down.
 //!
 //! C file: kernel/cpu.c of 5.4 and 6.12.
 //!
 //! # Architecture
-//! What is done is a table of steps, `cpuhp_hp_states[]`. Those of kernel/ and arch/ stand in it from
-//! the beginning; block/ registers its own.
+//! What has to be done for a CPU that comes or goes is a table of steps, `cpuhp_hp_states[]`. Those of
+//! kernel/ and arch/ stand in it from the beginning; block/ registers its own.
+//!
+//! # What it doesn't implement
+//! States whose callbacks have no effect on interrupts or on the block layer.
 
-use kfn::kframe;
-use kstate::hotplug::{CpuhpCall, CpuhpCallback, CpuhpNode, CpuhpState, CpuhpStep};
-use kstate::sched::Call;
-use kstate::{CpuId, Errno, Kernel};
+use kfn::{kfn, kframe};
+use kstate::hotplug::{
+    CpuhpCall, CpuhpCallback, CpuhpCpuState, CpuhpNode, CpuhpState, CpuhpStep, CpuhpSyncState,
+};
+use kstate::sched::{Call, Slot as _, TaskKind, TaskState, WaitOn};
+use kstate::{CpuId, CpuMask, Errno, Kernel, TaskId};
+
+use crate::sched::core::{sched_cpu_activate, sched_cpu_deactivate, sched_cpu_dying, sched_cpu_starting};
+use crate::sched::isolation::{HkType, housekeeping_cpumask};
+use crate::smpboot::{
+    SMPBOOT_THREAD, run_thread, smpboot_park_threads, smpboot_thread_fn, smpboot_unpark_threads,
+};
+use crate::stop_machine::stop_machine_cpuslocked;
+use crate::workqueue::KWORKER_ROOTS;
+use crate::x86::smpboot::{do_boot_cpu, native_cpu_disable, native_cpu_up, topology_is_primary_thread};
+
+pub(crate) fn st(k: &Kernel, cpu: CpuId) -> &CpuhpCpuState {
+    &k.hotplug.cpus[cpu.index()]
+}
+
+pub(crate) fn st_mut(k: &mut Kernel, cpu: CpuId) -> &mut CpuhpCpuState {
+    &mut k.hotplug.cpus[cpu.index()]
+}
+
+/// `st->state++`.
+fn step_up(k: &mut Kernel, cpu: CpuId) {
+    let st = st_mut(k, cpu);
+    st.state = st.state.up();
+}
+
+/// `st->state--`.
+fn step_down(k: &mut Kernel, cpu: CpuId) {
+    let st = st_mut(k, cpu);
+    st.state = st.state.down();
+}
 
 /// `cpuhp_get_step()`.
 fn cpuhp_get_step(k: &Kernel, state: CpuhpState) -> &CpuhpStep {
@@ -17,7 +52,7 @@ fn cpuhp_get_step(k: &Kernel, state: CpuhpState) -> &CpuhpStep {
 }
 
 /// `cpuhp_step_empty()`: nothing is to do on the way up, or down.
-pub fn cpuhp_step_empty(k: &Kernel, bringup: bool, state: CpuhpState) -> bool {
+fn cpuhp_step_empty(k: &Kernel, bringup: bool, state: CpuhpState) -> bool {
     cpuhp_get_step(k, state).callback(bringup).is_none()
 }
 
@@ -27,7 +62,7 @@ pub fn cpuhp_step_empty(k: &Kernel, bringup: bool, state: CpuhpState) -> bool {
 // DEVIATION: C can call the callback of a single instance as well (`node`), when that comes or goes.
 // Here nobody asks for it.
 #[kframe("kernel/cpu.c")]
-pub fn cpuhp_invoke_callback(
+fn cpuhp_invoke_callback(
     k: &mut Kernel,
     cpu: CpuId,
     state: CpuhpState,
@@ -205,3 +240,789 @@ pub fn cpuhp_state_remove_instance_nocalls(
     sp.list.retain(|&other| other != node);
     Ok(())
 }
+
+/// What of `cpuhp_hp_states[]` is there from the beginning.
+fn cpuhp_hp_states(k: &Kernel) -> Vec<CpuhpStep> {
+    let mut steps = vec![CpuhpStep::default(); CpuhpState::ALL.len()];
+    let mut step = |state, name, startup, teardown| {
+        steps[state as usize] = CpuhpStep { name: Some(name), startup, teardown, ..CpuhpStep::default() };
+    };
+    let single = |name, call| Some(CpuhpCallback { name, call: CpuhpCall::Single(call) });
+    let sleeps = |name, call| Some(CpuhpCallback { name, call: CpuhpCall::SingleSleeps(call) });
+    if k.sem.cpuhp_split_startup {
+        let kick = sleeps("cpuhp_kick_ap_alive", cpuhp_kick_ap_alive);
+        step(CpuhpState::BpKickAp, "cpu:kick_ap", kick, None);
+        let bringup = sleeps("cpuhp_bringup_ap", cpuhp_bringup_ap);
+        step(CpuhpState::BringupCpu, "cpu:bringup", bringup, single("finish_cpu", finish_cpu));
+    } else {
+        step(CpuhpState::BringupCpu, "cpu:bringup", sleeps("bringup_cpu", bringup_cpu), None);
+    }
+    let starting = single("sched_cpu_starting", sched_cpu_starting);
+    let dying = single("sched_cpu_dying", sched_cpu_dying);
+    step(CpuhpState::ApSchedStarting, "sched:starting", starting, dying);
+    step(CpuhpState::TeardownCpu, "cpu:teardown", None, sleeps("takedown_cpu", takedown_cpu));
+    let unpark = single("smpboot_unpark_threads", smpboot_unpark_threads);
+    let park = single("smpboot_park_threads", smpboot_park_threads);
+    step(CpuhpState::ApSmpbootThreads, "smpboot/threads:online", unpark, park);
+    let affinity = single("irq_affinity_online_cpu", irqcore::cpuhotplug::irq_affinity_online_cpu);
+    step(CpuhpState::ApIrqAffinityOnline, "irq/affinity:online", affinity, None);
+    let activate = single("sched_cpu_activate", sched_cpu_activate);
+    let deactivate = single("sched_cpu_deactivate", sched_cpu_deactivate);
+    step(CpuhpState::ApActive, "sched:active", activate, deactivate);
+    steps
+}
+
+/// The idle task of a dead CPU gives its memory back, which nobody can tell.
+fn finish_cpu(_k: &mut Kernel, _cpu: CpuId) -> Result<(), Errno> {
+    Ok(())
+}
+
+/// The states from `CPUHP_AP_IDLE_DEAD` to below `CPUHP_AP_ONLINE` run with interrupts off and
+/// cannot fail.
+fn cpuhp_is_atomic_state(state: CpuhpState) -> bool {
+    CpuhpState::ApIdleDead <= state && state < CpuhpState::ApOnline
+}
+
+fn cpuhp_set_state(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> CpuhpState {
+    let st = st_mut(k, cpu);
+    let prev_state = st.state;
+    st.rollback = false;
+    st.last = None;
+    st.target = target;
+    st.bringup = st.state < target;
+    prev_state
+}
+
+fn cpuhp_reset_state(k: &mut Kernel, cpu: CpuId, prev_state: CpuhpState) {
+    let skips = k.sem.cpuhp_skips_empty_states;
+    let st = st_mut(k, cpu);
+    st.target = prev_state;
+    if skips && st.rollback {
+        return;
+    }
+    st.rollback = true;
+    // What is left of the state itself is undone first where only some of its instances were called.
+    if st.last.is_none() {
+        st.state = if st.bringup { st.state.down() } else { st.state.up() };
+    }
+    st.bringup = !st.bringup;
+}
+
+fn complete_ap_thread(k: &mut Kernel, cpu: CpuId, bringup: bool) {
+    let st = st_mut(k, cpu);
+    if bringup {
+        st.done_up += 1;
+    } else {
+        st.done_down += 1;
+    }
+    k.wake(WaitOn::Cpuhp(cpu));
+}
+
+/// Sleeps until the CPU's thread, or the CPU itself, reports the end of the way up or down.
+#[kframe("kernel/cpu.c")]
+fn wait_for_ap_thread(k: &mut Kernel, cpu: CpuId, bringup: bool) {
+    if bringup {
+        wait_until!(st(k, cpu).done_up > 0, WaitOn::Cpuhp(cpu));
+        st_mut(k, cpu).done_up -= 1;
+    } else {
+        wait_until!(st(k, cpu).done_down > 0, WaitOn::Cpuhp(cpu));
+        st_mut(k, cpu).done_down -= 1;
+    }
+}
+
+/// Lets the CPU's hotplug thread go to `st->target`.
+#[kframe("kernel/cpu.c")]
+fn __cpuhp_kick_ap(k: &mut Kernel, cpu: CpuId) {
+    if st(k, cpu).state == st(k, cpu).target {
+        return;
+    }
+    st_mut(k, cpu).result = None;
+    st_mut(k, cpu).should_run = true;
+    let thread = st(k, cpu).thread;
+    let frame = smpboot_thread_fn(cpu).frame;
+    let thread = run_thread(k, thread, TaskKind::Cpuhp(cpu), cpu, frame, SMPBOOT_THREAD);
+    st_mut(k, cpu).thread = Some(thread);
+    call!(wait_for_ap_thread(cpu, st(k, cpu).bringup));
+}
+
+#[kframe("kernel/cpu.c")]
+fn cpuhp_kick_ap(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
+    let prev_state: CpuhpState = cpuhp_set_state(k, cpu, target);
+    call!(__cpuhp_kick_ap(cpu));
+    let ret: Option<Errno> = st(k, cpu).result;
+    if ret.is_some() {
+        cpuhp_reset_state(k, cpu, prev_state);
+        call!(__cpuhp_kick_ap(cpu));
+    }
+    ret.map_or(Ok(()), Err)
+}
+
+#[kframe("kernel/cpu.c")]
+fn cpuhp_kick_ap_work(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
+    call!(cpuhp_kick_ap(cpu, st(k, cpu).target))
+}
+
+/// One callback on the CPU's own hotplug thread.
+#[kframe("kernel/cpu.c")]
+pub(crate) fn cpuhp_thread_fun(k: &mut Kernel, cpu: CpuId) {
+    let bringup: bool = st(k, cpu).bringup;
+    let state: CpuhpState = st(k, cpu).state;
+    let found: bool = true;
+    if k.sem.cpuhp_skips_empty_states {
+        let next = cpuhp_next_state(k, cpu, bringup, st(k, cpu).target);
+        found = next.is_some();
+        state = next.unwrap_or_default();
+        st_mut(k, cpu).should_run = found;
+    } else {
+        let st = st_mut(k, cpu);
+        if bringup {
+            st.state = st.state.up();
+            state = st.state;
+            st.should_run = st.state < st.target;
+        } else {
+            st.state = st.state.down();
+            st.should_run = st.state > st.target;
+        }
+    }
+    if found {
+        let ret: Result<(), Errno> = call!(cpuhp_invoke_callback(cpu, state, bringup, true));
+        st_mut(k, cpu).result = ret.err();
+        if ret.is_err() {
+            if cpuhp_is_atomic_state(state) {
+                k.warn("cpuhp_thread_fun: a STARTING or DYING callback failed");
+            }
+            if st(k, cpu).rollback {
+                k.warn("cpuhp_thread_fun: a callback failed during rollback");
+            }
+            st_mut(k, cpu).should_run = false;
+        }
+    }
+    if !st(k, cpu).should_run {
+        complete_ap_thread(k, cpu, bringup);
+    }
+}
+
+/// 6.12: the next state with a callback on the way to `target`. `st->state` is moved ahead, as if
+/// the callback had run.
+fn cpuhp_next_state(k: &mut Kernel, cpu: CpuId, bringup: bool, target: CpuhpState) -> Option<CpuhpState> {
+    loop {
+        let st = st_mut(k, cpu);
+        let state = if bringup {
+            if st.state >= target {
+                return None;
+            }
+            st.state = st.state.up();
+            st.state
+        } else {
+            if st.state <= target {
+                return None;
+            }
+            let state = st.state;
+            st.state = state.down();
+            state
+        };
+        if !cpuhp_step_empty(k, bringup, state) {
+            return Some(state);
+        }
+    }
+}
+
+/// 6.12: invokes all callbacks on the way to `target`.
+#[kframe("kernel/cpu.c")]
+fn __cpuhp_invoke_callback_range(
+    k: &mut Kernel,
+    bringup: bool,
+    cpu: CpuId,
+    target: CpuhpState,
+    nofail: bool,
+) -> Result<(), Errno> {
+    let result: Result<(), Errno> = Ok(());
+    loop {
+        let state: Option<CpuhpState> = cpuhp_next_state(k, cpu, bringup, target);
+        if state.is_none() {
+            break;
+        }
+        let err: Result<(), Errno> =
+            call!(cpuhp_invoke_callback(cpu, state.unwrap_or_default(), bringup, false));
+        if err.is_err() {
+            if !nofail {
+                return err;
+            }
+            k.warn("CPU hotplug: a callback that must not fail failed");
+            result = Err(Errno::EPERM);
+        }
+    }
+    result
+}
+
+/// 5.4: invokes all callbacks up to `target` on the controlling CPU; 6.12 goes through the range.
+#[kframe("kernel/cpu.c")]
+fn cpuhp_up_callbacks(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
+    let prev_state: CpuhpState = st(k, cpu).state;
+    let ret: Result<(), Errno> = Ok(());
+    if k.sem.cpuhp_skips_empty_states {
+        ret = call!(__cpuhp_invoke_callback_range(true, cpu, target, false));
+        if ret.is_err() {
+            cpuhp_reset_state(k, cpu, prev_state);
+            let undo: Result<(), Errno> = call!(__cpuhp_invoke_callback_range(false, cpu, prev_state, false));
+            if undo.is_err() {
+                k.warn("cpuhp_up_callbacks: rollback failed");
+            }
+        }
+        return ret;
+    }
+    while st(k, cpu).state < target {
+        step_up(k, cpu);
+        ret = call!(cpuhp_invoke_callback(cpu, st(k, cpu).state, true, false));
+        if ret.is_err() {
+            st_mut(k, cpu).target = prev_state;
+            call!(undo_cpu_up(cpu));
+            break;
+        }
+    }
+    ret
+}
+
+/// 5.4.
+#[kframe("kernel/cpu.c")]
+fn undo_cpu_up(k: &mut Kernel, cpu: CpuId) {
+    step_down(k, cpu);
+    while st(k, cpu).state > st(k, cpu).target {
+        // The answer of a rollback is of no interest to C.
+        let _ret: Result<(), Errno> = call!(cpuhp_invoke_callback(cpu, st(k, cpu).state, false, false));
+        step_down(k, cpu);
+    }
+}
+
+/// 5.4: invokes all callbacks down to `target` on the controlling CPU; 6.12 goes through the range.
+#[kframe("kernel/cpu.c")]
+fn cpuhp_down_callbacks(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
+    let prev_state: CpuhpState = st(k, cpu).state;
+    let ret: Result<(), Errno> = Ok(());
+    if k.sem.cpuhp_skips_empty_states {
+        ret = call!(__cpuhp_invoke_callback_range(false, cpu, target, false));
+        if ret.is_err() {
+            cpuhp_reset_state(k, cpu, prev_state);
+            if st(k, cpu).state < prev_state {
+                let undo: Result<(), Errno> =
+                    call!(__cpuhp_invoke_callback_range(true, cpu, prev_state, false));
+                if undo.is_err() {
+                    k.warn("cpuhp_down_callbacks: rollback failed");
+                }
+            }
+        }
+        return ret;
+    }
+    while st(k, cpu).state > target {
+        ret = call!(cpuhp_invoke_callback(cpu, st(k, cpu).state, false, false));
+        if ret.is_err() {
+            st_mut(k, cpu).target = prev_state;
+            if st(k, cpu).state < prev_state {
+                call!(undo_cpu_down(cpu));
+            }
+            break;
+        }
+        step_down(k, cpu);
+    }
+    ret
+}
+
+/// 5.4.
+#[kframe("kernel/cpu.c")]
+fn undo_cpu_down(k: &mut Kernel, cpu: CpuId) {
+    step_up(k, cpu);
+    while st(k, cpu).state < st(k, cpu).target {
+        // The answer of a rollback is of no interest to C.
+        let _ret: Result<(), Errno> = call!(cpuhp_invoke_callback(cpu, st(k, cpu).state, true, false));
+        step_up(k, cpu);
+    }
+}
+
+// ---- taking a CPU down ----
+
+/// The CPU leaves, on its own stopper thread, while all others stand still.
+#[kframe("kernel/cpu.c")]
+pub(crate) fn take_cpu_down(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
+    let target: CpuhpState = st(k, cpu).target.max(CpuhpState::ApOffline);
+    native_cpu_disable(k)?;
+    if k.sem.cpuhp_skips_empty_states {
+        if st(k, cpu).state != CpuhpState::TeardownCpu.down() {
+            k.warn("take_cpu_down: not called from CPUHP_TEARDOWN_CPU");
+        }
+        let _ret: Result<(), Errno> = call!(__cpuhp_invoke_callback_range(false, cpu, target, true));
+    } else {
+        if st(k, cpu).state != CpuhpState::TeardownCpu {
+            k.warn("take_cpu_down: not called from CPUHP_TEARDOWN_CPU");
+        }
+        step_down(k, cpu);
+        while st(k, cpu).state > target {
+            let ret: Result<(), Errno> = call!(cpuhp_invoke_callback(cpu, st(k, cpu).state, false, false));
+            if ret.is_err() {
+                k.warn("take_cpu_down: a DYING callback failed");
+            }
+            step_down(k, cpu);
+        }
+    }
+    // The stopper is parked here. It has nothing left to do in any case.
+    Ok(())
+}
+
+/// The idle task of a CPU that went offline says that it is dead, and halts.
+#[kframe("kernel/cpu.c")]
+pub(crate) fn cpuhp_report_idle_dead(k: &mut Kernel, cpu: CpuId) {
+    if st(k, cpu).state != CpuhpState::ApOffline {
+        k.warn("cpuhp_report_idle_dead: the CPU is not at CPUHP_AP_OFFLINE");
+    }
+    let st = st_mut(k, cpu);
+    st.state = CpuhpState::ApIdleDead;
+    // C has an online CPU complete this for the dead one.
+    complete_ap_thread(k, cpu, false);
+    // native_play_dead(): from here on only INIT reaches the CPU.
+    st_mut(k, cpu).ap_sync_state = CpuhpSyncState::Dead;
+    k.wake(WaitOn::Cpuhp(cpu));
+}
+
+#[kframe("kernel/cpu.c")]
+fn takedown_cpu(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
+    // The hotplug thread is parked and the sparse irq lock taken; nothing here depends on either.
+    call!(stop_machine_cpuslocked(cpu))?;
+    if k.topo.online.contains(cpu) {
+        k.warn("kernel BUG at kernel/cpu.c: takedown_cpu left the CPU online");
+    }
+    call!(wait_for_ap_thread(cpu, false));
+    if k.sem.cpuhp_split_startup {
+        call!(cpuhp_bp_sync_dead(cpu));
+    }
+    k.log.push(format!("smpboot: CPU {cpu} is now offline"));
+    Ok(())
+}
+
+/// 6.12.
+#[kframe("kernel/cpu.c")]
+fn cpuhp_bp_sync_dead(k: &mut Kernel, cpu: CpuId) {
+    if st(k, cpu).ap_sync_state != CpuhpSyncState::Dead {
+        st_mut(k, cpu).ap_sync_state = CpuhpSyncState::ShouldDie;
+    }
+    wait_until!(st(k, cpu).ap_sync_state == CpuhpSyncState::Dead, WaitOn::Cpuhp(cpu));
+}
+
+#[kframe("kernel/cpu.c")]
+fn _cpu_down(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
+    if k.topo.online.weight() == 1 {
+        return Err(Errno::EBUSY);
+    }
+    if !k.topo.present.contains(cpu) {
+        return Err(Errno::EINVAL);
+    }
+    call!(cpus_write_lock());
+    let prev_state: CpuhpState = cpuhp_set_state(k, cpu, target);
+    let ret: Result<(), Errno> = Ok(());
+    let down: bool = true;
+    if st(k, cpu).state > CpuhpState::TeardownCpu {
+        st_mut(k, cpu).target = target.max(CpuhpState::TeardownCpu);
+        ret = call!(cpuhp_kick_ap_work(cpu));
+        // The thread has undone what failed, or the target is within its range.
+        down = ret.is_ok() && st(k, cpu).state <= CpuhpState::TeardownCpu;
+        if down {
+            st_mut(k, cpu).target = target;
+        }
+    }
+    if down {
+        ret = call!(cpuhp_down_callbacks(cpu, target));
+        if ret.is_err() && st(k, cpu).state < prev_state {
+            if st(k, cpu).state == CpuhpState::TeardownCpu {
+                cpuhp_reset_state(k, cpu, prev_state);
+                call!(__cpuhp_kick_ap(cpu));
+            } else if k.sem.cpuhp_skips_empty_states {
+                k.warn("DEAD callback error");
+            }
+        }
+    }
+    cpus_write_unlock(k);
+    ret
+}
+
+/// 6.12: on a worker of another CPU.
+#[kframe("kernel/cpu.c")]
+fn __cpu_down_maps_locked(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
+    call!(_cpu_down(cpu, target))
+}
+
+#[kframe("kernel/cpu.c")]
+fn cpu_down_maps_locked(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
+    if k.hotplug.cpu_hotplug_disabled > 0 {
+        return Err(Errno::EBUSY);
+    }
+    if !k.sem.cpuhp_split_startup {
+        return call!(_cpu_down(cpu, target));
+    }
+    // The controlling task must not sit on the CPU that goes, and one CPU in the scheduler's
+    // domains has to stay.
+    let housekeeping = housekeeping_cpumask(k, HkType::Domain);
+    let on = k.topo.online.iter().find(|&c| c != cpu && housekeeping.contains(c));
+    let Some(on) = on else { return Err(Errno::EBUSY) };
+    let worker: TaskId =
+        k.spawn(TaskKind::Kworker, on, __cpu_down_maps_locked(cpu, target).frame, KWORKER_ROOTS);
+    wait_until!(ended(k, worker).is_some(), WaitOn::Exit(worker));
+    let ret = ended(k, worker).unwrap_or_default();
+    Result::from_slot(ret)
+}
+
+/// The value a task ended with.
+fn ended(k: &Kernel, task: TaskId) -> Option<u64> {
+    match k.sched.tasks[task.index()].state {
+        TaskState::Done(value) => Some(value),
+        _ => None,
+    }
+}
+
+/// 5.4.
+#[kframe("kernel/cpu.c")]
+fn do_cpu_down(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
+    call!(cpu_maps_update_begin());
+    let err: Result<(), Errno> = call!(cpu_down_maps_locked(cpu, target));
+    cpu_maps_update_done(k);
+    err
+}
+
+/// In 5.4 the outermost function, over `do_cpu_down()`; 6.12 does that one's work here.
+#[kframe("kernel/cpu.c")]
+fn cpu_down(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
+    if !k.sem.cpuhp_split_startup {
+        return call!(do_cpu_down(cpu, target));
+    }
+    call!(cpu_maps_update_begin());
+    let err: Result<(), Errno> = call!(cpu_down_maps_locked(cpu, target));
+    cpu_maps_update_done(k);
+    err
+}
+
+/// Takes a CPU down: what writing 0 to its `online` file does. In 5.4 `cpu_subsys_offline()` calls
+/// `cpu_down()` at once.
+///
+/// # Errors
+/// `EBUSY` for the last CPU or while hotplug is disabled, `ENOSPC` when its interrupts do not fit
+/// on the others, `EINVAL` for a CPU that is not there.
+#[kframe("kernel/cpu.c")]
+pub fn cpu_device_down(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
+    if !k.topo.possible.contains(cpu) {
+        return Err(Errno::EINVAL);
+    }
+    call!(cpu_down(cpu, CpuhpState::Offline))
+}
+
+// ---- bringing a CPU up ----
+
+/// The callbacks that run on the new CPU before it takes interrupts.
+#[kframe("kernel/cpu.c")]
+pub(crate) fn notify_cpu_starting(k: &mut Kernel, cpu: CpuId) {
+    let target: CpuhpState = st(k, cpu).target.min(CpuhpState::ApOnline);
+    k.hotplug.cpus_booted_once_mask.set(cpu);
+    if k.sem.cpuhp_skips_empty_states {
+        let _ret: Result<(), Errno> = call!(__cpuhp_invoke_callback_range(true, cpu, target, true));
+        return;
+    }
+    while st(k, cpu).state < target {
+        step_up(k, cpu);
+        let ret: Result<(), Errno> = call!(cpuhp_invoke_callback(cpu, st(k, cpu).state, true, false));
+        if ret.is_err() {
+            k.warn("notify_cpu_starting: a STARTING callback failed");
+        }
+    }
+}
+
+/// The new CPU is in its idle loop: the controlling task goes on.
+#[kfn("kernel/cpu.c")]
+pub(crate) fn cpuhp_online_idle(k: &mut Kernel, cpu: CpuId) {
+    let st = st_mut(k, cpu);
+    st.ap_sync_state = CpuhpSyncState::Online;
+    st.state = CpuhpState::ApOnlineIdle;
+    complete_ap_thread(k, cpu, true);
+}
+
+/// 5.4.
+#[kframe("kernel/cpu.c")]
+fn bringup_cpu(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
+    call!(native_cpu_up(cpu))?;
+    call!(bringup_wait_for_ap(cpu))
+}
+
+/// 5.4.
+#[kframe("kernel/cpu.c")]
+fn bringup_wait_for_ap(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
+    call!(wait_for_ap_thread(cpu, true));
+    if !k.topo.online.contains(cpu) {
+        k.warn("bringup_wait_for_ap: the CPU is not online");
+        return Err(Errno::ECANCELED);
+    }
+    if !cpu_smt_allowed(k, cpu) {
+        return Err(Errno::ECANCELED);
+    }
+    if st(k, cpu).target <= CpuhpState::ApOnlineIdle {
+        return Ok(());
+    }
+    call!(cpuhp_kick_ap(cpu, st(k, cpu).target))
+}
+
+/// 6.12.
+#[kframe("kernel/cpu.c")]
+fn cpuhp_kick_ap_alive(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
+    if !cpuhp_can_boot_ap(k, cpu) {
+        return Err(Errno::EAGAIN);
+    }
+    do_boot_cpu(k, cpu);
+    Ok(())
+}
+
+/// 6.12.
+#[kfn("kernel/cpu.c")]
+fn cpuhp_can_boot_ap(k: &mut Kernel, cpu: CpuId) -> bool {
+    let st = st_mut(k, cpu);
+    match st.ap_sync_state {
+        CpuhpSyncState::Dead | CpuhpSyncState::Kicked | CpuhpSyncState::Alive => {
+            st.ap_sync_state = CpuhpSyncState::Kicked;
+            true
+        }
+        CpuhpSyncState::ShouldDie | CpuhpSyncState::ShouldOnline | CpuhpSyncState::Online => false,
+    }
+}
+
+/// 6.12: lets the new CPU on and waits until it is in its idle loop.
+#[kframe("kernel/cpu.c")]
+fn cpuhp_bringup_ap(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
+    call!(cpuhp_bp_sync_alive(cpu));
+    call!(bringup_wait_for_ap_online(cpu))?;
+    if st(k, cpu).target <= CpuhpState::ApOnlineIdle {
+        return Ok(());
+    }
+    call!(cpuhp_kick_ap(cpu, st(k, cpu).target))
+}
+
+/// 6.12. The CPU always comes: C gives up after ten seconds.
+#[kframe("kernel/cpu.c")]
+fn cpuhp_bp_sync_alive(k: &mut Kernel, cpu: CpuId) {
+    wait_until!(st(k, cpu).ap_sync_state == CpuhpSyncState::Alive, WaitOn::Cpuhp(cpu));
+    st_mut(k, cpu).ap_sync_state = CpuhpSyncState::ShouldOnline;
+    k.wake(WaitOn::Cpuhp(cpu));
+}
+
+/// 6.12.
+#[kframe("kernel/cpu.c")]
+fn bringup_wait_for_ap_online(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
+    call!(wait_for_ap_thread(cpu, true));
+    if !k.topo.online.contains(cpu) {
+        k.warn("bringup_wait_for_ap_online: the CPU is not online");
+        return Err(Errno::ECANCELED);
+    }
+    cpu_smt_allowed(k, cpu).then_some(()).ok_or(Errno::ECANCELED)
+}
+
+/// With `nosmt` a secondary thread is started once, for its machine-check bit, and not again. In
+/// 6.12 it is `cpu_bootable()`.
+fn cpu_smt_allowed(k: &Kernel, cpu: CpuId) -> bool {
+    let nosmt = k.cmdline.iter().any(|w| w == "nosmt" || w == "nosmt=force");
+    !nosmt || topology_is_primary_thread(k, cpu) || !k.hotplug.cpus_booted_once_mask.contains(cpu)
+}
+
+#[kframe("kernel/cpu.c")]
+fn _cpu_up(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
+    call!(cpus_write_lock());
+    let ret: Result<(), Errno> = Ok(());
+    if !k.topo.present.contains(cpu) {
+        cpus_write_unlock(k);
+        return Err(Errno::EINVAL);
+    }
+    // Somebody else was faster, or this is the boot CPU.
+    if st(k, cpu).state >= target {
+        cpus_write_unlock(k);
+        return Ok(());
+    }
+    cpuhp_set_state(k, cpu, target);
+    if st(k, cpu).state > CpuhpState::BringupCpu {
+        ret = call!(cpuhp_kick_ap_work(cpu));
+    }
+    if ret.is_ok() {
+        ret = call!(cpuhp_up_callbacks(cpu, target.min(CpuhpState::BringupCpu)));
+    }
+    cpus_write_unlock(k);
+    ret
+}
+
+/// 5.4.
+#[kframe("kernel/cpu.c")]
+fn do_cpu_up(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
+    call!(cpu_up_locked(cpu, target))
+}
+
+/// What `do_cpu_up()` of 5.4 and `cpu_up()` of 6.12 have in common.
+#[kframe("kernel/cpu.c", part)]
+fn cpu_up_locked(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
+    if !k.topo.possible.contains(cpu) {
+        k.log.push(format!("can't online cpu {cpu} because it is not configured as may-hotadd at boot time"));
+        return Err(Errno::EINVAL);
+    }
+    call!(cpu_maps_update_begin());
+    let err: Result<(), Errno> = Ok(());
+    if k.hotplug.cpu_hotplug_disabled > 0 {
+        err = Err(Errno::EBUSY);
+    } else if !cpu_smt_allowed(k, cpu) {
+        err = Err(Errno::EPERM);
+    } else {
+        err = call!(_cpu_up(cpu, target));
+    }
+    cpu_maps_update_done(k);
+    err
+}
+
+/// In 5.4 the outermost function, over `do_cpu_up()`; 6.12 does that one's work here.
+#[kframe("kernel/cpu.c")]
+pub(crate) fn cpu_up(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
+    if k.sem.cpuhp_split_startup {
+        return call!(cpu_up_locked(cpu, target));
+    }
+    call!(do_cpu_up(cpu, target))
+}
+
+/// Brings a CPU up: what writing 1 to its `online` file does. In 5.4 `cpu_subsys_online()` calls
+/// `cpu_up()` at once.
+///
+/// # Errors
+/// `EINVAL` for a CPU that is not there, `EBUSY` while hotplug is disabled, `EPERM` and
+/// `ECANCELED` for a secondary thread under `nosmt`.
+#[kframe("kernel/cpu.c")]
+pub fn cpu_device_up(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
+    call!(cpu_up(cpu, CpuhpState::Online))
+}
+
+// ---- locks ----
+
+#[kframe("kernel/cpu.c")]
+fn cpu_maps_update_begin(k: &mut Kernel) {
+    wait_until!(!k.hotplug.cpu_add_remove_lock, WaitOn::HotplugLock);
+    k.hotplug.cpu_add_remove_lock = true;
+}
+
+fn cpu_maps_update_done(k: &mut Kernel) {
+    k.hotplug.cpu_add_remove_lock = false;
+    k.wake(WaitOn::HotplugLock);
+}
+
+/// Readers of this lock never sleep while they hold it, so that only another writer is in the way.
+#[kframe("kernel/cpu.c")]
+fn cpus_write_lock(k: &mut Kernel) {
+    wait_until!(!k.hotplug.cpu_hotplug_lock, WaitOn::HotplugLock);
+    k.hotplug.cpu_hotplug_lock = true;
+}
+
+fn cpus_write_unlock(k: &mut Kernel) {
+    k.hotplug.cpu_hotplug_lock = false;
+    k.wake(WaitOn::HotplugLock);
+}
+
+// ---- boot ----
+
+/// Marks the boot CPU as online and makes room for the state of all others (`boot_cpu_init()`,
+/// `boot_cpu_hotplug_init()`). It belongs before everything that asks for online CPUs.
+pub fn boot_cpu_init(k: &mut Kernel) {
+    let cpu = CpuId(0);
+    k.hotplug.cpus = vec![CpuhpCpuState::default(); k.topo.cpus.len()];
+    *k.hotplug.cpuhp_hp_states = cpuhp_hp_states(k);
+    k.topo.online = CpuMask::of(cpu);
+    k.topo.active = CpuMask::of(cpu);
+    k.topo.siblings = vec![CpuMask::new(); k.topo.cpus.len()];
+    k.topo.set_cpu_sibling_map(cpu);
+    // Nodes learn of their CPUs as these are identified, each when it first runs.
+    k.topo.node_cpus = vec![CpuMask::new(); k.topo.nr_node_ids as usize];
+    k.topo.numa_add_cpu(cpu);
+    k.hotplug.cpus_booted_once_mask.set(cpu);
+    k.hotplug.cpu_initialized_mask.set(cpu);
+    k.hotplug.cpu_callout_mask.set(cpu);
+    k.hotplug.cpu_callin_mask.set(cpu);
+    let st = st_mut(k, cpu);
+    st.ap_sync_state = CpuhpSyncState::Online;
+    st.state = CpuhpState::Online;
+    st.target = CpuhpState::Online;
+}
+
+/// 6.12.
+#[kframe("kernel/cpu.c")]
+pub(crate) fn bringup_nonboot_cpus(k: &mut Kernel, max_cpus: u32) {
+    if max_cpus == 0 {
+        return;
+    }
+    let parallel = !matches!(k.cmdline_value("cpuhp.parallel"), Some("0" | "n" | "N" | "no" | "off"));
+    if !parallel {
+        call!(cpuhp_bringup_mask(Threads::All, max_cpus, CpuhpState::Online));
+        return;
+    }
+    let smt = k.topo.present.iter().any(|c| !topology_is_primary_thread(k, c));
+    if !smt {
+        call!(cpuhp_bringup_mask(Threads::All, max_cpus, CpuhpState::BpKickAp));
+        call!(cpuhp_bringup_mask(Threads::All, max_cpus, CpuhpState::Online));
+        return;
+    }
+    call!(cpuhp_bringup_mask(Threads::Primary, max_cpus, CpuhpState::BpKickAp));
+    call!(cpuhp_bringup_mask(Threads::Primary, max_cpus, CpuhpState::Online));
+    let ncpus: u32 = max_cpus.saturating_sub(k.topo.online.weight());
+    if ncpus > 0 {
+        call!(cpuhp_bringup_mask(Threads::Secondary, ncpus, CpuhpState::BpKickAp));
+        call!(cpuhp_bringup_mask(Threads::Secondary, ncpus, CpuhpState::Online));
+    }
+}
+
+/// Which CPUs 6.12 brings up in one go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Threads {
+    #[default]
+    All,
+    Primary,
+    Secondary,
+}
+
+impl kstate::sched::Slot for Threads {
+    fn to_slot(self) -> u64 {
+        self as u64
+    }
+    fn from_slot(slot: u64) -> Self {
+        [Self::All, Self::Primary, Self::Secondary].get(slot as usize).copied().unwrap_or_default()
+    }
+}
+
+/// The lowest present CPU of `which` that is not below `from`.
+fn next_of(k: &Kernel, which: Threads, from: u32) -> Option<CpuId> {
+    let mut cpu = k.topo.present.next_from(from)?;
+    while which != Threads::All && topology_is_primary_thread(k, cpu) != (which == Threads::Primary) {
+        cpu = k.topo.present.next_after(cpu)?;
+    }
+    Some(cpu)
+}
+
+/// 6.12: brings at most `ncpus` CPUs up to `target`.
+#[kframe("kernel/cpu.c")]
+fn cpuhp_bringup_mask(k: &mut Kernel, which: Threads, ncpus: u32, target: CpuhpState) {
+    let left: u32 = ncpus;
+    let cpu: Option<CpuId> = next_of(k, which, 0);
+    while cpu.is_some() {
+        let ret: Result<(), Errno> = call!(cpu_up(cpu.unwrap_or_default(), target));
+        if ret.is_err() {
+            // Only the last step was undone: the rest of the way down.
+            let undo: Result<(), Errno> = call!(__cpuhp_invoke_callback_range(
+                false,
+                cpu.unwrap_or_default(),
+                CpuhpState::Offline,
+                false
+            ));
+            if undo.is_err() {
+                k.warn("cpuhp_bringup_mask: rollback failed");
+            }
+        }
+        left -= 1;
+        if left == 0 {
+            break;
+        }
+        cpu = next_of(k, which, cpu.unwrap_or_default().0 + 1);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -13,8 +13,8 @@ use kstate::shared::Shared;
 use kstate::trace::Actor;
 use kstate::{CpuId, Irq, Kernel, NvmeId, PciDevId, VirtioId};
 
+use crate::engine;
 use crate::machine::{ApicMode, Machine, Model, PciDevice};
-use crate::{cpu, engine};
 
 /// `NUMA_NO_NODE`: the PC's firmware does not say which node its PCI bus belongs to.
 const NO_NODE: i32 = -1;
@@ -108,11 +108,11 @@ fn boot_in(
     let ctx = k.trace.open(Actor::Boot, &[]);
     k.cur.ctx = ctx;
 
-    cpu::boot_cpu_init(&mut k);
+    kcore::cpu::boot_cpu_init(&mut k);
     x86apic::kernel::boot_irqs(&mut k);
     let placed: Vec<(CpuId, u32)> = k.apic.boot_placement.values().copied().collect();
     k.vector_matrix.set_aside = placed;
-    let init = k.spawn(TaskKind::Task, CpuId(0), cpu::smp_init().frame, &[]);
+    let init = k.spawn(TaskKind::Task, CpuId(0), kcore::smp::smp_init().frame, &[]);
     engine::run_task(&mut k, init, after);
     let now = k.events.now;
     engine::run_until(&mut k, now + SETTLE, after);

@@ -1,4 +1,4 @@
-//! The machine that runs: events, tasks, boot, CPU hotplug, scripts, virtual files, verification.
+//! The machine that runs: events, tasks, boot, scripts, virtual files, verification.
 //!
 //! # Architecture
 //! [`machine`] reads what a PC is made of, [`boot`] builds it and brings the kernel up, [`engine`]
@@ -12,7 +12,6 @@
 pub mod boot;
 pub mod capture;
 pub mod checks;
-pub mod cpu;
 pub mod debugger;
 pub mod diff;
 pub mod engine;
@@ -25,10 +24,8 @@ pub mod museum;
 pub mod random;
 pub mod script;
 pub mod shell;
-mod smpboot;
 pub mod state;
 pub mod steps;
-mod stop_machine;
 pub mod testmod;
 pub mod tracefs;
 pub mod verify;

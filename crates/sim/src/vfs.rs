@@ -9,7 +9,7 @@ use kfn::kframe;
 use kstate::irqdomain::IrqDomain;
 use kstate::kstrtox::{kstrtobool, sysfs_streq};
 use kstate::pci::PciDev;
-use kstate::sched::{Call, WaitOn};
+use kstate::sched::Call;
 use kstate::{CpuId, CpuMask, DiskId, Errno, Irq, Kernel, NvmeId, PciDevId};
 
 use crate::{testmod, tracefs};
@@ -464,7 +464,7 @@ fn try_write(k: &mut Kernel, path: &str, text: &str, append: bool) -> Result<Wri
                 return Err(Errno::EACCES);
             }
             let online = kstrtobool(&k.sem, text.as_bytes())?;
-            Ok(Written::Start(online_store(cpu, online)))
+            Ok(Written::Start(kcore::base::core::online_store(cpu, online)))
         }
         ["sys", "bus", "pci", "drivers", driver, op @ ("bind" | "unbind")] if DRIVERS.contains(&driver) => {
             let dev = bus_find_device_by_name(k, text).ok_or(Errno::ENODEV)?;
@@ -518,30 +518,6 @@ fn refused(k: &Kernel, parts: &[&str]) -> Errno {
             }
         }
     }
-}
-
-/// How long `lock_device_hotplug_sysfs()` sleeps before the system call starts again.
-const HOTPLUG_RETRY: u64 = 5_000_000;
-
-/// `online_store()`, drivers/base/core.c. Writing the state the CPU is in already is no error. Which
-/// state that is is looked at under the lock.
-#[kframe("drivers/base/core.c")]
-fn online_store(k: &mut Kernel, cpu: CpuId, online: bool) -> Result<(), Errno> {
-    // mutex_trylock(): who does not get it sleeps and writes again, so that nobody queues.
-    while k.hotplug.device_hotplug_lock {
-        wait!(WaitOn::Until(k.events.now + HOTPLUG_RETRY));
-    }
-    k.hotplug.device_hotplug_lock = true;
-    let ret: Result<(), Errno> = Ok(());
-    if k.topo.online.contains(cpu) != online {
-        if online {
-            ret = call!(crate::cpu::cpu_device_up(cpu));
-        } else {
-            ret = call!(crate::cpu::cpu_device_down(cpu));
-        }
-    }
-    k.hotplug.device_hotplug_lock = false;
-    ret
 }
 
 /// `bus_find_device_by_name()`, drivers/base/bus.c: the name is compared by `sysfs_streq()`.

@@ -165,7 +165,7 @@ fn read_while_its_cpu_goes(
     k.events.cancel_all(|e| matches!(e, kstate::event::Event::Nvme(..)));
     assert!(k.events.iter().count() < late, "the command was with the device");
     k.events.push(SECOND, kstate::event::Event::Nvme(NVME, kstate::event::NvmeEvent::Complete(4)));
-    let down = k.spawn(TaskKind::Task, CpuId(0), sim::cpu::cpu_device_down(CpuId(3)).frame, &[]);
+    let down = k.spawn(TaskKind::Task, CpuId(0), kcore::cpu::cpu_device_down(CpuId(3)).frame, &[]);
     run(&mut k, seconds * SECOND);
     assert!(matches!(k.sched.tasks[down.index()].state, TaskState::Done(0)), "the CPU went");
     let log = k.log.iter().rev().find(|l| l.contains("timeout")).cloned().unwrap_or_default();

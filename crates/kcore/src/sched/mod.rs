@@ -1,3 +1,4 @@
 //! The scheduler, as far as others ask it: kernel/sched.
 
+pub mod core;
 pub mod isolation;

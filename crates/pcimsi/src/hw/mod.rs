@@ -6,8 +6,8 @@
 //! are wired-or.
 
 use kstate::hw::pci::{MsiCapability, MsixCapability, PciFunction};
-use kstate::oracle::Point;
 use kstate::{Kernel, PciDevId};
+pub use x86apic::hw::bus::{hw_point, hw_points};
 
 pub mod config;
 pub mod msi;
@@ -114,26 +114,6 @@ pub fn pulse(k: &mut Kernel, input: u32) {
     x86apic::hw::ioapic::set_line(k, input, true);
     let level = k.hw.pci.iter().any(|f| f.intx_driven && f.intx_input == input);
     x86apic::hw::ioapic::set_line(k, input, level);
-}
-
-/// A point between two register writes of a driver at which the device may act: it does when it has
-/// something to do and the oracle picks this moment.
-pub fn hw_point(k: &mut Kernel, dev: PciDevId) {
-    let model = function(k, dev).model;
-    let (Some(pending), Some(act)) = (model.pending, model.act) else { return };
-    if pending(k, dev) && k.oracle.choose(Point::Hardware, 2) == 1 {
-        act(k, dev);
-    }
-}
-
-/// The same for every function, where nothing is between the kernel and any of them.
-pub fn hw_points(k: &mut Kernel) {
-    if k.oracle.is_quiet() {
-        return;
-    }
-    for dev in 0..k.hw.pci.len() {
-        hw_point(k, PciDevId(dev as u32));
-    }
 }
 
 /// What must hold between the registers of every function.

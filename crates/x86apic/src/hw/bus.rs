@@ -2,7 +2,8 @@
 //! "Determining IPI destination", 11.11 "Message signalled interrupts"; VT-d specification 5.1).
 
 use kstate::hw::lapic::{ApicMode, LocalApic};
-use kstate::{ApicId, CpuId, CpuMask, Kernel};
+use kstate::oracle::Point;
+use kstate::{ApicId, CpuId, CpuMask, Kernel, PciDevId};
 
 use super::{lapic, vtd};
 
@@ -221,4 +222,24 @@ pub fn msi_write_unmapped(k: &mut Kernel, address: u64, data: u32) -> bool {
     };
     let wide = high != 0;
     deliver(k, Message { dest: message.dest | high, wide, ..message })
+}
+
+/// A point between two register writes of a driver at which the device may act: it does when it has
+/// something to do and the oracle picks this moment.
+pub fn hw_point(k: &mut Kernel, dev: PciDevId) {
+    let model = k.hw.pci[dev.index()].model;
+    let (Some(pending), Some(act)) = (model.pending, model.act) else { return };
+    if pending(k, dev) && k.oracle.choose(Point::Hardware, 2) == 1 {
+        act(k, dev);
+    }
+}
+
+/// The same for every function, where nothing is between the kernel and any of them.
+pub fn hw_points(k: &mut Kernel) {
+    if k.oracle.is_quiet() {
+        return;
+    }
+    for dev in 0..k.hw.pci.len() {
+        hw_point(k, PciDevId(dev as u32));
+    }
 }

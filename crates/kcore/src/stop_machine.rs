@@ -7,7 +7,9 @@ use kstate::hotplug::{MultiStopData, MultiStopState};
 use kstate::sched::{TaskKind, WaitOn};
 use kstate::{CpuId, Errno, Kernel};
 
-use crate::cpu::{IDLE, cpuhp_report_idle_dead, run_thread, st, st_mut, take_cpu_down};
+use crate::cpu::{cpuhp_report_idle_dead, st, st_mut, take_cpu_down};
+use crate::smpboot::run_thread;
+use crate::x86::smpboot::IDLE;
 
 // What stands above the outermost frame of a stopper.
 const STOPPER_THREAD: &[&str] = &["cpu_stopper_thread", "smpboot_thread_fn", "kthread"];

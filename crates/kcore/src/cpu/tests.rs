@@ -1,11 +1,9 @@
 //! CPUs go and come, at boot and later.
 
 use super::*;
-use kcore::cpu::{
-    cpuhp_setup_state_multi, cpuhp_state_add_instance_nocalls, cpuhp_state_remove_instance_nocalls,
-};
+use crate::smp::smp_init;
 use kstate::NodeId;
-use kstate::hotplug::CpuhpNode;
+use kstate::sched::Frame;
 use kstate::semantics::{KernelVersion, Semantics};
 use kstate::topology::CpuPlace;
 use kstate::trace::What;
@@ -34,7 +32,7 @@ fn booted(version: KernelVersion, cpus: u32, threads: u32, cmdline: &str) -> Ker
 /// Runs a frame as the shell would, to its end, and returns its value.
 fn finish(k: &mut Kernel, frame: Frame) -> u64 {
     let task = k.spawn(TaskKind::Task, CpuId(0), frame, &[]);
-    crate::engine::run_task(k, task, &mut |_| {}).expect("a task that ends")
+    sim::engine::run_task(k, task, &mut |_| {}).expect("a task that ends")
 }
 
 fn down(k: &mut Kernel, cpu: u32) -> Result<(), Errno> {

@@ -7,7 +7,11 @@ use kstate::hotplug::CpuhpSyncState;
 use kstate::sched::{TaskKind, WaitOn};
 use kstate::{CpuId, Errno, Kernel};
 
-use crate::cpu::{IDLE, cpuhp_online_idle, notify_cpu_starting, run_thread, st, st_mut};
+use crate::cpu::{cpuhp_online_idle, notify_cpu_starting, st, st_mut};
+use crate::smpboot::run_thread;
+
+/// What stands above the outermost frame of a CPU's idle task.
+pub(crate) const IDLE: &[&str] = &["secondary_startup_64"];
 
 /// arch/x86/kernel/smpboot.c. 5.4 disables the local APIC first, so that interrupts that arrive
 /// during the migration are lost; 6.12 disables it last.
@@ -33,7 +37,7 @@ fn cpu_disable_common(k: &mut Kernel) {
     remove_cpu_from_maps(k, cpu);
     x86apic::kernel::vector::unlock_vector_lock(k);
     // Devices still send to this CPU.
-    pcimsi::hw::hw_points(k);
+    x86apic::hw::bus::hw_points(k);
     x86apic::kernel::irq::fixup_irqs(k);
     x86apic::kernel::vector::lapic_offline(k);
 }

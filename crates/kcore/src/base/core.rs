@@ -1,0 +1,33 @@
+//! The file `online` of a device, which only CPUs have here.
+//!
+//! C file: drivers/base/core.c of 5.4 and 6.12.
+
+use kfn::kframe;
+use kstate::sched::WaitOn;
+use kstate::{CpuId, Errno};
+
+use crate::cpu::{cpu_device_down, cpu_device_up};
+
+/// How long `lock_device_hotplug_sysfs()` sleeps before the system call starts again.
+const HOTPLUG_RETRY: u64 = 5_000_000;
+
+/// What writing to the `online` file of a CPU does. The state it is in already is no error. Which state
+/// that is is looked at under the lock.
+#[kframe("drivers/base/core.c")]
+pub fn online_store(k: &mut Kernel, cpu: CpuId, online: bool) -> Result<(), Errno> {
+    // mutex_trylock(): who does not get it sleeps and writes again, so that nobody queues.
+    while k.hotplug.device_hotplug_lock {
+        wait!(WaitOn::Until(k.events.now + HOTPLUG_RETRY));
+    }
+    k.hotplug.device_hotplug_lock = true;
+    let ret: Result<(), Errno> = Ok(());
+    if k.topo.online.contains(cpu) != online {
+        if online {
+            ret = call!(cpu_device_up(cpu));
+        } else {
+            ret = call!(cpu_device_down(cpu));
+        }
+    }
+    k.hotplug.device_hotplug_lock = false;
+    ret
+}

@@ -1,0 +1,53 @@
+//! Threads that every CPU has one of.
+//!
+//! C file: kernel/smpboot.c of 5.4 and 6.12.
+
+use kfn::kframe;
+use kstate::sched::{Frame, TaskKind, TaskState};
+use kstate::{CpuId, Errno, Kernel, TaskId};
+
+use crate::cpu::{cpuhp_thread_fun, st};
+
+/// What stands above the outermost frame of such a thread.
+pub(crate) const SMPBOOT_THREAD: &[&str] = &["kthread"];
+
+/// Lets one of a CPU's own threads run `frame`. A thread that exists is used again.
+pub(crate) fn run_thread(
+    k: &mut Kernel,
+    thread: Option<TaskId>,
+    kind: TaskKind,
+    cpu: CpuId,
+    frame: Frame,
+    roots: &'static [&'static str],
+) -> TaskId {
+    if let Some(id) = thread {
+        let task = &mut k.sched.tasks[id.index()];
+        if matches!(task.state, TaskState::Done(_)) {
+            task.frames.push(frame);
+            task.state = TaskState::Runnable;
+            k.sched.runnable.push_back(id);
+            return id;
+        }
+    }
+    k.spawn(kind, cpu, frame, roots)
+}
+
+/// The loop of `cpuhp/N`. It ends where the real one sleeps, so that every round is complete in a
+/// recording.
+#[kframe("kernel/smpboot.c")]
+pub(crate) fn smpboot_thread_fn(k: &mut Kernel, cpu: CpuId) {
+    while st(k, cpu).should_run {
+        call!(cpuhp_thread_fun(cpu));
+    }
+}
+
+/// A CPU's threads run again.
+// DEVIATION: such a thread is woken for something to do and ends with it, so that there is none to park.
+pub(crate) fn smpboot_unpark_threads(_k: &mut Kernel, _cpu: CpuId) -> Result<(), Errno> {
+    Ok(())
+}
+
+/// A CPU's threads stand still, see [`smpboot_unpark_threads`].
+pub(crate) fn smpboot_park_threads(_k: &mut Kernel, _cpu: CpuId) -> Result<(), Errno> {
+    Ok(())
+}

@@ -1,0 +1,3 @@
+//! Starting and stopping a CPU of a PC: arch/x86/kernel.
+
+pub mod smpboot;
