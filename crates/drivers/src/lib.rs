@@ -5,13 +5,13 @@
 //! `*/hw.rs` is hardware: registers, queues and what the device does on its own, under the names of
 //! its specification. It is reached by register accesses and by events, and never calls the
 //! kernel. The other modules are kernel code, one module per C file, above
-//! [`pcimsi`]. [`blk_mq`] calls the drivers through the operations table in
+//! [`pcimsi`]. [`block`] calls the drivers through the operations table in
 //! `kstate::blk`.
 //!
 //! # What it doesn't implement
 //! Data, file systems, the page cache, power management, hot removal without notice.
 
-pub mod blk_mq;
+pub mod block;
 pub mod nvme;
 pub mod test;
 pub mod virtio;
@@ -150,7 +150,7 @@ pub fn pci_device_remove(k: &mut Kernel, dev: PciDevId) {
 
 /// What block/ does once when the kernel starts (`subsys_initcall()`); belongs behind `boot_cpu_init()`.
 pub fn init(k: &mut Kernel) {
-    blk_mq::blk_mq_init(k);
+    block::blk_mq::blk_mq_init(k);
 }
 
 /// What must hold between the devices, their drivers and the block layer.
@@ -158,6 +158,6 @@ pub fn init(k: &mut Kernel) {
 /// # Errors
 /// The first claim that does not hold.
 pub fn check_invariants(k: &Kernel) -> Result<(), String> {
-    blk_mq::check_invariants(k)?;
+    block::check_invariants(k)?;
     nvme::check_invariants(k)
 }

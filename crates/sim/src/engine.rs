@@ -193,7 +193,7 @@ fn run(k: &mut Kernel, step: Step) {
         Step::Softirq(cpu) => {
             let ctx = context(k, || Actor::Softirq(cpu));
             let before = k.switch_to(ctx, cpu);
-            drivers::blk_mq::blk_done_softirq(k, cpu);
+            drivers::block::blk_softirq::blk_done_softirq(k, cpu);
             k.cur = before;
         }
         Step::Task(task) => {
@@ -357,7 +357,7 @@ fn happen(k: &mut Kernel, event: Event) {
         Event::IntxLevel(dev, level) => pcimsi::hw::intx_set(k, dev, level),
         Event::IoApicLevel(pin) => x86apic::hw::ioapic::service_level(k, usize::from(pin)),
         Event::PciTest(dev, nr) => drivers::test::hw::ask(k, dev, nr),
-        Event::BlkTimeout(rq) => drivers::blk_mq::timed_out(k, rq),
+        Event::BlkTimeout(rq) => drivers::block::blk_core::timed_out(k, rq),
         Event::WakeOn(on) => k.wake(on),
     }
 }

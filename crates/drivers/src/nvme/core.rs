@@ -17,7 +17,7 @@ use kstate::{Errno, Kernel, NvmeId, QueueId, ReqId, TagSetId};
 
 use super::hw::{self, opcode};
 use super::{pci, pci_async, pci_sync};
-use crate::blk_mq;
+use crate::block::{blk_core, blk_exec, blk_mq, blk_mq_tag};
 
 mod scan;
 
@@ -222,7 +222,7 @@ pub fn nvme_submit_sync_cmd(
         return Sync(i64::from(e.code()));
     }
     k.blk.requests[rq].cmd = NvmeCommand { opcode, nsid, cdw10, cdw11, ..NvmeCommand::default() };
-    call!(blk_mq::blk_execute_rq(rq, false));
+    call!(blk_exec::blk_execute_rq(rq, false));
     let Some(request) = k.blk.requests.get(rq) else { return Sync(i64::from(Errno::EINTR.code())) };
     let answer = match request.status {
         NVME_SC_HOST_PATH_ERROR | NVME_SC_HOST_ABORTED_CMD => Sync(i64::from(Errno::EINTR.code())),
@@ -258,11 +258,11 @@ pub(super) fn nvme_cancel_tagset(k: &mut Kernel, set: TagSetId) {
         NvmeProbe::ByResetWork => NVME_SC_HOST_PATH_ERROR,
         NvmeProbe::Synchronous => NVME_SC_HOST_ABORTED_CMD,
     };
-    for rq in blk_mq::busy_requests(k, set) {
+    for rq in blk_mq_tag::busy_requests(k, set) {
         k.blk.requests[rq].status = status;
         blk_mq::blk_mq_complete_request(k, rq);
     }
-    call!(blk_mq::blk_mq_tagset_wait_completed_request(set));
+    call!(blk_mq_tag::blk_mq_tagset_wait_completed_request(set));
 }
 
 /// `nvme_complete_async_event()`.
@@ -620,7 +620,7 @@ pub(super) fn nvme_kill_queues(k: &mut Kernel, id: NvmeId) {
         blk_mq::blk_mq_unquiesce_queue(k, q);
     }
     for q in queues(k, id) {
-        blk_mq::blk_set_queue_dying(k, q);
+        blk_core::blk_set_queue_dying(k, q);
         blk_mq::blk_mq_unquiesce_queue(k, q);
     }
 }

@@ -18,7 +18,7 @@ use kstate::{Errno, Irq, Kernel, NvmeId, PciDevId, QueueId, ReqId, TagSetId};
 use super::core::{self, Sync, d, dm, nvme_submit_sync_cmd};
 use super::hw::{self, opcode};
 use super::{pci_async, pci_sync};
-use crate::blk_mq;
+use crate::block::{blk_core, blk_exec, blk_mq, blk_mq_cpumap, blk_mq_pci};
 
 /// `NVME_AQ_DEPTH`.
 pub(super) const NVME_AQ_DEPTH: u32 = 32;
@@ -522,9 +522,9 @@ pub(super) fn nvme_pci_map_queues(k: &mut Kernel, set: TagSetId) {
         }
         map.queue_offset = qoff;
         if i != HctxType::Poll as usize && offset != 0 {
-            blk_mq::blk_mq_pci_map_queues(k, set, i, pdev, offset);
+            blk_mq_pci::blk_mq_pci_map_queues(k, set, i, pdev, offset);
         } else {
-            blk_mq::blk_mq_map_queues(k, set, i);
+            blk_mq_cpumap::blk_mq_map_queues(k, set, i);
         }
         qoff += nr_queues;
         offset += nr_queues;
@@ -583,7 +583,7 @@ pub(super) fn nvme_delete_queue(k: &mut Kernel, id: NvmeId, qid: u16, opcode: u8
     } else {
         EndIo { name: "nvme_del_queue_end", call: nvme_del_queue_end }
     };
-    blk_mq::blk_execute_rq_nowait(k, req, false, end_io);
+    blk_exec::blk_execute_rq_nowait(k, req, false, end_io);
     Ok(())
 }
 
@@ -611,7 +611,7 @@ pub(super) fn nvme_dev_remove_admin(k: &mut Kernel, id: NvmeId) {
     let Some(admin_q) = d(k, id).admin_q else { return };
     let queue: QueueId = admin_q;
     blk_mq::blk_mq_unquiesce_queue(k, queue);
-    call!(blk_mq::blk_cleanup_queue(queue));
+    call!(blk_core::blk_cleanup_queue(queue));
     dm(k, id).admin_q = None;
     if let Some(set) = dm(k, id).admin_tagset.take() {
         blk_mq::blk_mq_free_tag_set(k, set);
@@ -645,7 +645,7 @@ pub(super) fn send_abort(k: &mut Kernel, id: NvmeId, qid: u16, tag: u32) -> bool
     let Ok(req) = blk_mq::blk_mq_alloc_request_nowait(k, admin_q, ReqOp::Drv) else { return false };
     let cdw10 = u32::from(qid) | tag << 16;
     k.blk.requests[req].cmd = NvmeCommand { opcode: opcode::ABORT, cdw10, ..NvmeCommand::default() };
-    blk_mq::blk_execute_rq_nowait(k, req, false, EndIo { name: "abort_endio", call: abort_endio });
+    blk_exec::blk_execute_rq_nowait(k, req, false, EndIo { name: "abort_endio", call: abort_endio });
     true
 }
 

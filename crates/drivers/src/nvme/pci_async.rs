@@ -21,7 +21,7 @@ use super::pci::{
     nvme_setup_irqs, nvme_suspend_io_queues, nvme_suspend_queue, nvme_update_cq_head, pci_is_enabled, q, qm,
     queue_of, queue_parameter, queue_request_irq, send_abort,
 };
-use crate::blk_mq;
+use crate::block::blk_mq;
 
 const NVME_MQ_ADMIN_OPS: BlkMqOps = BlkMqOps {
     name: "nvme_mq_admin_ops",

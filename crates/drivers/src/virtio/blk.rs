@@ -11,11 +11,15 @@ use kstate::virtio::{VirtioBlkDrv, VirtioBlkVq};
 use kstate::{DiskId, Errno, Kernel, QueueId, ReqId, TagSetId, TaskId, VirtioId};
 
 use super::{pci_common, pci_modern, ring, virtio};
-use crate::blk_mq::{
-    add_disk, blk_cleanup_queue, blk_mq_alloc_tag_set, blk_mq_complete_request, blk_mq_end_request,
-    blk_mq_free_tag_set, blk_mq_init_queue, blk_mq_map_queues, blk_mq_start_request,
-    blk_mq_start_stopped_hw_queues, blk_mq_virtio_map_queues, blk_read, del_gendisk,
+use crate::block::blk_core::blk_cleanup_queue;
+use crate::block::blk_mq::{
+    blk_mq_alloc_tag_set, blk_mq_complete_request, blk_mq_end_request, blk_mq_free_tag_set,
+    blk_mq_init_queue, blk_mq_start_request, blk_mq_start_stopped_hw_queues,
 };
+use crate::block::blk_mq_cpumap::blk_mq_map_queues;
+use crate::block::blk_mq_virtio::blk_mq_virtio_map_queues;
+use crate::block::fops::blk_read;
+use crate::block::genhd::{add_disk, del_gendisk};
 
 /// Bytes of `T_GET_ID`'s answer (`VIRTIO_BLK_ID_BYTES`).
 const VIRTIO_BLK_ID_BYTES: u32 = 20;

@@ -8,7 +8,7 @@
 //! * BMQ-01 and BMQ-03 on 5.4: they name that kernel too, but 5.4.0 asks for no more vectors than
 //!   CPUs and one (`nvme_setup_irqs()`), so that reads get 4 queues there.
 
-use drivers::blk_mq;
+use drivers::block::{blk_mq, blk_mq_sysfs};
 use kstate::blk::{BlkMqOps, BlkOwner, BlkStatus};
 use kstate::{CpuMask, Kernel};
 use sim::lab::Lab;
@@ -49,7 +49,7 @@ fn boot(machine: &Machine) -> Kernel {
 
 /// The CPUs of every hardware queue of a disk.
 fn queues(k: &Kernel, disk: &str) -> Vec<String> {
-    (0..).map_while(|q| blk_mq::cpu_list(k, disk, q)).collect()
+    (0..).map_while(|q| blk_mq_sysfs::cpu_list(k, disk, q)).collect()
 }
 
 fn log_has(k: &Kernel, line: &str) -> bool {

@@ -33,3 +33,13 @@ pub(crate) fn sched_cpu_dying(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
     }
     Ok(())
 }
+
+/// `cpus_share_cache()`.
+///
+/// DEVIATION: the last-level cache is the package's. A CPU outside of every scheduling domain
+/// shares it with nobody on real machines; here it does, which changes where a completion runs and
+/// nothing else.
+pub fn cpus_share_cache(k: &Kernel, a: CpuId, b: CpuId) -> bool {
+    let place = |cpu: CpuId| k.topo.cpus.get(cpu.index()).map(|p| (p.node, p.socket));
+    a == b || place(a) == place(b)
+}

@@ -1,6 +1,7 @@
 //! Namespaces: finding them, and what comes with one. drivers/nvme/host/core.c of 5.4.0 and 6.12.117.
 
 use super::*;
+use crate::block::{fops, genhd};
 
 /// `nvme_queue_scan()`.
 pub fn nvme_queue_scan(k: &mut Kernel, id: NvmeId) {
@@ -68,12 +69,12 @@ fn alloc_ns_identifying(k: &mut Kernel, id: NvmeId, nsid: u32) {
     let queue: QueueId = blk_mq::blk_mq_init_queue(k, set);
     let identity: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, nsid, CNS_NS, 0));
     if identity.ret() != 0 || hw::namespace_sectors(k, id, nsid) == 0 {
-        call!(blk_mq::blk_cleanup_queue(queue));
+        call!(blk_core::blk_cleanup_queue(queue));
         return;
     }
     let descs: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, nsid, CNS_NS_DESC_LIST, 0));
     if descs.ret() < 0 {
-        call!(blk_mq::blk_cleanup_queue(queue));
+        call!(blk_core::blk_cleanup_queue(queue));
         return;
     }
     add_ns(k, id, nsid, queue);
@@ -87,7 +88,7 @@ fn alloc_ns_identifying(k: &mut Kernel, id: NvmeId, nsid: u32) {
 fn add_ns(k: &mut Kernel, id: NvmeId, nsid: u32, queue: QueueId) {
     let name = format!("nvme{}n{nsid}", d(k, id).instance);
     let capacity = hw::namespace_sectors(k, id, nsid);
-    let disk = blk_mq::add_disk(k, name, queue, capacity);
+    let disk = genhd::add_disk(k, name, queue, capacity);
     let dev = dm(k, id);
     dev.namespaces.push(NvmeNs { ns_id: nsid, queue, disk, removing: false });
     dev.namespaces.sort_by_key(|ns| ns.ns_id);
@@ -99,7 +100,7 @@ fn partition_scan(k: &mut Kernel, id: NvmeId, nsid: u32) {
     if find_ns(k, id, nsid).is_none() {
         return;
     }
-    let read: Result<(), Errno> = call!(blk_mq::blk_read(disk_of(k, id, nsid), 0, 8));
+    let read: Result<(), Errno> = call!(fops::blk_read(disk_of(k, id, nsid), 0, 8));
     if read.is_err() {
         dev_info(k, id, "the partition table cannot be read");
     }
@@ -170,7 +171,7 @@ fn nvme_scan_ns(k: &mut Kernel, id: NvmeId, nsid: u32) {
         let update: Sync = call!(nvme_update_ns_info_block(id, nsid));
         // A disk that appears while the queues are frozen would stay frozen.
         if update.ret() != 0 || d(k, id).frozen {
-            call!(blk_mq::blk_cleanup_queue(queue));
+            call!(blk_core::blk_cleanup_queue(queue));
             return;
         }
         add_ns(k, id, nsid, queue);
@@ -211,8 +212,8 @@ fn nvme_ns_remove(k: &mut Kernel, id: NvmeId, nsid: u32) {
     ns.removing = true;
     let (queue_id, disk) = (ns.queue, ns.disk);
     let queue: QueueId = queue_id;
-    blk_mq::del_gendisk(k, disk);
-    call!(blk_mq::blk_cleanup_queue(queue));
+    genhd::del_gendisk(k, disk);
+    call!(blk_core::blk_cleanup_queue(queue));
     dm(k, id).namespaces.retain(|ns| ns.ns_id != nsid);
 }
 

@@ -1,42 +1,39 @@
-//! The multi-queue block layer: tags, dispatch, completion, and what it does when a CPU goes
-//! (block/blk-mq.c, blk-softirq.c; 5.4.0 and 6.12.117). `cpumap` has the maps of its queues.
+//! The multi-queue block layer: tag sets, queues, dispatch, completion, and what it does when a CPU goes.
 //!
-//! # What it doesn't implement
-//! Schedulers, merging, accounting, the page cache, requests that carry data.
+//! C file: block/blk-mq.c of 5.4 and 6.12.
 
 use kcore::cpu::{
     cpuhp_setup_state_multi, cpuhp_setup_state_nocalls, cpuhp_state_add_instance_nocalls,
     cpuhp_state_remove_instance_nocalls,
 };
 use kcore::rcu::tree::synchronize_rcu;
+use kcore::sched::core::cpus_share_cache;
 use kcore::sched::isolation::{HkType, housekeeping_cpumask};
 use kcore::workqueue::KWORKER_ROOTS;
 use kfn::kframe;
 use kstate::blk::{
-    BlkMqOps, BlkOwner, BlkStatus, EndIo, Gendisk, HCTX_MAX_TYPES, HctxType, HwCtx, QueueMap, ReqOp, Request,
-    RequestQueue, RqState, TagSet, Tags,
+    BlkMqOps, BlkOwner, BlkStatus, HCTX_MAX_TYPES, HctxType, HwCtx, QueueMap, ReqOp, RequestQueue, RqState,
+    TagSet, Tags,
 };
 use kstate::event::Event;
 use kstate::hotplug::{CpuhpCall, CpuhpCallback, CpuhpNode, CpuhpState};
-use kstate::hw::nvme::NvmeCommand;
 use kstate::sched::{Call, TaskKind, WaitOn};
-use kstate::shared::Shared;
-use kstate::{CpuId, CpuMask, DiskId, Errno, Kernel, QueueId, ReqId, TagSetId, TaskId};
+use kstate::{CpuId, CpuMask, Errno, Kernel, QueueId, ReqId, TagSetId};
 
-mod cpumap;
+use super::blk_core::{blk_queue_enter, blk_queue_exit};
+use super::blk_mq_cpumap::{blk_mq_clear_mq_map, blk_mq_map_queues};
+use super::blk_mq_tag::{tag_freed, try_get_tag};
+use super::blk_softirq::{blk_softirq_cpu_dead, raise_softirq_on};
+use super::{MSEC, free_slot, live, put};
 
-use cpumap::blk_mq_clear_mq_map;
-pub use cpumap::{blk_mq_map_queues, blk_mq_pci_map_queues, blk_mq_virtio_map_queues};
-
-const MSEC: u64 = 1_000_000;
 /// `BLK_MQ_RESOURCE_DELAY`.
 const BLK_MQ_RESOURCE_DELAY: u64 = 3 * MSEC;
+
 /// `BLK_MQ_MAX_DEPTH`.
 pub const BLK_MQ_MAX_DEPTH: u32 = 10240;
+
 /// A status that no device reports: the block layer or the driver failed the request.
 const STATUS_FAILED: u16 = u16::MAX;
-
-// Tag sets and queues.
 
 /// `blk_mq_alloc_tag_set()`. `timeout` is in nanoseconds, 0 for none.
 ///
@@ -84,17 +81,6 @@ pub fn blk_mq_alloc_tag_set(
     blk_mq_update_queue_map(k, id);
     resize_tags(k, id);
     Ok(id)
-}
-
-fn free_slot<T>(slots: &[Option<T>]) -> usize {
-    slots.iter().position(Option::is_none).unwrap_or(slots.len())
-}
-
-fn put<T>(slots: &mut Vec<Option<Shared<T>>>, at: usize, value: T) {
-    if at == slots.len() {
-        slots.push(None);
-    }
-    slots[at] = Some(Shared::new(value));
 }
 
 fn resize_tags(k: &mut Kernel, set: TagSetId) {
@@ -232,20 +218,12 @@ fn nth_queue(k: &Kernel, set: TagSetId, i: u32) -> QueueId {
     k.blk.set(set).tag_list.get(i as usize).copied().unwrap_or_default()
 }
 
-fn live(k: &Kernel, q: QueueId) -> Option<&RequestQueue> {
-    k.blk.queues.get(q.index())?.as_deref()
-}
-
-fn drained(q: QueueId) -> WaitOn {
+pub(super) fn drained(q: QueueId) -> WaitOn {
     WaitOn::Drain(u64::from(q.0))
 }
 
-fn unfrozen(q: QueueId) -> WaitOn {
+pub(super) fn unfrozen(q: QueueId) -> WaitOn {
     WaitOn::Tags(1 << 63 | u64::from(q.0))
-}
-
-fn tag_freed(set: TagSetId, hctx: u32) -> WaitOn {
-    WaitOn::Tags(u64::from(set.0) << 32 | u64::from(hctx))
 }
 
 /// `blk_freeze_queue_start()`.
@@ -304,146 +282,14 @@ pub fn blk_mq_unquiesce_queue(k: &mut Kernel, q: QueueId) {
     }
 }
 
-/// `blk_set_queue_dying()`.
-pub fn blk_set_queue_dying(k: &mut Kernel, q: QueueId) {
-    k.blk.q_mut(q).dying = true;
-    k.wake(unfrozen(q));
-}
-
-/// `blk_cleanup_queue()` (5.4), `blk_mq_destroy_queue()` (6.12).
-#[kframe("block/blk-core.c")]
-pub fn blk_cleanup_queue(k: &mut Kernel, q: QueueId) {
-    if live(k, q).is_none() {
-        return;
-    }
-    blk_set_queue_dying(k, q);
-    call!(blk_mq_freeze_queue(q));
-    let set = k.blk.q(q).tag_set;
-    let ops = k.blk.ops(q);
-    for hctx in 0..k.blk.q(q).queue_hw_ctx.len() {
-        if let Some(exit_hctx) = ops.exit_hctx {
-            exit_hctx(k, q, hctx as u32);
-        }
-        blk_mq_remove_cpuhp(k, q, hctx as u32);
-    }
-    k.blk.set_mut(set).tag_list.retain(|&other| other != q);
-    k.blk.queues[q.index()] = None;
-    k.wake(unfrozen(q));
-}
-
-// Disks.
-
-/// `device_add_disk()`. `capacity` is in sectors of 512 bytes.
-pub fn add_disk(k: &mut Kernel, disk_name: String, queue: QueueId, capacity: u64) -> DiskId {
-    let id = free_slot(&k.blk.disks);
-    put(&mut k.blk.disks, id, Gendisk { disk_name, queue, capacity });
-    DiskId(id as u32)
-}
-
-/// `del_gendisk()`.
-pub fn del_gendisk(k: &mut Kernel, disk: DiskId) {
-    if let Some(slot) = k.blk.disks.get_mut(disk.index()) {
-        *slot = None;
-    }
-}
-
-/// The names of all disks, in the order of `ls`.
-pub fn disk_names(k: &Kernel) -> Vec<String> {
-    let mut names: Vec<String> = k.blk.disks.iter().flatten().map(|d| d.disk_name.clone()).collect();
-    names.sort();
-    names
-}
-
-/// `blk_mq_hw_sysfs_cpus_show()`: the CPUs of a disk's hardware queue, without the line's end.
-pub fn cpu_list(k: &Kernel, disk: &str, queue: u32) -> Option<String> {
-    let disk = k.blk.disk(k.blk.disk_by_name(disk)?)?;
-    let hctx = live(k, disk.queue)?.queue_hw_ctx.get(queue as usize)?;
-    let cpus: Vec<String> = hctx.cpumask.iter().map(|cpu| cpu.to_string()).collect();
-    Some(cpus.join(", "))
-}
-
-/// `hctx_state_show()`, block/blk-mq-debugfs.c: the flags of a disk's hardware queue, without the
-/// line's end.
-// DEVIATION: of all flags only BLK_MQ_S_INACTIVE is modelled.
-pub fn hctx_state(k: &Kernel, disk: &str, queue: u32) -> Option<&'static str> {
-    let disk = k.blk.disk(k.blk.disk_by_name(disk)?)?;
-    let hctx = live(k, disk.queue)?.queue_hw_ctx.get(queue as usize)?;
-    Some(if hctx.inactive { "INACTIVE" } else { "" })
-}
-
-// Requests.
-
-/// `blk_queue_enter()`: sleeps while the queue is frozen.
-#[kframe("block/blk-core.c")]
-fn blk_queue_enter(k: &mut Kernel, q: QueueId, nowait: bool) -> Result<(), Errno> {
-    if nowait && live(k, q).is_some_and(|queue| queue.mq_freeze_depth != 0) {
-        return Err(Errno::EBUSY);
-    }
-    wait_until!(live(k, q).is_none_or(|queue| queue.mq_freeze_depth == 0 || queue.dying), unfrozen(q));
-    if live(k, q).is_none_or(|queue| queue.dying) {
-        return Err(Errno::ENODEV);
-    }
-    k.blk.q_mut(q).q_usage_counter += 1;
-    Ok(())
-}
-
-fn blk_queue_exit(k: &mut Kernel, q: QueueId) {
-    let Some(queue) = k.blk.queues.get_mut(q.index()).and_then(Option::as_deref_mut) else { return };
-    queue.q_usage_counter -= 1;
-    if queue.q_usage_counter == 0 {
-        k.wake(drained(q));
-    }
-}
-
 /// Which hardware queue a request of this CPU and kind goes to.
-fn hctx_for(k: &Kernel, q: QueueId, op: ReqOp, polled: bool) -> u32 {
+pub(super) fn hctx_for(k: &Kernel, q: QueueId, op: ReqOp, polled: bool) -> u32 {
     let ty = match op {
         _ if polled => HctxType::Poll,
         ReqOp::Read => HctxType::Read,
         _ => HctxType::Default,
     };
     map_queue(k, q, ty, k.cur.cpu)
-}
-
-/// `blk_mq_get_tag()` without its waiting: `None` when there is no tag, or none is given out
-/// because the hardware queue's last CPU goes.
-fn try_get_tag(k: &mut Kernel, q: QueueId, op: ReqOp) -> Option<ReqId> {
-    let hctx = hctx_for(k, q, op, false);
-    let set = k.blk.q(q).tag_set;
-    if k.blk.q(q).queue_hw_ctx.get(hctx as usize).is_none_or(|h| k.sem.hctx_drain && h.inactive) {
-        return None;
-    }
-    let rq = k.blk.requests.insert(Request {
-        q,
-        hctx,
-        tag: 0,
-        cpu: k.cur.cpu,
-        op,
-        sector: 0,
-        nr_sectors: 0,
-        polled: false,
-        state: RqState::Idle,
-        done: false,
-        timer: None,
-        end_io: None,
-        waiter: None,
-        end_io_data: 0,
-        aborted: false,
-        retries: 0,
-        status: 0,
-        result: 0,
-        cmd: NvmeCommand::default(),
-    });
-    match k.blk.set_mut(set).tags[hctx as usize].get(rq, false) {
-        Some(tag) => {
-            k.blk.requests[rq].tag = tag;
-            Some(rq)
-        }
-        None => {
-            k.blk.requests.remove(rq);
-            None
-        }
-    }
 }
 
 /// `blk_mq_alloc_request()`: waits for the queue and for a tag.
@@ -533,7 +379,7 @@ pub fn blk_mq_tag_to_rq(k: &Kernel, set: TagSetId, hctx: u32, tag: u32) -> Optio
 }
 
 /// Puts a request to the others that wait for dispatch.
-fn blk_mq_insert_request(k: &mut Kernel, rq: ReqId, at_head: bool) {
+pub(super) fn blk_mq_insert_request(k: &mut Kernel, rq: ReqId, at_head: bool) {
     let (q, hctx) = (k.blk.requests[rq].q, k.blk.requests[rq].hctx);
     let dispatch = &mut k.blk.q_mut(q).queue_hw_ctx[hctx as usize].dispatch;
     if at_head { dispatch.insert(0, rq) } else { dispatch.push(rq) }
@@ -609,29 +455,6 @@ pub fn blk_mq_start_stopped_hw_queues(k: &mut Kernel, q: QueueId) {
     }
 }
 
-/// `blk_execute_rq_nowait()`: a passthrough request whose `end_io` was set.
-pub fn blk_execute_rq_nowait(k: &mut Kernel, rq: ReqId, at_head: bool, done: EndIo) {
-    k.blk.requests[rq].end_io = Some(done);
-    let (q, hctx) = (k.blk.requests[rq].q, k.blk.requests[rq].hctx);
-    blk_mq_insert_request(k, rq, at_head);
-    blk_mq_run_hw_queue(k, q, hctx);
-}
-
-/// `blk_end_sync_rq()`.
-fn blk_end_sync_rq(k: &mut Kernel, rq: ReqId) {
-    k.blk.requests[rq].done = true;
-    k.wake(WaitOn::Request(rq));
-}
-
-/// `blk_execute_rq()`: runs a passthrough request and sleeps until it has ended. The caller frees
-/// it.
-#[kframe("block/blk-exec.c")]
-pub fn blk_execute_rq(k: &mut Kernel, rq: ReqId, at_head: bool) {
-    k.blk.requests[rq].waiter = k.cur.task;
-    blk_execute_rq_nowait(k, rq, at_head, EndIo { name: "blk_end_sync_rq", call: blk_end_sync_rq });
-    wait_until!(k.blk.requests.get(rq).is_none_or(|r| r.done), WaitOn::Request(rq));
-}
-
 /// `blk_mq_requeue_request()` with a run of the queue: the request is dispatched again.
 pub fn blk_mq_requeue_request(k: &mut Kernel, rq: ReqId) {
     let request = &mut k.blk.requests[rq];
@@ -664,16 +487,6 @@ pub fn blk_mq_end_request(k: &mut Kernel, rq: ReqId) {
             }
         }
     }
-}
-
-/// `cpus_share_cache()`, kernel/sched/core.c.
-///
-/// DEVIATION: the last-level cache is the package's. A CPU outside of every scheduling domain
-/// shares it with nobody on real machines; here it does, which changes where a completion runs and
-/// nothing else.
-fn cpus_share_cache(k: &Kernel, a: CpuId, b: CpuId) -> bool {
-    let place = |cpu: CpuId| k.topo.cpus.get(cpu.index()).map(|p| (p.node, p.socket));
-    a == b || place(a) == place(b)
 }
 
 /// `blk_mq_complete_request()`: the device has reported the end of a request.
@@ -722,55 +535,6 @@ pub fn blk_mq_complete_request_remote(k: &mut Kernel, rq: ReqId) -> bool {
     false
 }
 
-/// Appends to a CPU's `blk_cpu_done` and raises `BLOCK_SOFTIRQ` there.
-///
-/// DEVIATION: the function call interrupt to another CPU takes no time, and 5.4's completion of a
-/// multi-queue request, which runs in that interrupt, runs in the softirq.
-fn raise_softirq_on(k: &mut Kernel, cpu: CpuId, rq: ReqId) {
-    if k.blk.blk_cpu_done.len() <= cpu.index() {
-        k.blk.blk_cpu_done.resize(cpu.index() + 1, Vec::new());
-    }
-    k.blk.blk_cpu_done[cpu.index()].push(rq);
-    k.blk.softirq_pending.set(cpu);
-}
-
-/// `blk_done_softirq()`: completes what was queued for this CPU.
-pub fn blk_done_softirq(k: &mut Kernel, cpu: CpuId) {
-    k.blk.softirq_pending.clear(cpu);
-    let Some(list) = k.blk.blk_cpu_done.get_mut(cpu.index()) else { return };
-    for rq in core::mem::take(list) {
-        if let Some(request) = k.blk.requests.get(rq) {
-            let q = request.q;
-            (k.blk.ops(q).complete)(k, rq);
-        }
-    }
-}
-
-/// `blk_softirq_cpu_dead()`: what a dead CPU had queued is done by this one.
-fn blk_softirq_cpu_dead(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
-    k.blk.softirq_pending.clear(cpu);
-    let Some(list) = k.blk.blk_cpu_done.get_mut(cpu.index()) else { return Ok(()) };
-    let here = k.cur.cpu;
-    for rq in core::mem::take(list) {
-        raise_softirq_on(k, here, rq);
-    }
-    Ok(())
-}
-
-// Timeouts.
-
-/// A request's time is up (`blk_mq_timeout_work()` on a worker).
-pub fn timed_out(k: &mut Kernel, rq: ReqId) {
-    let Some(request) = k.blk.requests.get_mut(rq) else { return };
-    request.timer = None;
-    let q = request.q;
-    if request.state == RqState::InFlight && k.blk.ops(q).timeout.is_some() {
-        let cpu = k.cur.cpu;
-        let cpu = if k.topo.online.contains(cpu) { cpu } else { k.topo.online.first().unwrap_or(cpu) };
-        k.spawn(TaskKind::Kworker, cpu, blk_mq_timeout_work(rq).frame, KWORKER_ROOTS);
-    }
-}
-
 fn handler(k: &Kernel, rq: ReqId) -> Option<fn(ReqId) -> Call<bool>> {
     k.blk.ops(k.blk.requests.get(rq)?.q).timeout
 }
@@ -789,7 +553,7 @@ fn no_timeout(k: &mut Kernel) -> bool {
 }
 
 #[kframe("block/blk-mq.c")]
-fn blk_mq_timeout_work(k: &mut Kernel, rq: ReqId) {
+pub(super) fn blk_mq_timeout_work(k: &mut Kernel, rq: ReqId) {
     let handled: bool = call!(timeout_call(k, rq));
     // BLK_EH_RESET_TIMER.
     if !handled && k.blk.requests.get(rq).is_some_and(|r| r.state == RqState::InFlight) {
@@ -799,29 +563,6 @@ fn blk_mq_timeout_work(k: &mut Kernel, rq: ReqId) {
         k.blk.requests[rq].timer = Some(timer);
     }
 }
-
-/// `blk_mq_tagset_busy_iter()`: the requests of a tag set that are with the device.
-pub fn busy_requests(k: &Kernel, set: TagSetId) -> Vec<ReqId> {
-    let Some(set) = k.blk.tag_sets.get(set.index()).and_then(Option::as_deref) else { return Vec::new() };
-    let all = set.tags.iter().flat_map(|tags| tags.rqs.values().copied());
-    all.filter(|&rq| k.blk.requests.get(rq).is_some_and(|r| r.state == RqState::InFlight)).collect()
-}
-
-/// `blk_mq_tagset_wait_completed_request()`.
-#[kframe("block/blk-mq-tag.c")]
-pub fn blk_mq_tagset_wait_completed_request(k: &mut Kernel, set: TagSetId) {
-    while any_completed(k, set) {
-        wait!(WaitOn::Until(k.events.now + 5 * MSEC));
-    }
-}
-
-fn any_completed(k: &Kernel, set: TagSetId) -> bool {
-    let Some(set) = k.blk.tag_sets.get(set.index()).and_then(Option::as_deref) else { return false };
-    let mut all = set.tags.iter().flat_map(|tags| tags.rqs.values());
-    all.any(|&rq| k.blk.requests.get(rq).is_some_and(|r| r.state == RqState::Complete && !r.done))
-}
-
-// CPU hotplug.
 
 fn hctx_has_online_cpu(k: &Kernel, q: QueueId, hctx: u32, this_cpu: CpuId) -> bool {
     // C looks for a CPU that is online and maps to the queue among all that are online.
@@ -872,7 +613,7 @@ fn blk_mq_add_cpuhp(k: &mut Kernel, q: QueueId, hctx: u32) {
 }
 
 /// `blk_mq_remove_cpuhp()`.
-fn blk_mq_remove_cpuhp(k: &mut Kernel, q: QueueId, hctx: u32) {
+pub(super) fn blk_mq_remove_cpuhp(k: &mut Kernel, q: QueueId, hctx: u32) {
     let _ = cpuhp_state_remove_instance_nocalls(k, CpuhpState::ApBlkMqOnline, cpuhp_node(q, hctx));
     let _ = cpuhp_state_remove_instance_nocalls(k, CpuhpState::BlkMqDead, cpuhp_node(q, hctx));
 }
@@ -915,45 +656,9 @@ fn blk_mq_hctx_notify_online(k: &mut Kernel, cpu: CpuId, node: CpuhpNode) -> Res
     Ok(())
 }
 
-// Reading.
-
-/// What `dd` does: one read of `sectors` sectors from the CPU it runs on, waited for.
-///
-/// # Errors
-/// `ENXIO` for a disk that is gone, `EIO` when the device or the driver failed it or the range
-/// lies behind the end.
-#[kframe("block/fops.c", part)]
-pub fn blk_read(k: &mut Kernel, disk: DiskId, sector: u64, sectors: u32) -> Result<(), Errno> {
-    let Some(gendisk) = k.blk.disk(disk) else { return Err(Errno::ENXIO) };
-    if sector.checked_add(u64::from(sectors)).is_none_or(|end| end > gendisk.capacity) {
-        return Err(Errno::EIO);
-    }
-    let got: Result<ReqId, Errno> = call!(blk_mq_alloc_request(q_of(k, disk), ReqOp::Read));
-    let Ok(rq) = got else { return Err(Errno::EIO) };
-    let id: ReqId = rq;
-    let task = k.cur.task;
-    let request = &mut k.blk.requests[id];
-    request.sector = sector;
-    request.nr_sectors = sectors;
-    // Without a task nobody would take the request's remains away; a number nobody has stands for
-    // the reader then.
-    request.waiter = Some(task.unwrap_or(TaskId(u32::MAX)));
-    submit(k, id);
-    wait_until!(k.blk.requests.get(id).is_none_or(|r| r.done), WaitOn::Request(id));
-    let failed = k.blk.requests.remove(id).is_none_or(|request| request.status != 0);
-    if failed {
-        return Err(Errno::EIO);
-    }
-    Ok(())
-}
-
-fn q_of(k: &Kernel, disk: DiskId) -> QueueId {
-    k.blk.disk(disk).map_or(QueueId(u32::MAX), |d| d.queue)
-}
-
 /// The end of `submit_bio()`: straight to the driver, through `queue_rqs` where the driver takes
 /// lists.
-fn submit(k: &mut Kernel, rq: ReqId) {
+pub(super) fn submit(k: &mut Kernel, rq: ReqId) {
     let q = k.blk.requests[rq].q;
     if k.blk.q(q).quiesced {
         blk_mq_insert_request(k, rq, false);
@@ -966,46 +671,4 @@ fn submit(k: &mut Kernel, rq: ReqId) {
     for rq in left {
         issue(k, rq, true);
     }
-}
-
-/// The claims that always hold: a tag belongs to a living request that says so, a finished request
-/// has somebody who waits for it, and the usage counters agree with the tags.
-///
-/// # Errors
-/// The first claim that does not hold.
-pub fn check_invariants(k: &Kernel) -> Result<(), String> {
-    let claim = |holds: bool, text: &dyn Fn() -> String| if holds { Ok(()) } else { Err(text()) };
-    let mut used = vec![0u32; k.blk.queues.len()];
-    for (s, set) in k.blk.tag_sets.iter().enumerate() {
-        let Some(set) = set else { continue };
-        for (h, tags) in set.tags.iter().enumerate() {
-            for (&tag, &rq) in &tags.rqs {
-                let at = || format!("tag {tag} of set {s}, queue {h}");
-                let Some(request) = k.blk.requests.get(rq) else {
-                    return Err(format!("{}: its request is gone", at()));
-                };
-                claim((request.hctx, request.tag) == (h as u32, tag), &|| format!("{}: another's", at()))?;
-                claim(tag < tags.nr_tags, &|| format!("{}: out of range", at()))?;
-                used[request.q.index()] += 1;
-            }
-        }
-    }
-    for (rq, request) in k.blk.requests.iter() {
-        let owned =
-            request.end_io.is_some() || request.waiter.is_some() || request.state != RqState::Complete;
-        claim(owned, &|| format!("{rq:?} is complete and nobody waits for it"))?;
-    }
-    for (q, queue) in k.blk.queues.iter().enumerate() {
-        let Some(queue) = queue else { continue };
-        // Those who wait for a tag have entered, too.
-        let (counted, used) = (queue.q_usage_counter, used[q]);
-        claim(counted >= used, &|| format!("queue {q} counts {counted} requests and has {used}"))?;
-    }
-    for (cpu, list) in k.blk.blk_cpu_done.iter().enumerate() {
-        let pending = k.blk.softirq_pending.contains(CpuId(cpu as u32));
-        claim(list.is_empty() || pending, &|| {
-            format!("CPU {cpu} has completed requests and no softirq raised")
-        })?;
-    }
-    Ok(())
 }

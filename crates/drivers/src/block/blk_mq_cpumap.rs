@@ -1,12 +1,12 @@
 //! Which hardware queue a CPU uses.
 //!
-//! C files: block/blk-mq-cpumap.c, block/blk-mq-pci.c and block/blk-mq-virtio.c of 5.4 and 6.12.
+//! C file: block/blk-mq-cpumap.c of 5.4 and 6.12.
 
 use irqcore::group_cpus::group_cpus_evenly;
 use kfn::kfn;
 use kstate::blk::QueueMap;
 use kstate::semantics::BlkMap;
-use kstate::{CpuId, CpuMask, Kernel, PciDevId, TagSetId, VirtioId};
+use kstate::{CpuId, CpuMask, Kernel, TagSetId};
 
 /// `blk_mq_map_queues()`: spreads CPUs over a map's queues without looking at interrupts.
 #[kfn("block/blk-mq-cpumap.c")]
@@ -70,45 +70,7 @@ fn clear_impossible(k: &Kernel, map: &mut [u32]) {
     }
 }
 
-/// `blk_mq_pci_map_queues()`: a queue gets the CPUs of its interrupt's affinity.
-#[kfn("block/blk-mq-pci.c")]
-pub fn blk_mq_pci_map_queues(k: &mut Kernel, set: TagSetId, map: usize, pdev: PciDevId, offset: u32) {
-    let qmap = &k.blk.set(set).map[map];
-    let (nr_queues, queue_offset) = (qmap.nr_queues, qmap.queue_offset);
-    for queue in 0..nr_queues {
-        let Some(mask) = pcimsi::kernel::pci_irq_get_affinity(k, pdev, queue + offset) else {
-            if nr_queues > 1 {
-                k.warn("WARNING: blk_mq_pci_map_queues: a vector without affinity");
-            }
-            blk_mq_clear_mq_map(&mut k.blk.set_mut(set).map[map]);
-            return;
-        };
-        assign(&mut k.blk.set_mut(set).map[map], &mask, queue_offset + queue);
-    }
-}
-
-/// `blk_mq_virtio_map_queues()`; `get_vq_affinity` is the transport's, `None` where it has none.
-#[kfn("block/blk-mq-virtio.c")]
-pub fn blk_mq_virtio_map_queues(
-    k: &mut Kernel,
-    set: TagSetId,
-    map: usize,
-    vdev: VirtioId,
-    first_vec: u32,
-    get_vq_affinity: Option<fn(&mut Kernel, VirtioId, u32) -> Option<CpuMask>>,
-) {
-    let qmap = &k.blk.set(set).map[map];
-    let (nr_queues, queue_offset) = (qmap.nr_queues, qmap.queue_offset);
-    let Some(get_vq_affinity) = get_vq_affinity else { return blk_mq_map_queues(k, set, map) };
-    for queue in 0..nr_queues {
-        let Some(mask) = get_vq_affinity(k, vdev, first_vec + queue) else {
-            return blk_mq_map_queues(k, set, map);
-        };
-        assign(&mut k.blk.set_mut(set).map[map], &mask, queue_offset + queue);
-    }
-}
-
-fn assign(map: &mut QueueMap, mask: &CpuMask, queue: u32) {
+pub(super) fn assign(map: &mut QueueMap, mask: &CpuMask, queue: u32) {
     for cpu in mask.iter() {
         if let Some(slot) = map.mq_map.get_mut(cpu.index()) {
             *slot = queue;

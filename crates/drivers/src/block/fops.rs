@@ -1,0 +1,44 @@
+//! Reading a disk.
+//!
+//! C file: fs/block_dev.c of 5.4, block/fops.c of 6.12.
+
+use kfn::kframe;
+use kstate::blk::ReqOp;
+use kstate::sched::WaitOn;
+use kstate::{DiskId, Errno, Kernel, QueueId, ReqId, TaskId};
+
+use super::blk_mq::{blk_mq_alloc_request, submit};
+
+/// What `dd` does: one read of `sectors` sectors from the CPU it runs on, waited for.
+///
+/// # Errors
+/// `ENXIO` for a disk that is gone, `EIO` when the device or the driver failed it or the range
+/// lies behind the end.
+#[kframe("block/fops.c", part)]
+pub fn blk_read(k: &mut Kernel, disk: DiskId, sector: u64, sectors: u32) -> Result<(), Errno> {
+    let Some(gendisk) = k.blk.disk(disk) else { return Err(Errno::ENXIO) };
+    if sector.checked_add(u64::from(sectors)).is_none_or(|end| end > gendisk.capacity) {
+        return Err(Errno::EIO);
+    }
+    let got: Result<ReqId, Errno> = call!(blk_mq_alloc_request(q_of(k, disk), ReqOp::Read));
+    let Ok(rq) = got else { return Err(Errno::EIO) };
+    let id: ReqId = rq;
+    let task = k.cur.task;
+    let request = &mut k.blk.requests[id];
+    request.sector = sector;
+    request.nr_sectors = sectors;
+    // Without a task nobody would take the request's remains away; a number nobody has stands for
+    // the reader then.
+    request.waiter = Some(task.unwrap_or(TaskId(u32::MAX)));
+    submit(k, id);
+    wait_until!(k.blk.requests.get(id).is_none_or(|r| r.done), WaitOn::Request(id));
+    let failed = k.blk.requests.remove(id).is_none_or(|request| request.status != 0);
+    if failed {
+        return Err(Errno::EIO);
+    }
+    Ok(())
+}
+
+fn q_of(k: &Kernel, disk: DiskId) -> QueueId {
+    k.blk.disk(disk).map_or(QueueId(u32::MAX), |d| d.queue)
+}
