@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use kstate::sched::TaskKind;
 use kstate::semantics::{KernelVersion, Semantics};
 use kstate::{CpuId, CpuMask, Kernel};
-use sim::machine::{ApicMode, Machine, Model, PciDevice};
+use sim::machine::{ApicMode, Machine, PciDevice};
 use sim::{boot, engine};
 
 use crate::run::kernel;
@@ -65,7 +65,8 @@ fn machine(kernel: KernelVersion, cpus: u32, controllers: u32, vectors: u32) -> 
     let pci = (1..=controllers).map(|bus| PciDevice {
         address: format!("0000:{bus:02x}:00.0"),
         bdf: (bus << 8) as u16,
-        model: Model::Nvme { io_queue_pairs_max: vectors - 1 },
+        model: &drivers::nvme::hw::MODEL,
+        parameters: vec![vectors - 1],
         node: None,
         msix_vectors: vectors,
         msi_vectors: 0,

@@ -3,25 +3,21 @@
 use core::hash::{Hash, Hasher};
 
 use crate::sched::WaitOn;
-use crate::{CpuId, NvmeId, PciDevId, ReqId, TaskId, VirtioId};
+use crate::{CpuId, PciDevId, ReqId, TaskId};
 
 /// What can happen later.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Event {
     /// A sleeping task's time has come.
     Wake(TaskId),
-    /// An NVMe controller fetches and completes what is in its queues, or changes its status.
-    Nvme(NvmeId, NvmeEvent),
-    /// A virtio-blk device has finished what is in one queue.
-    Virtio(VirtioId, u16),
+    /// The device behind a function gets round to something; the word is its model's own.
+    Device(PciDevId, u64),
     /// The vector cleanup timer of a CPU (6.6 and later).
     VectorCleanup(CpuId),
     /// A level-triggered INTx line changed.
     IntxLevel(PciDevId, bool),
     /// The IO-APIC looks at the line of a pin again after its EOI.
     IoApicLevel(u8),
-    /// A test device asks for one of its messages.
-    PciTest(PciDevId, u16),
     /// A block-layer request was not completed in time.
     BlkTimeout(ReqId),
     /// Those who sleep on this have waited for as long as they wanted to.
@@ -33,25 +29,10 @@ impl Event {
     /// delay it was scheduled with is only the usual one.
     pub const fn is_elastic(&self) -> bool {
         match self {
-            Self::Nvme(..)
-            | Self::Virtio(..)
-            | Self::VectorCleanup(_)
-            | Self::IoApicLevel(_)
-            | Self::PciTest(..) => true,
+            Self::Device(..) | Self::VectorCleanup(_) | Self::IoApicLevel(_) => true,
             Self::Wake(_) | Self::IntxLevel(..) | Self::BlkTimeout(_) | Self::WakeOn(_) => false,
         }
     }
-}
-
-/// What an NVMe controller does on its own.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum NvmeEvent {
-    /// CSTS.RDY follows CC.EN.
-    Ready(bool),
-    /// CSTS.SHST says that the shutdown is complete.
-    ShutdownComplete,
-    /// The oldest fetched command of this submission queue is done.
-    Complete(u16),
 }
 
 /// Names a pending event.

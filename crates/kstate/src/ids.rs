@@ -42,6 +42,8 @@ id! {
     /// A PCI function: index into `Kernel::pci.devs` (the kernel's `struct pci_dev`) and into
     /// `Kernel::hw.pci` (the hardware).
     PciDevId(u32);
+    /// A registered `struct pci_driver`: index into `Kernel::pci.drivers`.
+    PciDriverId(u32);
     /// An NVMe controller: index into `Kernel::nvme.devs` and `Kernel::hw.nvme`.
     NvmeId(u32);
     /// A virtio-blk disk: index into `Kernel::virtio.devs` and `Kernel::hw.virtio`.

@@ -1,19 +1,88 @@
 //! `struct pci_dev` and what hangs off its `struct device` for MSI (include/linux/pci.h,
 //! include/linux/device.h, kernel/irq/msi.c).
 
+use core::fmt;
+use core::hash::{Hash, Hasher};
 use std::collections::BTreeMap;
 
-use crate::{DomainId, Irq, Kernel, MsiDescId, NvmeId, PciDevId, VirtioId};
+use crate::sched::Call;
+use crate::{DomainId, Errno, Irq, Kernel, MsiDescId, PciDevId, PciDriverId};
 
-/// Which driver is bound to a function, and its device.
+/// `PCI_ANY_ID`: a device table's entry takes every value.
+pub const PCI_ANY_ID: u32 = !0;
+
+/// `struct pci_device_id`: functions that a driver drives.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum PciDriver {
-    /// drivers/nvme/host/pci.c.
-    Nvme(NvmeId),
-    /// drivers/virtio/virtio_pci_common.c.
-    VirtioPci(VirtioId),
-    /// The lab's test module.
-    Test,
+pub struct PciDeviceId {
+    /// Vendor ID or [`PCI_ANY_ID`].
+    pub vendor: u32,
+    /// Device ID or [`PCI_ANY_ID`].
+    pub device: u32,
+    /// Class code, in the bits of `class_mask`.
+    pub class: u32,
+    /// Which bits of the class code count.
+    pub class_mask: u32,
+}
+
+impl PciDeviceId {
+    /// `PCI_DEVICE()`.
+    pub const fn device(vendor: u32, device: u32) -> Self {
+        Self { vendor, device, class: 0, class_mask: 0 }
+    }
+    /// `PCI_DEVICE_CLASS()`.
+    pub const fn class(class: u32, class_mask: u32) -> Self {
+        Self { vendor: PCI_ANY_ID, device: PCI_ANY_ID, class, class_mask }
+    }
+}
+
+/// `enum probe_type`: whether a driver is probed beside others at boot.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ProbeType {
+    /// `PROBE_DEFAULT_STRATEGY`: one after the other.
+    Default,
+    /// `PROBE_PREFER_ASYNCHRONOUS`.
+    PreferAsynchronous,
+}
+
+/// `struct pci_driver`: what a driver gives to the bus. The name identifies it.
+#[derive(Clone, Copy)]
+pub struct PciDriver {
+    /// `name`, also of its directory below /sys/bus/pci/drivers.
+    pub name: &'static str,
+    /// `id_table`.
+    pub id_table: &'static [PciDeviceId],
+    /// `probe`: binds a function.
+    pub probe: fn(&Kernel, PciDevId) -> Call<Result<(), Errno>>,
+    /// `remove`: lets it go.
+    pub remove: fn(&Kernel, PciDevId) -> Call<()>,
+    /// `shutdown`: the machine goes down.
+    pub shutdown: Option<fn(&Kernel, PciDevId) -> Call<()>>,
+    /// `err_handler->reset_prepare`: the function is going to be reset.
+    pub reset_prepare: Option<fn(&Kernel, PciDevId) -> Call<()>>,
+    /// `driver.probe_type`.
+    pub probe_type: fn(&Kernel) -> ProbeType,
+    /// Its functions are bound at boot. Others are bound by whoever needs them.
+    pub built_in: bool,
+    /// Several of its functions come up at the same time, whether in their probes or behind them, so
+    /// that one may overtake another.
+    pub overlaps: bool,
+}
+
+impl PartialEq for PciDriver {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+impl Eq for PciDriver {}
+impl Hash for PciDriver {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+impl fmt::Debug for PciDriver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
 }
 
 /// `struct msi_dev_domain` (6.12): one domain of a device and the descriptors in it.
@@ -89,7 +158,7 @@ pub struct PciDev {
     /// Somebody holds `device_lock()`: a driver is being bound or unbound.
     pub device_lock: bool,
     /// The driver it is bound to.
-    pub driver: Option<PciDriver>,
+    pub driver: Option<PciDriverId>,
 }
 
 impl PciDev {
@@ -105,6 +174,8 @@ impl PciDev {
 pub struct PciState {
     /// By `PciDevId`.
     pub devs: Vec<PciDev>,
+    /// The registered drivers, in the order in which the kernel's link order registers them.
+    pub drivers: Vec<&'static PciDriver>,
     /// `pci_msi_enable`: off after `pci=nomsi`.
     pub pci_msi_enable: bool,
     /// `pci_msi_ignore_mask` (5.4): set by Xen only.
@@ -113,7 +184,7 @@ pub struct PciState {
 
 impl Default for PciState {
     fn default() -> Self {
-        Self { devs: Vec::new(), pci_msi_enable: true, pci_msi_ignore_mask: false }
+        Self { devs: Vec::new(), drivers: Vec::new(), pci_msi_enable: true, pci_msi_ignore_mask: false }
     }
 }
 
@@ -125,6 +196,10 @@ impl Kernel {
     /// A PCI function, mutably.
     pub fn pci_dev_mut(&mut self, dev: PciDevId) -> &mut PciDev {
         &mut self.pci.devs[dev.index()]
+    }
+    /// The driver that a PCI function is bound to.
+    pub fn pci_driver_of(&self, dev: PciDevId) -> Option<&'static PciDriver> {
+        self.pci_dev(dev).driver.map(|drv| self.pci.drivers[drv.index()])
     }
     /// The function with this name, such as `0000:00:03.0`.
     pub fn find_pci_dev(&self, name: &str) -> Option<PciDevId> {

@@ -1,27 +1,25 @@
 //! From power-on to a shell: builds the hardware a machine file describes and brings the kernel up
 //! on it.
 
+use drivers::pci_driver::{driver_allows_async_probing, pci_match_driver};
 use kstate::apic::MpcIntsrc;
-use kstate::hw::pci::{Bar, MsiCapability, PciFunction};
+use kstate::hw::pci::{MsiCapability, PciFunction};
 use kstate::irqchip::Handler;
 use kstate::irqdesc::{DevId, IRQF_ONESHOT, IRQF_SHARED, IrqReturn};
-use kstate::nvme::NvmeDev;
 use kstate::oracle::Oracle;
 use kstate::sched::TaskKind;
 use kstate::semantics::Semantics;
 use kstate::shared::Shared;
 use kstate::trace::Actor;
-use kstate::{CpuId, Irq, Kernel, NvmeId, PciDevId, VirtioId};
+use kstate::{CpuId, Irq, Kernel, PciDevId};
 
 use crate::engine;
-use crate::machine::{ApicMode, Machine, Model, PciDevice};
+use crate::machine::{ApicMode, Machine, PciDevice};
 
 /// `NUMA_NO_NODE`: the PC's firmware does not say which node its PCI bus belongs to.
 const NO_NODE: i32 = -1;
 /// How long drivers get to settle after their probe: far longer than any device takes.
 const SETTLE: u64 = 2_000_000_000;
-/// Sectors of a disk: 64 MiB.
-const DISK_SECTORS: u64 = 131_072;
 /// Where a function has its MSI capability: behind that of MSI-X.
 const MSI_OFFSET: u16 = 0x50;
 /// Requester ID of the IO-APIC: the firmware's DMAR table gives it a bus of its own.
@@ -45,21 +43,30 @@ pub fn boot_each(
     trace: bool,
     after: &mut impl FnMut(&Kernel),
 ) -> Kernel {
-    let controllers = machine.pci.iter().filter(|d| matches!(d.model, Model::Nvme { .. })).count();
-    let draws = if controllers > 1 { DRAWS } else { 0 };
-    let drawn = (0..draws).map(|seed| Order { settles: false, reversed: false, draw: Some(seed) });
     let listed = machine.boot_vectors.len();
     let mut best: Option<((usize, usize), Kernel)> = None;
-    for order in ORDERS.into_iter().chain(drawn) {
+    // Whether this order leads to what the file lists.
+    let mut leads_there = |order: Order| {
         let k = boot_in(machine, semantics.clone(), trace, order, after);
+        let overlapping =
+            k.pci.devs.iter().filter_map(|d| d.driver).filter(|d| k.pci.drivers[d.index()].overlaps);
+        let draws = if overlapping.count() > 1 { DRAWS } else { 0 };
         let likeness = likeness(&k, machine);
         if best.as_ref().is_none_or(|(found, _)| likeness > *found) {
             best = Some((likeness, k));
         }
-        if likeness == (listed, listed) {
+        (likeness == (listed, listed), draws)
+    };
+    let mut draws = 0;
+    let mut found = false;
+    for order in ORDERS {
+        (found, draws) = leads_there(order);
+        if found {
             break;
         }
     }
+    let mut drawn = (0..draws).map(|seed| Order { settles: false, reversed: false, draw: Some(seed) });
+    let _ = found || drawn.any(|order| leads_there(order).0);
     best.expect("there is an order to try").1
 }
 
@@ -126,13 +133,13 @@ fn boot_in(
     for dev in add_functions(&mut k, machine, order.reversed) {
         if let Some(seed) = order.draw
             && k.oracle.is_quiet()
-            && matches!(k.hw.pci[dev.index()].bars[0], Bar::Nvme(_))
+            && pci_match_driver(&k, dev).is_some_and(|drv| k.pci.drivers[drv.index()].overlaps)
         {
             k.oracle = Oracle::seeded(seed);
         }
         let probe = k.spawn(TaskKind::Task, CpuId(0), drivers::pci_device_probe(dev).frame, &[]);
         // `PROBE_PREFER_ASYNCHRONOUS`: the next probe does not wait for this one.
-        if order.draw.is_some() && drivers::probes_asynchronously(&k, dev) {
+        if order.draw.is_some() && driver_allows_async_probing(&k, dev) {
             continue;
         }
         engine::run_task(&mut k, probe, after);
@@ -171,21 +178,20 @@ fn power_on(machine: &Machine, semantics: Semantics) -> Kernel {
     k
 }
 
-/// Puts the functions on the bus, and lists them in the order in which their drivers probe: the
-/// kernel links drivers/virtio before drivers/nvme. The test module is bound by whoever needs it.
+/// Puts the functions on the bus, and lists those that are bound at boot in the order in which their
+/// drivers probe, which is that of their registration.
 fn add_functions(k: &mut Kernel, machine: &Machine, reversed: bool) -> Vec<PciDevId> {
-    let mut added: Vec<(PciDevId, bool)> = Vec::new();
+    let mut bound = Vec::new();
     for device in &machine.pci {
         let dev = add_function(k, device);
-        if device.model != Model::Test {
-            added.push((dev, matches!(device.model, Model::VirtioBlk { .. })));
-        }
+        let driver = pci_match_driver(k, dev).filter(|drv| k.pci.drivers[drv.index()].built_in);
+        bound.extend(driver.map(|driver| (driver, dev)));
     }
     if reversed {
-        added.reverse();
+        bound.reverse();
     }
-    let of = |virtio: bool| added.iter().filter(move |(_, v)| *v == virtio).map(|(dev, _)| *dev);
-    of(true).chain(of(false)).collect()
+    bound.sort_by_key(|(driver, _)| *driver);
+    bound.into_iter().map(|(_, dev)| dev).collect()
 }
 
 fn add_function(k: &mut Kernel, device: &PciDevice) -> PciDevId {
@@ -194,49 +200,13 @@ fn add_function(k: &mut Kernel, device: &PciDevice) -> PciDevId {
         bdf: device.bdf,
         interrupt_pin: 1,
         intx_input: device.intx_gsi,
+        model: device.model,
         ..PciFunction::default()
-    };
-    let (table_bar, table_offset) = match device.model {
-        Model::Nvme { io_queue_pairs_max } => {
-            let id = NvmeId(k.hw.nvme.len() as u32);
-            let serial = format!("irqlab-{}", id.0);
-            let controller =
-                drivers::nvme::hw::new_controller(dev, io_queue_pairs_max as u16, &serial, DISK_SECTORS);
-            k.hw.nvme.push(controller);
-            k.nvme.devs.push(NvmeDev { dev, ..NvmeDev::default() });
-            (function.vendor_id, function.device_id, function.class_code) = (0x1b36, 0x0010, 0x01_0802);
-            function.bars[0] = Bar::Nvme(id);
-            function.model = drivers::nvme::hw::MODEL;
-            (0, 0x2000)
-        }
-        Model::VirtioBlk { request_queues } => {
-            let id = VirtioId(k.hw.virtio.len() as u32);
-            let disk = drivers::virtio::hw::new(
-                dev,
-                request_queues as u16,
-                device.msix_vectors as u16,
-                DISK_SECTORS,
-            );
-            k.hw.virtio.push(disk);
-            k.virtio.devs.push(None);
-            (function.vendor_id, function.device_id, function.class_code) = (0x1af4, 0x1001, 0x01_0000);
-            function.bars[1] = Bar::Msix;
-            function.bars[4] = Bar::Virtio(id);
-            function.model = drivers::virtio::hw::MODEL;
-            (1, 0)
-        }
-        Model::Test => {
-            (function.vendor_id, function.device_id) = drivers::test::hw::ID;
-            function.class_code = 0xff_0000;
-            function.bars[0] = Bar::Msix;
-            function.model = drivers::test::hw::MODEL;
-            (0, 0)
-        }
     };
     if device.msix_vectors > 0 {
         // The machine file was checked: a table has at most 2048 entries.
-        let fits =
-            pcimsi::hw::config::add_msix(&mut function, 0x40, table_bar, table_offset, device.msix_vectors);
+        let (bar, offset) = device.model.msix_table;
+        let fits = pcimsi::hw::config::add_msix(&mut function, 0x40, bar, offset, device.msix_vectors);
         debug_assert!(fits.is_some(), "an MSI-X table of {} entries", device.msix_vectors);
     }
     if device.msi_vectors > 0 {
@@ -249,6 +219,7 @@ fn add_function(k: &mut Kernel, device: &PciDevice) -> PciDevId {
         };
         pcimsi::hw::config::add_msi(&mut function, capability);
     }
+    (device.model.power_on)(k, dev, &mut function, &device.parameters);
     let dev = pcimsi::kernel::probe::pci_device_add(k, function);
     k.pci_dev_mut(dev).node = device.node.map_or(NO_NODE, |node| node.0 as i32);
     dev

@@ -346,8 +346,7 @@ fn happen(k: &mut Kernel, event: Event) {
                 k.sched.runnable.push_back(task);
             }
         }
-        Event::Nvme(id, event) => drivers::nvme::hw::event(k, id, event),
-        Event::Virtio(id, queue) => drivers::virtio::hw::complete(k, id, queue),
+        Event::Device(dev, word) => pcimsi::hw::device_event(k, dev, word),
         Event::VectorCleanup(cpu) => {
             let ctx = context(k, || Actor::Cleanup(cpu));
             let before = k.switch_to(ctx, cpu);
@@ -356,7 +355,6 @@ fn happen(k: &mut Kernel, event: Event) {
         }
         Event::IntxLevel(dev, level) => pcimsi::hw::intx_set(k, dev, level),
         Event::IoApicLevel(pin) => x86apic::hw::ioapic::service_level(k, usize::from(pin)),
-        Event::PciTest(dev, nr) => drivers::test::hw::ask(k, dev, nr),
         Event::BlkTimeout(rq) => drivers::block::blk_core::timed_out(k, rq),
         Event::WakeOn(on) => k.wake(on),
     }

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use diagnostic::{Diagnostic, Place};
 use kstate::cpumask::MAX_CPUS;
+use kstate::hw::pci::{DeviceModel, Parameter};
 use kstate::semantics::{KernelVersion, Semantics};
 use kstate::{ApicId, CpuId, CpuMask, Irq, NodeId, topology};
 use serde::Deserialize;
@@ -54,23 +55,6 @@ pub enum ApicMode {
     X2apic,
 }
 
-/// What a PCI function is.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Model {
-    /// An NVMe controller with so many I/O queue pairs.
-    Nvme {
-        /// How many I/O queue pairs the controller grants at most.
-        io_queue_pairs_max: u32,
-    },
-    /// A virtio-blk disk with so many request queues.
-    VirtioBlk {
-        /// Number of request queues.
-        request_queues: u32,
-    },
-    /// A function that does nothing by itself, for the lab's test module.
-    Test,
-}
-
 /// A PCI function of the machine.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PciDevice {
@@ -79,7 +63,9 @@ pub struct PciDevice {
     /// Bus, device and function as one number.
     pub bdf: u16,
     /// What it is.
-    pub model: Model,
+    pub model: &'static DeviceModel,
+    /// The values of the model's own keys, in their order.
+    pub parameters: Vec<u32>,
     /// The NUMA node that the firmware says it is near to.
     pub node: Option<NodeId>,
     /// Entries of its MSI-X table; 0 for no MSI-X.
@@ -184,19 +170,8 @@ struct Isa {
     gsi: Spanned<u32>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Pci {
-    address: Spanned<String>,
-    model: Spanned<String>,
-    io_queue_pairs_max: Option<Spanned<u32>>,
-    request_queues: Option<Spanned<u32>>,
-    node: Option<Spanned<u32>>,
-    msix_vectors: Spanned<u32>,
-    msi_vectors: Option<Spanned<u32>>,
-    msi_maskable: Option<Spanned<bool>>,
-    intx_gsi: Spanned<u32>,
-}
+/// A function: which keys there are depends on its model.
+type Pci = BTreeMap<Spanned<String>, Spanned<toml::Value>>;
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -408,14 +383,14 @@ fn check(report: &Reporter<'_>, file: File) -> Result<Machine, Box<MachineError>
         let device = pci_device(report, function, nodes.len() as u32)?;
         if pci.iter().any(|d| d.bdf == device.bdf) {
             return Err(report.error(
-                function.get_ref().address.span(),
+                span_of(function, "address"),
                 format!("{} is there twice", device.address),
                 "expected an address that no other function has",
             ));
         }
         if isa.iter().any(|e| e.gsi == device.intx_gsi) {
             return Err(report.error(
-                function.get_ref().intx_gsi.span(),
+                span_of(function, "intx_gsi"),
                 format!("pin {} is an ISA interrupt's", device.intx_gsi),
                 "expected a pin that is not listed under [[isa]]",
             ));
@@ -486,89 +461,162 @@ fn nodes(
     Ok(nodes)
 }
 
+/// Where the value of a key stands.
+fn span_of(table: &Spanned<Pci>, key: &str) -> Range<usize> {
+    let value = table.get_ref().iter().find(|(k, _)| k.get_ref() == key);
+    value.map_or(table.span(), |(_, value)| value.span())
+}
+
+/// The keys of every function.
+const PCI_KEYS: [&str; 7] =
+    ["address", "model", "node", "msix_vectors", "msi_vectors", "msi_maskable", "intx_gsi"];
+
+/// A function's table, read key by key.
+struct Function<'a> {
+    report: &'a Reporter<'a>,
+    table: &'a Spanned<Pci>,
+}
+
+impl<'a> Function<'a> {
+    fn find(&self, key: &str) -> Option<&'a Spanned<toml::Value>> {
+        self.table.get_ref().iter().find(|(k, _)| k.get_ref() == key).map(|(_, value)| value)
+    }
+
+    fn mistake(&self, span: Range<usize>, expected: String) -> Box<MachineError> {
+        self.report.error(span, "this is no machine file".to_owned(), expected)
+    }
+
+    fn needed<T>(&self, key: &str, value: Option<T>) -> Result<T, Box<MachineError>> {
+        value.ok_or_else(|| self.mistake(self.table.span(), format!("missing field `{key}`")))
+    }
+
+    fn read<T>(
+        &self,
+        key: &str,
+        what: &str,
+        as_is: impl Fn(&'a toml::Value) -> Option<T>,
+    ) -> Result<Option<Spanned<T>>, Box<MachineError>> {
+        let Some(value) = self.find(key) else { return Ok(None) };
+        match as_is(value.get_ref()) {
+            Some(read) => Ok(Some(Spanned::new(value.span(), read))),
+            None => Err(self.mistake(value.span(), format!("invalid value of `{key}`, expected {what}"))),
+        }
+    }
+
+    fn text(&self, key: &str) -> Result<Spanned<&'a str>, Box<MachineError>> {
+        let text = self.read(key, "a string", toml::Value::as_str)?;
+        self.needed(key, text)
+    }
+
+    fn number(&self, key: &str) -> Result<Option<Spanned<u32>>, Box<MachineError>> {
+        self.read(key, "a number from 0 on", |v| v.as_integer().and_then(|n| u32::try_from(n).ok()))
+    }
+
+    /// A number within bounds that has to be there.
+    fn within(&self, key: &str, what: &str, min: u32, max: u32) -> Result<u32, Box<MachineError>> {
+        let number = self.number(key)?;
+        self.report.within(what, &self.needed(key, number)?, min, max)
+    }
+
+    /// The values of a model's own keys. Keys that it does not know are refused.
+    fn parameters(&self, model: &DeviceModel) -> Result<Vec<u32>, Box<MachineError>> {
+        let own = model.parameters;
+        for key in self.table.get_ref().keys() {
+            let name = key.get_ref();
+            if !PCI_KEYS.contains(&name.as_str()) && !own.iter().any(|p| p.key == name) {
+                let known = PCI_KEYS.iter().copied().chain(own.iter().map(|p| p.key));
+                let known: Vec<String> = known.map(|key| format!("`{key}`")).collect();
+                let known = format!("unknown field `{name}`, expected one of {}", known.join(", "));
+                return Err(self.mistake(key.span(), known));
+            }
+        }
+        let value = |p: &Parameter| {
+            let number = self.number(p.key)?.ok_or_else(|| {
+                self.report.error(
+                    self.find("model").map_or(self.table.span(), Spanned::span),
+                    format!("a {} needs `{}`", model.name, p.key),
+                    format!("expected {} = N below", p.key),
+                )
+            })?;
+            self.report.within(p.key, &number, p.min, p.max)
+        };
+        own.iter().map(value).collect()
+    }
+
+    /// The MSI capability: its messages, and whether they can be masked.
+    fn msi(&self, model: &DeviceModel) -> Result<(u32, bool), Box<MachineError>> {
+        let report = self.report;
+        let vectors = match self.number("msi_vectors")? {
+            None => 0,
+            Some(n) if !MSI_MESSAGES.contains(n.get_ref()) => {
+                return Err(report.error(
+                    n.span(),
+                    format!("an MSI capability that asks for {} messages", n.get_ref()),
+                    "expected 0, or a power of two up to 32",
+                ));
+            }
+            Some(n) if *n.get_ref() > 0 && !model.can_msi => {
+                return Err(report.error(
+                    n.span(),
+                    format!("a {} with an MSI capability", model.name),
+                    "expected 0: its driver uses MSI-X or the line",
+                ));
+            }
+            Some(n) => *n.get_ref(),
+        };
+        match self.read("msi_maskable", "true or false", toml::Value::as_bool)? {
+            Some(maskable) if vectors == 0 => Err(report.error(
+                maskable.span(),
+                "mask bits without an MSI capability".to_owned(),
+                "expected msi_vectors = N as well",
+            )),
+            maskable => Ok((vectors, maskable.is_none_or(Spanned::into_inner))),
+        }
+    }
+}
+
 fn pci_device(
     report: &Reporter<'_>,
-    function: &Spanned<Pci>,
+    table: &Spanned<Pci>,
     nodes: u32,
 ) -> Result<PciDevice, Box<MachineError>> {
-    let f = function.get_ref();
-    let bdf = parse_bdf(f.address.get_ref()).ok_or_else(|| {
+    let f = Function { report, table };
+    let address = f.text("address")?;
+    let bdf = parse_bdf(address.get_ref()).ok_or_else(|| {
         report.error(
-            f.address.span(),
-            format!("`{}` is no PCI address", f.address.get_ref()),
+            address.span(),
+            format!("`{}` is no PCI address", address.get_ref()),
             "expected domain:bus:device.function, as in 0000:00:03.0",
         )
     })?;
-    let missing = |what: &str| {
-        report.error(
-            f.model.span(),
-            format!("a {} needs `{what}`", f.model.get_ref()),
-            format!("expected {what} = N below"),
-        )
-    };
-    let model = match f.model.get_ref().as_str() {
-        "nvme" => {
-            let n = f.io_queue_pairs_max.as_ref().ok_or_else(|| missing("io_queue_pairs_max"))?;
-            Model::Nvme { io_queue_pairs_max: report.within("io_queue_pairs_max", n, 1, 65535)? }
-        }
-        "virtio-blk" => {
-            let n = f.request_queues.as_ref().ok_or_else(|| missing("request_queues"))?;
-            Model::VirtioBlk { request_queues: report.within("request_queues", n, 1, 1024)? }
-        }
-        "test" => Model::Test,
-        other => {
-            return Err(report.error(
-                f.model.span(),
-                format!("unknown device `{other}`"),
-                "expected nvme, virtio-blk or test",
-            ));
-        }
-    };
-    let node = match &f.node {
-        Some(node) => Some(NodeId(report.within("the node of a function", node, 0, nodes - 1)?)),
+    let word = f.text("model")?;
+    let model =
+        drivers::DEVICES.into_iter().find(|model| model.name == *word.get_ref()).ok_or_else(|| {
+            let known: Vec<&str> = drivers::DEVICES.iter().map(|model| model.name).collect();
+            let (last, others) = known.split_last().unwrap_or((&"", &[]));
+            report.error(
+                word.span(),
+                format!("unknown device `{}`", word.get_ref()),
+                format!("expected {} or {last}", others.join(", ")),
+            )
+        })?;
+    let parameters = f.parameters(model)?;
+    let node = match f.number("node")? {
+        Some(node) => Some(NodeId(report.within("the node of a function", &node, 0, nodes - 1)?)),
         None => None,
     };
-    let (msi_vectors, msi_maskable) = msi(report, f, &model)?;
+    let (msi_vectors, msi_maskable) = f.msi(model)?;
     Ok(PciDevice {
-        address: f.address.get_ref().clone(),
+        address: (*address.get_ref()).to_owned(),
         bdf,
         model,
+        parameters,
         node,
-        msix_vectors: report.within("the size of an MSI-X table", &f.msix_vectors, 0, MAX_MSIX)?,
+        msix_vectors: f.within("msix_vectors", "the size of an MSI-X table", 0, MAX_MSIX)?,
         msi_vectors,
         msi_maskable,
-        intx_gsi: report.within("an IO-APIC pin", &f.intx_gsi, PCI_PIN, IOAPIC_PINS - 1)?,
+        intx_gsi: f.within("intx_gsi", "an IO-APIC pin", PCI_PIN, IOAPIC_PINS - 1)?,
     })
-}
-
-/// The MSI capability: its messages, and whether they can be masked.
-fn msi(report: &Reporter<'_>, f: &Pci, model: &Model) -> Result<(u32, bool), Box<MachineError>> {
-    let vectors = match &f.msi_vectors {
-        None => 0,
-        Some(n) if !MSI_MESSAGES.contains(n.get_ref()) => {
-            return Err(report.error(
-                n.span(),
-                format!("an MSI capability that asks for {} messages", n.get_ref()),
-                "expected 0, or a power of two up to 32",
-            ));
-        }
-        Some(n) if *n.get_ref() > 0 && matches!(model, Model::VirtioBlk { .. }) => {
-            return Err(report.error(
-                n.span(),
-                "a virtio-blk with an MSI capability".to_owned(),
-                "expected 0: its driver uses MSI-X or the line",
-            ));
-        }
-        Some(n) => *n.get_ref(),
-    };
-    match &f.msi_maskable {
-        Some(maskable) if vectors == 0 => Err(report.error(
-            maskable.span(),
-            "mask bits without an MSI capability".to_owned(),
-            "expected msi_vectors = N as well",
-        )),
-        maskable => Ok((vectors, maskable.as_ref().is_none_or(|maskable| *maskable.get_ref()))),
-    }
 }
 
 #[cfg(test)]
@@ -661,6 +709,11 @@ mod tests {
         };
         assert_eq!(check(&text(1)), "fine");
         assert_eq!(check(&text(2)), "10: the node of a function is 2: expected a number from 0 to 1");
+        let foreign = text(0).replace("node = 0", "request_queues = 4");
+        assert_eq!(
+            check(&foreign),
+            "10: this is no machine file: unknown field `request_queues`, expected one of `address`, `model`, `node`, `msix_vectors`, `msi_vectors`, `msi_maskable`, `intx_gsi`"
+        );
         let unknown = text(0).replace("\"test\"", "\"floppy\"");
         assert_eq!(check(&unknown), "7: unknown device `floppy`: expected nvme, virtio-blk or test");
     }

@@ -3,6 +3,7 @@
 use core::fmt::Write as _;
 use std::collections::BTreeMap;
 
+use kstate::event::Event;
 use kstate::sched::TaskState;
 use kstate::trace::{FnMeta, MAX_ARGS, Trace, What};
 use kstate::{CtxId, Kernel};
@@ -27,6 +28,13 @@ pub fn describe(k: &Kernel, step: &Step) -> String {
             });
             format!("task {task}, {kind}{state}")
         }
+        Step::Event(Event::Device(dev, word)) => match k.hw.pci.get(dev.index()) {
+            Some(function) => {
+                let (name, model) = (k.pci_dev(*dev).name(), function.model);
+                format!("{} {name}: {}", model.name, (model.describe)(*word))
+            }
+            None => format!("event of function {dev}"),
+        },
         Step::Event(event) => format!("event {event:?}"),
     }
 }

@@ -5,6 +5,7 @@
 //! engine runs to its end; either way it ends with the errno that `write(2)` would return.
 
 use drivers::nvme::sysfs;
+use drivers::pci_driver::pci_match_driver;
 use kfn::kframe;
 use kstate::irqdomain::IrqDomain;
 use kstate::kstrtox::{kstrtobool, sysfs_streq};
@@ -58,10 +59,7 @@ pub fn is_link(k: &Kernel, path: &str) -> bool {
 
 /// A PCI function and its driver name each other by links.
 fn follow_link(k: &Kernel, parts: &mut Vec<&str>) {
-    let bound = |dev: &str| {
-        let dev = k.find_pci_dev(dev)?;
-        k.pci_dev(dev).driver.map(drivers::driver_name)
-    };
+    let bound = |dev: &str| bound_to(k, k.find_pci_dev(dev)?);
     match parts[..] {
         ["sys", "bus", "pci", "drivers", driver, dev] if bound(dev) == Some(driver) => {
             *parts = vec!["sys", "bus", "pci", "devices", dev];
@@ -201,7 +199,7 @@ pub fn read(k: &mut Kernel, path: &str) -> Result<String, Errno> {
             let domain = domains(k).find(|(_, d)| d.name == name).ok_or(Errno::ENOENT)?.0;
             Ok(irqcore::debugfs::irq_domain_debug_show(k, domain))
         }
-        ["sys", "bus", "pci", "drivers", driver, "bind" | "unbind"] if DRIVERS.contains(&driver) => {
+        ["sys", "bus", "pci", "drivers", driver, "bind" | "unbind"] if is_pci_driver(k, driver) => {
             Err(Errno::EACCES)
         }
         ["sys", "kernel", "debug", "irqlab", file] if testmod::FILES.contains(&file) => Err(Errno::EACCES),
@@ -225,8 +223,15 @@ pub fn read(k: &mut Kernel, path: &str) -> Result<String, Errno> {
     }
 }
 
-/// The drivers of PCI functions.
-const DRIVERS: [&str; 3] = ["nvme", "virtio-pci", drivers::test::NAME];
+/// There is a driver of PCI functions with this name.
+fn is_pci_driver(k: &Kernel, name: &str) -> bool {
+    k.pci.drivers.iter().any(|driver| driver.name == name)
+}
+
+/// The name of the driver that a function is bound to.
+fn bound_to(k: &Kernel, dev: PciDevId) -> Option<&'static str> {
+    k.pci_driver_of(dev).map(|driver| driver.name)
+}
 
 /// What every PCI function has in /sys/bus/pci/devices/FUNCTION, apart from its vectors.
 const PCI_FILES: [&str; 3] = ["irq", "local_cpulist", "numa_node"];
@@ -327,7 +332,9 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
             .collect(),
         ["sys", "bus"] => names(&["pci"]),
         ["sys", "bus", "pci"] => names(&["devices", "drivers"]),
-        ["sys", "bus", "pci", "drivers"] => names(&DRIVERS),
+        ["sys", "bus", "pci", "drivers"] => {
+            k.pci.drivers.iter().map(|driver| driver.name.to_owned()).collect()
+        }
         ["sys", "bus", "pci", "devices"] => k.pci.devs.iter().map(PciDev::name).collect(),
         ["sys", "bus", "pci", "devices", dev] => {
             let dev = k.find_pci_dev(dev).ok_or(Errno::ENOENT)?;
@@ -344,14 +351,10 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
             }
             irqs.iter().map(Irq::to_string).collect()
         }
-        ["sys", "bus", "pci", "drivers", driver] if DRIVERS.contains(&driver) => {
-            let bound = k
-                .pci
-                .devs
-                .iter()
-                .filter(|d| d.driver.map(drivers::driver_name) == Some(driver))
-                .map(PciDev::name);
-            bound.chain(names(&["bind", "unbind"])).collect()
+        ["sys", "bus", "pci", "drivers", driver] if is_pci_driver(k, driver) => {
+            let devs = (0..k.pci.devs.len() as u32).map(PciDevId);
+            let bound = devs.filter(|&dev| bound_to(k, dev) == Some(driver));
+            bound.map(|dev| k.pci_dev(dev).name()).chain(names(&["bind", "unbind"])).collect()
         }
         ["sys", "class"] => names(&["nvme"]),
         ["sys", "class", "nvme"] => sysfs::names(k),
@@ -472,10 +475,11 @@ fn try_write(k: &mut Kernel, path: &str, text: &str, append: bool) -> Result<Wri
             let online = kstrtobool(&k.sem, text.as_bytes())?;
             Ok(Written::Start(kcore::base::core::online_store(cpu, online)))
         }
-        ["sys", "bus", "pci", "drivers", driver, op @ ("bind" | "unbind")] if DRIVERS.contains(&driver) => {
+        ["sys", "bus", "pci", "drivers", driver, op @ ("bind" | "unbind")] if is_pci_driver(k, driver) => {
             let dev = bus_find_device_by_name(k, text).ok_or(Errno::ENODEV)?;
-            let bound = k.pci_dev(dev).driver.map(drivers::driver_name);
-            let matches = drivers::driver_of(k, dev) == driver;
+            let bound = bound_to(k, dev);
+            let matching = pci_match_driver(k, dev).map(|drv| k.pci.drivers[drv.index()].name);
+            let matches = matching == Some(driver);
             match op {
                 "unbind" if bound == Some(driver) => Ok(Written::Start(unbind_store(dev))),
                 "bind" if matches && (bound.is_none() || k.sem.bind_reports_errors) => {

@@ -8,10 +8,11 @@
 //! found. Controller memory buffers, arbitration other than one queue after the other, several
 //! namespaces, zoned namespaces, firmware, security, keep-alive timers.
 
-use kstate::event::{Event, NvmeEvent};
+use kstate::event::Event;
 use kstate::hw::nvme::{CompletionQueue, NvmeCommand, NvmeCompletion, NvmeController, SubmissionQueue};
-use kstate::hw::pci::DeviceModel;
+use kstate::hw::pci::{Bar, DeviceModel, Parameter, PciFunction};
 use kstate::oracle::Point;
+use kstate::sched::Slot;
 use kstate::{Kernel, NvmeId, PciDevId};
 
 /// Controller Capabilities, 3.1.1.
@@ -156,27 +157,88 @@ pub const IO_LATENCY: u64 = 50_000;
 /// Nanoseconds a change of CC takes where the device does not answer at once.
 pub const READY_LATENCY: u64 = 2_000_000;
 
-/// What the controller may do between two accesses of the host: complete a command.
-pub const MODEL: DeviceModel = DeviceModel { name: "nvme", pending: Some(pending), act: Some(act) };
+/// Sectors of 512 bytes in namespace 1: 64 MiB.
+const NS_SECTORS: u64 = 131_072;
+
+/// The kind of device. Between two accesses of the host it may complete a command.
+pub static MODEL: DeviceModel = DeviceModel {
+    name: "nvme",
+    parameters: &[Parameter { key: "io_queue_pairs_max", min: 1, max: 65535 }],
+    msix_table: (0, 0x2000),
+    power_on,
+    event: |k, dev, word| event(k, id_of(k, dev), NvmeEvent::from_slot(word)),
+    describe: |word| format!("{:?}", NvmeEvent::from_slot(word)),
+    pending: Some(pending),
+    act: Some(act),
+    ..DeviceModel::INERT
+};
+
+/// What an NVMe controller does on its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NvmeEvent {
+    /// CSTS.RDY follows CC.EN.
+    Ready(bool),
+    /// CSTS.SHST says that the shutdown is complete.
+    ShutdownComplete,
+    /// The oldest fetched command of this submission queue is done.
+    Complete(u16),
+}
+
+impl Slot for NvmeEvent {
+    fn to_slot(self) -> u64 {
+        match self {
+            Self::Complete(sqid) => u64::from(sqid),
+            Self::Ready(ready) => 1 << 16 | u64::from(ready),
+            Self::ShutdownComplete => 2 << 16,
+        }
+    }
+    fn from_slot(slot: u64) -> Self {
+        match slot >> 16 {
+            0 => Self::Complete(slot as u16),
+            1 => Self::Ready(slot & 1 != 0),
+            _ => Self::ShutdownComplete,
+        }
+    }
+}
+
+/// The controller behind a function.
+pub fn id_of(k: &Kernel, dev: PciDevId) -> NvmeId {
+    NvmeId(k.hw.pci[dev.index()].unit)
+}
+
+/// Puts a controller behind a function: its registers and the MSI-X table behind base address
+/// register 0.
+fn power_on(k: &mut Kernel, dev: PciDevId, function: &mut PciFunction, parameters: &[u32]) {
+    let id = NvmeId(k.hw.nvme.len() as u32);
+    let io_queue_pairs_max = parameters.first().copied().unwrap_or(1);
+    let serial = format!("irqlab-{id}");
+    k.hw.nvme.push(new_controller(dev, io_queue_pairs_max as u16, &serial, NS_SECTORS));
+    (function.vendor_id, function.device_id, function.class_code) = (0x1b36, 0x0010, 0x01_0802);
+    function.bars[0] = Bar::Registers;
+    function.unit = id.0;
+}
+
+/// The event of a controller.
+fn due(k: &Kernel, id: NvmeId, what: NvmeEvent) -> Event {
+    Event::Device(c(k, id).dev, what.to_slot())
+}
 
 /// The submission queues with a command that is not completed.
-fn busy_queues(k: &Kernel, dev: PciDevId) -> impl Iterator<Item = (NvmeId, u16)> {
-    let controllers = k.hw.nvme.iter().enumerate().filter(move |(_, c)| c.dev == dev);
-    controllers.flat_map(|(i, c)| {
-        let busy = c.sqs.iter().filter(|(_, sq)| !sq.inflight.is_empty());
-        busy.map(move |(&qid, _)| (NvmeId(i as u32), qid))
-    })
+fn busy_queues(k: &Kernel, id: NvmeId) -> impl Iterator<Item = u16> {
+    let busy = c(k, id).sqs.iter().filter(|(_, sq)| !sq.inflight.is_empty());
+    busy.map(|(&qid, _)| qid)
 }
 
 fn pending(k: &Kernel, dev: PciDevId) -> bool {
-    busy_queues(k, dev).next().is_some()
+    busy_queues(k, id_of(k, dev)).next().is_some()
 }
 
 fn act(k: &mut Kernel, dev: PciDevId) {
-    let count = busy_queues(k, dev).count() as u32;
+    let id = id_of(k, dev);
+    let count = busy_queues(k, id).count() as u32;
     let n = k.oracle.choose(Point::Hardware, count);
-    let Some((id, qid)) = busy_queues(k, dev).nth(n as usize) else { return };
-    let due = Event::Nvme(id, NvmeEvent::Complete(qid));
+    let Some(qid) = busy_queues(k, id).nth(n as usize) else { return };
+    let due = due(k, id, NvmeEvent::Complete(qid));
     if k.events.take(&due) {
         complete(k, id, qid);
     }
@@ -293,7 +355,8 @@ fn later(k: &mut Kernel, id: NvmeId, slow: u32, what: NvmeEvent) {
     if slow == 0 {
         event(k, id, what);
     } else {
-        k.events.push(u64::from(slow) * READY_LATENCY, Event::Nvme(id, what));
+        let due = due(k, id, what);
+        k.events.push(u64::from(slow) * READY_LATENCY, due);
     }
 }
 
@@ -304,7 +367,8 @@ fn admin_queues_are_valid(k: &Kernel, id: NvmeId) -> bool {
 
 /// Controller Reset, 7.3.2: queues and their commands are gone, AQA, ASQ and ACQ stay.
 fn reset(k: &mut Kernel, id: NvmeId) {
-    k.events.cancel_all(|e| matches!(e, Event::Nvme(n, _) if *n == id));
+    let dev = c(k, id).dev;
+    k.events.cancel_all(|e| matches!(e, Event::Device(of, _) if *of == dev));
     // Every field is named, so that a new one is decided about here.
     let NvmeController {
         dev: _,
@@ -421,9 +485,10 @@ fn sq_doorbell(k: &mut Kernel, id: NvmeId, qid: u16, tail: u32) {
         fetched += 1;
     }
     let latency = if qid == 0 { ADMIN_LATENCY } else { IO_LATENCY };
+    let due = due(k, id, NvmeEvent::Complete(qid));
     for _ in 0..fetched {
         let slow = u64::from(k.oracle.choose(Point::Latency, 4));
-        k.events.push(latency * (1 + slow), Event::Nvme(id, NvmeEvent::Complete(qid)));
+        k.events.push(latency * (1 + slow), due);
     }
 }
 
@@ -442,7 +507,8 @@ fn cq_doorbell(k: &mut Kernel, id: NvmeId, qid: u16, head: u32) {
     }
     cq.head = head as u16;
     for sq in core::mem::take(&mut cq.waiting) {
-        k.events.push(0, Event::Nvme(id, NvmeEvent::Complete(sq)));
+        let due = due(k, id, NvmeEvent::Complete(sq));
+        k.events.push(0, due);
     }
     update_pin(k, id);
 }

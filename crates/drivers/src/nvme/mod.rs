@@ -15,8 +15,6 @@ pub mod pci_async;
 pub mod pci_sync;
 pub mod sysfs;
 
-pub use pci::{nvme_probe, nvme_remove, nvme_reset_prepare, nvme_shutdown};
-
 use kstate::Kernel;
 
 /// The claims that always hold: for a queue that is in use, controller and driver agree about the

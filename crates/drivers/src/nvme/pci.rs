@@ -11,12 +11,13 @@ use kstate::irqchip::Handler;
 use kstate::irqdesc::{DevId, IrqReturn};
 use kstate::msi::IrqAffinity;
 use kstate::nvme::{NvmeDev, NvmeQueue};
+use kstate::pci::{PciDeviceId, PciDriver, ProbeType};
 use kstate::sched::WaitOn;
 use kstate::semantics::NvmeProbe;
 use kstate::{Errno, Irq, Kernel, NvmeId, PciDevId, QueueId, ReqId, TagSetId};
 
 use super::core::{self, Sync, d, dm, nvme_submit_sync_cmd};
-use super::hw::{self, opcode};
+use super::hw::{self, id_of, opcode};
 use super::{pci_async, pci_sync};
 use crate::block::{blk_core, blk_exec, blk_mq, blk_mq_cpumap, blk_mq_pci};
 
@@ -36,10 +37,25 @@ const NVME_QUEUE_PHYS_CONTIG: u32 = 1;
 /// `NVME_CQ_IRQ_ENABLED`.
 const NVME_CQ_IRQ_ENABLED: u32 = 2;
 
-/// The controller behind a PCI function.
-pub(super) fn id_of(k: &Kernel, dev: PciDevId) -> Option<NvmeId> {
-    k.hw.nvme.iter().position(|c| c.dev == dev).map(|i| NvmeId(i as u32))
-}
+/// `nvme_id_table`: every NVMe controller, by its class.
+static NVME_ID_TABLE: [PciDeviceId; 1] = [PciDeviceId::class(0x01_0802, 0xff_ffff)];
+
+/// `nvme_driver`.
+pub static NVME_DRIVER: PciDriver = PciDriver {
+    name: "nvme",
+    id_table: &NVME_ID_TABLE,
+    probe: nvme_probe,
+    remove: nvme_remove,
+    shutdown: Some(|_, dev| nvme_shutdown(dev)),
+    reset_prepare: Some(|_, dev| nvme_reset_prepare(dev)),
+    probe_type: |k| match k.sem.nvme_probe {
+        // What takes long is done by a work there.
+        NvmeProbe::ByResetWork => ProbeType::Default,
+        NvmeProbe::Synchronous => ProbeType::PreferAsynchronous,
+    },
+    built_in: true,
+    overlaps: true,
+};
 
 /// One of a controller's queues.
 pub(super) fn q(k: &Kernel, id: NvmeId, qid: u16) -> &NvmeQueue {
@@ -659,7 +675,7 @@ pub(super) fn queue_of(k: &Kernel, rq: ReqId) -> Option<(NvmeId, u16)> {
 ///
 /// # Errors
 /// `ENODEV` when the device does not answer, and those of the steps on the way.
-pub fn nvme_probe(k: &Kernel, dev: PciDevId) -> kstate::sched::Call<Result<(), Errno>> {
+fn nvme_probe(k: &Kernel, dev: PciDevId) -> kstate::sched::Call<Result<(), Errno>> {
     match k.sem.nvme_probe {
         NvmeProbe::ByResetWork => pci_async::nvme_probe(dev),
         NvmeProbe::Synchronous => pci_sync::nvme_probe(dev),
@@ -667,7 +683,7 @@ pub fn nvme_probe(k: &Kernel, dev: PciDevId) -> kstate::sched::Call<Result<(), E
 }
 
 /// Takes a controller away from the driver (dispatches on the release).
-pub fn nvme_remove(k: &Kernel, dev: PciDevId) -> kstate::sched::Call<()> {
+fn nvme_remove(k: &Kernel, dev: PciDevId) -> kstate::sched::Call<()> {
     match k.sem.nvme_probe {
         NvmeProbe::ByResetWork => pci_async::nvme_remove(dev),
         NvmeProbe::Synchronous => pci_sync::nvme_remove(dev),
@@ -684,9 +700,8 @@ pub(super) fn dev_disable(k: &Kernel, id: NvmeId, shutdown: bool) -> kstate::sch
 
 /// Before the function is reset.
 #[kframe("drivers/nvme/host/pci.c")]
-pub fn nvme_reset_prepare(k: &mut Kernel, dev: PciDevId) {
-    let Some(id) = id_of(k, dev) else { return };
-    let ctrl: NvmeId = id;
+fn nvme_reset_prepare(k: &mut Kernel, dev: PciDevId) {
+    let ctrl: NvmeId = id_of(k, dev);
     let ours: bool = call!(core::nvme_wait_reset(ctrl));
     if ours {
         call!(dev_disable(k, ctrl, false));
@@ -695,9 +710,8 @@ pub fn nvme_reset_prepare(k: &mut Kernel, dev: PciDevId) {
 
 /// When the machine is shut down.
 #[kframe("drivers/nvme/host/pci.c")]
-pub fn nvme_shutdown(k: &mut Kernel, dev: PciDevId) {
-    let Some(id) = id_of(k, dev) else { return };
-    let ctrl: NvmeId = id;
+fn nvme_shutdown(k: &mut Kernel, dev: PciDevId) {
+    let ctrl: NvmeId = id_of(k, dev);
     let ours: bool = call!(core::nvme_wait_reset(ctrl));
     if ours {
         call!(dev_disable(k, ctrl, true));

@@ -11,10 +11,10 @@ use kstate::sched::WaitOn;
 use kstate::{Errno, Irq, Kernel, NvmeId, PciDevId, ReqId, TagSetId};
 
 use super::core::{self, Sync, d, dm};
-use super::hw::{self, opcode};
+use super::hw::{self, id_of, opcode};
 use super::pci::{
     ADMIN_TIMEOUT, NVME_AQ_MQ_TAG_DEPTH, NVME_IO_TIMEOUT, adapter_alloc_cq, adapter_alloc_sq,
-    adapter_delete_queue, alloc_dev, count_vectors, id_of, io_queue_depth, log_queues, nvme_cqe_pending,
+    adapter_delete_queue, alloc_dev, count_vectors, io_queue_depth, log_queues, nvme_cqe_pending,
     nvme_create_io_queues, nvme_delete_queue, nvme_dev_map, nvme_dev_remove_admin, nvme_dev_unmap,
     nvme_free_queues, nvme_free_tagset, nvme_handle_cqe, nvme_init_queue, nvme_pci_complete_rq,
     nvme_pci_configure_admin_queue, nvme_pci_map_queues, nvme_queue_rq, nvme_ring_cq_doorbell,
@@ -448,7 +448,7 @@ fn nvme_remove_dead_ctrl(k: &mut Kernel, id: NvmeId) {
 #[kframe("drivers/nvme/host/pci.c")]
 pub(super) fn nvme_remove_dead_ctrl_work(k: &mut Kernel, id: NvmeId) {
     if d(k, id).drvdata {
-        call!(crate::pci_device_remove(d(k, id).dev));
+        call!(crate::pci_driver::pci_device_remove(d(k, id).dev));
     }
 }
 
@@ -458,7 +458,7 @@ pub(super) fn nvme_remove_dead_ctrl_work(k: &mut Kernel, id: NvmeId) {
 /// `ENODEV` for a function that is no controller.
 #[kframe("drivers/nvme/host/pci.c")]
 pub(super) fn nvme_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
-    let Some(id) = id_of(k, dev) else { return Err(Errno::ENODEV) };
+    let id = id_of(k, dev);
     if k.pci_dev(dev).node < 0 {
         // The first node with memory; from now on it is the device's.
         k.pci_dev_mut(dev).node = 0;
@@ -477,8 +477,7 @@ pub(super) fn nvme_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
 /// Unbinds a controller.
 #[kframe("drivers/nvme/host/pci.c")]
 pub(super) fn nvme_remove(k: &mut Kernel, dev: PciDevId) {
-    let Some(found) = id_of(k, dev) else { return };
-    let id: NvmeId = found;
+    let id: NvmeId = id_of(k, dev);
     if !d(k, id).bound {
         return;
     }

@@ -11,10 +11,10 @@ use kstate::sched::WaitOn;
 use kstate::{Errno, Irq, Kernel, NvmeId, PciDevId, QueueId, ReqId, TagSetId};
 
 use super::core::{self, Sync, d, dm};
-use super::hw::{self, opcode};
+use super::hw::{self, id_of, opcode};
 use super::pci::{
     ADMIN_TIMEOUT, NVME_AQ_MQ_TAG_DEPTH, NVME_IO_TIMEOUT, adapter_alloc_cq, adapter_alloc_sq,
-    adapter_delete_queue, alloc_dev, count_vectors, id_of, io_queue_depth, log_queues, nvme_cqe_pending,
+    adapter_delete_queue, alloc_dev, count_vectors, io_queue_depth, log_queues, nvme_cqe_pending,
     nvme_create_io_queues, nvme_delete_queue, nvme_dev_map, nvme_dev_remove_admin, nvme_dev_unmap,
     nvme_free_queues, nvme_free_tagset, nvme_handle_cqe, nvme_init_queue, nvme_pci_complete_rq,
     nvme_pci_configure_admin_queue, nvme_pci_map_queues, nvme_queue_rq, nvme_queue_rqs,
@@ -492,8 +492,7 @@ fn nvme_pci_alloc_dev(k: &mut Kernel, id: NvmeId, pdev: PciDevId) {
 /// `ENODEV` for a function that is no controller or does not answer, and those of the steps.
 #[kframe("drivers/nvme/host/pci.c")]
 pub(super) fn nvme_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
-    let Some(found) = id_of(k, dev) else { return Err(Errno::ENODEV) };
-    let id: NvmeId = found;
+    let id: NvmeId = id_of(k, dev);
     nvme_pci_alloc_dev(k, id, dev);
     // Controllers are probed at the same time: one may have the lower number, and another the first
     // interrupt.
@@ -548,8 +547,7 @@ fn bring_up(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
 /// Unbinds a controller.
 #[kframe("drivers/nvme/host/pci.c")]
 pub(super) fn nvme_remove(k: &mut Kernel, dev: PciDevId) {
-    let Some(found) = id_of(k, dev) else { return };
-    let id: NvmeId = found;
+    let id: NvmeId = id_of(k, dev);
     if !d(k, id).bound {
         return;
     }

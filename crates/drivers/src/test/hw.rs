@@ -3,15 +3,35 @@
 //! No device has a counterpart.
 
 use kstate::event::Event;
-use kstate::hw::pci::DeviceModel;
+use kstate::hw::pci::{Bar, DeviceModel, PciFunction};
 use kstate::oracle::Point;
 use kstate::{Kernel, PciDevId};
 
 /// Vendor and device.
 pub const ID: (u16, u16) = (0x1b36, 0x0005);
 
-/// What the function does between two register accesses of the host: ask for a message.
-pub const MODEL: DeviceModel = DeviceModel { name: "test", pending: Some(pending), act: Some(act) };
+/// The kind of device. Between two register accesses of the host it may ask for a message.
+pub static MODEL: DeviceModel = DeviceModel {
+    name: "test",
+    power_on,
+    event: |k, dev, word| ask(k, dev, word as u16),
+    describe: |word| format!("message {word}"),
+    pending: Some(pending),
+    act: Some(act),
+    ..DeviceModel::INERT
+};
+
+/// A function that is all there is: the MSI-X table is behind base address register 0.
+fn power_on(_: &mut Kernel, _: PciDevId, function: &mut PciFunction, _: &[u32]) {
+    (function.vendor_id, function.device_id) = ID;
+    function.class_code = 0xff_0000;
+    function.bars[0] = Bar::Msix;
+}
+
+/// The event of a function that asks for a message.
+fn due(dev: PciDevId, nr: u16) -> Event {
+    Event::Device(dev, u64::from(nr))
+}
 
 /// How long the function takes to ask for what it was told to, in ns.
 const LATENCY: u64 = 10_000;
@@ -24,7 +44,7 @@ fn act(k: &mut Kernel, dev: PciDevId) {
     let count = k.hw.pci[dev.index()].asking.len() as u32;
     let n = k.oracle.choose(Point::Hardware, count);
     let Some((&nr, _)) = k.hw.pci[dev.index()].asking.iter().nth(n as usize) else { return };
-    if k.events.take(&Event::PciTest(dev, nr)) {
+    if k.events.take(&due(dev, nr)) {
         ask(k, dev, nr);
     }
 }
@@ -32,14 +52,14 @@ fn act(k: &mut Kernel, dev: PciDevId) {
 /// From now on the function will ask for a message; with `again` without end.
 pub fn begin(k: &mut Kernel, dev: PciDevId, nr: u16, again: bool) {
     if k.hw.pci[dev.index()].asking.insert(nr, again).is_none() {
-        k.events.push(LATENCY, Event::PciTest(dev, nr));
+        k.events.push(LATENCY, due(dev, nr));
     }
 }
 
 /// The function will not ask for the message any more.
 pub fn cease(k: &mut Kernel, dev: PciDevId, nr: u16) {
     if k.hw.pci[dev.index()].asking.remove(&nr).is_some() {
-        k.events.take(&Event::PciTest(dev, nr));
+        k.events.take(&due(dev, nr));
     }
 }
 
@@ -49,7 +69,7 @@ pub fn ask(k: &mut Kernel, dev: PciDevId, nr: u16) {
     match asking.get(&nr) {
         None => return,
         Some(true) => {
-            k.events.push(LATENCY, Event::PciTest(dev, nr));
+            k.events.push(LATENCY, due(dev, nr));
         }
         Some(false) => {
             asking.remove(&nr);

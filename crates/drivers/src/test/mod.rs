@@ -11,6 +11,7 @@ pub mod hw;
 use kfn::kframe;
 use kstate::irqchip::Handler;
 use kstate::irqdesc::{DevId, IrqReturn};
+use kstate::pci::{PciDeviceId, PciDriver, ProbeType};
 use kstate::{Errno, Irq, Kernel, PciDevId};
 use pcimsi::kernel::{
     PCI_IRQ_ALL_TYPES, pci_alloc_irq_vectors, pci_disable_device, pci_enable_device, pci_free_irq_vectors,
@@ -18,18 +19,29 @@ use pcimsi::kernel::{
 };
 
 /// The name of the driver, and of its handlers.
-pub const NAME: &str = "irqlab";
+const NAME: &str = "irqlab";
 /// More vectors than a function can have.
 const ALL: u32 = 4096;
 
-/// The module drives this function.
-pub fn matches(k: &Kernel, dev: PciDevId) -> bool {
-    k.hw.pci.get(dev.index()).is_some_and(|f| (f.vendor_id, f.device_id) == hw::ID)
-}
+/// The functions that the module drives.
+static ID_TABLE: [PciDeviceId; 1] = [PciDeviceId::device(hw::ID.0 as u32, hw::ID.1 as u32)];
+
+/// The module's driver. It is bound by whoever needs it.
+pub static IRQLAB_DRIVER: PciDriver = PciDriver {
+    name: NAME,
+    id_table: &ID_TABLE,
+    probe: |_, dev| test_probe(dev),
+    remove: |_, dev| test_remove(dev),
+    shutdown: None,
+    reset_prepare: None,
+    probe_type: |_| ProbeType::Default,
+    built_in: false,
+    overlaps: false,
+};
 
 /// Takes all vectors of a function, none of them managed, and requests none.
 #[kframe("irqlab")]
-pub fn test_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
+fn test_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
     pci_enable_device(k, dev)?;
     pci_set_master(k, dev);
     let got: Result<u32, Errno> = pci_alloc_irq_vectors(k, dev, 1, ALL, PCI_IRQ_ALL_TYPES);
@@ -41,7 +53,7 @@ pub fn test_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
 
 /// Gives the vectors of a function back, and the handlers on them before.
 #[kframe("irqlab")]
-pub fn test_remove(k: &mut Kernel, dev: PciDevId) {
+fn test_remove(k: &mut Kernel, dev: PciDevId) {
     loop {
         let handled: Option<Irq> = requested(k, dev);
         if handled.is_none() {

@@ -8,7 +8,7 @@
 //! to the driver.
 
 use kstate::event::Event;
-use kstate::hw::pci::{Bar, DeviceModel, PciFunction};
+use kstate::hw::pci::{Bar, DeviceModel, Parameter, PciFunction};
 use kstate::hw::virtio::{
     AVAIL_F_NO_INTERRUPT, BlkConfig, BlkOutHdr, DESC_F_INDIRECT, DESC_F_NEXT, DESC_F_WRITE, F_BLK_SIZE,
     F_CONFIG_WCE, F_EVENT_IDX, F_FLUSH, F_INDIRECT_DESC, F_MQ, F_SEG_MAX, F_TOPOLOGY, F_VERSION_1,
@@ -100,14 +100,50 @@ pub enum Notification {
     Config(u16),
 }
 
-/// What the device can do between two register accesses of a driver: finish early.
-pub const MODEL: DeviceModel = DeviceModel { name: "virtio-blk", pending: Some(pending), act: Some(act) };
+/// Sectors of a disk: 64 MiB.
+const DISK_SECTORS: u64 = 131_072;
+
+/// The kind of device. Between two register accesses of a driver it may finish early.
+pub static MODEL: DeviceModel = DeviceModel {
+    name: "virtio-blk",
+    parameters: &[Parameter { key: "request_queues", min: 1, max: 1024 }],
+    msix_table: (1, 0),
+    can_msi: false,
+    power_on,
+    event: |k, dev, word| complete(k, id_of(k, dev), word as u16),
+    describe: |word| format!("Complete({word})"),
+    pending: Some(pending),
+    act: Some(act),
+};
+
+/// The device behind a function.
+pub fn id_of(k: &Kernel, dev: PciDevId) -> VirtioId {
+    VirtioId(k.hw.pci[dev.index()].unit)
+}
+
+/// Puts a disk behind a function.
+fn power_on(k: &mut Kernel, dev: PciDevId, function: &mut PciFunction, parameters: &[u32]) {
+    let id = VirtioId(k.hw.virtio.len() as u32);
+    let request_queues = parameters.first().copied().unwrap_or(1);
+    let msix_vectors = function.msix.as_ref().map_or(0, |msix| msix.table.len());
+    k.hw.virtio.push(new(dev, request_queues as u16, msix_vectors as u16, DISK_SECTORS));
+    describe_function(function, id);
+}
+
+/// What a function's configuration space says of the disk behind it: the MSI-X table is behind base
+/// address register 1, the virtio structures behind 4.
+fn describe_function(function: &mut PciFunction, id: VirtioId) {
+    (function.vendor_id, function.device_id, function.class_code) = (VENDOR_ID, DEVICE_ID, CLASS);
+    function.bars[1] = Bar::Msix;
+    function.bars[4] = Bar::Registers;
+    function.unit = id.0;
+}
 
 /// The queue of a function's device that has been given work.
 fn busy_queue(k: &Kernel, dev: PciDevId) -> Option<(VirtioId, u16)> {
-    let id = k.hw.virtio.iter().position(|device| device.dev == dev)?;
-    let queue = k.hw.virtio[id].queues.iter().position(|queue| !queue.in_flight.is_empty())?;
-    Some((VirtioId(id as u32), queue as u16))
+    let id = id_of(k, dev);
+    let queue = k.hw.virtio[id.index()].queues.iter().position(|queue| !queue.in_flight.is_empty())?;
+    Some((id, queue as u16))
 }
 
 fn pending(k: &Kernel, dev: PciDevId) -> bool {
@@ -116,31 +152,20 @@ fn pending(k: &Kernel, dev: PciDevId) -> bool {
 
 fn act(k: &mut Kernel, dev: PciDevId) {
     if let Some((id, queue)) = busy_queue(k, dev) {
-        k.events.cancel_all(|event| *event == Event::Virtio(id, queue));
+        k.events.cancel_all(|event| *event == Event::Device(dev, u64::from(queue)));
         complete(k, id, queue);
     }
 }
 
-/// The PCI function of device `id`: MSI-X behind base address register 1, the virtio structures
-/// behind 4. `None` when a table cannot have so many vectors; with 0 vectors there is no table.
+/// The PCI function of device `id`. `None` when a table cannot have so many vectors; with 0 vectors
+/// there is no table.
 pub fn function(id: VirtioId, bdf: u16, msix_vectors: u32, intx_input: u32) -> Option<PciFunction> {
-    let mut bars = [Bar::None; 6];
-    bars[4] = Bar::Virtio(id);
-    let mut function = PciFunction {
-        bdf,
-        vendor_id: VENDOR_ID,
-        device_id: DEVICE_ID,
-        class_code: CLASS,
-        interrupt_pin: 1,
-        bars,
-        intx_input,
-        model: MODEL,
-        ..PciFunction::default()
-    };
+    let mut function =
+        PciFunction { bdf, interrupt_pin: 1, intx_input, model: &MODEL, ..PciFunction::default() };
     if msix_vectors != 0 {
         pcimsi::hw::config::add_msix(&mut function, 0x98, 1, 0, msix_vectors)?;
-        function.bars[1] = Bar::Msix;
     }
+    describe_function(&mut function, id);
     Some(function)
 }
 
@@ -492,7 +517,7 @@ pub fn iowrite(k: &mut Kernel, id: VirtioId, reg: Reg, value: u32) {
     let device = &mut k.hw.virtio[id.index()];
     let dev = device.dev;
     if write(device, reg, value) == Effect::Reset {
-        k.events.cancel_all(|event| matches!(event, Event::Virtio(other, _) if *other == id));
+        k.events.cancel_all(|event| matches!(event, Event::Device(of, _) if *of == dev));
         pcimsi::hw::intx_set(k, dev, false);
     }
 }
@@ -515,12 +540,13 @@ pub fn isr_read(k: &mut Kernel, id: VirtioId) -> u8 {
 pub fn notify(k: &mut Kernel, id: VirtioId, queue: u16) {
     let Some(device) = k.hw.virtio.get_mut(id.index()) else { return };
     if fetch(device, queue) {
+        let dev = device.dev;
         let slower = u64::from(k.oracle.choose(Point::Latency, 2));
-        k.events.push(LATENCY << slower, Event::Virtio(id, queue));
+        k.events.push(LATENCY << slower, Event::Device(dev, u64::from(queue)));
     }
 }
 
-/// `Event::Virtio`: the device has finished what it fetched from a queue.
+/// The device has finished what it fetched from a queue.
 pub fn complete(k: &mut Kernel, id: VirtioId, queue: u16) {
     let Some(device) = k.hw.virtio.get_mut(id.index()) else { return };
     if let Some(notification) = process(device, queue) {

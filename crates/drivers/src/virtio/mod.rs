@@ -13,8 +13,6 @@ use kstate::Kernel;
 use kstate::hw::virtio::{DESC_F_NEXT, VirtioBlk};
 use kstate::virtio::VirtioPciDevice;
 
-pub use pci_common::{virtio_pci_probe, virtio_pci_remove};
-
 /// What must hold between driver, rings and device in every state.
 ///
 /// # Errors

@@ -10,6 +10,7 @@ use kstate::hw::virtio::{ISR_CONFIG, NO_VECTOR};
 use kstate::irqchip::Handler;
 use kstate::irqdesc::{DevId, IrqReturn};
 use kstate::msi::IrqAffinity;
+use kstate::pci::{PCI_ANY_ID, PciDeviceId, PciDriver, ProbeType};
 use kstate::virtio::{VP_MSIX_CONFIG_VECTOR, VP_MSIX_VQ_VECTOR, VirtioPciDevice, VpVqVectorPolicy};
 use kstate::{CpuMask, Errno, Irq, Kernel, PciDevId, VirtioId};
 use pcimsi::kernel::{
@@ -427,19 +428,26 @@ pub fn vp_set_vq_affinity(
     Ok(())
 }
 
-/// The device behind a PCI function.
-pub fn to_vp_device(k: &Kernel, dev: PciDevId) -> Option<VirtioId> {
-    k.hw.virtio.iter().position(|device| device.dev == dev).map(|i| VirtioId(i as u32))
-}
+/// `virtio_pci_id_table`: everything that the maker of virtio devices makes.
+static VIRTIO_PCI_ID_TABLE: [PciDeviceId; 1] = [PciDeviceId::device(hw::VENDOR_ID as u32, PCI_ANY_ID)];
+
+/// `virtio_pci_driver`.
+pub static VIRTIO_PCI_DRIVER: PciDriver = PciDriver {
+    name: "virtio-pci",
+    id_table: &VIRTIO_PCI_ID_TABLE,
+    probe: |_, dev| virtio_pci_probe(dev),
+    remove: |_, dev| virtio_pci_remove(dev),
+    shutdown: None,
+    reset_prepare: None,
+    probe_type: |_| ProbeType::Default,
+    built_in: true,
+    overlaps: false,
+};
 
 /// Binds virtio-pci to a function.
 #[kframe("drivers/virtio/virtio_pci_common.c")]
-pub fn virtio_pci_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
-    let found = to_vp_device(k, dev);
-    if found.is_none() {
-        return Err(Errno::ENODEV);
-    }
-    let id: VirtioId = found.unwrap_or_default();
+fn virtio_pci_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
+    let id: VirtioId = hw::id_of(k, dev);
     if k.virtio.devs.len() <= id.index() {
         k.virtio.devs.resize(id.index() + 1, None);
     }
@@ -464,12 +472,11 @@ pub fn virtio_pci_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
 
 /// Takes virtio-pci off a function.
 #[kframe("drivers/virtio/virtio_pci_common.c")]
-pub fn virtio_pci_remove(k: &mut Kernel, dev: PciDevId) {
-    let found = to_vp_device(k, dev).filter(|&bound| k.virtio.find(bound).is_some());
-    if found.is_none() {
+fn virtio_pci_remove(k: &mut Kernel, dev: PciDevId) {
+    let id: VirtioId = hw::id_of(k, dev);
+    if k.virtio.find(id).is_none() {
         return;
     }
-    let id: VirtioId = found.unwrap_or_default();
     call!(virtio::unregister_virtio_device(id));
     call!(pci_disable_device(dev));
     k.virtio.devs[id.index()] = None;

@@ -1,8 +1,10 @@
 //! The NVMe driver and the block layer on whole machines: what must hold whatever order things
 //! happen in.
 
+use drivers::nvme::hw::NvmeEvent;
 use kfn::kframe;
 use kstate::blk::DiskId;
+use kstate::event::Event;
 use kstate::hw::nvme::NvmeCommand;
 use kstate::nvme::NvmeCtrlState;
 use kstate::oracle::Oracle;
@@ -162,9 +164,9 @@ fn read_while_its_cpu_goes(
     // The command has reached the device and takes longer than the CPU needs to go.
     run(&mut k, 1000);
     let late = k.events.iter().count();
-    k.events.cancel_all(|e| matches!(e, kstate::event::Event::Nvme(..)));
+    k.events.cancel_all(|e| matches!(e, Event::Device(..)));
     assert!(k.events.iter().count() < late, "the command was with the device");
-    k.events.push(SECOND, kstate::event::Event::Nvme(NVME, kstate::event::NvmeEvent::Complete(4)));
+    k.events.push(SECOND, Event::Device(DEV, NvmeEvent::Complete(4).to_slot()));
     let down = k.spawn(TaskKind::Task, CpuId(0), kcore::cpu::cpu_device_down(CpuId(3)).frame, &[]);
     run(&mut k, seconds * SECOND);
     assert!(matches!(k.sched.tasks[down.index()].state, TaskState::Done(0)), "the CPU went");
@@ -195,7 +197,7 @@ fn a_command_nobody_completes_is_aborted_and_then_the_controller_is_reset() {
         let d = disk(&k);
         let read = start(&mut k, 2, drivers::block::fops::blk_read(d, 0, 8));
         run(&mut k, 1000);
-        k.events.cancel_all(|e| matches!(e, kstate::event::Event::Nvme(..)));
+        k.events.cancel_all(|e| matches!(e, Event::Device(..)));
         run(&mut k, 200 * SECOND);
         assert_eq!(result(&k, read), Some(Ok(())), "{kernel:?} {:#?}", k.log);
         let timeouts: Vec<&String> = k.log.iter().filter(|l| l.contains("timeout")).collect();
@@ -217,9 +219,7 @@ fn a_device_that_never_gets_ready_is_given_up() {
         let task = start(&mut k, 0, drivers::pci_device_probe(DEV));
         for _ in 0..20_000 {
             run(&mut k, 1_000_000);
-            k.events.cancel_all(|e| {
-                matches!(e, kstate::event::Event::Nvme(_, kstate::event::NvmeEvent::Ready(true)))
-            });
+            k.events.cancel_all(|e| *e == Event::Device(DEV, NvmeEvent::Ready(true).to_slot()));
         }
         let expect = match kernel {
             KernelVersion::V5_4 => Ok(()),

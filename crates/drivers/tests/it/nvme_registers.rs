@@ -1,9 +1,10 @@
 //! The NVMe controller, driven through its registers and queues without a kernel above it.
 
-use drivers::nvme::hw::{self, opcode, status};
-use kstate::event::{Event, NvmeEvent};
+use drivers::nvme::hw::{self, NvmeEvent, opcode, status};
+use kstate::event::Event;
 use kstate::hw::nvme::NvmeCommand;
 use kstate::hw::pci::PciFunction;
+use kstate::sched::Slot;
 use kstate::{Kernel, NvmeId, PciDevId};
 
 const ID: NvmeId = NvmeId(0);
@@ -12,7 +13,7 @@ const DEV: PciDevId = PciDevId(0);
 /// A controller with eight queue pairs and an MSI-X table of nine masked entries, powered on.
 fn controller() -> Kernel {
     let mut k = Kernel::default();
-    let mut function = PciFunction { interrupt_pin: 1, ..PciFunction::default() };
+    let mut function = PciFunction { interrupt_pin: 1, model: &hw::MODEL, ..PciFunction::default() };
     assert_eq!(pcimsi::hw::config::add_msix(&mut function, 0x40, 0, 0x2000, 9), Some(()));
     function.msix.as_mut().expect("the table").enable = true;
     k.hw.pci.push(kstate::shared::Shared::new(function));
@@ -23,8 +24,8 @@ fn controller() -> Kernel {
 /// Lets everything happen that is due.
 fn settle(k: &mut Kernel) {
     while let Some(event) = k.events.pop() {
-        if let Event::Nvme(id, event) = event {
-            hw::event(k, id, event);
+        if let Event::Device(dev, word) = event {
+            pcimsi::hw::device_event(k, dev, word);
         }
     }
 }
@@ -218,7 +219,7 @@ fn a_slow_device_is_ready_later() {
     assert_eq!(hw::read32(&k, ID, hw::CSTS), 0);
     assert_eq!(
         k.events.iter().next(),
-        Some((2 * hw::READY_LATENCY, &Event::Nvme(ID, NvmeEvent::Ready(true))))
+        Some((2 * hw::READY_LATENCY, &Event::Device(DEV, NvmeEvent::Ready(true).to_slot())))
     );
     settle(&mut k);
     assert_eq!(hw::read32(&k, ID, hw::CSTS), hw::CSTS_RDY);

@@ -5,7 +5,7 @@ use core::fmt;
 use core::hash::{Hash, Hasher};
 use std::collections::BTreeMap;
 
-use crate::{Kernel, NvmeId, PciDevId, VirtioId};
+use crate::{Kernel, PciDevId};
 
 /// What answers behind a base address register.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -13,10 +13,8 @@ pub enum Bar {
     /// Not implemented: reads as zero.
     #[default]
     None,
-    /// Registers of an NVMe controller.
-    Nvme(NvmeId),
-    /// Registers of a virtio device.
-    Virtio(VirtioId),
+    /// The device's own registers.
+    Registers,
     /// MSI-X table and pending bits only.
     Msix,
 }
@@ -95,16 +93,61 @@ pub struct MsixCapability {
     pub pba: Vec<u64>,
 }
 
-/// What the device behind a function can do on its own between two register accesses of a driver.
-/// The crate of the device registers it.
-#[derive(Clone, Copy, Default)]
+/// A number that a machine file gives about a device.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Parameter {
+    /// Its key.
+    pub key: &'static str,
+    /// The smallest value.
+    pub min: u32,
+    /// The largest value.
+    pub max: u32,
+}
+
+/// A kind of device, as what a PCI function is made with and does on its own. The crate of the
+/// devices has the table of all kinds.
+#[derive(Clone, Copy)]
 pub struct DeviceModel {
-    /// Identifies the model.
+    /// Identifies the kind: the word for it in a machine file.
     pub name: &'static str,
-    /// Whether it has something to do right now.
+    /// What a machine file says about such a device beside what it says about every function.
+    pub parameters: &'static [Parameter],
+    /// Table BIR and Table Offset of its MSI-X capability, where it has one.
+    pub msix_table: (u8, u32),
+    /// It may have an MSI capability.
+    pub can_msi: bool,
+    /// Puts a new device behind a function, with the values of `parameters`. The function has its
+    /// MSI-X capability already and is not on the bus yet.
+    pub power_on: fn(&mut Kernel, PciDevId, &mut PciFunction, &[u32]),
+    /// What the device scheduled for itself is due: an `Event::Device` with this word.
+    pub event: fn(&mut Kernel, PciDevId, u64),
+    /// What this word of an event stands for, for people.
+    pub describe: fn(u64) -> String,
+    /// Whether it has something to do between two register accesses of a driver.
     pub pending: Option<fn(&Kernel, PciDevId) -> bool>,
     /// Does it. Only hardware state may change.
     pub act: Option<fn(&mut Kernel, PciDevId)>,
+}
+
+impl DeviceModel {
+    /// A device that does nothing on its own.
+    pub const INERT: Self = Self {
+        name: "",
+        parameters: &[],
+        msix_table: (0, 0),
+        can_msi: true,
+        power_on: |_, _, _, _| {},
+        event: |_, _, _| {},
+        describe: |word| word.to_string(),
+        pending: None,
+        act: None,
+    };
+}
+
+impl Default for &DeviceModel {
+    fn default() -> Self {
+        &DeviceModel::INERT
+    }
 }
 
 impl PartialEq for DeviceModel {
@@ -156,8 +199,10 @@ pub struct PciFunction {
     pub interrupt_status: bool,
     /// The pin is driven.
     pub intx_driven: bool,
-    /// What the device does between two accesses.
-    pub model: DeviceModel,
+    /// What kind of device is behind it.
+    pub model: &'static DeviceModel,
+    /// Which one of its kind.
+    pub unit: u32,
     /// The messages that a test device will ask for by itself, and whether again and again.
     pub asking: BTreeMap<u16, bool>,
 }

@@ -116,6 +116,12 @@ pub fn pulse(k: &mut Kernel, input: u32) {
     x86apic::hw::ioapic::set_line(k, input, level);
 }
 
+/// What the device behind a function scheduled for itself is due.
+pub fn device_event(k: &mut Kernel, dev: PciDevId, word: u64) {
+    let event = function(k, dev).model.event;
+    event(k, dev, word);
+}
+
 /// What must hold between the registers of every function.
 ///
 /// # Errors

@@ -147,16 +147,17 @@ fn the_capability_list_leads_to_each_capability() {
 
 #[test]
 fn a_device_acts_between_two_writes_only_when_the_oracle_says_so() {
-    let model = DeviceModel {
+    static EAGER: DeviceModel = DeviceModel {
         name: "eager",
         pending: Some(|k, dev| pba_read(k, dev, 0, 8) == 0),
         act: Some(|k, dev| {
             msix_raise(k, dev, 0);
         }),
+        ..DeviceModel::INERT
     };
     let check = |script: &[u32], expect: &[u8]| {
         let (mut k, dev) = msix();
-        k.hw.pci[dev.index()].model = model;
+        k.hw.pci[dev.index()].model = &EAGER;
         k.oracle = kstate::oracle::Oracle::scripted(script.to_vec());
         hw_point(&mut k, dev);
         hw_point(&mut k, dev);

@@ -195,12 +195,13 @@ fn a_driver_gets_as_many_managed_vectors_as_there_are() {
 }
 
 /// A device that raises entry 0 whenever it is let.
-const EAGER: DeviceModel = DeviceModel {
+static EAGER: DeviceModel = DeviceModel {
     name: "eager",
     pending: Some(|_, _| true),
     act: Some(|k, dev| {
         msix_raise(k, dev, 0);
     }),
+    ..DeviceModel::INERT
 };
 
 /// The entry as address and data.
@@ -228,7 +229,7 @@ fn raised_in_the_middle_of_a_move(version: KernelVersion) -> (u8, u8, [Vec<u8>; 
     let away = CpuId(1 - target.0);
     k.cur.cpu = target;
     let (_, old) = entry(&k, dev);
-    k.hw.pci[dev.index()].model = EAGER;
+    k.hw.pci[dev.index()].model = &EAGER;
     k.oracle = Oracle::scripted(vec![1]);
     let d = Irqd::top(irqs[1]);
     let set_affinity = k.chip(d).irq_set_affinity.expect("an MSI chip can move its interrupts");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use kstate::event::Event;
 use kstate::oracle::{Oracle, Point};
-use kstate::{CpuId, NvmeId, PciDevId, TaskId, VirtioId};
+use kstate::{CpuId, PciDevId, TaskId};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -94,8 +94,6 @@ pub struct Drawn {
 enum Mover {
     Cpu(CpuId),
     Task(TaskId),
-    Nvme(NvmeId),
-    Virtio(VirtioId),
     Function(PciDevId),
     Pin(u8),
     /// The timer that cleans up a CPU's vectors.
@@ -109,9 +107,7 @@ fn mover(next: Move) -> Mover {
         Move::Machine(Step::Interrupt(cpu, _) | Step::Hardirq(cpu) | Step::Softirq(cpu)) => Mover::Cpu(cpu),
         Move::Machine(Step::Task(task)) => Mover::Task(task),
         Move::Machine(Step::Event(event)) => match event {
-            Event::Nvme(id, _) => Mover::Nvme(id),
-            Event::Virtio(id, _) => Mover::Virtio(id),
-            Event::PciTest(dev, _) => Mover::Function(dev),
+            Event::Device(dev, _) => Mover::Function(dev),
             Event::IoApicLevel(pin) => Mover::Pin(pin),
             Event::VectorCleanup(cpu) => Mover::Cleanup(cpu),
             Event::Wake(_) | Event::IntxLevel(..) | Event::BlkTimeout(_) | Event::WakeOn(_) => Mover::Time,
