@@ -424,7 +424,7 @@ mod tests {
     }
 
     fn check(cpus: u32, nodes: u32, nvecs: u32, pre: u32, expect: &[&str]) {
-        for version in KernelVersion::ALL {
+        for &version in KernelVersion::ALL {
             let mut k = machine(version, cpus, nodes);
             let mut affd = IrqAffinity { pre_vectors: pre, ..IrqAffinity::default() };
             let masks = irq_create_affinity_masks(&mut k, nvecs, &mut affd).unwrap();

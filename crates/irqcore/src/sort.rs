@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn both_sorts_sort() {
-        for version in KernelVersion::ALL {
+        for &version in KernelVersion::ALL {
             let mut k = Kernel { sem: Semantics::of(version), ..Kernel::default() };
             for len in 0..40_usize {
                 let mut data: Vec<(u32, usize)> = (0..len).map(|i| ((i as u32 * 7919) % 11, i)).collect();

@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn cpus_beyond_the_reach_of_8_bit_ids_get_interrupts_and_lose_them() {
-        for version in KernelVersion::ALL {
+        for &version in KernelVersion::ALL {
             let machine = machine(version, 300, 1, 129);
             let mut k = boot::boot(&machine, Semantics::of(version), false);
             assert_eq!(k.topo.online.weight(), 300);

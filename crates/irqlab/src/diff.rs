@@ -13,7 +13,7 @@ use sim::state::Sections;
 
 use crate::cli::DIFFERS;
 use crate::experiment::apply;
-use crate::input::Output;
+use crate::input::{OptionError, Output};
 use crate::run::{kernel, read};
 
 mod text;
@@ -32,12 +32,12 @@ pub struct Args {
     /// Script to run on both
     #[arg(long, value_name = "FILE", requires = "machine", required_unless_present = "folder")]
     script: Option<PathBuf>,
-    /// Kernel of the first run
-    #[arg(long, value_name = "VERSION", value_parser = kernel, default_value = "v5.4")]
-    left: KernelVersion,
-    /// Kernel of the second run
-    #[arg(long, value_name = "VERSION", value_parser = kernel, default_value = "v6.12")]
-    right: KernelVersion,
+    /// Kernel of the first run [default: the oldest]
+    #[arg(long, value_name = KernelVersion::CHOICE, value_parser = kernel)]
+    left: Option<KernelVersion>,
+    /// Kernel of the second run [default: the next one that is modelled]
+    #[arg(long, value_name = KernelVersion::CHOICE, value_parser = kernel)]
+    right: Option<KernelVersion>,
     /// Change one behaviour of the first run's kernel
     #[arg(long, value_name = "FIELD=VALUE")]
     left_set: Vec<String>,
@@ -72,8 +72,9 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
         _ => return Err(diagnostic::report!("a machine and a script are needed")),
     };
     let machine = Machine::parse(&name, &machine_text)?;
-    let left = experiment("--left-set", args.left, &args.left_set)?;
-    let right = experiment("--right-set", args.right, &args.right_set)?;
+    let (left, right) = kernels(args.left, args.right)?;
+    let left = experiment("--left-set", left, &args.left_set)?;
+    let right = experiment("--right-set", right, &args.right_set)?;
     let report = compare(&machine, &script, left, right, |file| {
         states.iter().find(|(f, _)| f == file).map(|(_, s)| *s).unwrap_or_default()
     });
@@ -87,6 +88,22 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
         anstream::print!("{}", text(&report, detail));
     }
     Ok(ExitCode::from(if report.is_empty() { 0 } else { DIFFERS }))
+}
+
+/// Which kernels to compare: a kernel with the one after it, unless said otherwise.
+fn kernels(
+    left: Option<KernelVersion>,
+    right: Option<KernelVersion>,
+) -> Result<(KernelVersion, KernelVersion), OptionError> {
+    let left = left.unwrap_or(KernelVersion::ALL[0]);
+    let newest = || {
+        OptionError::new(
+            "--right",
+            format!("no modelled kernel is newer than {}", left.name()),
+            "the kernel to compare with",
+        )
+    };
+    Ok((left, right.or_else(|| left.next()).ok_or_else(newest)?))
 }
 
 /// A kernel with some behaviours changed, and what to call it.
@@ -123,7 +140,7 @@ fn compare(
     let kernel =
         |(name, semantics): &(String, Semantics)| observe(name, semantics, Functions::of(semantics.version));
     let mut report = diff::compare(&kernel(&left), &kernel(&right));
-    report.explain(&left.1, &right.1, |semantics| observe("", semantics, Functions::of_either()));
+    report.explain(&left.1, &right.1, |semantics| observe("", semantics, Functions::of_any()));
     report
 }
 
@@ -175,6 +192,17 @@ mod tests {
         let explained: BTreeSet<Mark> = report.causes.iter().flat_map(|c| c.shows.clone()).collect();
         let rest: Vec<Mark> = report.marks().difference(&explained).cloned().collect();
         assert_eq!(rest, [Mark { at: "@ irq_matrix_online".into(), what: "-secondary_startup_64".into() }]);
+    }
+
+    #[test]
+    fn a_kernel_is_compared_with_the_next() {
+        use KernelVersion::{V5_4, V6_12};
+        let of = |left, right| kernels(left, right).map_err(|e| e.to_string());
+        assert_eq!(of(None, None), Ok((V5_4, V6_12)));
+        assert_eq!(of(None, Some(V5_4)), Ok((V5_4, V5_4)));
+        assert_eq!(of(Some(V6_12), Some(V5_4)), Ok((V6_12, V5_4)));
+        let newest = KernelVersion::ALL.last().copied();
+        assert!(of(newest, None).unwrap_err().contains("no modelled kernel is newer than"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ const SET: &str = "--set";
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct Experiment {
     /// Kernel to run [default: the machine file's, or v5.4]
-    #[arg(long, value_name = "v5.4|v6.12", value_parser = kernel)]
+    #[arg(long, value_name = KernelVersion::CHOICE, value_parser = kernel)]
     kernel: Option<KernelVersion>,
     /// Change one behaviour of it; may be repeated (`irqlab semantics` lists them)
     #[arg(long = "set", value_name = "FIELD=VALUE")]
@@ -79,7 +79,7 @@ fn describe(semantics: &Semantics) -> String {
     if changed.is_empty() {
         return format!("{} as it is: it has these values in any case", base.name());
     }
-    let like = KernelVersion::ALL.into_iter().find(|version| semantics.differences(*version).is_empty());
+    let like = KernelVersion::ALL.iter().find(|version| semantics.differences(**version).is_empty());
     let shipped = match like {
         Some(version) => format!("this is what {} does", version.name()),
         None => "this combination never shipped".to_owned(),
@@ -127,7 +127,10 @@ mod tests {
 
     #[test]
     fn what_makes_a_kernel_another_one_says_so() {
-        let all = Semantics::fields().iter().map(|f| format!("{}={}", f.name, f.v6_12)).collect();
+        let all = Semantics::fields()
+            .iter()
+            .map(|f| format!("{}={}", f.name, f.of(KernelVersion::V6_12)))
+            .collect();
         let experiment = Experiment { kernel: Some(KernelVersion::V5_4), set: all };
         let semantics = experiment.semantics(KernelVersion::V6_12).unwrap();
         assert!(experiment.note(&semantics).unwrap().ends_with("; this is what v6.12 does"));

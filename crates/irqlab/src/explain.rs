@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use std::process::ExitCode;
 
 use anstyle::Style;
-use kstate::semantics::{Field, KernelVersion, Semantics};
+use kstate::semantics::{Field, KernelVersion, Semantics, Value};
 use petgraph::Direction;
 use record::formats::{Slice, graph};
 use record::functions::Functions;
@@ -74,11 +74,11 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let texts = texts()?;
     let mut out = String::new();
     // Some names are two things, such as `irq_matrix_alloc`: a function and the tracepoint in it.
-    let functions = KernelVersion::ALL.map(|v| (v, Functions::of(v).get(name)));
-    let is_function = functions.iter().any(|(_, f)| f.is_some()) || texts.functions.contains_key(name);
+    let functions = KernelVersion::ALL.iter().map(|v| Functions::of(*v).get(name));
+    let is_function = functions.flatten().next().is_some() || texts.functions.contains_key(name);
     let is_tracepoint = tracepoints().any(|t| t == name);
-    let ran = (is_function || is_tracepoint).then(|| KernelVersion::ALL.map(ran)).into_iter().flatten();
-    let labs: Vec<Ran> = ran.collect();
+    let kernels = if is_function || is_tracepoint { KernelVersion::ALL } else { &[] };
+    let labs: Vec<Ran> = kernels.iter().map(|version| ran(*version)).collect();
     // Writing to a string cannot fail.
     if is_function {
         let _ = function(&mut out, name, texts.functions.get(name), &labs);
@@ -93,7 +93,7 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
         let _ = behaviour(&mut out, field);
     }
     if out.is_empty() {
-        let known = KernelVersion::ALL.into_iter().flat_map(|v| Functions::of(v).iter().map(|f| f.name));
+        let known = KernelVersion::ALL.iter().flat_map(|v| Functions::of(*v).iter().map(|f| f.name));
         let fields = Semantics::fields().iter().map(|f| f.name);
         let flags = texts.flags.keys().map(String::as_str);
         let help = near(known.chain(fields).chain(flags).chain(tracepoints()), name);
@@ -222,15 +222,17 @@ fn flag(out: &mut String, name: &str, text: &str) -> fmt::Result {
 fn behaviour(out: &mut String, field: &Field) -> fmt::Result {
     title(out, field.name, "behaviour")?;
     paragraph(out, field.doc)?;
-    writeln!(out, "\n  {} in {}{NOTE}  {}{NOTE:#}", field.function, field.file, field.changed)?;
-    for (value, meaning) in field.values {
-        writeln!(out, "  {value:<12} {meaning}")?;
+    writeln!(out, "\n  {} in {}{NOTE}  {}{NOTE:#}", field.function, field.file, field.changed())?;
+    for Value { word, text, .. } in field.values {
+        writeln!(out, "  {word:<12} {text}")?;
     }
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         writeln!(out, "  {HEAD}{:<6}{HEAD:#} {}", version.name(), field.of(version))?;
     }
-    for (value, release) in field.elsewhere {
-        writeln!(out, "  {HEAD}{release}{HEAD:#} {value}")?;
+    for Value { word, release, .. } in field.values {
+        if let Some(release) = release {
+            writeln!(out, "  {HEAD}{release}{HEAD:#} {word}")?;
+        }
     }
     writeln!(out, "  {NOTE}irqlab run --set {}=VALUE ... changes it{NOTE:#}", field.name)
 }
@@ -244,7 +246,7 @@ mod tests {
         let texts = texts().unwrap();
         let known: BTreeSet<&str> = texts.functions.keys().map(String::as_str).collect();
         let mut scope = BTreeSet::new();
-        for version in KernelVersion::ALL {
+        for &version in KernelVersion::ALL {
             let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
             for function in Functions::of(version).iter() {
                 scope.insert(function.name);
@@ -300,7 +302,7 @@ mod tests {
 
     #[test]
     fn callers_and_callees_come_from_what_ran() {
-        let labs = KernelVersion::ALL.map(ran);
+        let labs: Vec<Ran> = KernelVersion::ALL.iter().map(|version| ran(*version)).collect();
         let mut out = String::new();
         function(&mut out, "migrate_one_irq", None, &labs).unwrap();
         for part in

@@ -223,8 +223,7 @@ pub fn kernels(named: Option<KernelVersion>) -> Vec<KernelVersion> {
 /// # Errors
 /// For a kernel that is not modelled.
 pub fn parse_kernel(text: &str) -> Result<KernelVersion, String> {
-    let known = KernelVersion::ALL.map(KernelVersion::name).join(" or ");
-    KernelVersion::from_name(text).ok_or_else(|| format!("expected {known}"))
+    KernelVersion::from_name(text).ok_or_else(|| format!("expected {}", KernelVersion::names()))
 }
 
 /// The answer for a kernel in an `expect` object, whose keys are names of kernels, several of them

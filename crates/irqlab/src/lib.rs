@@ -36,7 +36,7 @@ use sim::{state, vfs};
 /// ```
 /// use irqlab::{KernelVersion, Lab, Machine};
 ///
-/// for version in KernelVersion::ALL {
+/// for &version in KernelVersion::ALL {
 ///     let mut lab = Lab::boot(&Machine::embedded(version));
 ///     let controller = "/sys/class/nvme/nvme0";
 ///     lab.run_script(&format!("echo 1 > {controller}/reset_controller")).unwrap();

@@ -34,7 +34,7 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     /// Which kernel [default: v5.4 for a table; all for --check and --json]
-    #[arg(long, value_name = "v5.4|v6.12", value_parser = parse_kernel)]
+    #[arg(long, value_name = KernelVersion::CHOICE, value_parser = parse_kernel)]
     kernel: Option<KernelVersion>,
     /// Number of CPUs, for operations in plain text
     #[arg(long, value_name = "N", default_value_t = 8)]

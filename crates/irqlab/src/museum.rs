@@ -24,7 +24,7 @@ pub struct Args {
     #[arg(value_name = "ID")]
     id: Option<String>,
     /// Kernel to show it on [default: the first that has the bug as it is]
-    #[arg(long, value_name = "v5.4|v6.12", value_parser = kernel, requires = "id")]
+    #[arg(long, value_name = KernelVersion::CHOICE, value_parser = kernel, requires = "id")]
     kernel: Option<KernelVersion>,
     /// Write machine, script and story to a folder, and run nothing
     #[arg(long, value_name = "DIR", requires = "id")]
@@ -42,8 +42,8 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     };
     let exhibit = find(id)?;
     let kernel = args.kernel.unwrap_or(exhibit.kernel());
-    if !exhibit.kernels.contains(&kernel) {
-        let known: Vec<&str> = exhibit.kernels.iter().map(|kernel| kernel.name()).collect();
+    if !exhibit.kernels().any(|known| known == kernel) {
+        let known: Vec<&str> = exhibit.kernels().map(KernelVersion::name).collect();
         let found = format!("{} cannot be shown on {}", exhibit.id, kernel.name());
         return Err(OptionError::new("--kernel", found, known.join(" or ")).into());
     }
@@ -72,8 +72,10 @@ pub fn find(id: &str) -> Result<&'static Exhibit, OptionError> {
     })
 }
 
-fn kernels(kernels: &[KernelVersion]) -> String {
-    kernels.iter().map(|kernel| kernel.name()).collect::<Vec<_>>().join(",")
+/// The kernels that have the bug as they are.
+fn live(exhibit: &Exhibit) -> String {
+    let names: Vec<&str> = exhibit.live().map(KernelVersion::name).collect();
+    if names.is_empty() { "-".to_owned() } else { names.join(",") }
 }
 
 /// All exhibits, a line each.
@@ -82,8 +84,7 @@ fn list() -> String {
     let title = width(|e| e.title.len());
     let mut text = format!("{HEAD}id   {:<title$}  class  live on     fixed in{HEAD:#}\n", "title");
     for exhibit in EXHIBITS {
-        let live = if exhibit.live.is_empty() { "-".to_owned() } else { kernels(exhibit.live) };
-        let class = exhibit.class.name();
+        let (class, live) = (exhibit.class.name(), live(exhibit));
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,

@@ -46,10 +46,7 @@ pub fn status(lab: &Lab) -> ExitCode {
 
 /// Parses a kernel's name.
 pub fn kernel(name: &str) -> Result<KernelVersion, String> {
-    KernelVersion::from_name(name).ok_or_else(|| {
-        let known = KernelVersion::ALL.map(KernelVersion::name).join(" or ");
-        format!("expected {known}")
-    })
+    KernelVersion::from_name(name).ok_or_else(|| format!("expected {}", KernelVersion::names()))
 }
 
 /// Reads a file as text; what goes wrong names it.

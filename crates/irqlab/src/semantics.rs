@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use anstyle::Style;
-use kstate::semantics::{Field, KernelVersion, Semantics};
+use kstate::semantics::{self, Field, KernelVersion, Semantics};
 use serde::Serialize;
 
 use crate::input::{OptionError, Output};
@@ -38,30 +38,22 @@ struct Description {
     doc: &'static str,
     function: &'static str,
     file: &'static str,
-    changed: &'static str,
+    changed: String,
     values: Vec<Value>,
 }
 
 impl From<&Field> for Description {
     fn from(field: &Field) -> Self {
-        let Field { name, doc, function, file, changed, .. } = *field;
-        let kernels = |value| {
-            KernelVersion::ALL
-                .into_iter()
-                .filter(|v| field.of(*v) == value)
-                .map(KernelVersion::name)
-                .collect()
-        };
-        let values = field.values.iter();
-        let values = values
-            .map(|&(value, meaning)| Value {
-                value,
-                meaning,
-                kernels: kernels(value),
-                release: field.release_of(value),
-            })
-            .collect();
-        Self { name, doc, function, file, changed, values }
+        let Field { name, doc, function, file, .. } = *field;
+        let mut values: Vec<Value> = Vec::new();
+        for &semantics::Value { word: value, text: meaning, release, .. } in field.values {
+            // A kernel may go back to what an older one did.
+            if values.iter().all(|known| known.value != value) {
+                let kernels = field.kernels(value).map(KernelVersion::name).collect();
+                values.push(Value { value, meaning, kernels, release });
+            }
+        }
+        Self { name, doc, function, file, changed: field.changed(), values }
     }
 }
 
@@ -118,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_field_is_told_with_both_kernels_choices() {
+    fn a_field_is_told_with_the_choice_of_each_kernel() {
         let field = Semantics::field("vector_cleanup").unwrap();
         assert_eq!(
             anstream::adapter::strip_str(&tell(field)).to_string(),
@@ -134,7 +126,7 @@ mod tests {
         let field = Semantics::field("nodes_share_by_cpus").unwrap();
         let told = anstream::adapter::strip_str(&tell(field)).to_string();
         let lines: Vec<&str> = told.lines().collect();
-        assert!(lines[1].starts_with("  v5.4,v6.12  on   by the number"), "{told}");
-        assert!(lines[2].starts_with("  5.3         off  evenly"), "{told}");
+        assert!(lines[1].starts_with("  5.3         off  evenly"), "{told}");
+        assert!(lines[2].starts_with("  v5.4,v6.12  on   by the number"), "{told}");
     }
 }

@@ -54,7 +54,7 @@ pub struct Args {
     #[arg(long, value_name = "A,B,..", value_delimiter = ',')]
     sets: Vec<u32>,
     /// Which kernel [default: v5.4; all for --batch]
-    #[arg(long, value_name = "v5.4|v6.12", value_parser = parse_kernel)]
+    #[arg(long, value_name = KernelVersion::CHOICE, value_parser = parse_kernel)]
     kernel: Option<KernelVersion>,
     /// Answer in JSON
     #[arg(long)]

@@ -1,6 +1,6 @@
 //! Which kernel functions are in scope, and which of them the tracer of each kernel can see.
 //!
-//! The tables are facts about the two kernels: name, C file, line, and whether ftrace lists the
+//! The tables are facts about the kernels: name, C file, line, and whether ftrace lists the
 //! function. What is not listed was inlined, not built, or lives where nothing is ever traced.
 
 use std::sync::OnceLock;
@@ -31,29 +31,12 @@ impl Function {
 #[derive(Debug)]
 pub struct Functions {
     by_name: Vec<Function>,
-    roots: &'static [&'static str],
+    roots: Vec<&'static str>,
 }
 
-/// Functions out of scope that stack dumps show all the same, because they say what kind of
-/// context it is. The 6.12 tree has no `secondary_startup_64` on that path any more: its start-up
-/// assembly ends in `common_startup_64`.
-const ROOTS_V5_4: &[&str] = &[
-    "cpu_stopper_thread",
-    "kthread",
-    "local_pci_probe",
-    "pci_device_probe",
-    "pci_device_remove",
-    "process_one_work",
-    "secondary_startup_64",
-    "smpboot_thread_fn",
-    "start_secondary",
-    "virtio_dev_probe",
-    "virtio_dev_remove",
-    "worker_thread",
-];
-
-/// As [`ROOTS_V5_4`].
-const ROOTS_V6_12: &[&str] = &[
+/// Functions out of scope that stack dumps of all kernels show all the same, because they say what
+/// kind of context it is.
+const ROOTS: &[&str] = &[
     "cpu_stopper_thread",
     "kthread",
     "local_pci_probe",
@@ -69,42 +52,57 @@ const ROOTS_V6_12: &[&str] = &[
 
 /// Traceable, and taken by the task of every CPU hotplug (`takedown_cpu()`, `bringup_cpu()`), yet
 /// never shown in a recording: like kernel/cpu.c itself the lock is plumbing. `init_vq()` of
-/// virtio-blk stands in stack dumps of both kernels and in no call tree: what it calls is listed
+/// virtio-blk stands in stack dumps of all kernels and in no call tree: what it calls is listed
 /// under its caller.
 const NEVER_SHOWN: &[&str] = &["init_vq", "irq_lock_sparse", "irq_unlock_sparse"];
+
+/// What is known of a kernel's functions.
+struct Source {
+    /// The table's text.
+    table: &'static str,
+    /// What its start-up assembly ends in, where stack dumps show that.
+    startup: Option<&'static str>,
+}
+
+const fn source(version: KernelVersion) -> Source {
+    match version {
+        KernelVersion::V5_4 => Source {
+            table: include_str!("../data/functions-v5.4.tsv"),
+            startup: Some("secondary_startup_64"),
+        },
+        // That path ends in `common_startup_64`, which no stack dump shows.
+        KernelVersion::V6_12 => Source { table: include_str!("../data/functions-v6.12.tsv"), startup: None },
+    }
+}
 
 impl Functions {
     /// The table of a kernel, parsed at first use.
     pub fn of(version: KernelVersion) -> &'static Self {
-        static V5_4: OnceLock<Functions> = OnceLock::new();
-        static V6_12: OnceLock<Functions> = OnceLock::new();
-        match version {
-            KernelVersion::V5_4 => {
-                V5_4.get_or_init(|| Self::parse(include_str!("../data/functions-v5.4.tsv"), ROOTS_V5_4))
-            }
-            KernelVersion::V6_12 => {
-                V6_12.get_or_init(|| Self::parse(include_str!("../data/functions-v6.12.tsv"), ROOTS_V6_12))
-            }
-        }
+        static TABLES: [OnceLock<Functions>; KernelVersion::ALL.len()] =
+            [const { OnceLock::new() }; KernelVersion::ALL.len()];
+        TABLES[version as usize].get_or_init(|| Self::parse(source(version)))
     }
 
-    /// What either kernel's tracer sees, for comparing runs of kernels that never shipped: a behaviour
+    /// What the tracer of any kernel sees, for comparing runs of kernels that never shipped: a behaviour
     /// brings its functions along.
-    pub fn of_either() -> &'static Self {
-        static EITHER: OnceLock<Functions> = OnceLock::new();
-        EITHER.get_or_init(|| {
-            let tables = KernelVersion::ALL.map(Self::of);
-            let traceable = tables.iter().flat_map(|t| t.iter()).filter(|f| f.traceable).copied();
+    pub fn of_any() -> &'static Self {
+        static ANY: OnceLock<Functions> = OnceLock::new();
+        ANY.get_or_init(|| {
+            let tables = || KernelVersion::ALL.iter().map(|version| Self::of(*version));
+            let traceable = tables().flat_map(Self::iter).filter(|f| f.traceable).copied();
             let mut by_name: Vec<Function> = traceable.collect();
-            // Stable: a function that both know stands where the older kernel has it.
+            // Stable: a function that several know stands where the oldest of them has it.
             by_name.sort_by_key(|f| f.name);
             by_name.dedup_by_key(|f| f.name);
-            Self { by_name, roots: tables[0].roots }
+            let mut roots: Vec<&str> = tables().flat_map(|table| table.roots.iter().copied()).collect();
+            roots.sort_unstable();
+            roots.dedup();
+            Self { by_name, roots }
         })
     }
 
     // A line that does not parse is left out; a test counts the lines.
-    fn parse(table: &'static str, roots: &'static [&'static str]) -> Self {
+    fn parse(Source { table, startup }: Source) -> Self {
         let mut by_name: Vec<Function> = table
             .lines()
             .skip(1)
@@ -119,6 +117,8 @@ impl Functions {
             })
             .collect();
         by_name.sort_unstable_by_key(|f| f.name);
+        let mut roots: Vec<&str> = ROOTS.iter().copied().chain(startup).collect();
+        roots.sort_unstable();
         Self { by_name, roots }
     }
 
@@ -154,26 +154,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn either_kernels_functions_are_seen_once() {
-        let either = Functions::of_either();
-        for version in KernelVersion::ALL {
+    fn the_functions_of_any_kernel_are_seen_once() {
+        let any = Functions::of_any();
+        for &version in KernelVersion::ALL {
             for function in Functions::of(version).iter().filter(|f| f.traceable) {
-                assert!(either.shown(function.name).is_some() || NEVER_SHOWN.contains(&function.name));
+                assert!(any.shown(function.name).is_some() || NEVER_SHOWN.contains(&function.name));
             }
         }
-        for pair in either.by_name.windows(2) {
+        for pair in any.by_name.windows(2) {
             assert_ne!(pair[0].name, pair[1].name);
         }
     }
 
     #[test]
     fn every_line_of_the_tables_is_a_function() {
-        for (version, table) in [
-            (KernelVersion::V5_4, include_str!("../data/functions-v5.4.tsv")),
-            (KernelVersion::V6_12, include_str!("../data/functions-v6.12.tsv")),
-        ] {
+        for &version in KernelVersion::ALL {
             let functions = Functions::of(version);
-            assert_eq!(functions.iter().count(), table.lines().count() - 1);
+            assert_eq!(functions.iter().count(), source(version).table.lines().count() - 1);
             for pair in functions.by_name.windows(2) {
                 assert!(pair[0].name < pair[1].name, "{} is listed twice", pair[1].name);
             }

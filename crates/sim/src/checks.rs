@@ -5,87 +5,99 @@
 use kstate::apic::VectorIrq;
 use kstate::irqdesc::IRQS_ONESHOT;
 use kstate::sched::{TaskKind, TaskState};
-use kstate::semantics::KernelVersion;
+use kstate::semantics::{NvmeProbe, Semantics, VectorCleanup};
 use kstate::{CpuId, Kernel};
 
 /// What a kernel is known to say or do, and why it is no defect.
 #[derive(Clone, Copy, Debug)]
 pub struct Known {
-    /// `None` for both.
-    pub kernel: Option<KernelVersion>,
     /// Part of the line.
     pub shows: &'static str,
+    /// Which kernels say it.
+    pub says: fn(&Semantics) -> bool,
     /// The C function and the reason.
     pub why: &'static str,
+}
+
+fn any(_: &Semantics) -> bool {
+    true
+}
+
+fn by_reset_work(sem: &Semantics) -> bool {
+    sem.nvme_probe == NvmeProbe::ByResetWork
+}
+
+fn synchronously(sem: &Semantics) -> bool {
+    sem.nvme_probe == NvmeProbe::Synchronous
 }
 
 /// All of it.
 pub const KNOWN: &[Known] = &[
     Known {
-        kernel: Some(KernelVersion::V5_4),
         shows: "no longer affine to CPU",
+        says: |sem| sem.migrate_logs_broken_affinity,
         why: "irq_migrate_all_off_this_cpu(), kernel/irq/cpuhotplug.c: said whenever the last CPU of an \
               affinity goes; the interrupt moves to the others",
     },
     Known {
-        kernel: None,
         shows: "IRQ fixup: irq",
+        says: any,
         why: "irq_force_complete_move(), arch/x86/kernel/apic/vector.c: said when a CPU goes before an \
               interrupt has arrived at its new vector; the old one is freed",
     },
     Known {
-        kernel: Some(KernelVersion::V5_4),
         shows: "__irq_startup_managed: forced start of a managed interrupt",
+        says: by_reset_work,
         why: "nvme_poll_irqdisable(), drivers/nvme/host/pci.c: disables and enables the interrupt of every \
               queue, also of one that was requested while no CPU of its affinity was online",
     },
     Known {
-        kernel: None,
         shows: "Affinity broken due to vector space exhaustion",
+        says: any,
         why: "assign_irq_vector_any_locked(), arch/x86/kernel/apic/vector.c: 5.4 takes any CPU of the node \
               before it looks at the affinity outside of the node; both take any CPU where the default \
               affinity has none that is online any more",
     },
     Known {
-        kernel: Some(KernelVersion::V5_4),
         shows: "Removing after probe failure status: -16",
+        says: by_reset_work,
         why: "nvme_remove_dead_ctrl(), drivers/nvme/host/pci.c: how nvme_reset_work() ends when the \
               controller is removed before it was marked as connecting",
     },
     Known {
-        kernel: None,
         shows: "failed to mark controller live state",
+        says: any,
         why: "nvme_reset_work(), drivers/nvme/host/pci.c: the same a little later, when all queues are up",
     },
     Known {
-        kernel: Some(KernelVersion::V5_4),
         shows: "Removing after probe failure status: -19",
+        says: by_reset_work,
         why: "nvme_remove_dead_ctrl(), drivers/nvme/host/pci.c: how that ends",
     },
     Known {
-        kernel: Some(KernelVersion::V6_12),
         shows: "Disabling device after reset failure: -19",
+        says: synchronously,
         why: "nvme_reset_work(), drivers/nvme/host/pci.c: how that ends in 6.12",
     },
     Known {
-        kernel: Some(KernelVersion::V6_12),
         shows: "Disabling device after reset failure: -16",
+        says: synchronously,
         why: "nvme_reset_work(), drivers/nvme/host/pci.c: the same in 6.12",
     },
     Known {
-        kernel: Some(KernelVersion::V6_12),
         shows: "is not RESETTING",
+        says: synchronously,
         why: "nvme_reset_work(), drivers/nvme/host/pci.c: the controller is removed before the work that was \
               queued to reset it begins; 5.4 warns there",
     },
     Known {
-        kernel: None,
         shows: "failed to mark controller CONNECTING",
+        says: any,
         why: "nvme_reset_work(), drivers/nvme/host/pci.c: the controller is removed while it comes up",
     },
     Known {
-        kernel: Some(KernelVersion::V6_12),
         shows: "Moved interrupt pending in old target APIC",
+        says: |sem| sem.vector_cleanup == VectorCleanup::Timer,
         why: "__vector_cleanup(), arch/x86/kernel/apic/vector.c: the timer finds the old vector pending at \
               the local APIC, leaves it for another jiffy and says so once",
     },
@@ -103,9 +115,9 @@ const SAID: &[&str] = &[
 ];
 
 /// The kernel does not say this while all is well.
-pub fn is_unexpected(kernel: KernelVersion, line: &str) -> bool {
+pub fn is_unexpected(kernel: &Semantics, line: &str) -> bool {
     let said = SAID.iter().any(|s| line.contains(s));
-    let known = KNOWN.iter().any(|k| k.kernel.is_none_or(|v| v == kernel) && line.contains(k.shows));
+    let known = KNOWN.iter().any(|k| (k.says)(kernel) && line.contains(k.shows));
     !said && !known
 }
 
@@ -177,7 +189,7 @@ pub fn nothing_is_odd(k: &Kernel) -> Result<(), String> {
             return Err(format!("CPU {cpu}: {} spurious interrupts", data.irq_stat.irq_spurious_count));
         }
     }
-    if let Some(line) = k.log.iter().find(|line| is_unexpected(k.sem.version, line)) {
+    if let Some(line) = k.log.iter().find(|line| is_unexpected(&k.sem, line)) {
         return Err(format!("the log says: {line}"));
     }
     if k.apic.irq_err_count != 0 {

@@ -292,7 +292,7 @@ impl Machine {
 
 fn check(report: &Reporter<'_>, file: File) -> Result<Machine, Box<MachineError>> {
     let kernel = KernelVersion::from_name(file.kernel.get_ref()).ok_or_else(|| {
-        let known = KernelVersion::ALL.map(KernelVersion::name).join(" or ");
+        let known = KernelVersion::names();
         report.error(
             file.kernel.span(),
             format!("unknown kernel `{}`", file.kernel.get_ref()),

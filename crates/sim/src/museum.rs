@@ -16,8 +16,7 @@ pub use search::{Found, Search, Searched};
 use core::fmt::Write as _;
 
 use kstate::Kernel;
-use kstate::semantics::KernelVersion::{self, V5_4, V6_12};
-use kstate::semantics::Semantics;
+use kstate::semantics::{KernelVersion, Semantics};
 
 use crate::explore::{Choices, World};
 use crate::lab::Lab;
@@ -61,10 +60,8 @@ pub struct Exhibit {
     pub class: Class,
     /// The release that has the fix, and its commit.
     pub fixed_in: &'static str,
-    /// The kernels it can be shown on.
-    pub kernels: &'static [KernelVersion],
-    /// Those of them that have the bug as they are.
-    pub live: &'static [KernelVersion],
+    /// What else a kernel has to do for the bug to show on it.
+    pub needs: Settings,
     /// What gives the bug to a kernel that does not have it.
     pub bug: Settings,
     /// What takes the bug away again; each of them does by itself.
@@ -86,8 +83,7 @@ macro_rules! texts {
 macro_rules! exhibits {
     ($(
         $id:literal $title:literal, $class:ident $(by $search:ident $many:literal)?, fixed in $fixed:literal {
-            kernels: [$($kernel:ident),+],
-            live: [$($live:ident),*],
+            $(needs: [$($need:literal = $need_value:literal),+],)?
             bug: [$($bug:literal = $bug_value:literal),+],
             fixes: $([$($fix:literal = $fix_value:literal),+]),+,
         }
@@ -98,8 +94,7 @@ macro_rules! exhibits {
             title: $title,
             class: Class::$class $((Search::$search($many)))?,
             fixed_in: $fixed,
-            kernels: &[$($kernel),+],
-            live: &[$($live),*],
+            needs: &[$($(($need, $need_value)),+)?],
             bug: &[$(($bug, $bug_value)),+],
             fixes: &[$(&[$(($fix, $fix_value)),+]),+],
             machine: texts!($id, "machine.toml"),
@@ -111,101 +106,73 @@ macro_rules! exhibits {
 
 exhibits! {
     "L1" "A CPU's free vectors are miscounted while it is offline", State, fixed in "no release" {
-        kernels: [V5_4, V6_12],
-        live: [V5_4, V6_12],
         bug: ["matrix_counts_offline" = "off"],
         fixes: ["matrix_counts_offline" = "on"],
     }
     "M01" "An interrupt can be moved once and never again", State, fixed in "5.9 (e027fffff799)" {
-        kernels: [V5_4, V6_12],
-        live: [],
         bug: ["irq_regs_lose_vector" = "on"],
         fixes: ["irq_regs_lose_vector" = "off"],
     }
     "M02" "CPU 0 has 4294967295 vectors", State, fixed in "5.12 (a501b048a95b), 5.13 (c93a5e20c3c2)" {
-        kernels: [V5_4],
-        live: [V5_4],
+        needs: ["cpu0_hotplug" = "on"],
         bug: ["isa_irq2_refused" = "off", "matrix_free_checks_bit" = "off"],
         fixes: ["isa_irq2_refused" = "on"], ["matrix_free_checks_bit" = "on"],
     }
     "M03" "A vector is lost when its CPU goes before the moved interrupt comes", Order,
     fixed in "6.10 (a6c11c0a5235)" {
-        kernels: [V5_4, V6_12],
-        live: [V5_4],
         bug: ["migrate_completes_move_first" = "off"],
         fixes: ["migrate_completes_move_first" = "on"],
     }
     "M04" "A queue's last CPU goes and its I/O never comes back", Order, fixed in "5.8 (bf0beec0607d)" {
-        kernels: [V5_4, V6_12],
-        live: [V5_4],
         bug: ["hctx_drain" = "off"],
         fixes: ["hctx_drain" = "on"],
     }
     "M05" "disable_irq() is forgotten when the CPU goes and comes back", State,
     fixed in "6.16 (788019eb559f)" {
-        kernels: [V5_4, V6_12],
-        live: [V5_4, V6_12],
         bug: ["managed_shutdown_keeps_depth" = "off"],
         fixes: ["managed_shutdown_keeps_depth" = "on"],
     }
     "M09" "An isolated CPU comes back and its disk does not", State, fixed in "6.10 (7b815817aa58)" {
-        kernels: [V6_12],
-        live: [],
+        needs: ["hctx_skips_isolated_cpus" = "on"],
         bug: ["hctx_online_tests_cpumask" = "on"],
         fixes: ["hctx_online_tests_cpumask" = "off"],
     }
     "M11" "A message comes after the APIC was switched off", Race by Runs 2_000,
     fixed in "5.9 (52d6b926aabc)" {
-        kernels: [V5_4, V6_12],
-        live: [V5_4],
         bug: ["apic_disabled_before_fixup" = "on"],
         fixes: ["apic_disabled_before_fixup" = "off"],
     }
     "M12" "A message with the new CPU and the old vector", Race by Runs 2_000,
     fixed in "5.6 (6f1a4891a592), not in 6.12" {
-        kernels: [V5_4, V6_12],
-        live: [V5_4, V6_12],
         bug: ["msi_affinity" = "one-write"],
         fixes: ["msi_affinity" = "staged-if-not-maskable"],
     }
     "M13" "The old CPU never gets out of its handler", Race by States 100_000,
     fixed in "6.17 (8d39d6ec4db5)" {
-        kernels: [V5_4, V6_12],
-        live: [V5_4, V6_12],
         bug: ["edge_waits_for_old_cpu" = "off"],
         fixes: ["edge_waits_for_old_cpu" = "on"],
     }
     "M14" "A late interrupt wipes out a vector that was just set up", Race by Runs 2_000,
     fixed in "6.17 (ce0b5eedcb75), 6.12.43" {
-        kernels: [V5_4, V6_12],
-        live: [V5_4],
         bug: ["reevaluates_vector" = "off"],
         fixes: ["reevaluates_vector" = "on"],
     }
     "M15" "A CPU may not go because of vectors that nobody has to move", State,
     fixed in "6.7 (a0b0bad10587)" {
-        kernels: [V5_4, V6_12],
-        live: [V5_4],
         bug: ["matrix_allocated_counts_managed" = "on"],
         fixes: ["matrix_allocated_counts_managed" = "off"],
     }
     "M16" "An interrupt stays on a dead CPU because its other CPUs are full", State,
     fixed in "6.10 (88d724e2301a)" {
-        kernels: [V5_4, V6_12],
-        live: [V5_4],
         bug: ["migrate_breaks_affinity_on_enospc" = "off"],
         fixes: ["migrate_breaks_affinity_on_enospc" = "on"],
     }
     "M17" "Vector space is exhausted, says a kernel with nearly all of it free", State,
     fixed in "5.10 (190113b4c653)" {
-        kernels: [V5_4, V6_12],
-        live: [V5_4],
         bug: ["any_vector_node_last" = "off"],
         fixes: ["any_vector_node_last" = "on"],
     }
     "M23" "A small node is given more vectors than it has CPUs", State, fixed in "5.4 (b1a5a73e64e9)" {
-        kernels: [V5_4, V6_12],
-        live: [],
         bug: ["nodes_share_by_cpus" = "off"],
         fixes: ["nodes_share_by_cpus" = "on"],
     }
@@ -281,9 +248,25 @@ impl Exhibit {
         EXHIBITS.iter().filter(close).map(|exhibit| exhibit.id).collect()
     }
 
+    /// The kernels it can be shown on, oldest first.
+    pub fn kernels(&self) -> impl Iterator<Item = KernelVersion> {
+        KernelVersion::ALL.iter().copied().filter(|kernel| has(&Semantics::of(*kernel), self.needs))
+    }
+
+    /// A kernel has the bug as it is: it can be shown there, and none of the fixes is in.
+    pub fn is_live(&self, kernel: KernelVersion) -> bool {
+        let kernel = Semantics::of(kernel);
+        has(&kernel, self.needs) && !self.fixes.iter().any(|fix| has(&kernel, fix))
+    }
+
+    /// The kernels that have the bug as they are, oldest first.
+    pub fn live(&self) -> impl Iterator<Item = KernelVersion> {
+        self.kernels().filter(|kernel| self.is_live(*kernel))
+    }
+
     /// The kernel it is shown on without being asked for another: the first that has the bug as it is.
     pub fn kernel(&self) -> KernelVersion {
-        self.live.first().copied().unwrap_or(self.kernels[0])
+        self.live().chain(self.kernels()).next().unwrap_or_default()
     }
 
     /// The machine, under one of its kernels.
@@ -302,7 +285,7 @@ impl Exhibit {
     /// A kernel with the bug: as it is, if it has it.
     pub fn with_bug(&self, kernel: KernelVersion) -> Semantics {
         let as_it_is = Semantics::of(kernel);
-        if self.live.contains(&kernel) { as_it_is } else { set(as_it_is, self.bug) }
+        if self.is_live(kernel) { as_it_is } else { set(as_it_is, self.bug) }
     }
 
     /// The same without it, in each of the ways there are.
@@ -321,6 +304,10 @@ impl Exhibit {
         lab.run_each(&self.script(), step, |_, _| {});
         Outcome { failed: lab.failed, terminal: lab.terminal, log: lab.k.log }
     }
+}
+
+fn has(semantics: &Semantics, settings: Settings) -> bool {
+    settings.iter().all(|(field, value)| semantics.get(field).as_deref() == Some(*value))
 }
 
 fn set(mut semantics: Semantics, settings: Settings) -> Semantics {

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use kstate::semantics::KernelVersion;
+use kstate::semantics::{KernelVersion, Semantics};
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -38,11 +38,10 @@ struct Plan {
 }
 
 impl Experiment {
-    /// The machine and script that `seed` stands for. Even seeds run the older kernel, odd ones the
-    /// newer.
+    /// The machine and script that `seed` stands for. Seeds run the kernels in turn, oldest first.
     pub fn new(seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let version = if seed.is_multiple_of(2) { KernelVersion::V5_4 } else { KernelVersion::V6_12 };
+        let version = KernelVersion::ALL[(seed % KernelVersion::ALL.len() as u64) as usize];
         let (machine, plan) = machine(&mut rng, version);
         let script = script(&mut rng, &plan);
         let oracle = rng.random_bool(0.25).then_some(seed);
@@ -128,11 +127,15 @@ fn cmdline(rng: &mut ChaCha8Rng, version: KernelVersion, possible: u32, remappin
     maybe(rng, 12, &|_| "threadirqs".to_owned());
     maybe(rng, 16, &|_| "nosmt".to_owned());
     maybe(rng, 12, &|rng| format!("irqaffinity={}", cpu_list(rng, possible)));
-    if version == KernelVersion::V6_12 {
+    // Options that a kernel does not know are not given to it.
+    let sem = Semantics::of(version);
+    if sem.housekeeping_managed_irq {
         maybe(rng, 3, &|rng| {
             let flags = *["", "domain,", "managed_irq,", "managed_irq,domain,"].choose(rng).unwrap_or(&"");
             format!("isolcpus={flags}{}", cpu_list(rng, possible))
         });
+    }
+    if sem.virtblk_poll_queues {
         maybe(rng, 6, &|rng| format!("virtio_blk.poll_queues={}", rng.random_range(1..=4)));
         maybe(rng, 6, &|rng| format!("virtio_blk.num_request_queues={}", rng.random_range(1..=possible)));
     }

@@ -41,7 +41,7 @@ fn check(what: &str, mut run: impl FnMut()) {
 
 #[test]
 fn an_interrupt_from_message_to_eoi_allocates_nothing() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         for remapping in [false, true] {
             let (mut k, dev) = one_interrupt(version, remapping);
             check(&format!("100 interrupts, {}, remapping {remapping}", version.name()), || {

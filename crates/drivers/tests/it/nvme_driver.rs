@@ -68,7 +68,7 @@ fn disk(k: &Kernel) -> DiskId {
 
 #[test]
 fn binding_and_unbinding_leaves_nothing_behind() {
-    for kernel in KernelVersion::ALL {
+    for &kernel in KernelVersion::ALL {
         let mut k = boot(kernel, 4, |_| {});
         let mut seen = Vec::new();
         for _ in 0..3 {
@@ -90,7 +90,7 @@ fn binding_and_unbinding_leaves_nothing_behind() {
 
 #[test]
 fn a_second_reset_is_busy_and_a_reset_keeps_the_disk() {
-    for kernel in KernelVersion::ALL {
+    for &kernel in KernelVersion::ALL {
         let mut k = boot(kernel, 4, |_| {});
         let first = start(&mut k, 0, drivers::nvme::sysfs::nvme_sysfs_reset(NVME));
         let second = start(&mut k, 1, drivers::nvme::sysfs::nvme_sysfs_reset(NVME));
@@ -105,7 +105,7 @@ fn a_second_reset_is_busy_and_a_reset_keeps_the_disk() {
 
 #[test]
 fn reads_survive_a_reset_in_any_order() {
-    for kernel in KernelVersion::ALL {
+    for &kernel in KernelVersion::ALL {
         for seed in 0..20 {
             let mut k = boot(kernel, 4, |_| {});
             k.oracle = Oracle::seeded(seed);
@@ -127,7 +127,7 @@ fn reads_survive_a_reset_in_any_order() {
 
 #[test]
 fn reads_end_one_way_or_the_other_when_the_driver_goes() {
-    for kernel in KernelVersion::ALL {
+    for &kernel in KernelVersion::ALL {
         for seed in 0..20 {
             let mut k = boot(kernel, 4, |_| {});
             k.oracle = Oracle::seeded(seed);
@@ -185,14 +185,14 @@ fn without_the_drain_a_read_waits_for_its_timeout() {
 
 #[test]
 fn with_the_drain_the_cpu_waits_for_the_read() {
-    for kernel in KernelVersion::ALL {
+    for &kernel in KernelVersion::ALL {
         assert_eq!(read_while_its_cpu_goes(kernel, true, 10), (Some(Ok(())), String::new()), "{kernel:?}");
     }
 }
 
 #[test]
 fn a_command_nobody_completes_is_aborted_and_then_the_controller_is_reset() {
-    for kernel in KernelVersion::ALL {
+    for &kernel in KernelVersion::ALL {
         let mut k = boot(kernel, 4, |_| {});
         let d = disk(&k);
         let read = start(&mut k, 2, drivers::block::fops::blk_read(d, 0, 8));
@@ -209,7 +209,7 @@ fn a_command_nobody_completes_is_aborted_and_then_the_controller_is_reset() {
 
 #[test]
 fn a_device_that_never_gets_ready_is_given_up() {
-    for kernel in KernelVersion::ALL {
+    for &kernel in KernelVersion::ALL {
         let mut k = boot(kernel, 4, |_| {});
         let task = start(&mut k, 0, unbind(DEV));
         run(&mut k, SECOND);
@@ -234,7 +234,7 @@ fn a_device_that_never_gets_ready_is_given_up() {
 #[test]
 fn a_queue_of_two_entries_still_works() {
     // Room for one command at a time.
-    for kernel in KernelVersion::ALL {
+    for &kernel in KernelVersion::ALL {
         let mut k = boot(kernel, 2, |_| {});
         let task = start(&mut k, 0, unbind(DEV));
         run(&mut k, SECOND);
@@ -253,7 +253,7 @@ fn a_queue_of_two_entries_still_works() {
 
 #[test]
 fn the_same_run_twice_is_the_same_state() {
-    for kernel in KernelVersion::ALL {
+    for &kernel in KernelVersion::ALL {
         let go = || {
             let mut k = boot(kernel, 4, |_| {});
             k.oracle = Oracle::seeded(7);

@@ -84,7 +84,7 @@ fn interrupts_are_spread_as_the_kernels_spread_them() {
     // golden/README.md says 1500; the file has one more, well-formed and different from the others.
     assert_eq!(cases.len(), 1501);
     for (line, case) in cases.iter().enumerate() {
-        for version in KernelVersion::ALL {
+        for &version in KernelVersion::ALL {
             let expect = &case["expect"][version.name()];
             assert!(expect.is_object(), "line {}", line + 1);
             assert_eq!(&spread(version, case), expect, "{} line {}", version.name(), line + 1);
@@ -168,7 +168,7 @@ fn the_matrix_counts_as_the_kernels_count() {
     let cases = golden("matrix.jsonl.gz");
     assert_eq!(cases.len(), 120);
     for (line, case) in cases.iter().enumerate() {
-        for version in KernelVersion::ALL {
+        for &version in KernelVersion::ALL {
             let mut k = Kernel { sem: Semantics::of(version), ..Kernel::default() };
             k.topo.nr_cpu_ids = number(&case["cpus"]);
             let bits = ["matrix_bits", "alloc_start", "alloc_end"].map(|f| number(&case[f]));

@@ -164,7 +164,7 @@ const DEV: DevId = DevId::Platform(7);
 
 #[test]
 fn what_is_allocated_requested_and_freed_leaves_nothing() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let mut k = boot(version);
         let empty = (k.irq.clone(), k.warnings);
         let irq = alloc(&mut k, None);
@@ -187,7 +187,7 @@ fn what_is_allocated_requested_and_freed_leaves_nothing() {
 
 #[test]
 fn a_line_that_is_disabled_remembers_one_interrupt() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let mut k = boot(version);
         let irq = alloc(&mut k, None);
         request_threaded_irq(&mut k, irq, Some(COUNTED), None, 0, "dev", DEV).expect("request");
@@ -206,7 +206,7 @@ fn a_line_that_is_disabled_remembers_one_interrupt() {
 
 #[test]
 fn a_move_waits_for_the_interrupt() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let mut k = boot(version);
         let irq = alloc(&mut k, None);
         request_threaded_irq(&mut k, irq, Some(COUNTED), None, 0, "dev", DEV).expect("request");
@@ -253,7 +253,7 @@ fn a_managed_interrupt_cannot_be_moved_and_sleeps_without_its_cpu() {
 
 #[test]
 fn another_line_than_its_own_cpu_goes_to_any_cpu_that_is_left() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let mut k = boot(version);
         let irq = alloc(&mut k, None);
         request_threaded_irq(&mut k, irq, Some(COUNTED), None, 0, "dev", DEV).expect("request");
@@ -269,7 +269,7 @@ fn another_line_than_its_own_cpu_goes_to_any_cpu_that_is_left() {
 
 #[test]
 fn free_irq_waits_for_the_thread() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let mut k = boot(version);
         let irq = alloc(&mut k, None);
         request_threaded_irq(&mut k, irq, Some(WAKER), Some(COUNTED), IRQF_ONESHOT, "dev", DEV)
@@ -290,7 +290,7 @@ fn free_irq_waits_for_the_thread() {
 #[test]
 fn only_those_who_agree_share_a_line() {
     let check = |first: u32, second: u32, expect: Result<(), Errno>| {
-        for version in KernelVersion::ALL {
+        for &version in KernelVersion::ALL {
             let mut k = boot(version);
             let irq = alloc(&mut k, None);
             request_threaded_irq(&mut k, irq, Some(COUNTED), None, first, "a", DEV).expect("request");

@@ -68,7 +68,7 @@ const SHUTDOWN: &str = ":break vector_teardown<enter>:delete<enter>\
 
 #[test]
 fn screens_look_as_they_were_reviewed() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         for size in SIZES {
             let check = |name: &str, app: &App| {
                 let name = format!("{name}_{}_{}", version.name(), size.0);
@@ -271,7 +271,7 @@ fn nothing_that_is_typed_or_clicked_panics() {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (seed >> 33) as usize % n
     };
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let mut app = app(version);
         for round in 0..600 {
             if round > 100 && start.elapsed().as_secs() >= 2 {

@@ -42,7 +42,7 @@ impl Drop for Folder {
 
 #[test]
 fn formats_for_people_look_as_they_were_reviewed() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let folder = Folder::new(version.name(), version);
         let formats = [
             ("story", "--format story --recording down"),

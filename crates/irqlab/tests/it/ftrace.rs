@@ -54,7 +54,7 @@ fn trappy_reads_every_event_with_its_fields() {
     if !there.is_ok_and(|output| output.status.success()) {
         return println!("skipped: {python} has no TRAPpy");
     }
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let mut lab = Lab::boot(&Machine::embedded(version));
         let script =
             "echo 0 > /sys/devices/system/cpu/cpu3/online\necho 1 > /sys/class/nvme/nvme0/reset_controller\n";

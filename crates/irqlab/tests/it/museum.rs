@@ -42,7 +42,7 @@ fn replay(shown: &str) -> Vec<&str> {
 #[test]
 fn every_exhibit_can_be_seen_again_by_its_own_lines() {
     for exhibit in EXHIBITS {
-        for kernel in exhibit.kernels {
+        for kernel in exhibit.kernels() {
             let name = kernel.name();
             let folder = Folder::new(&format!("{}-{name}", exhibit.id));
             let shown = folder.run(&format!("irqlab museum {} --kernel {name}", exhibit.id));

@@ -92,7 +92,7 @@ fn read(bytes: &[u8]) -> Read {
 
 #[test]
 fn the_trace_holds_what_was_recorded() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let mut lab = Lab::boot(&Machine::embedded(version));
         lab.run_each(&Script::parse("script", SCRIPT).unwrap(), |_| {}, |_, _| {});
         let functions = Functions::of(version);

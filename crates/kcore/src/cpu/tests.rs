@@ -45,7 +45,7 @@ fn up(k: &mut Kernel, cpu: u32) -> Result<(), Errno> {
 
 #[test]
 fn a_cpu_goes_down_and_comes_back() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let mut k = booted(version, 4, 2, "");
         assert_eq!(k.topo.online.list(), "0-3");
         assert_eq!(k.topo.active.list(), "0-3");
@@ -67,7 +67,7 @@ fn a_cpu_goes_down_and_comes_back() {
 
 #[test]
 fn the_last_cpu_stays() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let mut k = booted(version, 2, 1, "");
         assert_eq!(down(&mut k, 1), Ok(()));
         assert_eq!(down(&mut k, 0), Err(Errno::EBUSY));
@@ -76,7 +76,7 @@ fn the_last_cpu_stays() {
 
 #[test]
 fn a_cpu_whose_interrupts_do_not_fit_elsewhere_stays() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let mut k = booted(version, 2, 1, "");
         k.vector_matrix.maps[1].allocated = k.vector_matrix.maps[0].available + 1;
         assert_eq!(down(&mut k, 1), Err(Errno::ENOSPC));
@@ -90,7 +90,7 @@ fn a_cpu_whose_interrupts_do_not_fit_elsewhere_stays() {
 
 #[test]
 fn maxcpus_leaves_cpus_down_that_can_be_brought_up_later() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let mut k = booted(version, 8, 1, "quiet maxcpus=4");
         assert_eq!(k.topo.online.list(), "0-3");
         assert_eq!(up(&mut k, 6), Ok(()));
@@ -100,7 +100,7 @@ fn maxcpus_leaves_cpus_down_that_can_be_brought_up_later() {
 
 #[test]
 fn nosmt_starts_every_thread_once() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let mut k = booted(version, 4, 2, "nosmt");
         assert_eq!(k.topo.online.list(), "0,2");
         assert_eq!(k.hotplug.cpus_booted_once_mask.list(), "0-3");
@@ -113,7 +113,7 @@ fn nosmt_starts_every_thread_once() {
 
 #[test]
 fn a_callback_that_fails_is_undone() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let mut k = booted(version, 2, 1, "");
         for state in [CpuhpState::ApActive, CpuhpState::TeardownCpu] {
             st_mut(&mut k, CpuId(1)).fail = Some(state);
@@ -169,7 +169,7 @@ fn instance_goes(k: &mut Kernel, _cpu: CpuId, node: CpuhpNode) -> Result<(), Err
 
 #[test]
 fn instances_whose_callback_ran_before_another_failed_are_undone() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         // One is called by the CPU's own thread, the other by the task that takes the CPU down.
         for state in [CpuhpState::ApBlkMqOnline, CpuhpState::BlkMqDead] {
             let mut k = booted(version, 2, 1, "");

@@ -1,21 +1,15 @@
-//! The declaration of all fields of [`Semantics`].
+//! The kernels, and all fields of [`Semantics`].
 //!
 //! An entry reads: what the field decides, `name: type`, the C function, its file and what changed
-//! it, then the values with what the kernel does, each under the kernel that has it: `v5_4` and
-//! `v6_12`, or `both`. `other VALUE in RELEASE` is a value that neither has, with the release that
-//! does. Where both kernels are alike there has to be one. A change is dated only where that is
-//! certain.
+//! it, then its values as rows, oldest first: who has it, the value, what the kernel then does. A row
+//! belongs to a modelled kernel or, in quotes, to a release that is not modelled. A kernel that says
+//! nothing does what the modelled kernel before it does. A change is dated only where that is certain.
 
-use core::fmt::Debug;
-
-use super::{Field, KernelVersion};
-
-macro_rules! choice {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident,)* })*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-        pub enum $name { $($(#[$vdoc])* $variant,)* }
-    )*};
+kernels! {
+    /// 5.4.0.
+    V5_4 "v5.4",
+    /// 6.12.117.
+    V6_12 "v6.12",
 }
 
 choice! {
@@ -71,260 +65,79 @@ choice! {
     }
 }
 
-// The name of a value.
-macro_rules! word {
-    (off) => {
-        "off"
-    };
-    (on) => {
-        "on"
-    };
-    (($word:literal $value:expr)) => {
-        $word
-    };
-}
-
-// The value itself.
-macro_rules! value {
-    (off) => {
-        false
-    };
-    (on) => {
-        true
-    };
-    (($word:literal $value:expr)) => {
-        $value
-    };
-}
-
-macro_rules! changed {
-    () => {
-        "between 5.4 and 6.12"
-    };
-    ($changed:literal) => {
-        $changed
-    };
-}
-
-fn name_of<T: Copy + PartialEq + Debug>(known: &[(&'static str, T)], value: T) -> String {
-    let found = known.iter().find(|(_, v)| *v == value);
-    found.map_or_else(|| format!("{value:?}"), |(word, _)| (*word).to_owned())
-}
-
-fn value_of<T: Copy>(known: &[(&'static str, T)], word: &str) -> Option<T> {
-    let word = match word {
-        "true" => "on",
-        "false" => "off",
-        word => word,
-    };
-    known.iter().find(|(w, _)| *w == word).map(|(_, value)| *value)
-}
-
-// The values of a field, in the form that `$what` names. There are two forms of an entry: the
-// kernels differ, or they are alike.
-macro_rules! values {
-    ($what:ident $sem:ident $arg:ident {
-        v5_4 $old:tt $old_text:literal,
-        v6_12 $new:tt $new_text:literal,
-        $(other $other:tt in $release:literal $other_text:literal,)*
-    }) => {
-        values!(@ $what $sem $arg $old, $new,
-            [$old $old_text, $new $new_text,],
-            [$($other in $release $other_text,)*])
-    };
-    ($what:ident $sem:ident $arg:ident {
-        both $value:tt $text:literal,
-        $(other $other:tt in $release:literal $other_text:literal,)+
-    }) => {
-        values!(@ $what $sem $arg $value, $value, [$value $text,], [$($other in $release $other_text,)+])
-    };
-    (@ v5_4 $sem:ident $arg:ident $old:tt, $new:tt, $kernels:tt, $others:tt) => { value!($old) };
-    (@ v6_12 $sem:ident $arg:ident $old:tt, $new:tt, $kernels:tt, $others:tt) => { value!($new) };
-    (@ words $sem:ident $arg:ident $old:tt, $new:tt, $kernels:tt, $others:tt) => {
-        [word!($old), word!($new)]
-    };
-    (@ list $sem:ident $arg:ident $old:tt, $new:tt,
-        [$($value:tt $text:literal,)+],
-        [$($other:tt in $release:literal $other_text:literal,)*]
-    ) => {
-        &[$((word!($value), $text),)+ $((word!($other), $other_text),)*]
-    };
-    (@ elsewhere $sem:ident $arg:ident $old:tt, $new:tt, $kernels:tt,
-        [$($other:tt in $release:literal $other_text:literal,)*]
-    ) => {
-        &[$((word!($other), $release),)*]
-    };
-    (@ get $sem:ident $arg:ident $old:tt, $new:tt,
-        [$($value:tt $text:literal,)+],
-        [$($other:tt in $release:literal $other_text:literal,)*]
-    ) => {
-        name_of(&[$((word!($value), value!($value)),)+ $((word!($other), value!($other)),)*], $sem)
-    };
-    (@ set $sem:ident $arg:ident $old:tt, $new:tt,
-        [$($value:tt $text:literal,)+],
-        [$($other:tt in $release:literal $other_text:literal,)*]
-    ) => {
-        value_of(&[$((word!($value), value!($value)),)+ $((word!($other), value!($other)),)*], $arg)
-    };
-}
-
-// What a field's documentation says of its values.
-macro_rules! values_doc {
-    (
-        v5_4 $old:tt $old_text:literal,
-        v6_12 $new:tt $new_text:literal,
-        $(other $other:tt in $release:literal $other_text:literal,)*
-    ) => {
-        concat!("5.4: ", $old_text, ". 6.12: ", $new_text, ".", $(" ", $release, ": ", $other_text, ".",)*)
-    };
-    (
-        both $value:tt $text:literal,
-        $(other $other:tt in $release:literal $other_text:literal,)+
-    ) => {
-        concat!("5.4 and 6.12: ", $text, ".", $(" ", $release, ": ", $other_text, ".",)+)
-    };
-}
-
-macro_rules! semantics {
-    ($(
-        $(#[doc = $doc:literal])+
-        $name:ident: $ty:ty = $function:literal, $file:literal $(, $changed:literal)? {$($text:tt)*}
-    )+) => {
-        semantics!(@ $(
-            $(#[doc = $doc])+
-            $name: $ty = $function, $file, (changed!($($changed)?)), {$($text)*} {$($text)*}
-        )+);
-    };
-    (@ $(
-        $(#[doc = $doc:literal])+
-        $name:ident: $ty:ty = $function:literal, $file:literal, ($changed:expr), $values:tt {$($text:tt)*}
-    )+) => {
-        /// The behaviours that differ. Each field names its C function and the change.
-        #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-        pub struct Semantics {
-            /// The kernel the other fields were taken from.
-            pub version: KernelVersion,
-            $(
-                $(#[doc = $doc])+
-                ///
-                #[doc = concat!("`", $function, "`, ", $file, ". ", values_doc!($($text)*))]
-                pub $name: $ty,
-            )+
-        }
-
-        impl Semantics {
-            /// What `version` does.
-            pub fn of(version: KernelVersion) -> Self {
-                match version {
-                    KernelVersion::V5_4 => Self { version, $($name: values!(v5_4 x x $values),)+ },
-                    KernelVersion::V6_12 => Self { version, $($name: values!(v6_12 x x $values),)+ },
-                }
-            }
-
-            /// All fields, in the order of their declaration.
-            pub const fn fields() -> &'static [Field] {
-                const FIELDS: &[Field] = &[$({
-                    const OF: [&str; 2] = values!(words x x $values);
-                    Field {
-                        name: stringify!($name),
-                        doc: concat!($($doc),+).trim_ascii(),
-                        function: $function,
-                        file: $file,
-                        changed: $changed,
-                        values: values!(list x x $values),
-                        elsewhere: values!(elsewhere x x $values),
-                        v5_4: OF[0],
-                        v6_12: OF[1],
-                        get: |sem| {
-                            let value = sem.$name;
-                            values!(get value value $values)
-                        },
-                        set: |sem, word| match values!(set word word $values) {
-                            Some(value) => {
-                                sem.$name = value;
-                                true
-                            }
-                            None => false,
-                        },
-                    }
-                },)+];
-                FIELDS
-            }
-        }
-    };
-}
-
-semantics! {
+// The fields, handed to `$declare` with `$more` behind them: a test adds one and a kernel of its own.
+macro_rules! fields {
+    ($declare:ident! { $($more:tt)* }) => { $declare! {
     // ---- what the firmware and the configuration give ----
 
     /// Whether CPUs that the MADT lists as not enabled become possible CPUs.
     madt_absent_cpus_possible: bool = "acpi_is_processor_usable()", "arch/x86/kernel/acpi/boot.c" {
-        v5_4 on "every CPU that is listed may be plugged in later",
-        v6_12 off "on bare hardware only CPUs that are there are possible",
+        V5_4 on "every CPU that is listed may be plugged in later",
+        V6_12 off "on bare hardware only CPUs that are there are possible",
     }
     /// What cpu0_hotplug on the command line does.
     cpu0_hotplug: bool = "arch_register_cpu()", "arch/x86/kernel/topology.c", "6.5" {
-        v5_4 on "the boot CPU can be taken down, unless a line of the 8259 is in use",
-        v6_12 off "nothing",
+        V5_4 on "the boot CPU can be taken down, unless a line of the 8259 is in use",
+        V6_12 off "nothing",
     }
     /// Whether the ACPI interrupt is handled in a thread.
     acpi_irq_threaded: bool = "acpi_os_install_interrupt_handler()", "drivers/acpi/osl.c" {
-        v5_4 off "in hard interrupt context",
-        v6_12 on "in a thread, with the line masked until it is done (IRQF_ONESHOT)",
+        V5_4 off "in hard interrupt context",
+        V6_12 on "in a thread, with the line masked until it is done (IRQF_ONESHOT)",
     }
     /// The lowest vector of the system: device vectors lie below it.
     first_system_vector: u32 =
         "FIRST_SYSTEM_VECTOR", "arch/x86/include/asm/irq_vectors.h", "between 6.1 and 6.12" {
-        v5_4 ("0xec" 0xec) "the local timer's",
-        v6_12 ("0xeb" 0xeb) "that of posted MSIs, one less for devices",
+        V5_4 ("0xec" 0xec) "the local timer's",
+        V6_12 ("0xeb" 0xeb) "that of posted MSIs, one less for devices",
     }
     /// Whether there is a thermal vector: a gate and a row of /proc/interrupts.
     thermal_vector: bool =
         "CONFIG_X86_THERMAL_VECTOR", "arch/x86/kernel/irq.c", "the configuration differs, not the code" {
-        v5_4 off "no gate and no row",
-        v6_12 on "vector 0xfa and the row TRM",
+        V5_4 off "no gate and no row",
+        V6_12 on "vector 0xfa and the row TRM",
     }
     /// Whether there are posted-interrupt gates and their rows of /proc/interrupts.
     kvm_vectors: bool =
         "idt_setup_apic_and_irq_gates()", "arch/x86/kernel/idt.c" {
-        v5_4 on "CONFIG_HAVE_KVM: vectors 0xf0 to 0xf2 and the rows PIN, NPI and PIW",
-        v6_12 off "CONFIG_KVM: not without KVM itself",
+        V5_4 on "CONFIG_HAVE_KVM: vectors 0xf0 to 0xf2 and the rows PIN, NPI and PIW",
+        V6_12 off "CONFIG_KVM: not without KVM itself",
     }
     /// Which gates count as system vectors, as debugfs shows them.
     idt_fills_system_vectors: bool =
         "idt_setup_apic_and_irq_gates()", "arch/x86/kernel/idt.c" {
-        v5_4 on "all from the first system vector on",
-        v6_12 off "only those in use",
+        V5_4 on "all from the first system vector on",
+        V6_12 off "only those in use",
     }
     /// Whether exception 21, control protection, has a handler.
     idt_has_control_protection: bool = "def_idts", "arch/x86/kernel/idt.c" {
-        v5_4 off "it has none",
-        v6_12 on "it has one and counts as a system vector",
+        V5_4 off "it has none",
+        V6_12 on "it has one and counts as a system vector",
     }
     /// Whether DMA remapping is on without a word on the command line.
     intel_iommu_default_on: bool =
         "CONFIG_INTEL_IOMMU_DEFAULT_ON", "drivers/iommu/intel/iommu.c",
         "the configuration differs, not the code" {
-        v5_4 off "off, and the remapping unit gets no interrupt from it",
-        v6_12 on "on, as distributions ship it",
+        V5_4 off "off, and the remapping unit gets no interrupt from it",
+        V6_12 on "on, as distributions ship it",
     }
 
     // ---- spreading ----
 
     /// How CPUs are spread over the vectors of a device.
     spread: Spread = "irq_create_affinity_masks()", "kernel/irq/affinity.c", "6.3 (f7b3ea8cf72f)" {
-        v5_4 ("irq-build-affinity-masks" Spread::IrqBuildAffinityMasks) "vectors are dealt to CPUs, within each node",
-        v6_12 ("group-cpus-evenly" Spread::GroupCpusEvenly) "CPUs are put into groups, which the block layer uses too",
+        V5_4 ("irq-build-affinity-masks" Spread::IrqBuildAffinityMasks) "vectors are dealt to CPUs, within each node",
+        V6_12 ("group-cpus-evenly" Spread::GroupCpusEvenly) "CPUs are put into groups, which the block layer uses too",
     }
     /// How the vectors of a device are divided among nodes.
     nodes_share_by_cpus: bool = "alloc_nodes_vectors()", "kernel/irq/affinity.c", "5.4 (b1a5a73e64e9)" {
-        both on "by the number of their CPUs, the smallest node first",
-        other off in "5.3" "evenly, in the order of their numbers, and a small node keeps what it has CPUs for",
+        "5.3" off "evenly, in the order of their numbers, and a small node keeps what it has CPUs for",
+        V5_4 on "by the number of their CPUs, the smallest node first",
     }
     /// Which of equal elements comes first after sorting, for instance of nodes with as many CPUs.
     sort_extracts_two: bool = "sort()", "lib/sort.c" {
-        v5_4 off "the heap gives up its largest element and sifts equal ones to the left",
-        v6_12 on "the heap gives up its two largest elements and sifts equal ones to the right",
+        V5_4 off "the heap gives up its largest element and sifts equal ones to the left",
+        V6_12 on "the heap gives up its two largest elements and sifts equal ones to the right",
     }
 
     // ---- the vector matrix ----
@@ -332,125 +145,125 @@ semantics! {
     /// Whether managed vectors count as vectors to move when a CPU goes.
     matrix_allocated_counts_managed: bool =
         "irq_matrix_allocated()", "kernel/irq/matrix.c", "6.7 (a0b0bad10587)" {
-        v5_4 on "they count, and a CPU may be refused to go for want of vectors that nobody needs",
-        v6_12 off "they do not count: they are shut down or have a reservation elsewhere",
+        V5_4 on "they count, and a CPU may be refused to go for want of vectors that nobody needs",
+        V6_12 off "they do not count: they are shut down or have a reservation elsewhere",
     }
     /// When the reservation of a vector warns that there are more reservations than vectors.
     matrix_reserve_compares_equal: bool = "irq_matrix_reserve()", "kernel/irq/matrix.c" {
-        v5_4 off "when the counter crosses what is available, which it never does where it wraps",
-        v6_12 on "when the counter equals what is available",
+        V5_4 off "when the counter crosses what is available, which it never does where it wraps",
+        V6_12 on "when the counter equals what is available",
     }
     /// What an allocation from no CPU answers.
     matrix_alloc_refuses_empty_mask: bool =
         "irq_matrix_alloc()", "kernel/irq/matrix.c", "5.9 (784a0830377d)" {
-        v5_4 off "ENOSPC: no CPU was found",
-        v6_12 on "EINVAL",
+        V5_4 off "ENOSPC: no CPU was found",
+        V6_12 on "EINVAL",
     }
     /// What freeing a vector does that is not allocated.
     matrix_free_checks_bit: bool =
         "irq_matrix_free()", "kernel/irq/matrix.c", "5.13 (c93a5e20c3c2)" {
-        v5_4 off "counts it as freed, so that the counters may wrap",
-        v6_12 on "warns and leaves the counters alone",
+        V5_4 off "counts it as freed, so that the counters may wrap",
+        V6_12 on "warns and leaves the counters alone",
     }
     /// Whether a CPU's available vectors are counted while it is offline.
     matrix_counts_offline: bool =
         "irq_matrix_reserve_managed()", "kernel/irq/matrix.c", "nothing did so far" {
-        both off "not when managed vectors come and go then, and irq_matrix_online() does not make up for it",
-        other on in "no release" "they are",
+        V5_4 off "not when managed vectors come and go then, and irq_matrix_online() does not make up for it",
+        "no release" on "they are",
     }
 
     // ---- vectors ----
 
     /// Whether there is a flat logical APIC driver for up to 8 CPUs.
     flat_apic: bool = "apic_drivers()", "arch/x86/kernel/apic/apic_flat_64.c" {
-        v5_4 on "up to 8 CPUs are addressed by a bit each, in logical mode",
-        v6_12 off "CPUs are always addressed by APIC ID, in physical mode",
+        V5_4 on "up to 8 CPUs are addressed by a bit each, in logical mode",
+        V6_12 off "CPUs are always addressed by APIC ID, in physical mode",
     }
     /// What frees the old vector of an interrupt that has moved.
     vector_cleanup: VectorCleanup =
         "irq_complete_move()", "arch/x86/kernel/apic/vector.c", "6.6 (bdc1dad299bb)" {
-        v5_4 ("ipi" VectorCleanup::Ipi) "IRQ_MOVE_CLEANUP_VECTOR, sent to the old CPU",
-        v6_12 ("timer" VectorCleanup::Timer) "a timer on the old CPU, and no vector is set aside for it",
+        V5_4 ("ipi" VectorCleanup::Ipi) "IRQ_MOVE_CLEANUP_VECTOR, sent to the old CPU",
+        V6_12 ("timer" VectorCleanup::Timer) "a timer on the old CPU, and no vector is set aside for it",
     }
     /// What irq_complete_move() finds where the entry code leaves the vector that arrived.
     irq_regs_lose_vector: bool =
         "irq_complete_move()", "arch/x86/kernel/apic/vector.c", "5.9 (e027fffff799)" {
-        both off "the vector, or it does not look: the first interrupt on the new vector ends a move",
-        other on in "5.8 (633260fa143)" "-1, which matches no vector: a move never ends",
+        V5_4 off "the vector, or it does not look: the first interrupt on the new vector ends a move",
+        "5.8 (633260fa143)" on "-1, which matches no vector: a move never ends",
     }
     /// What activating an interrupt does that was given its vector when it was allocated.
     activate_assigns_fixed: bool = "x86_vector_activate()", "arch/x86/kernel/apic/vector.c" {
-        v5_4 off "nothing",
-        v6_12 on "asks the allocator, which finds that the vector can stay",
+        V5_4 off "nothing",
+        V6_12 on "asks the allocator, which finds that the vector can stay",
     }
     /// Where a vector is looked for when the affinity has no CPU of the device's node.
     any_vector_node_last: bool =
         "assign_irq_vector_any_locked()", "arch/x86/kernel/apic/vector.c", "5.10 (190113b4c653)" {
-        v5_4 off "on the node first, which breaks the affinity for nothing",
-        v6_12 on "within the affinity first, on the node last",
+        V5_4 off "on the node first, which breaks the affinity for nothing",
+        V6_12 on "within the affinity first, on the node last",
     }
     /// What the vector domain says to a new affinity of an interrupt that is not active.
     apic_affinity_needs_active: bool =
         "apic_set_affinity()", "arch/x86/kernel/apic/vector.c", "5.8 (baedb87d1b53)" {
-        v5_4 off "accepts it and does nothing: activation will find a vector",
-        v6_12 on "warns and fails: the core is to keep such affinities to itself",
+        V5_4 off "accepts it and does nothing: activation will find a vector",
+        V6_12 on "warns and fails: the core is to keep such affinities to itself",
     }
     /// Whether vector interrupts ask the core to keep an affinity until they are activated.
     affinity_on_activate: bool =
         "x86_vector_alloc_irqs()", "arch/x86/kernel/apic/vector.c", "5.8 (f0c7baca1800)" {
-        v5_4 off "they do not",
-        v6_12 on "IRQD_AFFINITY_ON_ACTIVATE is set, and IRQD_HANDLE_ENFORCE_IRQCTX",
+        V5_4 off "they do not",
+        V6_12 on "IRQD_AFFINITY_ON_ACTIVATE is set, and IRQD_HANDLE_ENFORCE_IRQCTX",
     }
     /// Whether moving a managed interrupt off a CPU that stays warns.
     warns_moved_managed: bool =
         "free_moved_vector()", "arch/x86/kernel/apic/vector.c", "5.6 (469ff207b4c4)" {
-        v5_4 on "it warns: that was never to happen",
-        v6_12 off "it does not: CPU isolation made it legal",
+        V5_4 on "it warns: that was never to happen",
+        V6_12 off "it does not: CPU isolation made it legal",
     }
     /// Who gets the legacy vectors when there is no IO-APIC.
     legacy_vectors_follow_ioapic: bool =
         "lapic_update_legacy_vectors()", "arch/x86/kernel/apic/vector.c" {
-        v5_4 off "they stay allocated on the boot CPU",
-        v6_12 on "they are set aside for the system",
+        V5_4 off "they stay allocated on the boot CPU",
+        V6_12 on "they are set aside for the system",
     }
     /// How a device's vector is handled.
     common_interrupt: bool = "common_interrupt()", "arch/x86/kernel/irq.c" {
-        v5_4 off "by do_IRQ()",
-        v6_12 on "by common_interrupt()",
+        V5_4 off "by do_IRQ()",
+        V6_12 on "by common_interrupt()",
     }
     /// What an interrupt does whose vector had no descriptor when it looked.
     reevaluates_vector: bool = "call_irq_handler()", "arch/x86/kernel/irq.c", "6.17 (ce0b5eedcb75), in 6.12.43" {
-        v5_4 off "forgets the vector, also one that is being set up meanwhile",
-        v6_12 on "looks a second time, under the vector lock, before it gives up",
+        V5_4 off "forgets the vector, also one that is being set up meanwhile",
+        V6_12 on "looks a second time, under the vector lock, before it gives up",
     }
 
     // ---- 8259 and IO-APIC ----
 
     /// Whether the 8259's interrupts are marked as level-triggered.
     legacy_irqs_level: bool = "init_ISA_irqs()", "arch/x86/kernel/irqinit.c" {
-        v5_4 off "they are not",
-        v6_12 on "IRQ_LEVEL is set",
+        V5_4 off "they are not",
+        V6_12 on "IRQ_LEVEL is set",
     }
     /// What asking for the interrupt of a pin does that the firmware wired to IRQ 2.
     isa_irq2_refused: bool = "mp_map_pin_to_irq()", "arch/x86/kernel/apic/io_apic.c", "5.12 (a501b048a95b)" {
-        v5_4 off "maps it, although its vector belongs to the cascade",
-        v6_12 on "EINVAL, there and in x86_vector_alloc_irqs()",
+        V5_4 off "maps it, although its vector belongs to the cascade",
+        V6_12 on "EINVAL, there and in x86_vector_alloc_irqs()",
     }
     /// Where the IO-APIC finds destination and vector of an entry, and what its domain is called.
     ioapic_entry_from_msi: bool = "ioapic_configure_entry()", "arch/x86/kernel/apic/io_apic.c" {
-        v5_4 off "in struct irq_cfg; the remapping driver writes the entry itself",
-        v6_12 on "in the message that the parent domain composes, by fill_msi_msg() with remapping",
+        V5_4 off "in struct irq_cfg; the remapping driver writes the entry itself",
+        V6_12 on "in the message that the parent domain composes, by fill_msi_msg() with remapping",
     }
     /// What moving a level-triggered interrupt does when the core has masked it.
     ioapic_move_keeps_masked: bool = "ioapic_finish_move()", "arch/x86/kernel/apic/io_apic.c" {
-        v5_4 off "unmasks it",
-        v6_12 on "leaves it masked",
+        V5_4 off "unmasks it",
+        V6_12 on "leaves it masked",
     }
     /// Whether the chips want the affinity set before the interrupt starts.
     chips_set_affinity_pre_startup: bool =
         "x86_init_dev_msi_info()", "arch/x86/kernel/apic/msi.c", "5.14 (826da771291f, ff363f480e59)" {
-        v5_4 off "it is set after the interrupt was unmasked",
-        v6_12 on "IRQCHIP_AFFINITY_PRE_STARTUP: before",
+        V5_4 off "it is set after the interrupt was unmasked",
+        V6_12 on "IRQCHIP_AFFINITY_PRE_STARTUP: before",
     }
 
     // ---- descriptors and domains ----
@@ -458,355 +271,360 @@ semantics! {
     /// Whether an affinity that comes with the allocation counts as set.
     alloc_descs_sets_affinity_set: bool =
         "alloc_descs()", "kernel/irq/irqdesc.c", "6.11 (edbbaae42a56)" {
-        v5_4 off "it does not, and startup falls back to the default affinity",
-        v6_12 on "IRQD_AFFINITY_SET",
+        V5_4 off "it does not, and startup falls back to the default affinity",
+        V6_12 on "IRQD_AFFINITY_SET",
     }
     /// Whether a descriptor notes that it is in sysfs.
     irqs_sysfs: bool = "irq_sysfs_add()", "kernel/irq/irqdesc.c" {
-        v5_4 off "it does not",
-        v6_12 on "IRQS_SYSFS, which debugfs shows in istate",
+        V5_4 off "it does not",
+        V6_12 on "IRQS_SYSFS, which debugfs shows in istate",
     }
     /// How many interrupts there can be.
     max_sparse_irqs: u32 = "irq_expand_nr_irqs()", "kernel/irq/irqdesc.c" {
-        v5_4 ("12548" 12_548) "IRQ_BITMAP_BITS: a bitmap of NR_IRQS and 8196 more",
-        v6_12 ("2147483647" i32::MAX as u32) "MAX_SPARSE_IRQS: as many as an int counts",
+        V5_4 ("12548" 12_548) "IRQ_BITMAP_BITS: a bitmap of NR_IRQS and 8196 more",
+        V6_12 ("2147483647" i32::MAX as u32) "MAX_SPARSE_IRQS: as many as an int counts",
     }
     /// How a domain is created.
     irq_domain_instantiate: bool = "irq_domain_create_hierarchy()", "kernel/irq/irqdomain.c" {
-        v5_4 off "by __irq_domain_add(), and completed by the caller",
-        v6_12 on "by irq_domain_instantiate(), from a description",
+        V5_4 off "by __irq_domain_add(), and completed by the caller",
+        V6_12 on "by irq_domain_instantiate(), from a description",
     }
     /// What allocating from a domain locks.
     irq_domain_root_lock: bool = "__irq_domain_alloc_irqs()", "kernel/irq/irqdomain.c" {
-        v5_4 off "all domains",
-        v6_12 on "the root domain; the work is in irq_domain_alloc_irqs_locked()",
+        V5_4 off "all domains",
+        V6_12 on "the root domain; the work is in irq_domain_alloc_irqs_locked()",
     }
     /// How a domain is told to free several interrupts.
     irq_domain_frees_singly: bool = "irq_domain_free_irqs_hierarchy()", "kernel/irq/irqdomain.c" {
-        v5_4 off "at once",
-        v6_12 on "one at a time",
+        V5_4 off "at once",
+        V6_12 on "one at a time",
     }
     /// The flag of a domain whose name was allocated, as debugfs shows it.
     irq_domain_name_allocated: u32 = "IRQ_DOMAIN_NAME_ALLOCATED", "include/linux/irqdomain.h" {
-        v5_4 ("0x40" 1 << 6) "bit 6",
-        v6_12 ("0x02" 1 << 1) "bit 1",
+        V5_4 ("0x40" 1 << 6) "bit 6",
+        V6_12 ("0x02" 1 << 1) "bit 1",
     }
     /// Whether debugfs writes out the flags of domains and the newer flags of interrupts.
     debugfs_names_flags: bool = "irq_domain_debug_show_one()", "kernel/irq/irqdomain.c" {
-        v5_4 off "the number alone",
-        v6_12 on "the number and the names of its bits",
+        V5_4 off "the number alone",
+        V6_12 on "the number and the names of its bits",
     }
 
     // ---- MSI ----
 
     /// Which domain the message interrupts of a PCI function come from.
     msi_domains: MsiDomains = "pci_msi_setup_msi_irqs()", "drivers/pci/msi.c", "6.2 (15c72f824b32)" {
-        v5_4 ("global" MsiDomains::Global) "one for all functions",
-        v6_12 ("per-device" MsiDomains::PerDevice) "the function's own, created when it is first needed",
+        V5_4 ("global" MsiDomains::Global) "one for all functions",
+        V6_12 ("per-device" MsiDomains::PerDevice) "the function's own, created when it is first needed",
     }
     /// How a message that is not remapped moves to another CPU and another vector.
     msi_affinity: MsiAffinity =
         "msi_set_affinity()", "arch/x86/kernel/apic/msi.c", "5.6 (6f1a4891a592), 6.7 (b56ebe7c896d)" {
-        v5_4 ("one-write" MsiAffinity::OneWrite) "msi_domain_set_affinity() writes address and data over the old ones",
-        v6_12 ("staged-if-reservable" MsiAffinity::StagedIfReservable) "by way of the old CPU if IRQD_CAN_RESERVE is set, which no message has that cannot be masked",
-        other ("staged-if-not-maskable" MsiAffinity::StagedIfNotMaskable) in "5.6 (6f1a4891a592)" "by way of the old CPU if the message cannot be masked",
+        V5_4 ("one-write" MsiAffinity::OneWrite) "msi_domain_set_affinity() writes address and data over the old ones",
+        "5.6 (6f1a4891a592)" ("staged-if-not-maskable" MsiAffinity::StagedIfNotMaskable) "by way of the old CPU if the message cannot be masked",
+        V6_12 ("staged-if-reservable" MsiAffinity::StagedIfReservable) "by way of the old CPU if IRQD_CAN_RESERVE is set, which no message has that cannot be masked",
     }
     /// Which of several chips that can composes the message.
     compose_msi_msg_outermost: bool = "irq_chip_compose_msi_msg()", "kernel/irq/chip.c" {
-        v5_4 off "the innermost one",
-        v6_12 on "the outermost one",
+        V5_4 off "the innermost one",
+        V6_12 on "the outermost one",
     }
 
     // ---- interrupt remapping ----
 
     /// How it is decided whether the host writes a remapping entry.
     ir_posted_flags: bool = "intel_ir_reconfigure_irte()", "drivers/iommu/intel/irq_remapping.c" {
-        v5_4 off "by the entry's mode, on the spot",
-        v6_12 on "by posted_msi and posted_vcpu, in __intel_ir_reconfigure_irte()",
+        V5_4 off "by the entry's mode, on the spot",
+        V6_12 on "by posted_msi and posted_vcpu, in __intel_ir_reconfigure_irte()",
     }
     /// How a blocked interrupt is reported.
     dmar_fault_hex: bool = "dmar_fault_do_one()", "drivers/iommu/intel/dmar.c" {
-        v5_4 off "the index without 0x, the reason as a decimal number",
-        v6_12 on "both with 0x",
+        V5_4 off "the index without 0x, the reason as a decimal number",
+        V6_12 on "both with 0x",
     }
     /// Which remapping units get their fault interrupt before the other CPUs are up.
     drhd_fault_per_node: bool =
         "enable_drhd_fault_handling()", "drivers/iommu/intel/dmar.c", "between 6.1 and 6.12 (d74169ceb0d2)" {
-        v5_4 off "all",
-        v6_12 on "those of the boot CPU's node; one without a node waits for init_dmars()",
+        V5_4 off "all",
+        V6_12 on "those of the boot CPU's node; one without a node waits for init_dmars()",
     }
 
     // ---- requesting, freeing, resending ----
 
     /// Whether requesting an interrupt waits until its thread runs.
     irq_thread_ready: bool = "__setup_irq()", "kernel/irq/manage.c" {
-        v5_4 off "it wakes the thread and goes on",
-        v6_12 on "it waits until the thread has said irq_thread_set_ready()",
+        V5_4 off "it wakes the thread and goes on",
+        V6_12 on "it waits until the thread has said irq_thread_set_ready()",
     }
     /// What the refusal of a threaded handler without IRQF_ONESHOT names.
     oneshot_error_names_device: bool = "__setup_irq()", "kernel/irq/manage.c" {
-        v5_4 off "the interrupt",
-        v6_12 on "the device and the interrupt",
+        V5_4 off "the interrupt",
+        V6_12 on "the device and the interrupt",
     }
     /// What a command line with noirqdebug does to a line that is requested.
     noirqdebug_marks_lines: bool = "__setup_irq()", "kernel/irq/manage.c" {
-        v5_4 off "nothing: handle_irq_event_percpu() looks at the option",
-        v6_12 on "IRQ_NO_DEBUG is set, and shows in debugfs",
+        V5_4 off "nothing: handle_irq_event_percpu() looks at the option",
+        V6_12 on "IRQ_NO_DEBUG is set, and shows in debugfs",
     }
     /// What freeing an interrupt waits for.
     free_irq_waits_for_threads: bool = "__free_irq()", "kernel/irq/manage.c" {
-        v5_4 off "hard handlers and its own thread",
-        v6_12 on "all handlers of the line, hard and threaded, in __synchronize_irq()",
+        V5_4 off "hard handlers and its own thread",
+        V6_12 on "all handlers of the line, hard and threaded, in __synchronize_irq()",
     }
     /// Which interrupts are counted towards a line that nobody handles.
     note_interrupt_skips_clean: bool = "note_interrupt()", "kernel/irq/spurious.c" {
-        v5_4 off "all",
-        v6_12 on "those that come once one was not handled",
+        V5_4 off "all",
+        V6_12 on "those that come once one was not handled",
     }
     /// Who resends an interrupt that came while it could not be handled, and which are marked.
     resend_through_hierarchy: bool = "check_irq_resend()", "kernel/irq/resend.c" {
-        v5_4 off "the outermost chip or the software; IRQS_REPLAY is set in any case",
-        v6_12 on "also the chips below; IRQS_REPLAY is set when it worked",
+        V5_4 off "the outermost chip or the software; IRQS_REPLAY is set in any case",
+        V6_12 on "also the chips below; IRQS_REPLAY is set when it worked",
     }
 
     /// What an edge does that arrives on the new CPU of an interrupt which the old one still handles.
     edge_waits_for_old_cpu: bool = "handle_edge_irq()", "kernel/irq/chip.c", "6.17 (8d39d6ec4db5)" {
-        both off "leaves it to the old CPU, which stays in its handler as long as edges come",
-        other on in "6.17 (8d39d6ec4db5)" "waits until the handler there is over, and handles it here",
+        V5_4 off "leaves it to the old CPU, which stays in its handler as long as edges come",
+        "6.17 (8d39d6ec4db5)" on "waits until the handler there is over, and handles it here",
     }
 
     // ---- affinity ----
 
     /// What an interrupt's thread does when the interrupt moves.
     set_affinity_wakes_thread: bool = "irq_set_thread_affinity()", "kernel/irq/manage.c" {
-        v5_4 off "moves with the next interrupt",
-        v6_12 on "is woken and moves at once",
+        V5_4 off "moves with the next interrupt",
+        V6_12 on "is woken and moves at once",
     }
     /// Which CPUs the chip is given to choose from.
     set_affinity_online_only: bool =
         "irq_do_set_affinity()", "kernel/irq/manage.c", "5.19 (33de0aa4bae9)" {
-        v5_4 off "all that were asked for; the chip sorts them out",
-        v6_12 on "those that are online, and EINVAL when there is none",
+        V5_4 off "all that were asked for; the chip sorts them out",
+        V6_12 on "those that are online, and EINVAL when there is none",
     }
     /// What a new affinity of an interrupt does that is not activated.
     set_affinity_deactivated: bool =
         "irq_set_affinity_locked()", "kernel/irq/manage.c", "5.8 (baedb87d1b53)" {
-        v5_4 off "waits for the next interrupt, or goes to the chip",
-        v6_12 on "is kept where the chip asks for that, see affinity_on_activate",
+        V5_4 off "waits for the next interrupt, or goes to the chip",
+        V6_12 on "is kept where the chip asks for that, see affinity_on_activate",
     }
     /// How virtio leaves and takes back an affinity hint.
     affinity_hint_inline: bool =
         "irq_set_affinity_hint()", "include/linux/interrupt.h", "5.17 (65c7cdedeb30)" {
-        v5_4 off "by irq_set_affinity_hint()",
-        v6_12 on "by inline functions around __irq_apply_affinity_hint()",
+        V5_4 off "by irq_set_affinity_hint()",
+        V6_12 on "by inline functions around __irq_apply_affinity_hint()",
     }
     /// Whether isolcpus=managed_irq, keeps managed interrupts away from isolated CPUs.
     housekeeping_managed_irq: bool =
         "housekeeping_isolcpus_setup()", "kernel/sched/isolation.c", "5.6 (11ea68f553e2)" {
-        v5_4 off "the flag is unknown",
-        v6_12 on "as long as a CPU of the affinity that is not isolated is online",
+        V5_4 off "the flag is unknown",
+        V6_12 on "as long as a CPU of the affinity that is not isolated is online",
     }
     /// What writing a mask without online CPU to smp_affinity does.
     empty_affinity_reselects: bool = "irq_select_affinity_usr()", "kernel/irq/proc.c" {
-        v5_4 on "the kernel chooses",
-        v6_12 off "EINVAL",
+        V5_4 on "the kernel chooses",
+        V6_12 off "EINVAL",
     }
     /// What writing to smp_affinity of a managed interrupt answers.
     managed_affinity_eperm: bool =
         "write_irq_affinity()", "kernel/irq/proc.c", "between 6.1 and 6.12" {
-        v5_4 off "EIO",
-        v6_12 on "EPERM",
+        V5_4 off "EIO",
+        V6_12 on "EPERM",
     }
     /// How far the CPUs in a written mask may go.
     cpumask_parse_nr_cpus: bool = "nr_cpumask_bits", "include/linux/cpumask.h" {
-        v5_4 on "to NR_CPUS; those that cannot exist are dropped",
-        v6_12 off "to nr_cpu_ids; others are EOVERFLOW or ERANGE",
+        V5_4 on "to NR_CPUS; those that cannot exist are dropped",
+        V6_12 off "to nr_cpu_ids; others are EOVERFLOW or ERANGE",
     }
 
     /// Which CPUs of a list have a name instead of a number.
     cpulist_names_last: bool = "bitmap_parse_region()", "lib/bitmap-str.c" {
-        v5_4 off "none",
-        v6_12 on "N is the last one, and all is all of them",
+        V5_4 off "none",
+        V6_12 on "N is the last one, and all is all of them",
     }
     /// From which end a mask of hexadecimal words is read, and with that what is taken for one.
     bitmap_parse_reverse: bool = "bitmap_parse()", "lib/bitmap-str.c", "5.7 (2d6261583be0)" {
-        v5_4 off "from the first digit: zeros in front do not count, and every comma stands between two words",
-        v6_12 on "from the last: each word counts, and commas and blanks may stand anywhere",
+        V5_4 off "from the first digit: zeros in front do not count, and every comma stands between two words",
+        V6_12 on "from the last: each word counts, and commas and blanks may stand anywhere",
     }
     /// Which words a boolean may begin with.
     kstrtobool_true_false: bool = "kstrtobool()", "lib/kstrtox.c" {
-        v5_4 off "y, n, 1, 0, on and of",
-        v6_12 on "also t and f",
+        V5_4 off "y, n, 1, 0, on and of",
+        V6_12 on "also t and f",
     }
 
     // ---- /proc ----
 
     /// What the mode of smp_affinity depends on.
     proc_mode_follows_affinity: bool = "register_irq_proc()", "kernel/irq/proc.c" {
-        v5_4 off "nothing: root may always write",
-        v6_12 on "on irq_can_set_affinity_usr()",
+        V5_4 off "nothing: root may always write",
+        V6_12 on "on irq_can_set_affinity_usr()",
     }
     /// Which interrupts without a handler /proc/interrupts shows.
     proc_interrupts_needs_action: bool = "show_interrupts()", "kernel/irq/proc.c" {
-        v5_4 off "those that were counted on an online CPU",
-        v6_12 on "none",
+        V5_4 off "those that were counted on an online CPU",
+        V6_12 on "none",
     }
     /// How /proc/interrupts prints the hardware number.
     proc_hwirq_is_int: bool = "show_interrupts()", "kernel/irq/proc.c" {
-        v5_4 on "as an int, which cuts off what does not fit",
-        v6_12 off "as an unsigned long",
+        V5_4 on "as an int, which cuts off what does not fit",
+        V6_12 off "as an unsigned long",
     }
     /// How wide the columns of a trace are, and whether one tells if migration is disabled.
     trace_shows_migrate_disable: bool = "trace_print_lat_fmt()", "kernel/trace/trace_output.c" {
-        v5_4 off "four flags, and five columns for a PID",
-        v6_12 on "five flags, and seven columns for a PID",
+        V5_4 off "four flags, and five columns for a PID",
+        V6_12 on "five flags, and seven columns for a PID",
     }
 
     // ---- CPU hotplug ----
 
     /// Whether hotplug states without a callback are called.
     cpuhp_skips_empty_states: bool = "cpuhp_invoke_callback()", "kernel/cpu.c" {
-        v5_4 off "they are",
-        v6_12 on "cpuhp_next_state() skips them",
+        V5_4 off "they are",
+        V6_12 on "cpuhp_next_state() skips them",
     }
     /// How CPUs are started and stopped.
     cpuhp_split_startup: bool = "cpu_device_down()", "kernel/cpu.c" {
-        v5_4 off "one after the other in bringup_cpu(); the task that asked takes a CPU down",
-        v6_12 on "in two steps, first alive and then online; a kworker takes a CPU down",
+        V5_4 off "one after the other in bringup_cpu(); the task that asked takes a CPU down",
+        V6_12 on "in two steps, first alive and then online; a kworker takes a CPU down",
     }
     /// When the local APIC of a CPU that goes is switched off.
     apic_disabled_before_fixup: bool =
         "native_cpu_disable()", "arch/x86/kernel/smpboot.c", "5.9 (52d6b926aabc)" {
-        v5_4 on "before its interrupts leave, so that one that comes meanwhile is lost",
-        v6_12 off "after",
+        V5_4 on "before its interrupts leave, so that one that comes meanwhile is lost",
+        V6_12 off "after",
     }
     /// What a CPU that goes does about a move that is not cleaned up.
     migrate_completes_move_first: bool =
         "migrate_one_irq()", "kernel/irq/cpuhotplug.c", "6.10 (a6c11c0a5235)" {
-        v5_4 off "nothing if the interrupt has left already: the old vector is lost",
-        v6_12 on "frees the old vector if either place is on this CPU",
+        V5_4 off "nothing if the interrupt has left already: the old vector is lost",
+        V6_12 on "frees the old vector if either place is on this CPU",
     }
     /// What happens when the CPUs of an affinity have no vector for an interrupt that has to leave.
     migrate_breaks_affinity_on_enospc: bool =
         "migrate_one_irq()", "kernel/irq/cpuhotplug.c", "6.10 (88d724e2301a)" {
-        v5_4 off "it stays on the dead CPU",
-        v6_12 on "it goes to any online CPU",
+        V5_4 off "it stays on the dead CPU",
+        V6_12 on "it goes to any online CPU",
     }
     /// Whether it is logged that an interrupt had to leave its affinity.
     migrate_logs_broken_affinity: bool =
         "irq_migrate_all_off_this_cpu()", "kernel/irq/cpuhotplug.c" {
-        v5_4 on "as a warning",
-        v6_12 off "at debug level, which is off",
+        V5_4 on "as a warning",
+        V6_12 off "at debug level, which is off",
     }
     /// What becomes of disable_irq() when a managed interrupt is shut down with its CPU.
     managed_shutdown_keeps_depth: bool =
         "irq_startup_managed()", "kernel/irq/chip.c", "6.16 (788019eb559f, 2b32fc8ff08d)" {
-        both off "irq_shutdown() sets the depth to 1 and irq_startup() to 0: it is forgotten",
-        other on in "6.16" "the shutdown is one more level, and only at the last one the interrupt starts",
+        V5_4 off "irq_shutdown() sets the depth to 1 and irq_startup() to 0: it is forgotten",
+        "6.16" on "the shutdown is one more level, and only at the last one the interrupt starts",
     }
     /// What happens after a managed interrupt was started again on a CPU that came back.
     restore_affinity_after_startup: bool =
         "irq_restore_affinity_of_irq()", "kernel/irq/cpuhotplug.c", "6.10 (a60dd06af674)" {
-        v5_4 off "nothing more",
-        v6_12 on "its affinity is looked at; a suspended one is not started at all",
+        V5_4 off "nothing more",
+        V6_12 on "its affinity is looked at; a suspended one is not started at all",
     }
 
     // ---- blk-mq ----
 
     /// How CPUs are mapped to hardware queues without interrupts to go by.
     blk_map: BlkMap = "blk_mq_map_queues()", "block/blk-mq-cpumap.c" {
-        v5_4 ("sequential" BlkMap::Sequential) "queues are dealt to CPUs in order, siblings share",
-        v6_12 ("group-cpus-evenly" BlkMap::GroupCpusEvenly) "by group_cpus_evenly()",
+        V5_4 ("sequential" BlkMap::Sequential) "queues are dealt to CPUs in order, siblings share",
+        V6_12 ("group-cpus-evenly" BlkMap::GroupCpusEvenly) "by group_cpus_evenly()",
     }
     /// What happens to the requests of a hardware queue whose last CPU goes.
     hctx_drain: bool = "blk_mq_hctx_notify_offline()", "block/blk-mq.c", "5.8 (bf0beec0607d)" {
-        v5_4 off "nothing: their interrupt is shut down under them",
-        v6_12 on "the CPU waits for them and no new ones are admitted",
+        V5_4 off "nothing: their interrupt is shut down under them",
+        V6_12 on "the CPU waits for them and no new ones are admitted",
     }
     /// Whether a hardware queue's mask holds isolated CPUs.
     hctx_skips_isolated_cpus: bool = "blk_mq_map_swqueue()", "block/blk-mq.c", "6.10 (a46c27026da1)" {
-        v5_4 off "it does",
-        v6_12 on "it does not, so that no kworker runs there",
+        V5_4 off "it does",
+        V6_12 on "it does not, so that no kworker runs there",
     }
     /// Which CPUs count as a hardware queue's own when one comes online.
     hctx_online_tests_cpumask: bool = "blk_mq_hctx_notify_online()", "block/blk-mq.c", "6.10 (7b815817aa58)" {
-        both off "those that are mapped to it",
-        other on in "6.10 before 7b815817aa58" "those in its mask, which has no isolated CPUs",
+        V5_4 off "those that are mapped to it",
+        "6.10 before 7b815817aa58" on "those in its mask, which has no isolated CPUs",
     }
     /// Where a request of a queue that belongs to one CPU, or of the only queue, completes.
     complete_remote_first: bool = "blk_mq_complete_request_remote()", "block/blk-mq.c" {
-        v5_4 off "of the only queue in a softirq, in __blk_mq_complete_request()",
-        v6_12 on "on the spot where the queue has one CPU, before the number of queues is looked at",
+        V5_4 off "of the only queue in a softirq, in __blk_mq_complete_request()",
+        V6_12 on "on the spot where the queue has one CPU, before the number of queues is looked at",
     }
     /// What a driver's call for as many queues as there are does when there are several maps.
     same_nr_hw_queues_remaps: bool = "__blk_mq_update_nr_hw_queues()", "block/blk-mq.c" {
-        v5_4 off "nothing",
-        v6_12 on "maps all queues again: their kinds may have changed",
+        V5_4 off "nothing",
+        V6_12 on "maps all queues again: their kinds may have changed",
     }
 
     // ---- PCI and NVMe ----
 
     /// What writing a function to a driver's `bind` file answers when it cannot be bound.
     bind_reports_errors: bool = "bind_store()", "drivers/base/bus.c" {
-        v5_4 off "ENODEV, whatever the reason was",
-        v6_12 on "the probe's error, and EBUSY for one that is bound",
+        V5_4 off "ENODEV, whatever the reason was",
+        V6_12 on "the probe's error, and EBUSY for one that is bound",
     }
     /// Where a driver's probe runs for a device that has a node.
     probe_on_housekeeping_cpu: bool = "pci_call_probe()", "drivers/pci/pci-driver.c" {
-        v5_4 off "on any online CPU of the node",
-        v6_12 on "on a CPU of the node that is not isolated",
+        V5_4 off "on any online CPU of the node",
+        V6_12 on "on a CPU of the node that is not isolated",
     }
     /// How a controller is brought up, and with it the generation of the driver.
     nvme_probe: NvmeProbe = "nvme_probe()", "drivers/nvme/host/pci.c" {
-        v5_4 ("by-reset-work" NvmeProbe::ByResetWork) "by nvme_reset_work(), while nvme_probe() returns",
-        v6_12 ("synchronous" NvmeProbe::Synchronous) "by nvme_probe() itself",
+        V5_4 ("by-reset-work" NvmeProbe::ByResetWork) "by nvme_reset_work(), while nvme_probe() returns",
+        V6_12 ("synchronous" NvmeProbe::Synchronous) "by nvme_probe() itself",
     }
     /// From which states a controller becomes live.
     nvme_live_from_connecting: bool = "nvme_change_ctrl_state()", "drivers/nvme/host/core.c" {
-        v5_4 off "new, resetting and connecting",
-        v6_12 on "connecting",
+        V5_4 off "new, resetting and connecting",
+        V6_12 on "connecting",
     }
     /// How long the driver sleeps between two looks at CSTS.
     nvme_ready_poll_ns: u64 = "nvme_wait_ready()", "drivers/nvme/host/core.c" {
-        v5_4 ("100ms" 100_000_000) "msleep(100)",
-        v6_12 ("1ms" 1_000_000) "usleep_range(1000, 2000)",
+        V5_4 ("100ms" 100_000_000) "msleep(100)",
+        V6_12 ("1ms" 1_000_000) "usleep_range(1000, 2000)",
     }
     /// Which values of nvme.write_queues, nvme.poll_queues and nvme.io_queue_depth are accepted.
     nvme_queue_params_checked: bool = "io_queue_count_set()", "drivers/nvme/host/pci.c" {
-        v5_4 off "any number of queues, and any depth from 2 on",
-        v6_12 on "no more queues than CPUs, and a depth up to 4095",
+        V5_4 off "any number of queues, and any depth from 2 on",
+        V6_12 on "no more queues than CPUs, and a depth up to 4095",
     }
 
     // ---- virtio ----
 
     /// Whether the driver keeps track of the device's event.
     vring_event_triggered: bool = "virtqueue_disable_cb_split()", "drivers/virtio/virtio_ring.c" {
-        v5_4 off "it does not",
-        v6_12 on "a device that has used up its event is not told again; else the event is moved away",
+        V5_4 off "it does not",
+        V6_12 on "a device that has used up its event is not told again; else the event is moved away",
     }
     /// Which ways to give queues vectors there are.
     virtio_slow_path_queues: bool = "vp_find_vqs()", "drivers/virtio/virtio_pci_common.c" {
-        v5_4 off "one each, or one for all",
-        v6_12 on "one each, one for slow queues and configuration changes, or one for all",
+        V5_4 off "one each, or one for all",
+        V6_12 on "one each, one for slow queues and configuration changes, or one for all",
     }
     /// What happens to a device without vectors and without an interrupt line.
     virtio_needs_line: bool = "vp_find_vqs()", "drivers/virtio/virtio_pci_common.c" {
-        v5_4 off "IRQ 0 is requested",
-        v6_12 on "the driver gives up with the error of the last attempt",
+        V5_4 off "IRQ 0 is requested",
+        V6_12 on "the driver gives up with the error of the last attempt",
     }
     /// What the handler of the line answers when no queue had anything.
     vp_interrupt_handles_any_isr: bool = "vp_interrupt()", "drivers/virtio/virtio_pci_common.c" {
-        v5_4 off "not handled",
-        v6_12 on "handled: the ISR status said that it was ours",
+        V5_4 off "not handled",
+        V6_12 on "handled: the ISR status said that it was ours",
     }
     /// Whether the disk takes lists of requests.
     virtio_queue_rqs: bool = "virtio_mq_ops", "drivers/block/virtio_blk.c" {
-        v5_4 off "one at a time, in virtio_queue_rq()",
-        v6_12 on "in virtio_queue_rqs(), with one notification per queue",
+        V5_4 off "one at a time, in virtio_queue_rq()",
+        V6_12 on "in virtio_queue_rqs(), with one notification per queue",
     }
     /// Whether virtio_blk.poll_queues and virtio_blk.num_request_queues exist.
     virtblk_poll_queues: bool = "init_vq()", "drivers/block/virtio_blk.c" {
-        v5_4 off "they do not: every queue has an interrupt",
-        v6_12 on "they do",
+        V5_4 off "they do not: every queue has an interrupt",
+        V6_12 on "they do",
     }
+
+    $($more)*
+    } };
 }
+
+fields!(semantics! {});

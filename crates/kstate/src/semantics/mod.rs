@@ -1,7 +1,9 @@
 //! What differs between kernels, as named behaviours.
 //!
-//! [`Semantics`] has a field for every behaviour in which the modelled kernels differ, and for some
-//! in which both are like each other and unlike another release. They are declared in one place, `fields.rs`: type, text, what each value means and which kernel has which.
+//! [`Semantics`] has a field for every behaviour in which the modelled kernels differ, and for some in
+//! which they are alike and another release is not. All are declared in `fields.rs`: type, text, and the
+//! values from the oldest kernel to the newest. A kernel that is added says only what it changed; for
+//! the rest it has the values of the kernel before it.
 //! [`Semantics::of`] is the only place that looks at a version. Behaviour reads the fields; setting
 //! one is the user's experiment ([`Semantics::set`]), which [`Semantics::check`] refuses when the
 //! values contradict each other and [`Semantics::is_shipped`] tells from what a kernel really does.
@@ -12,41 +14,48 @@
 use core::fmt;
 
 mod check;
+#[macro_use]
+mod declare;
+#[macro_use]
 mod fields;
 
-pub use fields::{BlkMap, MsiAffinity, MsiDomains, NvmeProbe, Semantics, Spread, VectorCleanup};
-
-/// The kernels that are modelled whole.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub enum KernelVersion {
-    /// 5.4.0.
-    #[default]
-    V5_4,
-    /// 6.12.117.
-    V6_12,
-}
+pub use fields::{
+    BlkMap, KernelVersion, MsiAffinity, MsiDomains, NvmeProbe, Semantics, Spread, VectorCleanup,
+};
 
 impl KernelVersion {
-    /// Both, oldest first.
-    pub const ALL: [Self; 2] = [Self::V5_4, Self::V6_12];
-
-    /// The name used in files and on the command line.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::V5_4 => "v5.4",
-            Self::V6_12 => "v6.12",
-        }
-    }
-
     /// The version with this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|v| v.name() == name)
+        Self::ALL.iter().copied().find(|v| v.name() == name)
     }
+
+    /// The next younger one that is modelled.
+    pub fn next(self) -> Option<Self> {
+        Self::ALL.iter().copied().find(|v| *v > self)
+    }
+
+    /// The names of all, as in "expected v5.4 or v6.12".
+    pub fn names() -> String {
+        Self::ALL.iter().map(|v| v.name()).collect::<Vec<_>>().join(" or ")
+    }
+}
+
+/// A value of a field.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Value<V = KernelVersion> {
+    /// Its name on the command line.
+    pub word: &'static str,
+    /// What the kernel then does.
+    pub text: &'static str,
+    /// The first modelled kernel that has it.
+    pub since: Option<V>,
+    /// The release that has it where no modelled kernel does.
+    pub release: Option<&'static str>,
 }
 
 /// A field of [`Semantics`], as something to look at.
-#[derive(Clone, Copy, Debug)]
-pub struct Field {
+#[derive(Debug)]
+pub struct Field<S = Semantics, V: 'static = KernelVersion> {
     /// Its name.
     pub name: &'static str,
     /// What it decides.
@@ -55,34 +64,45 @@ pub struct Field {
     pub function: &'static str,
     /// The C file it is in.
     pub file: &'static str,
-    /// The release or commit that changed it, as far as it is known.
-    pub changed: &'static str,
-    /// Its values, each with what the kernel then does: 5.4.0's first.
-    pub values: &'static [(&'static str, &'static str)],
-    /// The values that neither kernel has, each with the release that has it.
-    pub elsewhere: &'static [(&'static str, &'static str)],
-    /// The value in 5.4.0.
-    pub v5_4: &'static str,
-    /// The value in 6.12.117.
-    pub v6_12: &'static str,
-    // The name of the value that is set.
-    get: fn(&Semantics) -> String,
-    // False for an unknown value.
-    set: fn(&mut Semantics, &str) -> bool,
+    /// The values, oldest first: a kernel has the last one that is not younger than itself.
+    pub values: &'static [Value<V>],
+    // The release or commit that changed it, where that is certain.
+    changed: Option<&'static str>,
+    // The word of the value that is set.
+    get: fn(&S) -> String,
+    // False for an unknown word.
+    set: fn(&mut S, &str) -> bool,
+}
+
+impl<S, V: Copy + Ord> Field<S, V> {
+    /// The word of the value in a kernel.
+    pub fn of(&self, version: V) -> &'static str {
+        let has = |value: &&Value<V>| value.since.is_some_and(|since| since <= version);
+        self.values.iter().rev().find(has).unwrap_or(&self.values[0]).word
+    }
 }
 
 impl Field {
-    /// The value in a kernel.
-    pub const fn of(&self, version: KernelVersion) -> &'static str {
-        match version {
-            KernelVersion::V5_4 => self.v5_4,
-            KernelVersion::V6_12 => self.v6_12,
-        }
+    /// The kernels that have a value.
+    pub fn kernels(&self, word: &str) -> impl Iterator<Item = KernelVersion> {
+        KernelVersion::ALL.iter().copied().filter(move |version| self.of(*version) == word)
     }
 
-    /// The release that has a value which neither kernel has.
-    pub fn release_of(&self, value: &str) -> Option<&'static str> {
-        self.elsewhere.iter().find(|(other, _)| *other == value).map(|(_, release)| *release)
+    /// The release that has a value which no modelled kernel has.
+    pub fn release_of(&self, word: &str) -> Option<&'static str> {
+        self.values.iter().find(|value| value.word == word).and_then(|value| value.release)
+    }
+
+    /// The release or commit that changed it. Where that is not certain: between which modelled
+    /// kernels it changed.
+    pub fn changed(&self) -> String {
+        let changed = self.changed.map(str::to_owned);
+        changed.unwrap_or_else(|| {
+            let pairs = KernelVersion::ALL.windows(2).filter(|pair| self.of(pair[0]) != self.of(pair[1]));
+            let number = |version: KernelVersion| version.name().trim_start_matches('v');
+            let between = pairs.map(|pair| format!("between {} and {}", number(pair[0]), number(pair[1])));
+            between.collect::<Vec<_>>().join(", ")
+        })
     }
 }
 
@@ -158,7 +178,12 @@ impl Semantics {
         if (field.set)(self, value) {
             return Ok(());
         }
-        let expected = field.values.iter().map(|(value, _)| *value).collect();
+        let mut expected: Vec<&str> = Vec::new();
+        for value in field.values {
+            if !expected.contains(&value.word) {
+                expected.push(value.word);
+            }
+        }
         Err(SetError::UnknownValue { field: field.name, value: value.to_owned(), expected })
     }
 
@@ -170,7 +195,7 @@ impl Semantics {
 
     /// Whether one of the kernels behaves like this.
     pub fn is_shipped(&self) -> bool {
-        KernelVersion::ALL.into_iter().any(|version| self.differences(version).is_empty())
+        KernelVersion::ALL.iter().any(|version| self.differences(*version).is_empty())
     }
 }
 
@@ -202,34 +227,104 @@ mod tests {
     #[test]
     fn every_field_reads_back_what_each_kernel_has_and_what_was_set() {
         for field in Semantics::fields() {
-            for version in KernelVersion::ALL {
+            for &version in KernelVersion::ALL {
                 let mut sem = Semantics::of(version);
                 assert_eq!(sem.get(field.name).as_deref(), Some(field.of(version)), "{}", field.name);
-                for (value, meaning) in field.values {
-                    assert_eq!(sem.set(field.name, value), Ok(()), "{}", field.name);
-                    assert_eq!(sem.get(field.name).as_deref(), Some(*value));
-                    assert!(!meaning.is_empty() && !meaning.ends_with('.'), "{}: {meaning}", field.name);
+                for value in field.values {
+                    assert_eq!(sem.set(field.name, value.word), Ok(()), "{}", field.name);
+                    assert_eq!(sem.get(field.name).as_deref(), Some(value.word));
                     let shipped = sem == Semantics::of(version);
-                    assert_eq!(sem.is_shipped(), shipped, "{}={value}", field.name);
+                    assert_eq!(sem.is_shipped(), shipped, "{}={}", field.name, value.word);
                     assert_eq!(sem.differences(version).len(), usize::from(!shipped));
-                    assert_eq!(shipped, *value == field.of(version), "{}={value}", field.name);
+                    assert_eq!(shipped, value.word == field.of(version), "{}={}", field.name, value.word);
                 }
             }
-            // What both kernels do alike is no difference, unless some release does otherwise.
-            let alike = field.v5_4 == field.v6_12;
-            assert!(!alike || !field.elsewhere.is_empty(), "{} is the same in all kernels", field.name);
-            let kernels = 2 - usize::from(alike);
-            assert_eq!(field.values.len(), kernels + field.elsewhere.len(), "{}", field.name);
-            for (value, release) in field.elsewhere {
-                let known = field.values.iter().any(|(v, _)| v == value);
-                assert!(known && ![field.v5_4, field.v6_12].contains(value), "{}={value}", field.name);
-                assert_eq!(field.release_of(value), Some(*release));
-                assert!(!release.is_empty() && release.trim() == *release, "{}={value}", field.name);
-            }
-            for text in [field.doc, field.function, field.file, field.changed] {
+            // What all kernels do alike is no difference, unless some release does otherwise.
+            assert!(field.values.len() > 1, "{} is the same in all kernels", field.name);
+            for text in [field.doc, field.function, field.file, &field.changed()] {
                 assert!(!text.is_empty() && text.trim() == text, "{}: `{text}`", field.name);
             }
         }
+    }
+
+    #[test]
+    fn values_are_rows_from_the_oldest_kernel_to_the_newest() {
+        for field in Semantics::fields() {
+            let kernels: Vec<KernelVersion> = field.values.iter().filter_map(|value| value.since).collect();
+            assert_eq!(kernels.first(), Some(&KernelVersion::ALL[0]), "{}: the oldest kernel", field.name);
+            assert!(kernels.is_sorted_by(|a, b| a < b), "{}: {kernels:?}", field.name);
+            let shipped: Vec<&str> = kernels.iter().map(|kernel| field.of(*kernel)).collect();
+            for pair in shipped.windows(2) {
+                assert_ne!(pair[0], pair[1], "{}: a row that changes nothing", field.name);
+            }
+            for Value { word, text, since, release } in field.values {
+                assert!(!text.is_empty() && !text.ends_with('.'), "{}: {text}", field.name);
+                assert_ne!(since.is_some(), release.is_some(), "{}={word}: whose is it?", field.name);
+                if let Some(release) = release {
+                    assert!(!shipped.contains(word), "{}={word} is not {release}'s alone", field.name);
+                    assert!(!release.is_empty() && release.trim() == *release, "{}={word}", field.name);
+                    assert_eq!(field.release_of(word), Some(*release));
+                }
+            }
+        }
+    }
+
+    /// Three kernels: the modelled ones and one that nobody has written, which differs in one field.
+    mod invented {
+        use super::super::{BlkMap, MsiAffinity, MsiDomains, NvmeProbe, Spread, VectorCleanup};
+
+        kernels! {
+            /// As modelled.
+            V5_4 "v5.4",
+            /// As modelled.
+            V6_12 "v6.12",
+            /// Not modelled by anybody.
+            Invented "v99.0",
+        }
+
+        fields!(semantics! {
+            /// What the invented kernel does otherwise.
+            invented: bool = "schedule()", "kernel/sched/core.c", "99.0" {
+                V5_4 off "what all do",
+                "98.7" off "what nobody looks at: no modelled kernel has it",
+                Invented on "what none did before",
+            }
+        });
+    }
+
+    #[test]
+    fn a_kernel_that_is_added_says_only_what_it_changes() {
+        use invented::KernelVersion::{Invented, V5_4, V6_12};
+        assert_eq!(invented::KernelVersion::ALL, [V5_4, V6_12, Invented]);
+        assert_eq!(invented::KernelVersion::CHOICE, "v5.4|v6.12|v99.0");
+        assert_eq!(Invented.name(), "v99.0");
+        let [old, new, added] = [V5_4, V6_12, Invented].map(invented::Semantics::of);
+        let mut changed = Vec::new();
+        for (field, shipped) in
+            invented::Semantics::fields().iter().zip(Semantics::fields().iter().map(Some).chain([None]))
+        {
+            if (field.get)(&new) != (field.get)(&added) {
+                changed.push(field.name);
+            }
+            for (version, sem) in [(V5_4, &old), (V6_12, &new), (Invented, &added)] {
+                assert_eq!((field.get)(sem), field.of(version), "{}", field.name);
+            }
+            // The kernels before it are what they were.
+            if let Some(shipped) = shipped {
+                let [v5_4, v6_12] = [KernelVersion::V5_4, KernelVersion::V6_12].map(|v| shipped.of(v));
+                assert_eq!([field.of(V5_4), field.of(V6_12)], [v5_4, v6_12], "{}", field.name);
+                assert_eq!(field.of(Invented), v6_12, "{} is inherited", field.name);
+            }
+        }
+        assert_eq!(changed, ["invented"]);
+        assert_eq!((old.invented, new.invented, added.invented), (false, false, true));
+    }
+
+    #[test]
+    fn what_changed_is_dated_or_bracketed() {
+        let changed = |name| Semantics::field(name).map(Field::changed);
+        assert_eq!(changed("vector_cleanup").as_deref(), Some("6.6 (bdc1dad299bb)"));
+        assert_eq!(changed("sort_extracts_two").as_deref(), Some("between 5.4 and 6.12"));
     }
 
     #[test]

@@ -36,7 +36,7 @@ fn resources(k: &Kernel) -> (usize, usize, usize, u32, u32) {
 
 #[test]
 fn without_msi_a_driver_gets_the_pin() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let mut k = pc(2, Some((version, "pci=nomsi")));
         let dev = add(&mut k, Spec { device: 3, msix: 9, input: 23, ..Spec::default() });
         pci_enable_device(&mut k, dev).expect("a pin that can be mapped");
@@ -51,7 +51,7 @@ fn without_msi_a_driver_gets_the_pin() {
 
 #[test]
 fn functions_on_one_input_share_its_interrupt() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let mut k = pc(1, Some((version, "")));
         let [a, b] = [3, 4].map(|device| add(&mut k, Spec { device, input: 20, ..Spec::default() }));
         let before = resources(&k);
@@ -70,7 +70,7 @@ fn functions_on_one_input_share_its_interrupt() {
 
 #[test]
 fn vectors_come_and_go_without_a_trace() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let mut k = pc(4, Some((version, "")));
         let dev = add(&mut k, Spec { device: 3, msix: 9, ..Spec::default() });
         let (before, chips) = (resources(&k), k.irq.chips.len());
@@ -120,7 +120,7 @@ fn a_function_keeps_its_domain_until_it_loses_its_driver() {
 
 #[test]
 fn several_msis_need_remapping() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         for (cmdline, vectors, at_least_two) in [("", 1, Err(Errno::ENOSPC)), ("intel_iommu=on", 4, Ok(4))] {
             let mut k = pc(4, Some((version, cmdline)));
             let msi =
@@ -144,7 +144,7 @@ fn several_msis_need_remapping() {
 
 #[test]
 fn each_msi_has_its_own_mask_bit() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let mut k = pc(1, Some((version, "intel_iommu=on")));
         let msi = MsiCapability { multiple_message_capable: 1, maskable: true, ..MsiCapability::default() };
         let dev = add(&mut k, Spec { device: 3, msi: Some(msi), ..Spec::default() });
@@ -163,7 +163,7 @@ fn each_msi_has_its_own_mask_bit() {
 #[test]
 fn a_driver_gets_as_many_managed_vectors_as_there_are() {
     let flags = PCI_IRQ_MSIX | PCI_IRQ_AFFINITY;
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let mut k = pc(2, Some((version, "")));
         // Other functions take all vectors of the boot CPU, which has fewer than the other.
         let left = k.vector_matrix.maps[0].available as u16;

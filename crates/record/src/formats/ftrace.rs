@@ -441,7 +441,7 @@ mod tests {
 
     #[test]
     fn every_call_that_is_opened_is_closed() {
-        for version in KernelVersion::ALL {
+        for &version in KernelVersion::ALL {
             let k = embedded(version);
             let text = graph(&k, &whole(&k));
             let (mut opened, mut closed) = (0, 0);
@@ -462,7 +462,7 @@ mod tests {
 
     #[test]
     fn events_name_task_cpu_and_time() {
-        for version in KernelVersion::ALL {
+        for &version in KernelVersion::ALL {
             let k = embedded(version);
             let text = events(&k, &whole(&k));
             let lines: Vec<&str> = text.lines().filter(|l| !l.starts_with('#')).collect();

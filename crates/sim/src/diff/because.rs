@@ -40,7 +40,7 @@ pub struct Cause {
     /// The C file it is in.
     pub file: &'static str,
     /// The release or commit that changed it, as far as it is known.
-    pub changed: &'static str,
+    pub changed: String,
     /// The differences it makes by itself; none where the script does not show it.
     pub shows: BTreeSet<Mark>,
 }
@@ -69,7 +69,7 @@ impl Report {
     }
 
     /// Finds out what explains the differences. `run` observes the same script under any semantics,
-    /// with the functions of either kernel.
+    /// with the functions of all kernels.
     pub fn explain(&mut self, left: &Semantics, right: &Semantics, run: impl Fn(&Semantics) -> Run) {
         if left == right {
             return;
@@ -118,7 +118,7 @@ impl Report {
                 right: b,
                 function: field.function,
                 file: field.file,
-                changed: field.changed,
+                changed: field.changed(),
                 shows: shows.collect(),
             });
         }

@@ -223,8 +223,7 @@ impl World {
         if let Some(failure) = self.shell.failed.get(seen.1) {
             return Some(Wrong::new(Kind::Property, failure.to_string()));
         }
-        let version = self.k.sem.version;
-        let said = self.k.log.iter().skip(seen.0).find(|line| is_unexpected(version, line));
+        let said = self.k.log.iter().skip(seen.0).find(|line| is_unexpected(&self.k.sem, line));
         if let Some(line) = said {
             return Some(Wrong::new(Kind::Log, line.clone()));
         }

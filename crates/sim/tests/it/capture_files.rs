@@ -15,7 +15,7 @@ use sim::{capture, verify};
 fn captures() -> Vec<(KernelVersion, Capture)> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/captures");
     let mut captures = Vec::new();
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let entries = fs::read_dir(root.join(version.name())).unwrap();
         let mut folders: Vec<_> = entries.map(|entry| entry.unwrap().path()).filter(|p| p.is_dir()).collect();
         folders.sort();

@@ -40,7 +40,7 @@ fn check(kernel: KernelVersion, placed: &[(u32, &str, u32)], irqs: &[&str]) {
 
 #[test]
 fn one_after_the_other_unless_the_machine_says_otherwise() {
-    for kernel in KernelVersion::ALL {
+    for &kernel in KernelVersion::ALL {
         check(kernel, &[], &["nvme0q0", "nvme0q1", "nvme0q2", "nvme1q0", "nvme1q1", "nvme1q2"]);
     }
 }

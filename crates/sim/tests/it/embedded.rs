@@ -67,7 +67,7 @@ fn hashes(version: KernelVersion) -> Vec<u64> {
 
 #[test]
 fn invariants_hold_and_hashes_agree_after_every_step() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let first = hashes(version);
         assert!(first.len() > 400, "{} steps", first.len());
         assert_eq!(first, hashes(version));
@@ -182,7 +182,7 @@ fn every_writer_of_irq_cfg_is_apic_update_irq_cfg() {
 #[test]
 fn alloc_descs_marks_managed_interrupts() {
     let managed = IRQD_AFFINITY_MANAGED | IRQD_MANAGED_SHUTDOWN;
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let mut k = Lab::boot(&Machine::embedded(version)).k;
         let affinity =
             kstate::msi::IrqAffinityDesc { mask: kstate::CpuMask::of(kstate::CpuId(3)), is_managed: true };

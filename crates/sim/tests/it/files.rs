@@ -104,7 +104,7 @@ fn masks_and_lists_are_those_of_the_kernel() {
 
 #[test]
 fn a_large_machine_has_wide_masks() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let mut lab = lab(version, 65);
         let list = "/proc/irq/9/smp_affinity_list";
         assert_eq!(sh(&mut lab, &format!("echo 64 > {list}\ncat {list}")), "64");
@@ -148,7 +148,7 @@ fn a_function_is_bound_by_its_name_and_nothing_else() {
 
 #[test]
 fn an_interrupt_is_injected_by_the_beginning_of_a_word() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let mut lab = lab(version, 2);
         let vda = lab
             .k
@@ -171,7 +171,7 @@ fn an_interrupt_is_injected_by_the_beginning_of_a_word() {
 #[test]
 fn a_cpu_is_looked_at_under_the_lock() {
     let online = "/sys/devices/system/cpu/cpu1/online";
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let mut lab = lab(version, 2);
         let twice = format!("echo 0 > {online} & echo 0 > {online} & wait\ncat {online}");
         assert_eq!(sh(&mut lab, &twice), "0", "{}", version.name());

@@ -47,7 +47,7 @@ fn taken(lab: &mut Lab, irq: u32) -> u64 {
 #[test]
 fn trigger_makes_an_interrupt_arrive_and_a_requested_move_happen() {
     const INJECT: &str = "echo trigger > /sys/kernel/debug/irq/irqs/24\nsleep 1\n";
-    for kernel in KernelVersion::ALL {
+    for &kernel in KernelVersion::ALL {
         let mut before = run(kernel, "echo 2 > /proc/irq/24/smp_affinity_list\nsleep 1\n");
         let mut after =
             run(kernel, &format!("echo 2 > /proc/irq/24/smp_affinity_list\nsleep 1\n{INJECT}{INJECT}"));
@@ -62,7 +62,7 @@ fn trigger_makes_an_interrupt_arrive_and_a_requested_move_happen() {
 
 #[test]
 fn a_word_that_is_no_prefix_of_trigger_does_nothing_and_a_level_line_is_refused() {
-    for kernel in KernelVersion::ALL {
+    for &kernel in KernelVersion::ALL {
         let mut lab = run(kernel, "echo poke > /sys/kernel/debug/irq/irqs/24\n");
         assert!(lab.terminal.is_empty(), "{:?}", lab.terminal);
         assert_eq!(taken(&mut lab, 24), taken(&mut run(kernel, "sleep 1\n"), 24));

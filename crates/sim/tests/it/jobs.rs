@@ -28,7 +28,7 @@ fn run(version: KernelVersion, text: &str) -> Lab {
 
 #[test]
 fn reads_go_on_while_a_cpu_goes() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let text = format!(
             "disk=/dev/nvme0n1
              taskset -c 5 dd if=$disk of=/dev/null bs=4k count=40 iflag=direct &

@@ -59,7 +59,7 @@ fn check(kernel: KernelVersion, vectors: u32, maskable: bool) {
 
 #[test]
 fn a_controller_with_plain_msi_boots_reads_and_moves() {
-    for kernel in KernelVersion::ALL {
+    for &kernel in KernelVersion::ALL {
         for (vectors, maskable) in [(1, false), (1, true), (8, true)] {
             check(kernel, vectors, maskable);
         }

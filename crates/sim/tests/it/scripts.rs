@@ -32,7 +32,7 @@ fn a_real_shell_accepts_every_example() {
 
 #[test]
 fn the_lab_runs_every_example() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let mut printed = String::new();
         for example in examples() {
             let script =

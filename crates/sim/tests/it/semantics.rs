@@ -170,10 +170,12 @@ impl Row {
     }
 }
 
-/// The value of a field that a kernel does not have.
+/// A value that a kernel does not have: another kernel's, or else another release's.
 fn other(field: &str, base: KernelVersion) -> &'static str {
     let field = Semantics::named(field).expect("a field");
-    field.values.iter().map(|(value, _)| *value).find(|value| *value != field.of(base)).expect("two values")
+    let kernels = KernelVersion::ALL.iter().map(|version| field.of(*version));
+    let releases = field.values.iter().map(|value| value.word);
+    kernels.chain(releases).find(|word| *word != field.of(base)).expect("two values")
 }
 
 /// The lines around the first difference, for a row that does not hold.

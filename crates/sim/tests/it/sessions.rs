@@ -59,7 +59,7 @@ fn a_queue_goes_down_with_its_cpu() {
 
 #[test]
 fn a_reset_is_walked_through() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         check(
             &format!("reset_{}", version.name()),
             version,
@@ -133,7 +133,7 @@ fn mistakes_are_answered_with_what_was_expected() {
 
 #[test]
 fn the_tracer_shows_what_happened() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         check(
             &format!("trace_{}", version.name()),
             version,

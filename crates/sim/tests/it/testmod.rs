@@ -40,7 +40,7 @@ fn run(machine: &Machine, script: &str) -> Lab {
 
 /// The script says what is to be true.
 fn check(msix: u32, msi: u32, script: &str) {
-    for kernel in KernelVersion::ALL {
+    for &kernel in KernelVersion::ALL {
         let lab = run(&machine(kernel, msix, msi), script);
         assert_eq!(lab.failed, [], "{}", kernel.name());
         assert_eq!(lab.terminal, Vec::<String>::new(), "{}", kernel.name());
@@ -93,7 +93,7 @@ fn a_message_and_a_line_are_raised_as_the_device_would() {
 #[test]
 fn mistakes_are_answered_with_the_kernels_errors() {
     let dir = "/sys/kernel/debug/irqlab";
-    for kernel in KernelVersion::ALL {
+    for &kernel in KernelVersion::ALL {
         let script = format!(
             "echo 24 > {dir}/request_irq
              echo 999 > {dir}/raise

@@ -108,11 +108,8 @@ fn has_word(line: &str, word: &str) -> bool {
 
 /// Where a version may be looked at beside [`kstate::semantics::Semantics::of`]: to choose a table or
 /// a name, never a behaviour.
-const VERSION_TABLES: [(&str, &str); 3] = [
-    ("crates/sim/src/checks.rs", "the log's lines that are known belong to the kernel that says them"),
-    ("crates/record/src/functions.rs", "each kernel has its table of functions in scope"),
-    ("crates/sim/src/random.rs", "random machines get the command line options that their kernel has"),
-];
+const VERSION_TABLES: [(&str, &str); 1] =
+    [("crates/record/src/functions.rs", "each kernel has its table of functions in scope")];
 
 #[test]
 fn only_semantics_looks_at_a_version() {

@@ -68,7 +68,7 @@ fn actions(lab: &Lab) -> Vec<(String, u32)> {
 }
 
 fn check(queues: u32, vectors: u32, cmdline: &str, expect: &[&str]) {
-    for kernel in KernelVersion::ALL {
+    for &kernel in KernelVersion::ALL {
         let lab = run(&machine(kernel, queues, vectors, cmdline), REBIND);
         let found = actions(&lab);
         let names: Vec<_> = found.iter().map(|(name, _)| name.as_str()).collect();
@@ -102,7 +102,7 @@ fn everything_shares_the_line_without_message_interrupts() {
 
 #[test]
 fn a_new_size_reaches_the_disk_through_the_configuration_interrupt() {
-    for kernel in KernelVersion::ALL {
+    for &kernel in KernelVersion::ALL {
         for (vectors, through) in [(3, "virtio0-config"), (2, "virtio0-config"), (0, "virtio0")] {
             let mut lab = run(&machine(kernel, 2, vectors, ""), "sleep 1\n");
             let taken = |lab: &Lab| actions(lab).into_iter().find(|(name, _)| name == through);
@@ -127,7 +127,7 @@ fn polled_queues_have_no_vector() {
 
 #[test]
 fn reads_end_whatever_the_device_does_in_between() {
-    for kernel in KernelVersion::ALL {
+    for &kernel in KernelVersion::ALL {
         for (seed, vectors) in (0..10).flat_map(|seed| [(seed, 3), (seed, 2), (seed, 0)]) {
             let mut lab = Lab::boot(&machine(kernel, 2, vectors, ""));
             lab.k.oracle = kstate::oracle::Oracle::seeded(seed);
@@ -149,7 +149,7 @@ fn reads_end_whatever_the_device_does_in_between() {
 // Conformance cases CH-07 and BMQ-09.
 #[test]
 fn with_a_queue_per_cpu_every_queue_has_its_cpu() {
-    for kernel in KernelVersion::ALL {
+    for &kernel in KernelVersion::ALL {
         for (cpus, queues, expect) in
             [(8, 4, vec!["0-1", "2-3", "4-5", "6-7"]), (8, 8, vec!["0", "1", "2", "3", "4", "5", "6", "7"])]
         {

@@ -105,7 +105,7 @@ fn the_command_line_decides() {
 
 #[test]
 fn a_pin_goes_through_its_entry() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let mut k = booted(version, "");
         request(&mut k, Irq(4));
         let data = *k.remap.data(Irq(4)).unwrap();
@@ -132,7 +132,7 @@ fn a_pin_that_is_not_requested_has_no_entry_in_the_table() {
 
 #[test]
 fn moving_changes_the_entry_and_nothing_above_it() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let mut k = booted(version, "");
         request(&mut k, Irq(4));
         k.topo.online.set(CpuId(1));
@@ -163,7 +163,7 @@ fn a_level_pin_is_masked_until_it_starts() {
 
 #[test]
 fn freeing_gives_the_entry_back() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let mut k = booted(version, "");
         let domain = k.remap.iommus[0].ir_domain.unwrap();
         let used = |k: &Kernel| {

@@ -158,7 +158,7 @@ fn a_machine_file_decides_until_boot_is_done() {
 
 #[test]
 fn a_moved_interrupt_gives_its_old_vector_back_with_the_first_one_on_the_new_cpu() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let mut k = booted(version, 4);
         request(&mut k, 14);
         let vector = k.apic.apicd(Irq(14)).unwrap().vector;
@@ -176,7 +176,7 @@ fn a_moved_interrupt_gives_its_old_vector_back_with_the_first_one_on_the_new_cpu
 
 #[test]
 fn a_pending_interrupt_leaves_with_its_vector() {
-    for version in KernelVersion::ALL {
+    for &version in KernelVersion::ALL {
         let mut k = booted(version, 2);
         request(&mut k, 14);
         let vector = k.apic.apicd(Irq(14)).unwrap().vector;
