@@ -5,16 +5,16 @@
 use kcore::workqueue::KWORKER_ROOTS;
 use kfn::kframe;
 use kstate::blk::RqState;
-use kstate::sched::TaskKind;
+use kstate::sched::{TaskKind, WaitOn};
 use kstate::{Errno, Kernel, QueueId, ReqId};
 
-use super::blk_mq::{blk_mq_freeze_queue, blk_mq_remove_cpuhp, blk_mq_timeout_work, drained, unfrozen};
+use super::blk_mq::{blk_mq_freeze_queue, blk_mq_remove_cpuhp, blk_mq_timeout_work};
 use super::live;
 
 /// `blk_set_queue_dying()`.
 pub fn blk_set_queue_dying(k: &mut Kernel, q: QueueId) {
     k.blk.q_mut(q).dying = true;
-    k.wake(unfrozen(q));
+    k.wake(WaitOn::Unfrozen(q));
 }
 
 /// `blk_cleanup_queue()` (5.4), `blk_mq_destroy_queue()` (6.12).
@@ -35,7 +35,7 @@ pub fn blk_cleanup_queue(k: &mut Kernel, q: QueueId) {
     }
     k.blk.set_mut(set).tag_list.retain(|&other| other != q);
     k.blk.queues[q.index()] = None;
-    k.wake(unfrozen(q));
+    k.wake(WaitOn::Unfrozen(q));
 }
 
 /// `blk_queue_enter()`: sleeps while the queue is frozen.
@@ -44,7 +44,10 @@ pub(super) fn blk_queue_enter(k: &mut Kernel, q: QueueId, nowait: bool) -> Resul
     if nowait && live(k, q).is_some_and(|queue| queue.mq_freeze_depth != 0) {
         return Err(Errno::EBUSY);
     }
-    wait_until!(live(k, q).is_none_or(|queue| queue.mq_freeze_depth == 0 || queue.dying), unfrozen(q));
+    wait_until!(
+        live(k, q).is_none_or(|queue| queue.mq_freeze_depth == 0 || queue.dying),
+        WaitOn::Unfrozen(q)
+    );
     if live(k, q).is_none_or(|queue| queue.dying) {
         return Err(Errno::ENODEV);
     }
@@ -56,7 +59,7 @@ pub(super) fn blk_queue_exit(k: &mut Kernel, q: QueueId) {
     let Some(queue) = k.blk.queues.get_mut(q.index()).and_then(Option::as_deref_mut) else { return };
     queue.q_usage_counter -= 1;
     if queue.q_usage_counter == 0 {
-        k.wake(drained(q));
+        k.wake(WaitOn::Drained(q));
     }
 }
 

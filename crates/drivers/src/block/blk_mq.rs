@@ -22,7 +22,7 @@ use kstate::{CpuId, CpuMask, Errno, Kernel, QueueId, ReqId, TagSetId};
 
 use super::blk_core::{blk_queue_enter, blk_queue_exit};
 use super::blk_mq_cpumap::{blk_mq_clear_mq_map, blk_mq_map_queues};
-use super::blk_mq_tag::{tag_freed, try_get_tag};
+use super::blk_mq_tag::try_get_tag;
 use super::blk_softirq::{blk_softirq_cpu_dead, raise_softirq_on};
 use super::{MSEC, free_slot, live, put};
 
@@ -218,14 +218,6 @@ fn nth_queue(k: &Kernel, set: TagSetId, i: u32) -> QueueId {
     k.blk.set(set).tag_list.get(i as usize).copied().unwrap_or_default()
 }
 
-pub(super) fn drained(q: QueueId) -> WaitOn {
-    WaitOn::Drain(u64::from(q.0))
-}
-
-pub(super) fn unfrozen(q: QueueId) -> WaitOn {
-    WaitOn::Tags(1 << 63 | u64::from(q.0))
-}
-
 /// `blk_freeze_queue_start()`.
 pub fn blk_freeze_queue_start(k: &mut Kernel, q: QueueId) {
     k.blk.q_mut(q).mq_freeze_depth += 1;
@@ -234,19 +226,19 @@ pub fn blk_freeze_queue_start(k: &mut Kernel, q: QueueId) {
 /// `blk_mq_freeze_queue_wait()`.
 #[kframe("block/blk-mq.c")]
 pub fn blk_mq_freeze_queue_wait(k: &mut Kernel, q: QueueId) {
-    wait_until!(live(k, q).is_none_or(|queue| queue.q_usage_counter == 0), drained(q));
+    wait_until!(live(k, q).is_none_or(|queue| queue.q_usage_counter == 0), WaitOn::Drained(q));
 }
 
 /// `blk_mq_freeze_queue_wait_timeout()`: waits until `deadline` at the latest.
 #[kframe("block/blk-mq.c")]
 pub fn blk_mq_freeze_queue_wait_timeout(k: &mut Kernel, q: QueueId, deadline: u64) {
     let left = deadline.saturating_sub(k.events.now);
-    k.events.push(left, Event::WakeOn(drained(q)));
+    k.events.push(left, Event::WakeOn(WaitOn::Drained(q)));
     wait_until!(
         live(k, q).is_none_or(|queue| queue.q_usage_counter == 0) || k.events.now >= deadline,
-        drained(q)
+        WaitOn::Drained(q)
     );
-    k.events.cancel_all(|event| *event == Event::WakeOn(drained(q)));
+    k.events.cancel_all(|event| *event == Event::WakeOn(WaitOn::Drained(q)));
 }
 
 /// `blk_mq_freeze_queue()`.
@@ -261,7 +253,7 @@ pub fn blk_mq_unfreeze_queue(k: &mut Kernel, q: QueueId) {
     let queue = k.blk.q_mut(q);
     queue.mq_freeze_depth = queue.mq_freeze_depth.saturating_sub(1);
     if queue.mq_freeze_depth == 0 {
-        k.wake(unfrozen(q));
+        k.wake(WaitOn::Unfrozen(q));
     }
 }
 
@@ -310,7 +302,7 @@ pub fn blk_mq_alloc_request(k: &mut Kernel, q: QueueId, op: ReqOp) -> Result<Req
             wait!(WaitOn::Until(k.events.now + 3 * MSEC));
         } else {
             blk_mq_run_hw_queue(k, q, hctx);
-            wait!(tag_freed(k.blk.q(q).tag_set, hctx));
+            wait!(WaitOn::Tag(k.blk.q(q).tag_set, hctx));
         }
         if live(k, q).is_none() {
             break;
@@ -354,7 +346,7 @@ fn put_tag(k: &mut Kernel, rq: ReqId) {
     if let Some(tags) = k.blk.set_mut(set).tags.get_mut(hctx as usize) {
         tags.rqs.remove(&tag);
     }
-    k.wake(tag_freed(set, hctx));
+    k.wake(WaitOn::Tag(set, hctx));
     if restart {
         kblockd_run(k, q, hctx, 0);
     }

@@ -11,10 +11,6 @@ use kstate::{Kernel, QueueId, ReqId, TagSetId};
 use super::MSEC;
 use super::blk_mq::hctx_for;
 
-pub(super) fn tag_freed(set: TagSetId, hctx: u32) -> WaitOn {
-    WaitOn::Tags(u64::from(set.0) << 32 | u64::from(hctx))
-}
-
 /// `blk_mq_get_tag()` without its waiting: `None` when there is no tag, or none is given out
 /// because the hardware queue's last CPU goes.
 pub(super) fn try_get_tag(k: &mut Kernel, q: QueueId, op: ReqOp) -> Option<ReqId> {

@@ -6,20 +6,15 @@ use kfn::kframe;
 use kstate::sched::WaitOn;
 use kstate::{Kernel, PciDevId};
 
-/// What wakes those who wait for a device's lock.
-fn unlocked(dev: PciDevId) -> WaitOn {
-    WaitOn::Tags(1 << 62 | u64::from(dev.0))
-}
-
 /// `device_lock()`: drivers are bound and unbound one at a time.
 #[kframe("include/linux/device.h")]
 pub fn device_lock(k: &mut Kernel, dev: PciDevId) {
-    wait_until!(!k.pci_dev(dev).device_lock, unlocked(dev));
+    wait_until!(!k.pci_dev(dev).device_lock, WaitOn::DeviceLock(dev));
     k.pci_dev_mut(dev).device_lock = true;
 }
 
 /// `device_unlock()`.
 pub fn device_unlock(k: &mut Kernel, dev: PciDevId) {
     k.pci_dev_mut(dev).device_lock = false;
-    k.wake(unlocked(dev));
+    k.wake(WaitOn::DeviceLock(dev));
 }

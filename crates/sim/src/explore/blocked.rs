@@ -4,7 +4,7 @@ use core::fmt::Write as _;
 use std::collections::BTreeMap;
 
 use kstate::sched::{Task, TaskKind, TaskState, WaitOn};
-use kstate::{Kernel, TaskId};
+use kstate::{Kernel, QueueId, TaskId};
 
 use super::World;
 
@@ -12,6 +12,8 @@ use super::World;
 const LOCKED: [&str; 2] = ["_cpu_down", "_cpu_up"];
 /// Functions that a task is in while it still waits for the lock.
 const LOCKING: [&str; 2] = ["cpus_write_lock", "cpu_maps_update_begin"];
+/// Functions below which a task holds the lock of a device.
+const BINDING: [&str; 2] = ["pci_device_probe", "pci_device_remove"];
 
 fn is_waiting(task: &Task) -> Option<WaitOn> {
     match task.state {
@@ -50,6 +52,7 @@ fn holders(k: &Kernel, on: WaitOn) -> Vec<TaskId> {
             those(&|task| matches!(task.kind, TaskKind::Cpuhp(c) | TaskKind::Idle(c) if c == cpu))
         }
         WaitOn::StopMachine => those(&|task| matches!(task.kind, TaskKind::Migration(_))),
+        WaitOn::DeviceLock(_) => those(&|task| within(task, &BINDING) && !within(task, &["device_lock"])),
         WaitOn::Threads(irq) => {
             those(&|task| task.kind == TaskKind::IrqThread(irq) || within(task, &["__free_irq"]))
         }
@@ -58,9 +61,16 @@ fn holders(k: &Kernel, on: WaitOn) -> Vec<TaskId> {
         | WaitOn::NvmeTeardown(_)
         | WaitOn::NvmeState(_)
         | WaitOn::IrqThread(_)
-        | WaitOn::Tags(_)
-        | WaitOn::Drain(_) => Vec::new(),
+        | WaitOn::Tag(..)
+        | WaitOn::Unfrozen(_)
+        | WaitOn::Drained(_) => Vec::new(),
     }
+}
+
+/// A request queue, by its disk where it has one.
+fn queue(k: &Kernel, q: QueueId) -> String {
+    let disk = k.blk.disks.iter().flatten().find(|disk| disk.queue == q);
+    disk.map_or_else(|| format!("request queue {q}"), |disk| format!("the queue of {}", disk.disk_name))
 }
 
 /// What is waited for, in words.
@@ -79,8 +89,10 @@ fn what(k: &Kernel, on: WaitOn) -> String {
         WaitOn::StopMachine => "the stoppers of all CPUs".to_owned(),
         WaitOn::HotplugLock => "the CPU hotplug lock".to_owned(),
         WaitOn::Exit(task) => format!("the end of task {}", task.0),
-        WaitOn::Tags(_) => "a free tag".to_owned(),
-        WaitOn::Drain(_) => "the requests of a queue".to_owned(),
+        WaitOn::Tag(_, hctx) => format!("a free tag of hardware queue {hctx}"),
+        WaitOn::Unfrozen(q) => format!("the end of the freeze of {}", queue(k, q)),
+        WaitOn::Drained(q) => format!("the requests of {}", queue(k, q)),
+        WaitOn::DeviceLock(dev) => format!("the lock of device {}", k.pci_dev(dev).name()),
     }
 }
 
