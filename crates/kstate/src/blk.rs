@@ -153,8 +153,8 @@ pub struct Tags {
 }
 
 impl Tags {
-    /// Takes the lowest free tag for `rq`; `None` when all are taken.
-    pub fn get(&mut self, rq: ReqId, reserved: bool) -> Option<u32> {
+    /// The lowest free tag; `None` when all are taken.
+    pub fn lowest_free(&self, reserved: bool) -> Option<u32> {
         let range = if reserved { 0..self.nr_reserved_tags } else { self.nr_reserved_tags..self.nr_tags };
         let mut next = range.start;
         for &tag in self.rqs.range(range.clone()).map(|(tag, _)| tag) {
@@ -163,10 +163,7 @@ impl Tags {
             }
             next += 1;
         }
-        (next < range.end).then(|| {
-            self.rqs.insert(next, rq);
-            next
-        })
+        (next < range.end).then_some(next)
     }
 }
 

@@ -355,7 +355,7 @@ fn happen(k: &mut Kernel, event: Event) {
         }
         Event::IntxLevel(dev, level) => pcimsi::hw::intx_set(k, dev, level),
         Event::IoApicLevel(pin) => x86apic::hw::ioapic::service_level(k, usize::from(pin)),
-        Event::BlkTimeout(rq) => drivers::block::blk_core::timed_out(k, rq),
+        Event::BlkTimeout(rq) => drivers::block::blk_core::blk_rq_timed_out_timer(k, rq),
         Event::WakeOn(on) => k.wake(on),
     }
 }

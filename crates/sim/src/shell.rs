@@ -611,7 +611,7 @@ fn start(k: &mut Kernel, cpu: CpuId, call: Call<Result<(), Errno>>, what: String
 fn dd(k: &mut Kernel, disk: DiskId, first: u64, sectors: u32, count: u32) -> Result<(), Errno> {
     let mut done: u32 = 0;
     while done < count {
-        call!(drivers::block::fops::blk_read(
+        call!(drivers::block::fops::blkdev_read_iter(
             disk,
             first.saturating_add(u64::from(done) * u64::from(sectors)),
             sectors

@@ -180,11 +180,13 @@ pub fn read(k: &mut Kernel, path: &str) -> Result<String, Errno> {
         }
         ["sys", "block", disk, "mq", queue, "cpu_list"] => {
             let queue = numbered(queue, "").ok_or(Errno::ENOENT)?;
-            drivers::block::blk_mq_sysfs::cpu_list(k, disk, queue).map(line).ok_or(Errno::ENOENT)
+            drivers::block::blk_mq_sysfs::blk_mq_hw_sysfs_cpus_show(k, disk, queue)
+                .map(line)
+                .ok_or(Errno::ENOENT)
         }
         ["sys", "kernel", "debug", "block", disk, hctx, "state"] => {
             let hctx = numbered(hctx, "hctx").ok_or(Errno::ENOENT)?;
-            drivers::block::blk_mq_debugfs::hctx_state(k, disk, hctx).map(line).ok_or(Errno::ENOENT)
+            drivers::block::blk_mq_debugfs::hctx_state_show(k, disk, hctx).map(line).ok_or(Errno::ENOENT)
         }
         ["sys", "class", "nvme", ctrl, file] => {
             let ctrl = nvme_of(k, ctrl)?;
@@ -317,19 +319,28 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
         ["proc", "irq", irq, handler] if handler_dir(k, irq, handler) => Vec::new(),
         ["sys"] => names(&["block", "bus", "class", "devices", "kernel"]),
         ["sys", "block"] => drivers::block::genhd::disk_names(k),
-        ["sys", "block", disk] if drivers::block::blk_mq_sysfs::cpu_list(k, disk, 0).is_some() => {
+        ["sys", "block", disk]
+            if drivers::block::blk_mq_sysfs::blk_mq_hw_sysfs_cpus_show(k, disk, 0).is_some() =>
+        {
             names(&["mq"])
         }
         ["sys", "block", disk, "mq", queue]
-            if numbered(queue, "")
-                .is_some_and(|q| drivers::block::blk_mq_sysfs::cpu_list(k, disk, q).is_some()) =>
+            if numbered(queue, "").is_some_and(|q| {
+                drivers::block::blk_mq_sysfs::blk_mq_hw_sysfs_cpus_show(k, disk, q).is_some()
+            }) =>
         {
             names(&["cpu_list"])
         }
-        ["sys", "block", disk, "mq"] if drivers::block::blk_mq_sysfs::cpu_list(k, disk, 0).is_some() => (0..)
-            .take_while(|&q| drivers::block::blk_mq_sysfs::cpu_list(k, disk, q).is_some())
-            .map(|q: u32| q.to_string())
-            .collect(),
+        ["sys", "block", disk, "mq"]
+            if drivers::block::blk_mq_sysfs::blk_mq_hw_sysfs_cpus_show(k, disk, 0).is_some() =>
+        {
+            (0..)
+                .take_while(|&q| {
+                    drivers::block::blk_mq_sysfs::blk_mq_hw_sysfs_cpus_show(k, disk, q).is_some()
+                })
+                .map(|q: u32| q.to_string())
+                .collect()
+        }
         ["sys", "bus"] => names(&["pci"]),
         ["sys", "bus", "pci"] => names(&["devices", "drivers"]),
         ["sys", "bus", "pci", "drivers"] => {
@@ -400,16 +411,16 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
         ["sys", "kernel", "debug"] => names(&["block", "irq", "irqlab", "tracing"]),
         ["sys", "kernel", "debug", "block"] => drivers::block::genhd::disk_names(k),
         ["sys", "kernel", "debug", "block", disk]
-            if drivers::block::blk_mq_debugfs::hctx_state(k, disk, 0).is_some() =>
+            if drivers::block::blk_mq_debugfs::hctx_state_show(k, disk, 0).is_some() =>
         {
             (0..)
-                .take_while(|&q| drivers::block::blk_mq_debugfs::hctx_state(k, disk, q).is_some())
+                .take_while(|&q| drivers::block::blk_mq_debugfs::hctx_state_show(k, disk, q).is_some())
                 .map(|q: u32| format!("hctx{q}"))
                 .collect()
         }
         ["sys", "kernel", "debug", "block", disk, hctx]
             if numbered(hctx, "hctx")
-                .is_some_and(|q| drivers::block::blk_mq_debugfs::hctx_state(k, disk, q).is_some()) =>
+                .is_some_and(|q| drivers::block::blk_mq_debugfs::hctx_state_show(k, disk, q).is_some()) =>
         {
             names(&["state"])
         }

@@ -64,7 +64,7 @@ pub(super) fn blk_queue_exit(k: &mut Kernel, q: QueueId) {
 }
 
 /// A request's time is up (`blk_mq_timeout_work()` on a worker).
-pub fn timed_out(k: &mut Kernel, rq: ReqId) {
+pub fn blk_rq_timed_out_timer(k: &mut Kernel, rq: ReqId) {
     let Some(request) = k.blk.requests.get_mut(rq) else { return };
     request.timer = None;
     let q = request.q;

@@ -12,18 +12,20 @@ use kcore::sched::isolation::{HkType, housekeeping_cpumask};
 use kcore::workqueue::KWORKER_ROOTS;
 use kfn::kframe;
 use kstate::blk::{
-    BlkMqOps, BlkOwner, BlkStatus, HCTX_MAX_TYPES, HctxType, HwCtx, QueueMap, ReqOp, RequestQueue, RqState,
-    TagSet, Tags,
+    BlkMqOps, BlkOwner, BlkStatus, HCTX_MAX_TYPES, HctxType, HwCtx, QueueMap, ReqOp, Request, RequestQueue,
+    RqState, TagSet, Tags,
 };
 use kstate::event::Event;
 use kstate::hotplug::{CpuhpCall, CpuhpCallback, CpuhpNode, CpuhpState};
+use kstate::hw::nvme::NvmeCommand;
 use kstate::sched::{Call, TaskKind, WaitOn};
 use kstate::{CpuId, CpuMask, Errno, Kernel, QueueId, ReqId, TagSetId};
 
 use super::blk_core::{blk_queue_enter, blk_queue_exit};
 use super::blk_mq_cpumap::{blk_mq_clear_mq_map, blk_mq_map_queues};
-use super::blk_mq_tag::try_get_tag;
-use super::blk_softirq::{blk_softirq_cpu_dead, raise_softirq_on};
+use super::blk_mq_tag::blk_mq_get_tag;
+use super::blk_softirq::{blk_softirq_cpu_dead, raise_blk_irq};
+use super::blk_timeout::blk_add_timer;
 use super::{MSEC, free_slot, live, put};
 
 /// `BLK_MQ_RESOURCE_DELAY`.
@@ -79,11 +81,12 @@ pub fn blk_mq_alloc_tag_set(
     put(&mut k.blk.tag_sets, id, set);
     let id = TagSetId(id as u32);
     blk_mq_update_queue_map(k, id);
-    resize_tags(k, id);
+    blk_mq_realloc_tag_set_tags(k, id);
     Ok(id)
 }
 
-fn resize_tags(k: &mut Kernel, set: TagSetId) {
+/// `blk_mq_realloc_tag_set_tags()`: every hardware queue has its tags.
+fn blk_mq_realloc_tag_set_tags(k: &mut Kernel, set: TagSetId) {
     let set = k.blk.set_mut(set);
     let fresh = Tags { nr_tags: set.queue_depth, nr_reserved_tags: set.reserved_tags, ..Tags::default() };
     set.tags.resize(set.nr_hw_queues as usize, fresh);
@@ -179,8 +182,8 @@ fn blk_mq_map_swqueue(k: &mut Kernel, q: QueueId) {
     }
 }
 
-/// `blk_mq_map_queue_type()`, with the types that have no queues folded into the default one.
-fn map_queue(k: &Kernel, q: QueueId, ty: HctxType, cpu: CpuId) -> u32 {
+/// `blk_mq_map_queue_type()`, block/blk-mq.h, with the types that have no queues folded into the default one.
+fn blk_mq_map_queue_type(k: &Kernel, q: QueueId, ty: HctxType, cpu: CpuId) -> u32 {
     let set = k.blk.set(k.blk.q(q).tag_set);
     let usable = (ty as u32) < set.nr_maps && set.map[ty as usize].nr_queues != 0;
     let ty = if usable { ty } else { HctxType::Default };
@@ -203,7 +206,7 @@ pub fn blk_mq_update_nr_hw_queues(k: &mut Kernel, set: TagSetId, nr_hw_queues: u
         i += 1;
     }
     k.blk.set_mut(set).nr_hw_queues = nr;
-    resize_tags(k, set);
+    blk_mq_realloc_tag_set_tags(k, set);
     blk_mq_update_queue_map(k, set);
     for q in k.blk.set(set).tag_list.clone() {
         blk_mq_realloc_hw_ctxs(k, q);
@@ -269,72 +272,86 @@ pub fn blk_mq_unquiesce_queue(k: &mut Kernel, q: QueueId) {
     k.blk.q_mut(q).quiesced = false;
     for hctx in 0..k.blk.q(q).queue_hw_ctx.len() {
         if !k.blk.q(q).queue_hw_ctx[hctx].dispatch.is_empty() {
-            kblockd_run(k, q, hctx as u32, 0);
+            blk_mq_delay_run_hw_queue(k, q, hctx as u32, 0);
         }
     }
 }
 
-/// Which hardware queue a request of this CPU and kind goes to.
-pub(super) fn hctx_for(k: &Kernel, q: QueueId, op: ReqOp, polled: bool) -> u32 {
-    let ty = match op {
+/// `blk_mq_get_hctx_type()` (5.4 has it in the function below).
+fn blk_mq_get_hctx_type(op: ReqOp, polled: bool) -> HctxType {
+    match op {
         _ if polled => HctxType::Poll,
         ReqOp::Read => HctxType::Read,
         _ => HctxType::Default,
-    };
-    map_queue(k, q, ty, k.cur.cpu)
+    }
 }
 
-/// `blk_mq_alloc_request()`: waits for the queue and for a tag.
+/// `blk_mq_map_queue()`, block/blk-mq.h: the hardware queue to which requests of this CPU go.
+pub(super) fn blk_mq_map_queue(k: &Kernel, q: QueueId, op: ReqOp, polled: bool) -> u32 {
+    blk_mq_map_queue_type(k, q, blk_mq_get_hctx_type(op, polled), k.cur.cpu)
+}
+
+/// `blk_mq_rq_ctx_init()`: the request that a tag stands for.
+pub(super) fn blk_mq_rq_ctx_init(k: &mut Kernel, q: QueueId, hctx: u32, tag: u32, op: ReqOp) -> ReqId {
+    let rq = k.blk.requests.insert(Request {
+        q,
+        hctx,
+        tag,
+        cpu: k.cur.cpu,
+        op,
+        sector: 0,
+        nr_sectors: 0,
+        polled: false,
+        state: RqState::Idle,
+        done: false,
+        timer: None,
+        end_io: None,
+        waiter: None,
+        end_io_data: 0,
+        aborted: false,
+        retries: 0,
+        status: 0,
+        result: 0,
+        cmd: NvmeCommand::default(),
+    });
+    let set = k.blk.q(q).tag_set;
+    k.blk.set_mut(set).tags[hctx as usize].rqs.insert(tag, rq);
+    rq
+}
+
+/// `blk_mq_alloc_request()`: waits for the queue and for a tag, or with `nowait` (`BLK_MQ_REQ_NOWAIT`) for
+/// neither.
 ///
 /// # Errors
-/// `ENODEV` for a queue that goes away.
+/// `ENODEV` for a queue that goes away; with `nowait` also `EBUSY` for a frozen queue and `EAGAIN` without
+/// a tag.
 #[kframe("block/blk-mq.c")]
-pub fn blk_mq_alloc_request(k: &mut Kernel, q: QueueId, op: ReqOp) -> Result<ReqId, Errno> {
-    call!(blk_queue_enter(q, false))?;
+pub fn blk_mq_alloc_request(k: &mut Kernel, q: QueueId, op: ReqOp, nowait: bool) -> Result<ReqId, Errno> {
+    call!(blk_queue_enter(q, nowait))?;
+    let rq: Option<ReqId> = None;
     loop {
-        if let Some(rq) = try_get_tag(k, q, op) {
-            return Ok(rq);
-        }
-        let hctx: u32 = hctx_for(k, q, op, false);
-        let inactive: bool = k.blk.q(q).queue_hw_ctx[hctx as usize].inactive;
-        if inactive {
-            // The hardware queue's CPUs go offline: another CPU's queue is tried a little later.
-            wait!(WaitOn::Until(k.events.now + 3 * MSEC));
-        } else {
-            blk_mq_run_hw_queue(k, q, hctx);
-            wait!(WaitOn::Tag(k.blk.q(q).tag_set, hctx));
-        }
-        if live(k, q).is_none() {
+        rq = call!(blk_mq_get_tag(q, op, nowait));
+        if rq.is_some() || nowait || live(k, q).is_none() {
             break;
         }
+        // The hardware queue's CPUs go offline: another CPU's queue is tried a little later.
+        wait!(WaitOn::Until(k.events.now + 3 * MSEC));
     }
-    Err(Errno::ENODEV)
+    if rq.is_none() && nowait {
+        blk_queue_exit(k, q);
+        return Err(Errno::EAGAIN);
+    }
+    rq.ok_or(Errno::ENODEV)
 }
 
-/// `blk_mq_alloc_request()` with `BLK_MQ_REQ_NOWAIT`.
-///
-/// # Errors
-/// `EBUSY` for a frozen queue, `EAGAIN` without a tag, `ENODEV` for a queue that goes away.
-pub fn blk_mq_alloc_request_nowait(k: &mut Kernel, q: QueueId, op: ReqOp) -> Result<ReqId, Errno> {
-    let queue = live(k, q).ok_or(Errno::ENODEV)?;
-    if queue.dying {
-        return Err(Errno::ENODEV);
-    }
-    if queue.mq_freeze_depth != 0 {
-        return Err(Errno::EBUSY);
-    }
-    let rq = try_get_tag(k, q, op).ok_or(Errno::EAGAIN)?;
-    k.blk.q_mut(q).q_usage_counter += 1;
-    Ok(rq)
-}
-
-/// `__blk_mq_free_request()`: gives the tag back; the request is gone.
+/// `blk_mq_free_request()`: gives the tag back; the request is gone.
 pub fn blk_mq_free_request(k: &mut Kernel, rq: ReqId) {
-    put_tag(k, rq);
+    __blk_mq_free_request(k, rq);
     k.blk.requests.remove(rq);
 }
 
-fn put_tag(k: &mut Kernel, rq: ReqId) {
+/// Gives the tag back, whoever waits for the request or for the queue.
+fn __blk_mq_free_request(k: &mut Kernel, rq: ReqId) {
     let Some(request) = k.blk.requests.get_mut(rq) else { return };
     let (q, hctx, tag) = (request.q, request.hctx, request.tag);
     if let Some(timer) = request.timer.take() {
@@ -348,21 +365,16 @@ fn put_tag(k: &mut Kernel, rq: ReqId) {
     }
     k.wake(WaitOn::Tag(set, hctx));
     if restart {
-        kblockd_run(k, q, hctx, 0);
+        blk_mq_delay_run_hw_queue(k, q, hctx, 0);
     }
     blk_queue_exit(k, q);
 }
 
 /// `blk_mq_start_request()`: the device gets it; its time runs.
 pub fn blk_mq_start_request(k: &mut Kernel, rq: ReqId) {
-    let q = k.blk.requests[rq].q;
-    let timeout = k.blk.set(k.blk.q(q).tag_set).timeout;
-    // DEVIATION: a queue has one timer that looks at all requests; here each has its own, which
-    // fires exactly on time.
-    let timer = (timeout != 0).then(|| k.events.push(timeout, Event::BlkTimeout(rq)));
     let request = &mut k.blk.requests[rq];
     request.state = RqState::InFlight;
-    request.timer = timer;
+    blk_add_timer(k, rq);
 }
 
 /// `blk_mq_tag_to_rq()`.
@@ -377,48 +389,72 @@ pub(super) fn blk_mq_insert_request(k: &mut Kernel, rq: ReqId, at_head: bool) {
     if at_head { dispatch.insert(0, rq) } else { dispatch.push(rq) }
 }
 
-/// `blk_mq_run_hw_queue()`: gives the driver what waits, until it refuses.
+/// `blk_mq_hw_queue_need_run()`, of 5.4 a part of `blk_mq_run_hw_queue()`.
+fn blk_mq_hw_queue_need_run(k: &Kernel, q: QueueId, hctx: u32) -> bool {
+    let Some(queue) = live(k, q) else { return false };
+    let hctx = queue.queue_hw_ctx.get(hctx as usize);
+    !queue.quiesced && hctx.is_some_and(|hctx| !hctx.dispatch.is_empty())
+}
+
+/// `blk_mq_run_hw_queue()`: gives the driver what waits.
 pub fn blk_mq_run_hw_queue(k: &mut Kernel, q: QueueId, hctx: u32) {
-    while let Some(queue) = live(k, q) {
-        if queue.quiesced {
-            return;
-        }
-        let Some(h) = queue.queue_hw_ctx.get(hctx as usize) else { return };
-        let Some(&rq) = h.dispatch.first() else { return };
-        let last = h.dispatch.len() == 1;
-        k.blk.q_mut(q).queue_hw_ctx[hctx as usize].dispatch.remove(0);
-        if !issue(k, rq, last) {
-            return;
+    if blk_mq_hw_queue_need_run(k, q, hctx) {
+        blk_mq_dispatch_rq_list(k, q, hctx);
+    }
+}
+
+/// `blk_mq_dispatch_rq_list()`: gives the driver one request after the other, until it refuses.
+fn blk_mq_dispatch_rq_list(k: &mut Kernel, q: QueueId, hctx: u32) {
+    while blk_mq_hw_queue_need_run(k, q, hctx) {
+        let dispatch = &mut k.blk.q_mut(q).queue_hw_ctx[hctx as usize].dispatch;
+        let rq = dispatch.remove(0);
+        let last = dispatch.is_empty();
+        match (k.blk.ops(q).queue_rq)(k, q, hctx, rq, last) {
+            BlkStatus::Ok => {}
+            // The end of a request that the device has runs the queue again.
+            BlkStatus::DevResource => {
+                blk_mq_insert_request(k, rq, true);
+                return;
+            }
+            BlkStatus::Resource => {
+                blk_mq_insert_request(k, rq, true);
+                blk_mq_delay_run_hw_queue(k, q, hctx, BLK_MQ_RESOURCE_DELAY);
+                return;
+            }
+            BlkStatus::IoErr => {
+                k.blk.requests[rq].status = STATUS_FAILED;
+                blk_mq_end_request(k, rq);
+            }
         }
     }
 }
 
-/// One call of `queue_rq`; false when the request went back to wait.
-fn issue(k: &mut Kernel, rq: ReqId, last: bool) -> bool {
+/// `blk_mq_try_issue_directly()`: gives the driver a request that nobody has waited for, or puts it to those
+/// that wait.
+// DEVIATION: C runs the hardware queue at once after a refusal, which the driver then refuses again.
+fn blk_mq_try_issue_directly(k: &mut Kernel, rq: ReqId) {
     let (q, hctx) = (k.blk.requests[rq].q, k.blk.requests[rq].hctx);
-    match (k.blk.ops(q).queue_rq)(k, q, hctx, rq, last) {
-        BlkStatus::Ok => true,
-        // The end of a request that the device has runs the queue again.
-        BlkStatus::DevResource => {
-            blk_mq_insert_request(k, rq, true);
-            false
-        }
+    if k.blk.q(q).quiesced {
+        blk_mq_insert_request(k, rq, false);
+        return;
+    }
+    match (k.blk.ops(q).queue_rq)(k, q, hctx, rq, true) {
+        BlkStatus::Ok => {}
+        BlkStatus::DevResource => blk_mq_insert_request(k, rq, true),
         BlkStatus::Resource => {
             blk_mq_insert_request(k, rq, true);
-            kblockd_run(k, q, hctx, BLK_MQ_RESOURCE_DELAY);
-            false
+            blk_mq_delay_run_hw_queue(k, q, hctx, BLK_MQ_RESOURCE_DELAY);
         }
         BlkStatus::IoErr => {
             k.blk.requests[rq].status = STATUS_FAILED;
             blk_mq_end_request(k, rq);
-            true
         }
     }
 }
 
 /// `blk_mq_delay_run_hw_queue()`: a worker runs the hardware queue, after `delay` nanoseconds. One
 /// that is on its way already will do.
-fn kblockd_run(k: &mut Kernel, q: QueueId, hctx: u32, delay: u64) {
+fn blk_mq_delay_run_hw_queue(k: &mut Kernel, q: QueueId, hctx: u32, delay: u64) {
     let cpu = k.cur.cpu;
     let Some(h) = k.blk.q_mut(q).queue_hw_ctx.get_mut(hctx as usize) else { return };
     if !core::mem::replace(&mut h.run_work, true) {
@@ -442,7 +478,7 @@ fn blk_mq_run_work_fn(k: &mut Kernel, q: QueueId, hctx: u32, delay: u64) {
 pub fn blk_mq_start_stopped_hw_queues(k: &mut Kernel, q: QueueId) {
     for hctx in 0..live(k, q).map_or(0, |queue| queue.queue_hw_ctx.len()) {
         if !k.blk.q(q).queue_hw_ctx[hctx].dispatch.is_empty() {
-            kblockd_run(k, q, hctx as u32, 0);
+            blk_mq_delay_run_hw_queue(k, q, hctx as u32, 0);
         }
     }
 }
@@ -454,7 +490,7 @@ pub fn blk_mq_requeue_request(k: &mut Kernel, rq: ReqId) {
     let (q, hctx) = (request.q, request.hctx);
     blk_mq_insert_request(k, rq, false);
     if !k.blk.q(q).quiesced {
-        kblockd_run(k, q, hctx, 0);
+        blk_mq_delay_run_hw_queue(k, q, hctx, 0);
     }
 }
 
@@ -471,7 +507,7 @@ pub fn blk_mq_end_request(k: &mut Kernel, rq: ReqId) {
         None => {
             let waited_for = request.waiter.is_some();
             request.done = true;
-            put_tag(k, rq);
+            __blk_mq_free_request(k, rq);
             if waited_for {
                 k.wake(WaitOn::Request(rq));
             } else {
@@ -507,36 +543,30 @@ pub fn blk_mq_complete_request_remote(k: &mut Kernel, rq: ReqId) -> bool {
             return false;
         }
         if elsewhere {
-            raise_softirq_on(k, there, rq);
+            raise_blk_irq(k, there, rq);
             return true;
         }
         if queues == 1 {
-            raise_softirq_on(k, here, rq);
+            raise_blk_irq(k, here, rq);
             return true;
         }
         return false;
     }
     if queues == 1 {
-        raise_softirq_on(k, if elsewhere { there } else { here }, rq);
+        raise_blk_irq(k, if elsewhere { there } else { here }, rq);
         return true;
     }
     if !polled && elsewhere {
-        raise_softirq_on(k, there, rq);
+        raise_blk_irq(k, there, rq);
         return true;
     }
     false
 }
 
-fn handler(k: &Kernel, rq: ReqId) -> Option<fn(ReqId) -> Call<bool>> {
-    k.blk.ops(k.blk.requests.get(rq)?.q).timeout
-}
-
-/// The driver's handler, or nothing to do for a request that has ended meanwhile.
-fn timeout_call(k: &Kernel, rq: ReqId) -> Call<bool> {
-    match handler(k, rq) {
-        Some(timeout) => timeout(rq),
-        None => no_timeout(),
-    }
+/// `mq_ops->timeout`, which a driver may leave out.
+fn timeout(k: &Kernel, rq: ReqId) -> Call<bool> {
+    let timeout = k.blk.requests.get(rq).and_then(|request| k.blk.ops(request.q).timeout);
+    timeout.map_or_else(no_timeout, |timeout| timeout(rq))
 }
 
 #[kframe("block/blk-mq.c", part)]
@@ -544,25 +574,28 @@ fn no_timeout(k: &mut Kernel) -> bool {
     true
 }
 
+/// `blk_mq_timeout_work()`, for the one request whose time is up.
 #[kframe("block/blk-mq.c")]
 pub(super) fn blk_mq_timeout_work(k: &mut Kernel, rq: ReqId) {
-    let handled: bool = call!(timeout_call(k, rq));
-    // BLK_EH_RESET_TIMER.
-    if !handled && k.blk.requests.get(rq).is_some_and(|r| r.state == RqState::InFlight) {
-        let q = k.blk.requests[rq].q;
-        let timeout = k.blk.set(k.blk.q(q).tag_set).timeout;
-        let timer = k.events.push(timeout, Event::BlkTimeout(rq));
-        k.blk.requests[rq].timer = Some(timer);
+    call!(blk_mq_rq_timed_out(rq));
+}
+
+/// `blk_mq_rq_timed_out()`: the driver deals with the request, or it gets more time.
+#[kframe("block/blk-mq.c")]
+fn blk_mq_rq_timed_out(k: &mut Kernel, rq: ReqId) {
+    let done: bool = call!(timeout(k, rq));
+    if !done && k.blk.requests.get(rq).is_some_and(|r| r.state == RqState::InFlight) {
+        blk_add_timer(k, rq);
     }
 }
 
-fn hctx_has_online_cpu(k: &Kernel, q: QueueId, hctx: u32, this_cpu: CpuId) -> bool {
+fn blk_mq_hctx_has_online_cpu(k: &Kernel, q: QueueId, hctx: u32, this_cpu: CpuId) -> bool {
     // C looks for a CPU that is online and maps to the queue among all that are online.
     let mapped = &k.blk.q(q).queue_hw_ctx[hctx as usize].mapped_cpus;
     mapped.iter().any(|cpu| cpu != this_cpu && k.topo.online.contains(cpu))
 }
 
-fn hctx_has_requests(k: &Kernel, q: QueueId, hctx: u32) -> bool {
+fn blk_mq_hctx_has_requests(k: &Kernel, q: QueueId, hctx: u32) -> bool {
     let Some(queue) = live(k, q) else { return false };
     let tags = k.blk.set(queue.tag_set).tags.get(hctx as usize);
     tags.is_some_and(|t| t.rqs.values().any(|&rq| k.blk.requests.get(rq).is_some_and(|r| r.q == q)))
@@ -623,13 +656,21 @@ fn blk_mq_hctx_notify_offline(k: &mut Kernel, cpu: CpuId, node: CpuhpNode) -> Re
     let q: QueueId = hctx_of(node).0;
     let hctx: u32 = hctx_of(node).1;
     let known = live(k, q).and_then(|queue| queue.queue_hw_ctx.get(hctx as usize));
-    if known.is_none_or(|h| h.nr_ctx == 0) || hctx_has_online_cpu(k, q, hctx, cpu) {
+    if known.is_none_or(|h| h.nr_ctx == 0) || blk_mq_hctx_has_online_cpu(k, q, hctx, cpu) {
         return Ok(());
     }
     k.blk.q_mut(q).queue_hw_ctx[hctx as usize].inactive = true;
-    while hctx_has_requests(k, q, hctx) {
+    // percpu_ref_tryget(): a frozen queue without requests gives no reference.
+    let queue = k.blk.q_mut(q);
+    if queue.mq_freeze_depth != 0 && queue.q_usage_counter == 0 {
+        return Ok(());
+    }
+    queue.q_usage_counter += 1;
+    // DEVIATION: this machine is never suspended, so that no wake-up (pm_wakeup_pending()) ends this.
+    while blk_mq_hctx_has_requests(k, q, hctx) {
         wait!(WaitOn::Until(k.events.now + 5 * MSEC));
     }
+    blk_queue_exit(k, q);
     Ok(())
 }
 
@@ -640,7 +681,7 @@ fn blk_mq_hctx_notify_online(k: &mut Kernel, cpu: CpuId, node: CpuhpNode) -> Res
     let own = if k.sem.hctx_online_tests_cpumask {
         h.cpumask.contains(cpu)
     } else {
-        map_queue(k, q, h.ty, cpu) == hctx
+        blk_mq_map_queue_type(k, q, h.ty, cpu) == hctx
     };
     if own {
         k.blk.q_mut(q).queue_hw_ctx[hctx as usize].inactive = false;
@@ -648,19 +689,16 @@ fn blk_mq_hctx_notify_online(k: &mut Kernel, cpu: CpuId, node: CpuhpNode) -> Res
     Ok(())
 }
 
-/// The end of `submit_bio()`: straight to the driver, through `queue_rqs` where the driver takes
-/// lists.
-pub(super) fn submit(k: &mut Kernel, rq: ReqId) {
+/// `blk_mq_submit_bio()` (`blk_mq_make_request()` in 5.4), with the end of the reader's plug: straight to the
+/// driver, through `queue_rqs` where the driver takes lists.
+pub(super) fn blk_mq_submit_bio(k: &mut Kernel, rq: ReqId) {
     let q = k.blk.requests[rq].q;
-    if k.blk.q(q).quiesced {
-        blk_mq_insert_request(k, rq, false);
-        return;
-    }
-    let left = match k.blk.ops(q).queue_rqs {
-        Some(queue_rqs) => queue_rqs(k, &[rq]),
-        None => vec![rq],
-    };
-    for rq in left {
-        issue(k, rq, true);
+    match k.blk.ops(q).queue_rqs {
+        Some(queue_rqs) if !k.blk.q(q).quiesced => {
+            for rq in queue_rqs(k, &[rq]) {
+                blk_mq_try_issue_directly(k, rq);
+            }
+        }
+        _ => blk_mq_try_issue_directly(k, rq),
     }
 }

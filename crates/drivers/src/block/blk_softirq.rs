@@ -8,7 +8,7 @@ use kstate::{CpuId, Errno, Kernel, ReqId};
 ///
 /// DEVIATION: the function call interrupt to another CPU takes no time, and 5.4's completion of a
 /// multi-queue request, which runs in that interrupt, runs in the softirq.
-pub(super) fn raise_softirq_on(k: &mut Kernel, cpu: CpuId, rq: ReqId) {
+pub(super) fn raise_blk_irq(k: &mut Kernel, cpu: CpuId, rq: ReqId) {
     if k.blk.blk_cpu_done.len() <= cpu.index() {
         k.blk.blk_cpu_done.resize(cpu.index() + 1, Vec::new());
     }
@@ -34,7 +34,7 @@ pub(super) fn blk_softirq_cpu_dead(k: &mut Kernel, cpu: CpuId) -> Result<(), Err
     let Some(list) = k.blk.blk_cpu_done.get_mut(cpu.index()) else { return Ok(()) };
     let here = k.cur.cpu;
     for rq in core::mem::take(list) {
-        raise_softirq_on(k, here, rq);
+        raise_blk_irq(k, here, rq);
     }
     Ok(())
 }

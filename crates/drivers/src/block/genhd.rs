@@ -7,14 +7,14 @@ use kstate::{DiskId, Kernel, QueueId};
 
 use super::{free_slot, put};
 
-/// `device_add_disk()`. `capacity` is in sectors of 512 bytes.
-pub fn add_disk(k: &mut Kernel, disk_name: String, queue: QueueId, capacity: u64) -> DiskId {
+/// The disk has a name and can be read from now on. `capacity` is in sectors of 512 bytes.
+pub fn device_add_disk(k: &mut Kernel, disk_name: String, queue: QueueId, capacity: u64) -> DiskId {
     let id = free_slot(&k.blk.disks);
     put(&mut k.blk.disks, id, Gendisk { disk_name, queue, capacity });
     DiskId(id as u32)
 }
 
-/// `del_gendisk()`.
+/// The disk is gone.
 pub fn del_gendisk(k: &mut Kernel, disk: DiskId) {
     if let Some(slot) = k.blk.disks.get_mut(disk.index()) {
         *slot = None;

@@ -13,6 +13,7 @@ pub mod blk_mq_sysfs;
 pub mod blk_mq_tag;
 pub mod blk_mq_virtio;
 pub mod blk_softirq;
+pub mod blk_timeout;
 pub mod fops;
 pub mod genhd;
 

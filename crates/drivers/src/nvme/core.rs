@@ -216,7 +216,7 @@ pub fn nvme_submit_sync_cmd(
 ) -> Sync {
     let Some(q) = d(k, id).admin_q else { return Sync(i64::from(Errno::ENODEV.code())) };
     let admin_q: QueueId = q;
-    let got: Result<ReqId, Errno> = call!(blk_mq::blk_mq_alloc_request(admin_q, ReqOp::Drv));
+    let got: Result<ReqId, Errno> = call!(blk_mq::blk_mq_alloc_request(admin_q, ReqOp::Drv, false));
     let rq: ReqId = got.unwrap_or_default();
     if let Err(e) = got {
         return Sync(i64::from(e.code()));
@@ -258,7 +258,7 @@ pub(super) fn nvme_cancel_tagset(k: &mut Kernel, set: TagSetId) {
         NvmeProbe::ByResetWork => NVME_SC_HOST_PATH_ERROR,
         NvmeProbe::Synchronous => NVME_SC_HOST_ABORTED_CMD,
     };
-    for rq in blk_mq_tag::busy_requests(k, set) {
+    for rq in blk_mq_tag::blk_mq_tagset_busy_iter(k, set) {
         k.blk.requests[rq].status = status;
         blk_mq::blk_mq_complete_request(k, rq);
     }

@@ -589,7 +589,7 @@ fn nvme_del_cq_end(k: &mut Kernel, req: ReqId) {
 #[kfn("drivers/nvme/host/pci.c")]
 pub(super) fn nvme_delete_queue(k: &mut Kernel, id: NvmeId, qid: u16, opcode: u8) -> Result<(), Errno> {
     let admin_q = d(k, id).admin_q.ok_or(Errno::ENODEV)?;
-    let req = blk_mq::blk_mq_alloc_request_nowait(k, admin_q, ReqOp::Drv)?;
+    let req = k.run_now(blk_mq::blk_mq_alloc_request(admin_q, ReqOp::Drv, true))?;
     let request = &mut k.blk.requests[req];
     request.cmd = NvmeCommand { opcode, cdw10: u32::from(qid), ..NvmeCommand::default() };
     request.end_io_data = u64::from(id.0) << 16 | u64::from(qid);
@@ -658,7 +658,7 @@ pub(super) fn abort_endio(k: &mut Kernel, rq: ReqId) {
 /// Sends an abort for a request that takes too long; false when that is not possible now.
 pub(super) fn send_abort(k: &mut Kernel, id: NvmeId, qid: u16, tag: u32) -> bool {
     let Some(admin_q) = d(k, id).admin_q else { return false };
-    let Ok(req) = blk_mq::blk_mq_alloc_request_nowait(k, admin_q, ReqOp::Drv) else { return false };
+    let Ok(req) = k.run_now(blk_mq::blk_mq_alloc_request(admin_q, ReqOp::Drv, true)) else { return false };
     let cdw10 = u32::from(qid) | tag << 16;
     k.blk.requests[req].cmd = NvmeCommand { opcode: opcode::ABORT, cdw10, ..NvmeCommand::default() };
     blk_exec::blk_execute_rq_nowait(k, req, false, EndIo { name: "abort_endio", call: abort_endio });

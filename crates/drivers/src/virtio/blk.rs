@@ -18,8 +18,8 @@ use crate::block::blk_mq::{
 };
 use crate::block::blk_mq_cpumap::blk_mq_map_queues;
 use crate::block::blk_mq_virtio::blk_mq_virtio_map_queues;
-use crate::block::fops::blk_read;
-use crate::block::genhd::{add_disk, del_gendisk};
+use crate::block::fops::blkdev_read_iter;
+use crate::block::genhd::{del_gendisk, device_add_disk};
 
 /// Bytes of `T_GET_ID`'s answer (`VIRTIO_BLK_ID_BYTES`).
 const VIRTIO_BLK_ID_BYTES: u32 = 20;
@@ -319,7 +319,7 @@ pub fn virtblk_probe(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
     let scan: u32 = k.blk.disk(disk).map_or(0, |d| d.capacity.min(u64::from(SCAN_SECTORS)) as u32);
     if scan != 0 {
         // The partition scan. Whether it finds something readable is not the probe's concern.
-        let _read: Result<(), Errno> = call!(blk_read(disk, 0, scan));
+        let _read: Result<(), Errno> = call!(blkdev_read_iter(disk, 0, scan));
     }
     Ok(())
 }
@@ -329,7 +329,7 @@ fn show_disk(k: &mut Kernel, id: VirtioId) -> DiskId {
     let blk = k.virtio.blk(id);
     let (name, q) = (virtblk_name_format(blk.index), blk.queue.unwrap_or_default());
     let capacity = k.hw.virtio[id.index()].config.capacity;
-    let disk = add_disk(k, name, q, capacity);
+    let disk = device_add_disk(k, name, q, capacity);
     k.virtio.blk_mut(id).disk = Some(disk);
     disk
 }

@@ -350,16 +350,16 @@ fn the_last_cpu_of_a_queue_goes(version: KernelVersion) {
     let disk = lab.k.blk.disk_by_name("nvme0n1").expect("a disk");
     let queue = lab.k.blk.disk(disk).expect("a disk").queue;
     let set = lab.k.blk.q(queue).tag_set;
-    let read = drivers::block::fops::blk_read(disk, 0, 8);
+    let read = drivers::block::fops::blkdev_read_iter(disk, 0, 8);
     lab.k.spawn(TaskKind::Task, CpuId(11), read.frame, &[]);
-    while drivers::block::blk_mq_tag::busy_requests(&lab.k, set).is_empty() {
+    while drivers::block::blk_mq_tag::blk_mq_tagset_busy_iter(&lab.k, set).is_empty() {
         assert!(engine::step(&mut lab.k, u64::MAX).is_some(), "the read is not sent");
     }
     let drains = version != V5_4;
     let script = "echo 0 > /sys/devices/system/cpu/cpu11/online\n";
     let script = Script::parse("script.sh", script).expect("a script");
     let step = |k: &Kernel| {
-        let busy = !drivers::block::blk_mq_tag::busy_requests(k, set).is_empty();
+        let busy = !drivers::block::blk_mq_tag::blk_mq_tagset_busy_iter(k, set).is_empty();
         assert!(!drains || k.topo.is_online(CpuId(11)) || !busy, "a request of a CPU that is gone");
     };
     lab.run_each(&script, step, |_, _| {});

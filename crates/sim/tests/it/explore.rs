@@ -325,7 +325,7 @@ fn a_circle_of_tasks_is_a_deadlock() {
     let found = whole(&root);
     let circle = format!("the circle: task {0} waits for task {1} waits for task {0}", one.0, other.0);
     assert!(found.contains("\ndeadlock: "), "{found}");
-    assert!(found.contains(&format!("task {} (dd > blk_read)", one.0)), "{found}");
+    assert!(found.contains(&format!("task {} (dd > blkdev_read_iter)", one.0)), "{found}");
     assert!(found.contains(&circle), "{found}");
 }
 

@@ -88,7 +88,7 @@ fn alloc_ns_identifying(k: &mut Kernel, id: NvmeId, nsid: u32) {
 fn add_ns(k: &mut Kernel, id: NvmeId, nsid: u32, queue: QueueId) {
     let name = format!("nvme{}n{nsid}", d(k, id).instance);
     let capacity = hw::namespace_sectors(k, id, nsid);
-    let disk = genhd::add_disk(k, name, queue, capacity);
+    let disk = genhd::device_add_disk(k, name, queue, capacity);
     let dev = dm(k, id);
     dev.namespaces.push(NvmeNs { ns_id: nsid, queue, disk, removing: false });
     dev.namespaces.sort_by_key(|ns| ns.ns_id);
@@ -100,7 +100,7 @@ fn partition_scan(k: &mut Kernel, id: NvmeId, nsid: u32) {
     if find_ns(k, id, nsid).is_none() {
         return;
     }
-    let read: Result<(), Errno> = call!(fops::blk_read(disk_of(k, id, nsid), 0, 8));
+    let read: Result<(), Errno> = call!(fops::blkdev_read_iter(disk_of(k, id, nsid), 0, 8));
     if read.is_err() {
         dev_info(k, id, "the partition table cannot be read");
     }
