@@ -2,9 +2,8 @@
 //!
 //! # Architecture
 //! [`hw`] is what a function's registers do, in the words of the PCI specification. [`kernel`] is
-//! drivers/pci of Linux, one module per C file: [`kernel::msi`] is 5.4's single file,
-//! [`kernel::msi612`] the directory that it became. What drivers call is in [`kernel`] itself and
-//! picks the generation by `Semantics::msi_domains`.
+//! drivers/pci of Linux, one module per C file. [`kernel::msi`] has a module for each generation of its
+//! C file; what drivers call is in [`kernel`] itself and picks one by `Semantics::msi_domains`.
 //!
 //! # What it doesn't implement
 //! Bridges and buses other than 0, addresses in base address registers, power states, AER,

@@ -16,7 +16,7 @@ use kstate::semantics::NvmeProbe;
 use kstate::{Errno, Kernel, NvmeId, QueueId, ReqId, TagSetId};
 
 use super::hw::{self, opcode};
-use super::{pci, pci_async, pci_sync};
+use super::pci::{self, by_reset_work, synchronous};
 use crate::block::{blk_core, blk_exec, blk_mq, blk_mq_tag};
 
 mod scan;
@@ -128,12 +128,12 @@ fn worker(k: &mut Kernel, id: NvmeId, work: NvmeWork) {
         state.running = true;
         state.again = false;
         match (work, k.sem.nvme_probe) {
-            (NvmeWork::Reset, NvmeProbe::ByResetWork) => call!(pci_async::nvme_reset_work(id)),
-            (NvmeWork::Reset, NvmeProbe::Synchronous) => call!(pci_sync::nvme_reset_work(id)),
+            (NvmeWork::Reset, NvmeProbe::ByResetWork) => call!(by_reset_work::nvme_reset_work(id)),
+            (NvmeWork::Reset, NvmeProbe::Synchronous) => call!(synchronous::nvme_reset_work(id)),
             (NvmeWork::Scan, NvmeProbe::ByResetWork) => call!(scan_by_list_then_alloc(id)),
             (NvmeWork::Scan, NvmeProbe::Synchronous) => call!(nvme_scan_work(id)),
             (NvmeWork::AsyncEvent, _) => nvme_async_event_work(k, id),
-            (NvmeWork::Remove, _) => call!(pci_async::nvme_remove_dead_ctrl_work(id)),
+            (NvmeWork::Remove, _) => call!(by_reset_work::nvme_remove_dead_ctrl_work(id)),
         }
         if !dm(k, id).work(work).again {
             *dm(k, id).work(work) = WorkState::default();

@@ -3,16 +3,12 @@
 //! | module | C file |
 //! |---|---|
 //! | [`core`] | drivers/nvme/host/core.c |
-//! | [`pci`] | what drivers/nvme/host/pci.c of 5.4 and 6.12 have in common |
-//! | [`pci_async`] | the rest of 5.4's: probing hands over to the reset work |
-//! | [`pci_sync`] | the rest of 6.12's: probing does it all |
+//! | [`pci`] | drivers/nvme/host/pci.c |
 //! | [`sysfs`] | drivers/nvme/host/sysfs.c, and its part of 5.4's core.c |
 
 pub mod core;
 pub mod hw;
 pub mod pci;
-pub mod pci_async;
-pub mod pci_sync;
 pub mod sysfs;
 
 use kstate::Kernel;

@@ -11,7 +11,6 @@ pub mod access;
 pub mod acpi;
 pub mod irq;
 pub mod msi;
-pub mod msi612;
 pub mod pci;
 pub mod probe;
 
@@ -56,8 +55,12 @@ pub fn pci_alloc_irq_vectors(
     flags: u32,
 ) -> Result<u32, Errno> {
     match k.sem.msi_domains {
-        MsiDomains::Global => msi::pci_alloc_irq_vectors_affinity(k, dev, min_vecs, max_vecs, flags, None),
-        MsiDomains::PerDevice => msi612::api::pci_alloc_irq_vectors(k, dev, min_vecs, max_vecs, flags),
+        MsiDomains::Global => {
+            msi::global::pci_alloc_irq_vectors_affinity(k, dev, min_vecs, max_vecs, flags, None)
+        }
+        MsiDomains::PerDevice => {
+            msi::per_device::api::pci_alloc_irq_vectors(k, dev, min_vecs, max_vecs, flags)
+        }
     }
 }
 
@@ -75,9 +78,11 @@ pub fn pci_alloc_irq_vectors_affinity(
     affd: Option<&mut IrqAffinity>,
 ) -> Result<u32, Errno> {
     match k.sem.msi_domains {
-        MsiDomains::Global => msi::pci_alloc_irq_vectors_affinity(k, dev, min_vecs, max_vecs, flags, affd),
+        MsiDomains::Global => {
+            msi::global::pci_alloc_irq_vectors_affinity(k, dev, min_vecs, max_vecs, flags, affd)
+        }
         MsiDomains::PerDevice => {
-            msi612::api::pci_alloc_irq_vectors_affinity(k, dev, min_vecs, max_vecs, flags, affd)
+            msi::per_device::api::pci_alloc_irq_vectors_affinity(k, dev, min_vecs, max_vecs, flags, affd)
         }
     }
 }
@@ -88,16 +93,16 @@ pub fn pci_alloc_irq_vectors_affinity(
 /// `EINVAL` when there is no such vector.
 pub fn pci_irq_vector(k: &mut Kernel, dev: PciDevId, nr: u32) -> Result<Irq, Errno> {
     match k.sem.msi_domains {
-        MsiDomains::Global => msi::pci_irq_vector(k, dev, nr),
-        MsiDomains::PerDevice => msi612::api::pci_irq_vector(k, dev, nr),
+        MsiDomains::Global => msi::global::pci_irq_vector(k, dev, nr),
+        MsiDomains::PerDevice => msi::per_device::api::pci_irq_vector(k, dev, nr),
     }
 }
 
 /// The CPUs a vector was spread to; all possible ones for a pin.
 pub fn pci_irq_get_affinity(k: &mut Kernel, dev: PciDevId, nr: u32) -> Option<CpuMask> {
     match k.sem.msi_domains {
-        MsiDomains::Global => msi::pci_irq_get_affinity(k, dev, nr),
-        MsiDomains::PerDevice => msi612::api::pci_irq_get_affinity(k, dev, nr),
+        MsiDomains::Global => msi::global::pci_irq_get_affinity(k, dev, nr),
+        MsiDomains::PerDevice => msi::per_device::api::pci_irq_get_affinity(k, dev, nr),
     }
 }
 
@@ -107,8 +112,8 @@ pub fn pci_irq_get_affinity(k: &mut Kernel, dev: PciDevId, nr: u32) -> Option<Cp
 /// `EINVAL` without the capability.
 pub fn pci_msix_vec_count(k: &mut Kernel, dev: PciDevId) -> Result<u32, Errno> {
     match k.sem.msi_domains {
-        MsiDomains::Global => msi::pci_msix_vec_count(k, dev),
-        MsiDomains::PerDevice => msi612::api::pci_msix_vec_count(k, dev),
+        MsiDomains::Global => msi::global::pci_msix_vec_count(k, dev),
+        MsiDomains::PerDevice => msi::per_device::api::pci_msix_vec_count(k, dev),
     }
 }
 
@@ -117,12 +122,12 @@ pub fn pci_msix_vec_count(k: &mut Kernel, dev: PciDevId) -> Result<u32, Errno> {
 pub fn pci_free_irq_vectors(k: &mut Kernel, dev: PciDevId) {
     match k.sem.msi_domains {
         MsiDomains::Global => {
-            call!(msi::pci_disable_msix(dev));
-            call!(msi::pci_disable_msi(dev));
+            call!(msi::global::pci_disable_msix(dev));
+            call!(msi::global::pci_disable_msi(dev));
         }
         MsiDomains::PerDevice => {
-            call!(msi612::api::pci_disable_msix(dev));
-            call!(msi612::api::pci_disable_msi(dev));
+            call!(msi::per_device::api::pci_disable_msix(dev));
+            call!(msi::per_device::api::pci_disable_msi(dev));
         }
     }
 }
@@ -135,16 +140,18 @@ pub fn pci_msi_create_irq_domain(
     parent: DomainId,
 ) -> Option<DomainId> {
     match k.sem.msi_domains {
-        MsiDomains::Global => msi::pci_msi_create_irq_domain(k, fwnode, info, parent),
-        MsiDomains::PerDevice => msi612::irqdomain::pci_msi_create_irq_domain(k, fwnode, info, parent),
+        MsiDomains::Global => msi::global::pci_msi_create_irq_domain(k, fwnode, info, parent),
+        MsiDomains::PerDevice => {
+            msi::per_device::irqdomain::pci_msi_create_irq_domain(k, fwnode, info, parent)
+        }
     }
 }
 
 /// `pci=nomsi`.
 pub fn pci_no_msi(k: &mut Kernel) {
     match k.sem.msi_domains {
-        MsiDomains::Global => msi::pci_no_msi(k),
-        MsiDomains::PerDevice => msi612::msi::pci_no_msi(k),
+        MsiDomains::Global => msi::global::pci_no_msi(k),
+        MsiDomains::PerDevice => msi::per_device::msi::pci_no_msi(k),
     }
 }
 

@@ -1,8 +1,11 @@
-//! The PCIe NVMe driver: what the releases have in common (drivers/nvme/host/pci.c, 5.4.0 and
-//! 6.12.117). What was rewritten between them is in [`super::pci_async`] and [`super::pci_sync`].
+//! The PCIe NVMe driver, drivers/nvme/host/pci.c: what all kernels have in common, and its generations.
+//! In [`by_reset_work`] probing hands over to the reset work, in [`synchronous`] it does it all.
 //!
 //! # What it doesn't implement
 //! Data mapping, quirks of single devices, controller and host memory buffers, power management.
+
+pub mod by_reset_work;
+pub mod synchronous;
 
 use kfn::{kfn, kframe};
 use kstate::blk::{BlkOwner, BlkStatus, EndIo, HctxType, ReqOp};
@@ -18,7 +21,6 @@ use kstate::{Errno, Irq, Kernel, NvmeId, PciDevId, QueueId, ReqId, TagSetId};
 
 use super::core::{self, Sync, d, dm, nvme_submit_sync_cmd};
 use super::hw::{self, id_of, opcode};
-use super::{pci_async, pci_sync};
 use crate::block::{blk_core, blk_exec, blk_mq, blk_mq_cpumap, blk_mq_pci};
 
 /// `NVME_AQ_DEPTH`.
@@ -261,8 +263,8 @@ pub fn nvme_irq(k: &mut Kernel, irq: Irq, data: DevId) -> IrqReturn {
     let _ = irq;
     let Some((id, qid)) = of_dev_id(data) else { return IrqReturn::None };
     match k.sem.nvme_probe {
-        NvmeProbe::ByResetWork => pci_async::irq(k, id, qid),
-        NvmeProbe::Synchronous => pci_sync::irq(k, id, qid),
+        NvmeProbe::ByResetWork => by_reset_work::irq(k, id, qid),
+        NvmeProbe::Synchronous => synchronous::irq(k, id, qid),
     }
 }
 
@@ -447,9 +449,9 @@ pub(super) fn nvme_create_io_queues(k: &mut Kernel, id: NvmeId) -> Result<(), Er
         let synchronous: bool = k.sem.nvme_probe == NvmeProbe::Synchronous;
         let ret: i32 = 0;
         if synchronous {
-            ret = call!(pci_sync::nvme_create_queue(id, i as u16, polled));
+            ret = call!(synchronous::nvme_create_queue(id, i as u16, polled));
         } else {
-            ret = call!(pci_async::nvme_create_queue(id, i as u16, polled));
+            ret = call!(by_reset_work::nvme_create_queue(id, i as u16, polled));
         }
         if ret < 0 {
             return Err(Errno::from_number(-ret).unwrap_or(Errno::EIO));
@@ -677,24 +679,24 @@ pub(super) fn queue_of(k: &Kernel, rq: ReqId) -> Option<(NvmeId, u16)> {
 /// `ENODEV` when the device does not answer, and those of the steps on the way.
 fn nvme_probe(k: &Kernel, dev: PciDevId) -> kstate::sched::Call<Result<(), Errno>> {
     match k.sem.nvme_probe {
-        NvmeProbe::ByResetWork => pci_async::nvme_probe(dev),
-        NvmeProbe::Synchronous => pci_sync::nvme_probe(dev),
+        NvmeProbe::ByResetWork => by_reset_work::nvme_probe(dev),
+        NvmeProbe::Synchronous => synchronous::nvme_probe(dev),
     }
 }
 
 /// Takes a controller away from the driver (dispatches on the release).
 fn nvme_remove(k: &Kernel, dev: PciDevId) -> kstate::sched::Call<()> {
     match k.sem.nvme_probe {
-        NvmeProbe::ByResetWork => pci_async::nvme_remove(dev),
-        NvmeProbe::Synchronous => pci_sync::nvme_remove(dev),
+        NvmeProbe::ByResetWork => by_reset_work::nvme_remove(dev),
+        NvmeProbe::Synchronous => synchronous::nvme_remove(dev),
     }
 }
 
 /// `nvme_dev_disable()` (dispatches on the release).
 pub(super) fn dev_disable(k: &Kernel, id: NvmeId, shutdown: bool) -> kstate::sched::Call<()> {
     match k.sem.nvme_probe {
-        NvmeProbe::ByResetWork => pci_async::nvme_dev_disable(id, shutdown),
-        NvmeProbe::Synchronous => pci_sync::nvme_dev_disable(id, shutdown),
+        NvmeProbe::ByResetWork => by_reset_work::nvme_dev_disable(id, shutdown),
+        NvmeProbe::Synchronous => synchronous::nvme_dev_disable(id, shutdown),
     }
 }
 

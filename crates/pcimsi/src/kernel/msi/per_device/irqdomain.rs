@@ -1,4 +1,4 @@
-//! drivers/pci/msi/irqdomain.c of 6.12.
+//! drivers/pci/msi/irqdomain.c.
 
 use irqcore::chip::{irq_chip_mask_parent, irq_chip_unmask_parent};
 use irqcore::msi::{

@@ -1,4 +1,4 @@
-//! drivers/pci/msi.c of 5.4.
+//! drivers/pci/msi.c, as long as all functions share one domain.
 
 use irqcore::affinity::{irq_calc_affinity_vectors, irq_create_affinity_masks};
 use irqcore::msi::{alloc_msi_entry, free_msi_entry};
@@ -14,18 +14,18 @@ use kstate::msi::{
 use kstate::pci::MsixEntry;
 use kstate::{CpuMask, DomainId, Errno, Irq, Kernel, MsiDescId, PciDevId};
 
-use super::access::{
-    pci_read_config_dword, pci_read_config_word, pci_write_config_dword, pci_write_config_word, readl, writel,
-};
-use super::pci::pci_intx;
-use super::{
-    PCI_IRQ_AFFINITY, PCI_IRQ_INTX, PCI_IRQ_MSI, PCI_IRQ_MSIX, PCI_IRQ_VIRTUAL, log2_roundup,
-    msix_table_size, multi_mask,
-};
 use crate::hw::msix::{
     ENTRY_ADDRESS_HI, ENTRY_ADDRESS_LO, ENTRY_DATA, ENTRY_VECTOR_CONTROL, VECTOR_CONTROL_MASK,
 };
 use crate::hw::{hw_point, msi, msix};
+use crate::kernel::access::{
+    pci_read_config_dword, pci_read_config_word, pci_write_config_dword, pci_write_config_word, readl, writel,
+};
+use crate::kernel::pci::pci_intx;
+use crate::kernel::{
+    PCI_IRQ_AFFINITY, PCI_IRQ_INTX, PCI_IRQ_MSI, PCI_IRQ_MSIX, PCI_IRQ_VIRTUAL, log2_roundup,
+    msix_table_size, multi_mask,
+};
 
 /// Capability ID of MSI, as the `type` of a setup.
 const PCI_CAP_ID_MSI: u32 = 0x05;

@@ -1,5 +1,5 @@
-//! The PCIe NVMe driver of 5.4.0, where it differs from later ones: probing only starts the reset
-//! work, which brings the controller up (drivers/nvme/host/pci.c).
+//! drivers/nvme/host/pci.c, as long as probing only starts the reset work, which brings the controller
+//! up (until 6.1).
 
 use kfn::{kfn, kframe};
 use kstate::blk::{BlkMqOps, BlkOwner};
@@ -10,9 +10,7 @@ use kstate::nvme::{NvmeCtrlState, NvmeWork};
 use kstate::sched::WaitOn;
 use kstate::{Errno, Irq, Kernel, NvmeId, PciDevId, ReqId, TagSetId};
 
-use super::core::{self, Sync, d, dm};
-use super::hw::{self, id_of, opcode};
-use super::pci::{
+use super::{
     ADMIN_TIMEOUT, NVME_AQ_MQ_TAG_DEPTH, NVME_IO_TIMEOUT, adapter_alloc_cq, adapter_alloc_sq,
     adapter_delete_queue, alloc_dev, count_vectors, io_queue_depth, log_queues, nvme_cqe_pending,
     nvme_create_io_queues, nvme_delete_queue, nvme_dev_map, nvme_dev_remove_admin, nvme_dev_unmap,
@@ -22,6 +20,8 @@ use super::pci::{
     queue_of, queue_parameter, queue_request_irq, send_abort,
 };
 use crate::block::blk_mq;
+use crate::nvme::core::{self, Sync, d, dm};
+use crate::nvme::hw::{self, id_of, opcode};
 
 const NVME_MQ_ADMIN_OPS: BlkMqOps = BlkMqOps {
     name: "nvme_mq_admin_ops",
@@ -378,7 +378,7 @@ pub(super) fn nvme_dev_disable(k: &mut Kernel, id: NvmeId, shutdown: bool) {
 
 /// Brings the controller up, after taking it down when it is up.
 #[kframe("drivers/nvme/host/pci.c")]
-pub(super) fn nvme_reset_work(k: &mut Kernel, id: NvmeId) {
+pub(in crate::nvme) fn nvme_reset_work(k: &mut Kernel, id: NvmeId) {
     let result: Result<(), Errno> = call!(reset(id));
     if result.is_err() {
         let code = result.err().map_or(0, Errno::code);
@@ -446,7 +446,7 @@ fn nvme_remove_dead_ctrl(k: &mut Kernel, id: NvmeId) {
 
 /// `nvme_remove_dead_ctrl_work()`.
 #[kframe("drivers/nvme/host/pci.c")]
-pub(super) fn nvme_remove_dead_ctrl_work(k: &mut Kernel, id: NvmeId) {
+pub(in crate::nvme) fn nvme_remove_dead_ctrl_work(k: &mut Kernel, id: NvmeId) {
     if d(k, id).drvdata {
         call!(crate::pci_driver::pci_device_remove(d(k, id).dev));
     }

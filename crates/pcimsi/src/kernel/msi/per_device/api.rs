@@ -1,4 +1,4 @@
-//! drivers/pci/msi/api.c of 6.12.
+//! drivers/pci/msi/api.c.
 
 use irqcore::affinity::irq_create_affinity_masks;
 use irqcore::msi::msi_domain_get_virq;

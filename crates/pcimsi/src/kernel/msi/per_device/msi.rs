@@ -1,4 +1,4 @@
-//! drivers/pci/msi/msi.c of 6.12, with the inline functions of drivers/pci/msi/msi.h.
+//! drivers/pci/msi/msi.c, with the inline functions of drivers/pci/msi/msi.h.
 
 use irqcore::affinity::{irq_calc_affinity_vectors, irq_create_affinity_masks};
 use irqcore::msi::per_device::msi_first_desc;
