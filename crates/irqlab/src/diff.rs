@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use compare::capture::Capture;
+use compare::diff::{self, Report};
 use kstate::semantics::{KernelVersion, Semantics};
 use record::functions::Functions;
-use sim::capture::Capture;
-use sim::diff::{self, Report};
 use sim::machine::Machine;
 use sim::script::Script;
 use sim::state::Sections;
@@ -149,7 +149,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::path::Path;
 
-    use sim::diff::because::Mark;
+    use compare::diff::because::Mark;
 
     use super::*;
 

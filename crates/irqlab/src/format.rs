@@ -11,9 +11,9 @@ use kstate::{CpuId, Irq};
 use record::formats::{Slice, events, flow, ftrace, graph, json, perfetto};
 use record::stacks;
 use record::{Options, Recording};
-use sim::capture::Kind;
 use sim::lab::Lab;
 use sim::machine::Machine;
+use sim::plan::Kind;
 use sim::script::{Script, Statement};
 
 use crate::input::{OptionError, OutputError};

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use compare::capture;
 use diagnostic::Context as _;
 use kstate::semantics::KernelVersion;
-use sim::capture;
 use sim::lab::Lab;
 use sim::machine::Machine;
 use sim::script::Script;

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use sim::capture::Capture;
-use sim::verify;
+use compare::capture::Capture;
+use compare::verify;
 
 use crate::cli::DIFFERS;
 use crate::experiment::Experiment;

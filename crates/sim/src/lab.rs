@@ -5,8 +5,8 @@ use std::sync::Arc;
 use kstate::Kernel;
 use kstate::semantics::Semantics;
 
-use crate::capture::{self, Capture, Kind, Output, Planned};
-use crate::machine::{Machine, MachineError};
+use crate::machine::Machine;
+use crate::plan::{Kind, Output, Planned, plan};
 use crate::script::{Action, Failure, Script, Variables};
 use crate::shell::{Bench, Progress, Shell};
 use crate::state::{self, Sections};
@@ -67,34 +67,9 @@ impl Lab {
             },
         );
         // A recording is written when it ends; files are listed in the order of the script.
-        let order = capture::plan(script);
+        let order = plan(script);
         outputs.sort_by_key(|(file, _)| order.iter().position(|p| p.file == *file));
         outputs.into_iter().map(|(name, text)| Output { name, text }).collect()
-    }
-
-    /// Boots the machine of a capture and runs its script, with the states showing what the
-    /// capture's show.
-    ///
-    /// # Errors
-    /// A mistake in `machine.toml`.
-    pub fn of_capture(capture: &Capture) -> Result<(Self, Vec<Output>), Box<MachineError>> {
-        let machine = capture.machine()?;
-        let semantics = Semantics::of(machine.kernel);
-        Ok(Self::of_capture_with(capture, &machine, semantics))
-    }
-
-    /// The same for a machine that was read before, under `semantics`.
-    pub fn of_capture_with(
-        capture: &Capture,
-        machine: &Machine,
-        semantics: Semantics,
-    ) -> (Self, Vec<Output>) {
-        let mut lab = Self::boot_with(machine, semantics, true);
-        let outputs = lab.run(&capture.script, |file| {
-            let expected = capture.files.iter().find(|(planned, _)| planned.file == file);
-            expected.and_then(|(_, text)| text.as_deref()).map(Sections::of).unwrap_or_default()
-        });
-        (lab, outputs)
     }
 
     /// Runs a script to its end and to the end of its jobs. `step` is called after every step of the
@@ -105,7 +80,7 @@ impl Lab {
         mut step: impl FnMut(&Kernel),
         mut done: impl FnMut(&mut Self, &Marked),
     ) {
-        let plan = capture::plan(script);
+        let plan = plan(script);
         let mut open: Option<(usize, Planned)> = None;
         // A state that is about to be read, and the length of the record when it was asked for.
         let mut reading: Option<(usize, Planned)> = None;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
-use sim::diff::because::{self, Cause};
-use sim::diff::{
+use compare::diff::because::{self, Cause};
+use compare::diff::{
     Call, Change, EventDiff, Field, FunctionDiff, Item, Printed, Report, Seen, Side, StateChange, StateDiff,
     Summary,
 };
@@ -332,7 +332,7 @@ fn write_function(out: &mut String, function: &FunctionDiff, report: &Report, de
         (a, b) => a.iter().chain(b).cloned().collect(),
     };
     writeln!(out, "\n{HEAD}{name}{HEAD:#}  {NOTE}{place}{NOTE:#}")?;
-    let shown = |v: &&sim::diff::Variant| detail.all_functions || v.items.iter().any(is_structural);
+    let shown = |v: &&compare::diff::Variant| detail.all_functions || v.items.iter().any(is_structural);
     for (i, variant) in variants.iter().filter(shown).enumerate() {
         if !*outermost && i == 0 && !variant.path.is_empty() {
             writeln!(out, "  {NOTE}below {}{NOTE:#}", short_path(&variant.path))?;

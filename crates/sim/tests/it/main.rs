@@ -2,17 +2,12 @@
 //!
 //! `allocations.rs` beside this folder is a binary of its own: it counts with its own global allocator.
 
-mod allowances;
-mod capture_files;
-mod captures;
-mod common;
 mod conformance;
 mod conformance_index;
 mod controllers;
 mod embedded;
 mod explore;
 mod files;
-mod functions_seen;
 mod inject;
 mod jobs;
 mod museum;

@@ -11,8 +11,7 @@ use kstate::trace::What;
 use record::Step;
 use record::formats::{events, flow};
 use record::functions::Functions;
-use sim::capture::{Kind, Output};
-use sim::lab::Lab;
+use sim::plan::{Kind, Output};
 
 /// What the table of a kernel says of a function.
 struct Row {
@@ -73,7 +72,7 @@ fn seen(kernel: &str) -> Seen {
     let mut seen = Seen::default();
     for case in crate::common::cases(kernel) {
         let capture = crate::common::capture(kernel, &case);
-        let (lab, outputs) = Lab::of_capture(&capture).unwrap_or_else(|e| panic!("{e}"));
+        let (lab, outputs) = capture.run().unwrap_or_else(|e| panic!("{e}"));
         for output in &outputs {
             let planned = capture.files.iter().find(|(planned, _)| planned.file == output.name);
             shown(planned.expect("an output of the script").0.kind, output, &mut seen.shown);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use sim::capture::Capture;
+use compare::capture::Capture;
 
 /// `tests/captures` of the workspace.
 pub fn root() -> PathBuf {

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
+use compare::capture::Capture;
+use compare::{capture, verify};
 use kstate::semantics::KernelVersion;
 use record::Step;
 use record::formats::{events, flow};
 use record::functions::Functions;
-use sim::capture::{Capture, Kind, Output};
-use sim::{capture, verify};
+use sim::plan::{Kind, Output};
 
 fn captures() -> Vec<(KernelVersion, Capture)> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/captures");

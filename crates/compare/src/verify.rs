@@ -20,9 +20,11 @@ use std::fmt::{self, Write};
 use diffy::{DiffOptions, Line};
 use kstate::semantics::Semantics;
 
-use crate::capture::{Capture, Kind, Output};
-use crate::lab::Lab;
-use crate::machine::{Machine, MachineError};
+use sim::lab::Lab;
+use sim::machine::{Machine, MachineError};
+use sim::plan::{Kind, Output};
+
+use crate::capture::Capture;
 
 /// Equal lines shown around a difference.
 const CONTEXT: usize = 3;
@@ -507,13 +509,13 @@ pub struct Report {
 /// # Errors
 /// A mistake in `machine.toml`.
 pub fn run(capture: &Capture) -> Result<(Report, Lab), Box<MachineError>> {
-    let (lab, outputs) = Lab::of_capture(capture)?;
+    let (lab, outputs) = capture.run()?;
     Ok((verify(capture, &outputs), lab))
 }
 
 /// The same for a machine that was read before, under `semantics`.
 pub fn run_with(capture: &Capture, machine: &Machine, semantics: Semantics) -> (Report, Lab) {
-    let (lab, outputs) = Lab::of_capture_with(capture, machine, semantics);
+    let (lab, outputs) = capture.run_with(machine, semantics);
     (verify(capture, &outputs), lab)
 }
 

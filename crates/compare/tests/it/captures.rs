@@ -1,6 +1,6 @@
 //! Every capture of a real kernel, run on the machine it was taken on and compared line by line.
 
-use sim::verify;
+use compare::verify;
 
 /// Runs one capture; every line must agree.
 fn check(kernel: &str, case: &str) {

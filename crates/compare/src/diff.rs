@@ -20,15 +20,15 @@ use std::collections::HashMap;
 use kstate::semantics::{KernelVersion, Semantics};
 use serde::Serialize;
 
-use crate::capture::Kind;
-use crate::lab::Lab;
-use crate::machine::Machine;
-use crate::script::Script;
-use crate::state::Sections;
 use align::{Op, align};
 use because::Cause;
 use record::functions::Functions;
 use record::{Recording, StackedEvent};
+use sim::lab::Lab;
+use sim::machine::Machine;
+use sim::plan::Kind;
+use sim::script::Script;
+use sim::state::Sections;
 
 /// One run, as data.
 #[derive(Clone, Debug)]
@@ -103,8 +103,8 @@ pub fn observe(
                         |tracepoint| StackedEvent { actor: "boot".into(), tracepoint, stack: Vec::new() };
                     Content::Events(stream.into_iter().map(bare).collect())
                 }
-                Kind::State => Content::State(crate::state::text(&mut lab.k, sections(&planned.file))),
-                Kind::Msix => Content::Msix(crate::state::msix_text(&lab.k)),
+                Kind::State => Content::State(sim::state::text(&mut lab.k, sections(&planned.file))),
+                Kind::Msix => Content::Msix(sim::state::msix_text(&lab.k)),
             };
             let statements = script.statements.get(planned.statements.clone()).unwrap_or_default();
             let lines = match planned.kind {
@@ -116,7 +116,7 @@ pub fn observe(
             parts.push(Part { file: planned.file.clone(), script: lines, content });
         },
     );
-    let end = crate::state::text(&mut lab.k, Sections { topology: false, queues: true });
+    let end = sim::state::text(&mut lab.k, Sections { topology: false, queues: true });
     parts.push(Part { file: END.into(), script: Vec::new(), content: Content::State(end) });
     Run { name: name.into(), version, parts, terminal: lab.terminal, log: lab.k.log.to_vec() }
 }
