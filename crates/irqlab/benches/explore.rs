@@ -8,10 +8,10 @@ use std::ops::ControlFlow;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
+use explore::World;
+use explore::exhaustive::{self, Bounds, Covered};
+use explore::random::{self, Drawn, Plan, Strategy};
 use kstate::semantics::{KernelVersion, Semantics};
-use sim::explore::World;
-use sim::explore::exhaustive::{self, Bounds, Covered};
-use sim::explore::random::{self, Drawn, Plan, Strategy};
 use sim::lab::Lab;
 use sim::machine::Machine;
 use sim::script::Script;

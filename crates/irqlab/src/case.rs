@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
+use explore::museum;
+use explore::{Choices, World};
 use kstate::semantics::Semantics;
-use sim::explore::{Choices, World};
 use sim::lab::Lab;
 use sim::machine::Machine;
-use sim::museum;
 use sim::script::Script;
 
 use crate::experiment::Experiment;

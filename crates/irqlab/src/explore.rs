@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use diagnostic::Context as _;
-use sim::explore::exhaustive::{self, Bounds};
-use sim::explore::random::{self, Plan, Strategy};
-use sim::explore::{Choices, Detail, Finding, World, shrink, tell};
+use explore::exhaustive::{self, Bounds};
+use explore::random::{self, Plan, Strategy};
+use explore::{Choices, Detail, Finding, World, shrink, tell};
 
 use crate::case::{self, Case};
 use crate::cli::DIFFERS;

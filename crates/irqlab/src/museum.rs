@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use anstyle::Style;
 use diagnostic::Context as _;
+use explore::museum::{Class, EXHIBITS, Exhibit, Search, choices_line, describe, explore_line, replay_line};
 use kstate::semantics::{KernelVersion, Semantics};
-use sim::museum::{Class, EXHIBITS, Exhibit, Search, choices_line, describe, explore_line, replay_line};
 
 use crate::cli::DIFFERS;
 use crate::input::OptionError;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use sim::explore::{Choices, ChoicesError, Detail, tell};
+use explore::{Choices, ChoicesError, Detail, tell};
 
 use crate::case;
 use crate::cli::DIFFERS;

@@ -10,17 +10,13 @@
 //! A scheduler's policy: which CPU a task or worker runs on is nobody's result.
 
 pub mod boot;
-pub mod checks;
 pub mod debugger;
 pub mod engine;
-pub mod explore;
 pub mod fields;
 pub mod invariants;
 pub mod lab;
 pub mod machine;
-pub mod museum;
 pub mod plan;
-pub mod random;
 pub mod script;
 pub mod shell;
 pub mod state;

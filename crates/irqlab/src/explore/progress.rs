@@ -3,8 +3,8 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
-use sim::explore::exhaustive::Covered;
-use sim::explore::random::Drawn;
+use explore::exhaustive::Covered;
+use explore::random::Drawn;
 
 /// One line that is written again and again on a terminal; elsewhere a line now and then.
 #[derive(Debug)]

@@ -7,9 +7,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use diagnostic::Context as _;
+use explore::exhaustive;
+use explore::random::Drawn;
 use serde::{Deserialize, Serialize};
-use sim::explore::exhaustive;
-use sim::explore::random::Drawn;
 
 use super::{Search, Way};
 use crate::case::Case;
@@ -156,7 +156,7 @@ impl Covered {
 impl Found {
     /// The same thing in another run.
     fn is_like(&self, other: &Self) -> bool {
-        self.kind == other.kind && sim::explore::is_like(&self.text, &other.text)
+        self.kind == other.kind && explore::is_like(&self.text, &other.text)
     }
 
     /// How long its list is.
@@ -176,7 +176,7 @@ impl Report {
         let question = Question {
             machine: case.machine_text.clone(),
             script: case.script_text.clone(),
-            kernel: sim::museum::options(&case.semantics),
+            kernel: explore::museum::options(&case.semantics),
             strategy: strategy.to_owned(),
             seed: search.seed,
             runs: search.runs,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use sim::museum::{Class, EXHIBITS};
+use explore::museum::{Class, EXHIBITS};
 
 /// An empty folder, which goes when it is dropped.
 struct Folder(PathBuf);

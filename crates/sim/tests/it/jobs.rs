@@ -3,14 +3,14 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use explore::World;
+use explore::generate::Experiment;
 use kstate::oracle::Oracle;
 use kstate::semantics::{KernelVersion, Semantics};
 use sim::engine;
-use sim::explore::World;
 use sim::invariants::check_invariants;
 use sim::lab::Lab;
 use sim::machine::Machine;
-use sim::random::Experiment;
 use sim::script::{Failure, Relation, Script, Variables};
 use sim::shell::{ActorId, Bench, Progress, Shell};
 

@@ -1019,7 +1019,7 @@ fn every_field_can_be_seen() {
 /// Fields that an exhibit of the bug museum shows, which boots the machine that the bug needs. The
 /// exhibit's own test is what proves it.
 fn exhibited() -> impl Iterator<Item = &'static str> {
-    sim::museum::EXHIBITS.iter().flat_map(|exhibit| exhibit.bug.iter().map(|(field, _)| *field))
+    explore::museum::EXHIBITS.iter().flat_map(|exhibit| exhibit.bug.iter().map(|(field, _)| *field))
 }
 
 #[test]

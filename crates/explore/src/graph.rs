@@ -1,0 +1,216 @@
+//! The states that were visited and the moves between them: how to get to one, and where a run can stay
+//! for ever.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kstate::event::Event;
+use kstate::oracle::Choice;
+use kstate::sched::TaskKind;
+use kstate::{CpuId, TaskId};
+use petgraph::algo::tarjan_scc;
+use petgraph::graph::{DiGraph, NodeIndex};
+
+use super::{Choices, Move, World};
+use sim::engine::Step;
+use sim::shell::ActorId;
+
+/// Who moves.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Mover {
+    /// A CPU takes an interrupt.
+    Entry(CpuId),
+    /// A CPU goes on with its interrupt.
+    Hardirq(CpuId),
+    /// A CPU runs its softirqs.
+    Softirq(CpuId),
+    /// A task.
+    Task(TaskId),
+    /// A device, the cleanup of vectors, or time.
+    Event(Event),
+    /// The shell or a job.
+    Actor(ActorId),
+}
+
+impl Mover {
+    pub(super) fn of(next: Move) -> Self {
+        match next {
+            Move::Machine(Step::Interrupt(cpu, _)) => Self::Entry(cpu),
+            Move::Machine(Step::Hardirq(cpu)) => Self::Hardirq(cpu),
+            Move::Machine(Step::Softirq(cpu)) => Self::Softirq(cpu),
+            Move::Machine(Step::Task(task)) => Self::Task(task),
+            Move::Machine(Step::Event(event)) => Self::Event(event),
+            Move::Actor(actor) => Self::Actor(actor),
+        }
+    }
+
+    /// Who moves when this begins anew.
+    pub(super) fn begins(self) -> Option<Self> {
+        match self {
+            Self::Hardirq(cpu) => Some(Self::Entry(cpu)),
+            _ => None,
+        }
+    }
+
+    /// It may leave off for ever: a device need not do anything.
+    fn may_rest(self) -> bool {
+        matches!(self, Self::Event(event) if event.is_elastic())
+    }
+}
+
+/// A set of movers, by their numbers.
+type Movers = u128;
+
+/// Where a state came from first.
+#[derive(Clone, Debug)]
+struct Origin {
+    from: Option<u32>,
+    answers: Box<[u32]>,
+}
+
+/// Somewhere that a run can stay for ever.
+pub(super) struct Livelock {
+    /// Who never comes to an end.
+    pub who: String,
+    /// The same.
+    pub mover: Mover,
+    /// The state to begin at.
+    pub first: u32,
+    /// All states there.
+    pub states: BTreeSet<u32>,
+}
+
+/// The graph of all states.
+#[derive(Default)]
+pub(super) struct Graph {
+    origins: Vec<Origin>,
+    /// Who could move in a state.
+    enabled: Vec<Movers>,
+    edges: Vec<(u32, u32, u8)>,
+    /// The number of each mover. More than there are bits share the last one, so that nothing is found
+    /// that is not there.
+    movers: BTreeMap<Mover, u8>,
+    /// Some edge leads back to a state that is older than where it comes from.
+    backward: bool,
+}
+
+impl Graph {
+    fn number(&mut self, mover: Mover) -> u8 {
+        let next = self.movers.len().min(Movers::BITS as usize - 1) as u8;
+        *self.movers.entry(mover).or_insert(next)
+    }
+
+    /// Adds a state that is new.
+    pub(super) fn state(&mut self, from: Option<u32>, made: &[Choice], moves: &[Move]) {
+        let answers = made.iter().map(|choice| choice.answer).collect();
+        self.origins.push(Origin { from, answers });
+        let enabled = moves.iter().fold(0, |all, &next| all | 1 << self.number(Mover::of(next)));
+        self.enabled.push(enabled);
+    }
+
+    pub(super) fn edge(&mut self, from: u32, to: u32, mover: Mover) {
+        self.backward |= to <= from;
+        let mover = self.number(mover);
+        self.edges.push((from, to, mover));
+    }
+
+    /// The states on the way to one, the first one last.
+    fn way(&self, state: Option<u32>) -> impl Iterator<Item = &Origin> {
+        core::iter::successors(state.and_then(|at| self.origins.get(at as usize)), |origin| {
+            origin.from.and_then(|at| self.origins.get(at as usize))
+        })
+    }
+
+    /// The choices that lead to a state, and `made` from there.
+    pub(super) fn choices(&self, state: Option<u32>, made: &[Choice]) -> Choices {
+        let way: Vec<&Origin> = self.way(state).collect();
+        let before = way.iter().rev().flat_map(|origin| origin.answers.iter().copied());
+        Choices::from_answers(before.chain(made.iter().map(|choice| choice.answer)))
+    }
+
+    /// Moves on the way to a state.
+    pub(super) fn depth(&self, state: u32) -> usize {
+        self.way(Some(state)).count().saturating_sub(1)
+    }
+
+    /// Where an interrupt or a command can go on for ever without coming to its end, although everyone
+    /// else who can move does: the first state of each such place.
+    ///
+    /// Without the moves by which it begins anew, what is left is a circle in which it never ends. It is
+    /// no livelock if somebody could always move there and never does: that only takes patience.
+    pub(super) fn livelocks(&self, root: &World) -> Vec<Livelock> {
+        if !self.backward {
+            return Vec::new();
+        }
+        let mut found = Vec::new();
+        for (&mover, &number) in &self.movers {
+            let Some(who) = who_ends(root, mover) else { continue };
+            let begins = mover.begins().and_then(|mover| self.movers.get(&mover).copied());
+            let kept = self.edges.iter().filter(|edge| Some(edge.2) != begins);
+            let graph: DiGraph<(), u8> = DiGraph::from_edges(kept);
+            for component in tarjan_scc(&graph) {
+                if let Some(first) = self.stays(&graph, &component, number) {
+                    let states = component.iter().map(|state| state.index() as u32).collect();
+                    found.push(Livelock { who, mover, first, states });
+                    break;
+                }
+            }
+        }
+        found
+    }
+
+    /// The first state of a strongly connected component, if runs can stay in it in which `mover` moves.
+    fn stays(&self, graph: &DiGraph<(), u8>, component: &[NodeIndex], mover: u8) -> Option<u32> {
+        let inside: BTreeSet<NodeIndex> = component.iter().copied().collect();
+        let mut moved: Movers = 0;
+        let mut always = Movers::MAX;
+        for &state in component {
+            always &= self.enabled.get(state.index()).copied().unwrap_or(0);
+            for edge in graph.edges(state) {
+                if inside.contains(&petgraph::visit::EdgeRef::target(&edge)) {
+                    moved |= 1 << edge.weight();
+                }
+            }
+        }
+        let rests = self.movers.iter().filter(|(mover, _)| mover.may_rest());
+        let resting = rests.fold(0, |all, (_, number)| all | 1 << number);
+        let fair = always & !moved & !resting == 0;
+        let first = component.iter().map(|state| state.index() as u32).min();
+        first.filter(|_| moved >> mover & 1 == 1 && fair)
+    }
+}
+
+/// The task does what somebody waits for, and is no thread that serves for ever.
+fn is_command(root: &World, task: TaskId) -> bool {
+    // Tasks that came later are those of the script and of what it started.
+    root.k
+        .sched
+        .tasks
+        .get(task.index())
+        .is_none_or(|task| matches!(task.kind, TaskKind::Task | TaskKind::Kworker))
+}
+
+/// An interrupt or a command, in words: what has to come to an end.
+fn who_ends(root: &World, mover: Mover) -> Option<String> {
+    match mover {
+        Mover::Hardirq(cpu) => Some(format!("CPU {cpu} in its interrupt")),
+        Mover::Task(task) if is_command(root, task) => Some(format!("task {}", task.0)),
+        _ => None,
+    }
+}
+
+/// Whether an interrupt or a command goes on in these moves, which lead back to where they began, without
+/// coming to its end: who does. With each move stand all that could have been made. As in the graph, it is
+/// no livelock where somebody could move all the time and never does.
+pub(super) fn endless(root: &World, circle: &[(Move, Vec<Move>)]) -> Option<String> {
+    let moved: BTreeSet<Mover> = circle.iter().map(|(next, _)| Mover::of(*next)).collect();
+    let enabled = |mover: Mover, moves: &[Move]| moves.iter().any(|&next| Mover::of(next) == mover);
+    let (_, first) = circle.first()?;
+    let mut patient = first.iter().map(|&next| Mover::of(next)).filter(|mover| !mover.may_rest());
+    if patient.any(|mover| !moved.contains(&mover) && circle.iter().all(|(_, moves)| enabled(mover, moves))) {
+        return None;
+    }
+    moved.iter().find_map(|&mover| {
+        let anew = mover.begins().is_some_and(|begins| moved.contains(&begins));
+        who_ends(root, mover).filter(|_| !anew)
+    })
+}

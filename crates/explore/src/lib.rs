@@ -1,0 +1,248 @@
+//! Every interleaving: a script under all orders of what the machine leaves open, or many of them.
+//!
+//! # Architecture
+//! A [`World`] is a machine and the shell that runs a script on it: a value, which can be copied,
+//! compared and told apart by its [`identity`]. [`World::moves`] are the things that can happen next.
+//! Every choice, between moves and inside of one, goes through the machine's oracle, so that a list of
+//! answers is a run. [`exhaustive`] tries all of them from every state it has not seen; [`random`] draws
+//! them, by chance or by priorities; [`shrink()`] makes the list of a [`Finding`] short, and [`Choices`] is
+//! how it is written and replayed.
+//!
+//! Up to the first job that a script starts in the background everything goes its quiet way: what is
+//! prepared there is no part of the question. A script without jobs is open from its beginning.
+//!
+//! # What it doesn't implement
+//! Weak memory: between two places where a function is cut, a CPU does everything at once and all see it.
+//! Reduction by independence of moves: two that commute are two orders, whose states are the same.
+
+use std::sync::Arc;
+
+use kstate::Kernel;
+use kstate::oracle::{Choice, Oracle, Point};
+
+use crate::checks::{is_unexpected, nothing_is_lost};
+use sim::engine::{self, Step};
+use sim::invariants::check_invariants;
+use sim::lab::Lab;
+use sim::script::{Script, Statement, Variables};
+use sim::shell::{ActorId, Bench, Progress, Shell};
+
+mod blocked;
+pub mod checks;
+mod choices;
+pub mod exhaustive;
+pub mod generate;
+mod graph;
+pub mod identity;
+pub mod museum;
+pub mod random;
+mod shrink;
+mod tell;
+
+pub use blocked::wait_for;
+pub use choices::{Choices, ChoicesError};
+pub use shrink::shrink;
+pub use tell::{Detail, Misfit, Told, tell};
+
+/// What can happen next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Move {
+    /// The machine does something.
+    Machine(Step),
+    /// The shell or one of its jobs goes on.
+    Actor(ActorId),
+}
+
+/// What is wrong.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Kind {
+    /// An assertion of the script does not hold.
+    Property,
+    /// The kernel says something that it does not say while all is well.
+    Log,
+    /// A rule that holds in every state is broken.
+    Invariant,
+    /// Everything has come to rest, and something was not done.
+    Lost,
+    /// Tasks wait for each other, or for something that will not happen.
+    Deadlock,
+    /// A state comes back: what happened in between can happen for ever.
+    Livelock,
+}
+
+impl Kind {
+    /// In one word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Property => "assertion",
+            Self::Log => "log",
+            Self::Invariant => "invariant",
+            Self::Lost => "lost",
+            Self::Deadlock => "deadlock",
+            Self::Livelock => "livelock",
+        }
+    }
+}
+
+/// Something wrong, and how to get there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finding {
+    /// What kind of thing.
+    pub kind: Kind,
+    /// In words.
+    pub text: String,
+    /// The answers that lead there.
+    pub choices: Choices,
+    /// Moves until it showed.
+    pub depth: usize,
+}
+
+/// What goes wrong in a state or on the way to it, before it has a way.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Wrong {
+    /// What kind of thing.
+    pub kind: Kind,
+    /// In words.
+    pub text: String,
+}
+
+/// Two texts about what is wrong are about the same thing: numbers, which tell one run from another, are
+/// not looked at.
+pub fn is_like(text: &str, other: &str) -> bool {
+    let plain = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "");
+    plain(text) == plain(other)
+}
+
+impl Finding {
+    /// It is one of this.
+    fn shows(&self, wrong: &Wrong) -> bool {
+        self.kind == wrong.kind && is_like(&self.text, &wrong.text)
+    }
+}
+
+impl Wrong {
+    fn new(kind: Kind, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into() }
+    }
+
+    /// Two runs found the same thing.
+    fn is_like(&self, other: &Self) -> bool {
+        self.kind == other.kind && is_like(&self.text, &other.text)
+    }
+}
+
+/// A machine and the shell that runs a script on it.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// The machine.
+    pub k: Kernel,
+    /// What was printed.
+    pub terminal: Vec<String>,
+    /// The shell.
+    pub shell: Shell,
+    /// How much of the log and of the failed assertions was looked at.
+    seen: (usize, usize),
+}
+
+impl World {
+    /// A booted machine at the beginning of what is open in a script.
+    pub fn new(lab: Lab, script: &Script) -> Self {
+        let shell = Shell::new(Arc::new(script.clone()), Variables::default());
+        let mut world = Self { k: lab.k, terminal: lab.terminal, shell, seen: (0, 0) };
+        if script.starts_jobs() {
+            while !world.shell.starts_job_next() && !world.shell.done() {
+                world.act_quietly();
+            }
+        }
+        world.k.oracle = Oracle::scripted(Vec::new()).interleaving();
+        world.seen = (world.k.log.len(), 0);
+        world.k.share();
+        world
+    }
+
+    fn act_quietly(&mut self) -> Progress {
+        self.shell.advance(&mut Bench { k: &mut self.k, terminal: &mut self.terminal })
+    }
+
+    /// The same world with other answers to come.
+    pub fn with(&self, oracle: Oracle) -> Self {
+        let mut world = self.clone();
+        world.k.oracle = oracle.interleaving();
+        world
+    }
+
+    /// The moves there are, the quiet one first. The clock moves on where only a `sleep` is left.
+    pub fn moves(&mut self) -> Vec<Move> {
+        loop {
+            let limit = if self.shell.done() { None } else { self.shell.limit(true) };
+            let steps = engine::candidates(&self.k, limit.unwrap_or(u64::MAX));
+            let mut moves: Vec<Move> = steps.into_iter().map(Move::Machine).collect();
+            if !self.shell.hangs(&self.k) {
+                moves.extend(self.shell.ready(&self.k, true).map(Move::Actor));
+            }
+            match limit {
+                Some(until) if moves.is_empty() && until > self.k.events.now => self.k.events.now = until,
+                _ => return moves,
+            }
+        }
+    }
+
+    /// Makes a move. For one of the shell: the statement that it began.
+    pub fn take(&mut self, next: Move) -> Option<Statement> {
+        let actor = match next {
+            Move::Machine(step) => {
+                engine::take(&mut self.k, step);
+                return None;
+            }
+            Move::Actor(actor) => actor,
+        };
+        loop {
+            match self.shell.act(&mut Bench { k: &mut self.k, terminal: &mut self.terminal }, actor) {
+                Progress::Began(statement) => return Some(statement),
+                // That a command has returned is no move of its own.
+                Progress::Returned | Progress::Ended | Progress::Directive(_)
+                    if self.shell.ready(&self.k, true).any(|ready| ready == actor) => {}
+                _ => return None,
+            }
+        }
+    }
+
+    /// Lets the oracle choose the next move; `None` when there is none.
+    pub fn advance(&mut self) -> Option<Move> {
+        let moves = self.moves();
+        let next = self.choose(&moves)?;
+        self.take(next);
+        Some(next)
+    }
+
+    fn choose(&mut self, moves: &[Move]) -> Option<Move> {
+        let n = self.k.oracle.choose(Point::Schedule, moves.len() as u32);
+        moves.get(n as usize).copied()
+    }
+
+    /// What the last moves did wrong. Looking again finds nothing new.
+    pub fn check(&mut self) -> Option<Wrong> {
+        let seen = core::mem::replace(&mut self.seen, (self.k.log.len(), self.shell.failed.len()));
+        if let Some(failure) = self.shell.failed.get(seen.1) {
+            return Some(Wrong::new(Kind::Property, failure.to_string()));
+        }
+        let said = self.k.log.iter().skip(seen.0).find(|line| is_unexpected(&self.k.sem, line));
+        if let Some(line) = said {
+            return Some(Wrong::new(Kind::Log, line.clone()));
+        }
+        check_invariants(&self.k).err().map(|broken| Wrong::new(Kind::Invariant, broken))
+    }
+
+    /// What is wrong with a world in which nothing more will happen.
+    pub fn check_end(&self) -> Option<Wrong> {
+        if !self.shell.done() {
+            return Some(Wrong::new(Kind::Deadlock, wait_for(self)));
+        }
+        nothing_is_lost(&self.k).err().map(|lost| Wrong::new(Kind::Lost, lost))
+    }
+
+    /// Takes the choices that were made since the last time.
+    fn take_log(&mut self) -> Vec<Choice> {
+        core::mem::take(&mut self.k.oracle.log)
+    }
+}

@@ -1,0 +1,248 @@
+//! Many interleavings: drawn move by move, or by priorities that change a few times.
+
+use core::ops::ControlFlow;
+use std::collections::BTreeMap;
+
+use kstate::event::Event;
+use kstate::oracle::{Oracle, Point};
+use kstate::{CpuId, PciDevId, TaskId};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::shrink::Circles;
+use super::{Choices, Finding, Move, World, Wrong};
+use sim::engine::Step;
+use sim::shell::ActorId;
+
+/// Moves after which a run is looked at for a state that comes back.
+const LONG: usize = 256;
+/// Of so many runs one is looked at from its beginning. It takes most of a run's time.
+const CLOSELY: u64 = 16;
+
+/// How moves are chosen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Strategy {
+    /// Each is as likely as the others.
+    Uniform,
+    /// Everyone has a priority and the highest moves; at `changes` moves of a run, drawn beforehand, the
+    /// one who moves falls below all others. After "A Randomized Scheduler with Probabilistic Guarantees
+    /// of Finding Bugs" (ASPLOS 2010): a defect that needs few orders to be right is found although a run
+    /// has many moves.
+    Priorities {
+        /// Changes in a run.
+        changes: usize,
+    },
+}
+
+/// Which runs to make.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// How moves are chosen.
+    pub strategy: Strategy,
+    /// Every run's choices follow from this and its number.
+    pub seed: u64,
+    /// Numbers of runs.
+    pub runs: core::ops::Range<u64>,
+    /// Of these every `shards`th, beginning with `shard`.
+    pub shard: u64,
+    /// In how many parts the runs are split.
+    pub shards: u64,
+    /// Moves after which a run is given up.
+    pub depth: usize,
+    /// Different findings to collect before the search ends.
+    pub findings: usize,
+}
+
+impl Plan {
+    /// The first run that belongs to this part.
+    fn first(&self) -> u64 {
+        let shards = self.shards.max(1);
+        let behind = (self.shard + shards - self.runs.start % shards) % shards;
+        self.runs.start.saturating_add(behind)
+    }
+
+    /// The numbers of its runs.
+    fn numbers(&self) -> impl Iterator<Item = u64> + use<> {
+        (self.first()..self.runs.end).step_by(self.shards.max(1) as usize)
+    }
+
+    /// How many they are.
+    pub fn count(&self) -> u64 {
+        self.runs.end.saturating_sub(self.first()).div_ceil(self.shards.max(1))
+    }
+}
+
+/// What runs have covered.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Drawn {
+    /// Runs that were made.
+    pub runs: u64,
+    /// Their moves.
+    pub moves: u64,
+    /// Of the longest.
+    pub depth: usize,
+    /// Runs that were given up: more moves than allowed, and no state that came back.
+    pub endless: u64,
+    /// What was found, with the number of the run.
+    pub findings: Vec<(u64, Finding)>,
+    /// The search was told to stop.
+    pub stopped: bool,
+}
+
+/// Who moves: what has a priority of its own.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Mover {
+    Cpu(CpuId),
+    Task(TaskId),
+    Function(PciDevId),
+    Pin(u8),
+    /// The timer that cleans up a CPU's vectors.
+    Cleanup(CpuId),
+    Time,
+    Actor(ActorId),
+}
+
+fn mover(next: Move) -> Mover {
+    match next {
+        Move::Machine(Step::Interrupt(cpu, _) | Step::Hardirq(cpu) | Step::Softirq(cpu)) => Mover::Cpu(cpu),
+        Move::Machine(Step::Task(task)) => Mover::Task(task),
+        Move::Machine(Step::Event(event)) => match event {
+            Event::Device(dev, _) => Mover::Function(dev),
+            Event::IoApicLevel(pin) => Mover::Pin(pin),
+            Event::VectorCleanup(cpu) => Mover::Cleanup(cpu),
+            Event::Wake(_) | Event::IntxLevel(..) | Event::BlkTimeout(_) | Event::WakeOn(_) => Mover::Time,
+        },
+        Move::Actor(actor) => Mover::Actor(actor),
+    }
+}
+
+/// The priorities of one run.
+struct Priorities {
+    rng: ChaCha8Rng,
+    of: BTreeMap<Mover, u64>,
+    /// Moves at which the mover falls, latest first.
+    changes: Vec<usize>,
+    /// Below everyone.
+    lowest: u64,
+}
+
+impl Priorities {
+    fn new(seed: u64, changes: usize, length: usize) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(1);
+        let mut at: Vec<usize> = (0..changes).map(|_| rng.random_range(0..length.max(1))).collect();
+        at.sort_unstable_by(|a, b| b.cmp(a));
+        Self { rng, of: BTreeMap::new(), changes: at, lowest: 1 << 32 }
+    }
+
+    fn pick(&mut self, moves: &[Move], depth: usize) -> usize {
+        let mut best = (0, 0);
+        for (i, &next) in moves.iter().enumerate() {
+            let rng = &mut self.rng;
+            let priority = *self.of.entry(mover(next)).or_insert_with(|| rng.random_range(1 << 32..u64::MAX));
+            if priority > best.1 {
+                best = (i, priority);
+            }
+        }
+        while self.changes.last().is_some_and(|&at| at <= depth) {
+            self.changes.pop();
+            self.lowest -= 1;
+            if let Some(&next) = moves.get(best.0) {
+                self.of.insert(mover(next), self.lowest);
+            }
+        }
+        best.0
+    }
+}
+
+/// One run. `longest` is that of the runs before, among whose moves priorities change.
+fn run(root: &World, plan: &Plan, number: u64, longest: usize) -> (Option<Wrong>, World, usize) {
+    let seed = plan.seed.wrapping_add(number);
+    let mut world = root.with(Oracle::seeded(seed));
+    let mut priorities = match plan.strategy {
+        Strategy::Uniform => None,
+        Strategy::Priorities { changes } => Some(Priorities::new(seed, changes, longest)),
+    };
+    let mut circles = Circles::new(root);
+    let long = if number.is_multiple_of(CLOSELY) { 0 } else { LONG };
+    for depth in 0..plan.depth {
+        let moves = world.moves();
+        let next = match &mut priorities {
+            None => world.choose(&moves),
+            Some(priorities) => {
+                let at = priorities.pick(&moves, depth);
+                world.k.oracle.note(Point::Schedule, at as u32, moves.len() as u32);
+                moves.get(at).copied()
+            }
+        };
+        let Some(next) = next else { return (world.check_end(), world, depth) };
+        world.take(next);
+        let mut wrong = world.check();
+        if depth >= long && wrong.is_none() {
+            circles.moved(next, moves);
+            wrong = circles.look(&world);
+        }
+        if wrong.is_some() {
+            return (wrong, world, depth + 1);
+        }
+    }
+    (None, world, plan.depth)
+}
+
+/// Makes the runs of a plan. `progress` is called after every run and can end the search.
+pub fn explore(root: &World, plan: &Plan, mut progress: impl FnMut(&Drawn) -> ControlFlow<()>) -> Drawn {
+    let mut drawn = Drawn::default();
+    // The quiet run says how long runs are about.
+    let quiet = super::shrink::replay(root, &Choices::default(), plan.depth, |_, _| {}).1;
+    for number in plan.numbers() {
+        let (wrong, mut world, depth) = run(root, plan, number, quiet);
+        drawn.runs += 1;
+        drawn.moves += depth as u64;
+        drawn.depth = drawn.depth.max(depth);
+        drawn.endless += u64::from(wrong.is_none() && depth >= plan.depth);
+        if let Some(wrong) = wrong
+            && !drawn.findings.iter().any(|(_, known)| known.shows(&wrong))
+        {
+            let choices = Choices::of(&world.take_log());
+            let Wrong { kind, text } = wrong;
+            drawn.findings.push((number, Finding { kind, text, choices, depth }));
+        }
+        if drawn.findings.len() >= plan.findings {
+            break;
+        }
+        if progress(&drawn).is_break() {
+            drawn.stopped = true;
+            break;
+        }
+    }
+    drawn
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_run_belongs_to_one_part() {
+        let plan = |runs: core::ops::Range<u64>, shard, shards| Plan {
+            strategy: Strategy::Uniform,
+            seed: 1,
+            runs,
+            shard,
+            shards,
+            depth: 1,
+            findings: 1,
+        };
+        for (runs, shards) in [(0..10, 3), (7..8, 4), (5..29, 7), (0..2, 5), (3..3, 2)] {
+            let mut all: Vec<u64> = Vec::new();
+            for shard in 0..shards {
+                let plan = plan(runs.clone(), shard, shards);
+                assert_eq!(plan.count(), plan.numbers().count() as u64, "{runs:?} {shard}/{shards}");
+                all.extend(plan.numbers());
+            }
+            all.sort_unstable();
+            assert_eq!(all, runs.collect::<Vec<_>>());
+        }
+        assert_eq!(plan(0..u64::MAX, 0, 2).count(), u64::MAX.div_ceil(2));
+    }
+}

@@ -1,0 +1,426 @@
+//! Small models, explored whole: every order of what the machine leaves open.
+//!
+//! The numbers are exact. A change of the model that changes them is looked at: which states are new?
+
+use std::ops::ControlFlow;
+
+use explore::exhaustive::{Bounds, explore};
+use explore::random::{self, Plan, Strategy};
+use explore::{Choices, Finding, Kind, Move, World, shrink};
+use kfn::kframe;
+use kstate::event::Event;
+use kstate::sched::{Hardirq, TaskKind, TaskState, WaitOn};
+use kstate::semantics::{KernelVersion, Semantics};
+use kstate::{CpuId, Kernel, TaskId};
+use sim::engine::Step;
+use sim::lab::Lab;
+use sim::machine::Machine;
+use sim::script::Script;
+
+use KernelVersion::{V5_4, V6_12};
+
+/// A machine, the kernel's command line, and a script.
+#[derive(Clone, Copy)]
+struct Model {
+    cpus: u32,
+    cmdline: &'static str,
+    device: &'static str,
+    script: &'static str,
+}
+
+/// An NVMe controller with two I/O queues, whose admin interrupt is 24.
+const NVME: &str = "model = \"nvme\"\nio_queue_pairs_max = 2\nmsix_vectors = 3\n";
+/// An NVMe controller whose queues share one message, interrupt 24, that cannot be masked.
+const NVME_MSI: &str =
+    "model = \"nvme\"\nio_queue_pairs_max = 1\nmsix_vectors = 0\nmsi_vectors = 1\nmsi_maskable = false\n";
+/// A function of the test module with interrupt 24.
+const TEST: &str = "model = \"test\"\nmsix_vectors = 1\n";
+
+impl Model {
+    const fn new(cpus: u32, device: &'static str, script: &'static str) -> Self {
+        Self { cpus, cmdline: "", device, script }
+    }
+
+    fn world(&self, semantics: Semantics) -> World {
+        let Self { cpus, cmdline, device, script } = self;
+        let text = format!(
+            "kernel = \"{}\"
+cmdline = \"{cmdline}\"
+[cpus]
+possible = {cpus}
+present = {cpus}
+cores_per_socket = {cpus}
+[[pci]]
+address = \"0000:00:03.0\"
+intx_gsi = 23
+{device}",
+            semantics.version.name()
+        );
+        let machine = Machine::parse("machine.toml", &text).expect("a machine");
+        let lab = Lab::boot_with(&machine, semantics, false);
+        World::new(lab, &Script::parse("script.sh", script).expect("a script"))
+    }
+}
+
+/// Explores all of a world and says what was covered and found.
+fn whole(root: &World) -> String {
+    let explored = explore(root, Bounds::default(), |_| ControlFlow::Continue(()));
+    assert!(explored.is_complete());
+    let covered = explored.covered;
+    let mut text = format!(
+        "{} states, {} transitions, {} final, depth {}",
+        covered.states, covered.transitions, covered.finals, covered.depth
+    );
+    for finding in &explored.findings {
+        text.push_str(&format!("\n{}: {}: {}", finding.kind.name(), finding.text, finding.choices));
+        // What was found is found again, by the list alone.
+        let choices: Choices = finding.choices.to_string().parse().expect("a list of choices");
+        let again = Finding { choices, ..finding.clone() }.again(root);
+        assert_eq!(again.map(|wrong| wrong.text).as_ref(), Some(&finding.text));
+    }
+    text
+}
+
+fn check(kernel: KernelVersion, model: &Model, expect: &str) {
+    assert_eq!(whole(&model.world(Semantics::of(kernel))), expect, "{}", kernel.name());
+}
+
+/// The same with a field that has another value.
+fn check_with(kernel: KernelVersion, model: &Model, (field, value): (&str, &str), expect: &str) {
+    let mut semantics = Semantics::of(kernel);
+    semantics.set(field, value).expect("a field and its value");
+    assert_eq!(whole(&model.world(semantics)), expect, "{} with {field}={value}", kernel.name());
+}
+
+/// An interrupt is told to move while one arrives.
+#[test]
+fn affinity_change_against_arrival() {
+    let model = Model::new(
+        2,
+        NVME,
+        "echo 1 > /proc/irq/24/smp_affinity_list &
+echo trigger > /sys/kernel/debug/irq/irqs/24 &
+wait
+",
+    );
+    check(V5_4, &model, "114 states, 259 transitions, 2 final, depth 12");
+    check(V6_12, &model, "114 states, 259 transitions, 2 final, depth 12");
+}
+
+/// The last CPU of a queue goes while a read is at the device.
+///
+/// What is found is so on 5.4: blk_mq_hctx_notify_dead() moves what was not sent yet, and nobody waits for
+/// what was. The managed interrupt goes down with the CPU, and nvme_timeout() finds the completion. Since
+/// 5.8 (bf0beec0607d) blk_mq_hctx_notify_offline() waits before the CPU goes.
+#[test]
+fn last_cpu_of_a_queue_offline_against_io_in_flight() {
+    let model = Model::new(
+        2,
+        NVME,
+        "taskset -c 1 dd if=/dev/nvme0n1 of=/dev/null bs=4k count=1 iflag=direct &
+echo 0 > /sys/devices/system/cpu/cpu1/online &
+wait
+",
+    );
+    check(
+        V5_4,
+        &model,
+        "1630 states, 3601 transitions, 11 final, depth 27\nlog: nvme nvme0: I/O 0 QID 2 timeout, completion polled: 4:1",
+    );
+    check(V6_12, &model, "2599 states, 6350 transitions, 6 final, depth 32");
+}
+
+/// Two CPUs are taken down at the same time.
+#[test]
+fn two_cpus_down_at_once() {
+    let model = Model::new(
+        3,
+        NVME,
+        "echo 0 > /sys/devices/system/cpu/cpu1/online &
+echo 0 > /sys/devices/system/cpu/cpu2/online &
+wait
+",
+    );
+    check(V5_4, &model, "1848 states, 4550 transitions, 4 final, depth 38");
+    check(V6_12, &model, "3287 states, 8594 transitions, 6 final, depth 44");
+}
+
+/// A message without mask bits is sent to another CPU by the first of two interrupts, and the device asks
+/// for the second.
+const MSI: Model = Model::new(
+    2,
+    NVME_MSI,
+    "echo 1 > /proc/irq/24/smp_affinity_list
+dd if=/dev/nvme0n1 of=/dev/null bs=4k count=3 iflag=direct
+dd if=/dev/nvme0n1 of=/dev/null bs=4k count=1 iflag=direct &
+dd if=/dev/nvme0n1 of=/dev/null bs=4k count=1 iflag=direct &
+echo 0 > /proc/irq/24/smp_affinity_list &
+wait
+",
+);
+
+/// Between __pci_write_msi_msg()'s write of the address and that of the data the device sends the old
+/// vector to the new CPU, where nobody has it. 5.4's msi_domain_set_affinity() thinks of no such thing; 5.6
+/// (6f1a4891a592) writes the new vector for the old CPU first. 6.7 (b56ebe7c896d) asks
+/// irqd_can_reserve() whether that is necessary, which is clear for just these messages
+/// (msi_init_virq(), kernel/irq/msi.c), so that 6.12 has the gap again.
+#[test]
+fn msi_message_write_against_a_raising_device() {
+    check(
+        V5_4,
+        &MSI,
+        "7279 states, 19565 transitions, 6 final, depth 28\nlog: do_IRQ: 0.36 No irq handler for vector: 7:1,8:1,9:2,12:1",
+    );
+    check(
+        V6_12,
+        &MSI,
+        "10742 states, 32372 transitions, 6 final, depth 29\nlog: No irq handler for 0.35: 8:1,9:1,10:2,13:1",
+    );
+    let fix = ("msi_affinity", "staged-if-not-maskable");
+    check_with(V5_4, &MSI, fix, "7119 states, 19181 transitions, 6 final, depth 28");
+    check_with(V6_12, &MSI, fix, "10582 states, 31988 transitions, 6 final, depth 29");
+}
+
+/// A handler is taken away while its interrupt comes, twice.
+#[test]
+fn free_irq_against_a_hard_interrupt() {
+    let model = Model::new(
+        2,
+        TEST,
+        "d=/sys/kernel/debug/irqlab
+echo 0000:00:03.0 > /sys/bus/pci/drivers/irqlab/bind
+echo 24 > $d/request_irq
+echo 1 > /proc/irq/24/smp_affinity_list
+echo 24 > $d/raise
+echo 24 > $d/raise
+sleep 1
+for i in 1 2; do echo 24 > $d/arm; done &
+echo 24 > $d/free_irq &
+wait
+#: assert /sys/kernel/debug/irq/irqs/24 contains \"ddepth: 1\"
+#: assert /sys/kernel/debug/irq/irqs/24 contains IRQD_IRQ_DISABLED
+#: assert /sys/kernel/debug/irq/irqs/24 lacks IRQD_IRQ_INPROGRESS
+",
+    );
+    check(V5_4, &model, "789 states, 2021 transitions, 11 final, depth 21");
+    check(V6_12, &model, "789 states, 2021 transitions, 11 final, depth 21");
+}
+
+/// The same where the handler runs in a thread, which has to end.
+#[test]
+fn free_irq_against_a_hard_interrupt_and_its_thread() {
+    let script = "d=/sys/kernel/debug/irqlab
+echo 0000:00:03.0 > /sys/bus/pci/drivers/irqlab/bind
+echo 24 > $d/request_irq
+for i in 1 2; do echo 24 > $d/arm; done &
+echo 24 > $d/free_irq &
+wait
+#: assert /sys/kernel/debug/irq/irqs/24 contains \"ddepth: 1\"
+#: assert /sys/kernel/debug/irq/irqs/24 lacks IRQD_IRQ_INPROGRESS
+";
+    let model = Model { cmdline: "threadirqs", ..Model::new(2, TEST, script) };
+    let root = model.world(Semantics::of(V6_12));
+    let threads =
+        root.k.sched.tasks.iter().filter(|task| matches!(task.kind, TaskKind::IrqThread(irq) if irq.0 == 24));
+    assert_eq!(threads.count(), 1);
+    check(V5_4, &model, "1222 states, 3016 transitions, 10 final, depth 24");
+    check(V6_12, &model, "1254 states, 3082 transitions, 10 final, depth 24");
+}
+
+/// A handler is taken away and put back while the interrupt's old vector is still to be looked at.
+const LATE: Model = Model::new(
+    2,
+    TEST,
+    "d=/sys/kernel/debug/irqlab
+echo 0000:00:03.0 > /sys/bus/pci/drivers/irqlab/bind
+echo 24 > $d/request_irq
+echo 1 > /proc/irq/24/smp_affinity_list
+echo 24 > $d/raise
+echo 24 > $d/raise
+sleep 1
+echo 24 > $d/arm &
+for f in free_irq request_irq; do echo 24 > $d/$f; done &
+wait
+echo 24 > $d/raise
+",
+);
+
+/// 5.4's do_IRQ() reads VECTOR_SHUTDOWN, request_irq() gives the same vector to the interrupt again, and
+/// do_IRQ() marks it as unused: the next interrupt is nobody's. call_irq_handler() of 6.17 (ce0b5eedcb75),
+/// which 6.12.43 has, looks again under the vector lock.
+#[test]
+fn request_irq_against_a_late_vector() {
+    check(
+        V5_4,
+        &LATE,
+        "370 states, 868 transitions, 3 final, depth 22\nlog: do_IRQ: 1.35 No irq handler for vector: 4:1,5:1,6:1,8:1",
+    );
+    check(V6_12, &LATE, "378 states, 903 transitions, 2 final, depth 22");
+    check_with(V5_4, &LATE, ("reevaluates_vector", "on"), "378 states, 903 transitions, 2 final, depth 22");
+    let bug = ("reevaluates_vector", "off");
+    check_with(
+        V6_12,
+        &LATE,
+        bug,
+        "370 states, 868 transitions, 3 final, depth 22\nlog: __common_interrupt: 1.34 No irq handler for vector: 4:1,5:1,6:1,8:1",
+    );
+}
+
+/// Random runs find the two races that need a certain order, without hints and from any seed.
+#[test]
+fn random_runs_find_what_needs_an_order() {
+    const SEEDS: [u64; 5] = [0, 1, 2, 1_000_003, u64::MAX / 3];
+    let strategies = [Strategy::Uniform, Strategy::Priorities { changes: 3 }];
+    for (kernel, model) in [(V5_4, &MSI), (V6_12, &MSI), (V5_4, &LATE)] {
+        let root = model.world(Semantics::of(kernel));
+        for (strategy, seed) in strategies.into_iter().flat_map(|s| SEEDS.map(|seed| (s, seed))) {
+            let plan =
+                Plan { strategy, seed, runs: 0..10_000, shard: 0, shards: 1, depth: 1000, findings: 1 };
+            let drawn = random::explore(&root, &plan, |_| ControlFlow::Continue(()));
+            let Some((_, finding)) = drawn.findings.first() else {
+                panic!("{}: nothing in {} runs of {strategy:?} from {seed}", kernel.name(), drawn.runs)
+            };
+            assert!(finding.text.contains("No irq handler"), "{}", finding.text);
+            let short = shrink(&root, finding);
+            assert!(short.choices.unusual() <= finding.choices.unusual());
+            assert_eq!(short.again(&root).map(|wrong| wrong.kind), Some(Kind::Log));
+        }
+    }
+}
+
+/// Two reads, each of them a job, up to where both have their task.
+fn two_readers() -> World {
+    let model = Model::new(
+        2,
+        NVME,
+        "for cpu in 0 1; do taskset -c $cpu dd if=/dev/nvme0n1 of=/dev/null bs=4k count=1 iflag=direct & done
+wait
+",
+    );
+    let mut root = model.world(Semantics::of(V6_12));
+    let before = root.k.sched.tasks.len();
+    while root.k.sched.tasks.len() < before + 2 {
+        let moves = root.moves();
+        let of_the_shell = moves.iter().copied().find(|next| matches!(next, Move::Actor(_)));
+        root.take(of_the_shell.expect("a job begins"));
+    }
+    root
+}
+
+/// No script that is known makes tasks wait for each other, so two of them are made to.
+#[test]
+fn a_circle_of_tasks_is_a_deadlock() {
+    let mut root = two_readers();
+    let last = root.k.sched.tasks.len() as u32 - 1;
+    let [one, other] = [TaskId(last - 1), TaskId(last)];
+    for task in [one, other] {
+        root.take(Move::Machine(Step::Task(task)));
+    }
+    root.k.sched.waiters.clear();
+    for (task, on) in [(one, WaitOn::Exit(other)), (other, WaitOn::Exit(one))] {
+        root.k.sched.tasks[task.index()].state = TaskState::Waiting(on);
+        root.k.sched.waiters.entry(on).or_default().push(task);
+    }
+    root.k.sched.runnable.retain(|task| *task != one && *task != other);
+    let found = whole(&root);
+    let circle = format!("the circle: task {0} waits for task {1} waits for task {0}", one.0, other.0);
+    assert!(found.contains("\ndeadlock: "), "{found}");
+    assert!(found.contains(&format!("task {} (dd > blkdev_read_iter)", one.0)), "{found}");
+    assert!(found.contains(&circle), "{found}");
+}
+
+/// Somebody tries for ever: the hardware queue of an isolated CPU that came back stays inactive, so that
+/// blk_mq_get_tag() gives every tag back, and __blk_mq_alloc_requests() sleeps for 3 ms and tries again.
+/// 6.10 (7b815817aa58) asks for the queue's own CPUs in blk_mq_hctx_notify_online().
+#[test]
+fn a_read_that_never_gets_a_tag_is_a_livelock() {
+    let model = Model {
+        cmdline: "isolcpus=1",
+        ..Model::new(
+            2,
+            NVME,
+            "echo 0 > /sys/devices/system/cpu/cpu1/online
+echo 1 > /sys/devices/system/cpu/cpu1/online
+taskset -c 1 dd if=/dev/nvme0n1 of=/dev/null bs=4k count=1 iflag=direct &
+wait
+",
+        )
+    };
+    check_with(
+        V6_12,
+        &model,
+        ("hctx_online_tests_cpumask", "on"),
+        "9 states, 13 transitions, 0 final, depth 5\nlivelock: task 13 never ends: a state comes back after 2 moves: none",
+    );
+    check(V6_12, &model, "22 states, 30 transitions, 1 final, depth 12");
+}
+
+#[kframe("test")]
+fn sleeps(k: &mut Kernel, lock: bool) {
+    if lock {
+        x86apic::kernel::vector::lock_vector_lock(k);
+    }
+    wait!(WaitOn::Until(k.events.now + 1000));
+    if lock {
+        x86apic::kernel::vector::unlock_vector_lock(k);
+    }
+}
+
+/// What is found when a frame that sleeps runs somewhere.
+fn check_sleep(put: impl Fn(&mut Kernel), expect: Option<&str>) {
+    let mut root = two_readers();
+    put(&mut root.k);
+    let explored = explore(&root, Bounds { findings: 1, ..Bounds::default() }, |_| ControlFlow::Continue(()));
+    let found = explored.findings.first().map(|finding| (finding.kind, finding.text.as_str()));
+    match expect {
+        None => assert_eq!(found, None),
+        Some(part) => assert!(
+            found.is_some_and(|(kind, text)| kind == Kind::Log && text.contains(part)),
+            "{found:?} has no `{part}`"
+        ),
+    }
+}
+
+#[test]
+fn nothing_sleeps_in_atomic_context() {
+    let task = |lock| {
+        move |k: &mut Kernel| {
+            k.spawn(TaskKind::Kworker, CpuId(1), sleeps(lock).frame, &[]);
+        }
+    };
+    check_sleep(task(false), None);
+    check_sleep(task(true), Some("with vector_lock held"));
+    check_sleep(
+        |k| {
+            let frames = vec![sleeps(false).frame];
+            k.sched.hardirqs.insert(CpuId(1), Hardirq { frames, spinning: false, ctx: k.cur.ctx });
+        },
+        Some("sleeps wants to sleep in an interrupt on CPU 1"),
+    );
+    check_sleep(
+        |k| {
+            k.spawn(TaskKind::Migration(CpuId(1)), CpuId(1), sleeps(false).frame, &[]);
+            k.hotplug.irqs_disabled.set(CpuId(1));
+        },
+        Some("with interrupts off"),
+    );
+}
+
+/// A CPU's timers run between its interrupts, and not while a stopper has turned them off.
+#[test]
+fn a_timer_waits_for_the_interrupt_of_its_cpu() {
+    let cleanup = Event::VectorCleanup(CpuId(1));
+    let can_clean_up = |root: &mut World| root.moves().contains(&Move::Machine(Step::Event(cleanup)));
+    let mut root = two_readers();
+    root.k.events.push(10, cleanup);
+    assert!(can_clean_up(&mut root));
+    let mut in_interrupt = root.clone();
+    let hardirq = Hardirq { frames: vec![sleeps(false).frame], spinning: false, ctx: root.k.cur.ctx };
+    in_interrupt.k.sched.hardirqs.insert(CpuId(1), hardirq.clone());
+    assert!(!can_clean_up(&mut in_interrupt));
+    let mut another = root.clone();
+    another.k.sched.hardirqs.insert(CpuId(0), hardirq);
+    assert!(can_clean_up(&mut another));
+    root.k.hotplug.irqs_disabled.set(CpuId(1));
+    assert!(!can_clean_up(&mut root));
+}

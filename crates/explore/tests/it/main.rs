@@ -1,0 +1,5 @@
+//! Interleavings, exhibits and random scripts: a file per subject.
+
+mod interleavings;
+mod museum;
+mod random_scripts;
