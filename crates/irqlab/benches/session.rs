@@ -1,9 +1,9 @@
 //! Going back in a session: on the embedded machine after a command, and after a million steps. The
 //! slowest sample is what a person waits for; 50 ms are meant to be enough.
 
+use debugger::Session;
 use divan::Bencher;
 use kstate::semantics::{KernelVersion, Semantics};
-use sim::debugger::Session;
 use sim::machine::Machine;
 
 fn main() {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 
+use debugger::{Reply, Session};
 use diagnostic::Context as _;
 use irqlab::{KernelVersion, Lab, Machine};
 use rustyline::completion::{Completer, Pair};
@@ -16,7 +17,6 @@ use rustyline::hint::Hinter;
 use rustyline::history::DefaultHistory;
 use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
-use sim::debugger::{Reply, Session};
 
 use crate::input::OutputError;
 use crate::run::{kernel, read};

@@ -10,9 +10,7 @@
 //! A scheduler's policy: which CPU a task or worker runs on is nobody's result.
 
 pub mod boot;
-pub mod debugger;
 pub mod engine;
-pub mod fields;
 pub mod invariants;
 pub mod lab;
 pub mod machine;

@@ -1,5 +1,6 @@
 //! What keys and the mouse do.
 
+use debugger::Session;
 use kstate::apic::VectorIrq;
 use kstate::{Irq, Kernel};
 use ratatui::Frame;
@@ -7,7 +8,6 @@ use ratatui::crossterm::event::{
     KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
 };
 use ratatui::layout::{Position, Rect, Size};
-use sim::debugger::Session;
 
 use super::draw::{self, Part};
 use super::layout::Areas;

@@ -1,5 +1,6 @@
 //! The picture of a session: a function of what the session shows and what the screen remembers.
 
+use debugger::{CallLine, LineKind, View, hierarchy};
 use kstate::apic::MANAGED_IRQ_SHUTDOWN_VECTOR;
 use kstate::hw::lapic::VectorReg;
 use kstate::{CpuId, Irq, Kernel};
@@ -8,7 +9,6 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Clear, Paragraph, Wrap};
-use sim::debugger::{CallLine, LineKind, View, hierarchy};
 
 use super::app::Ui;
 use super::layout::{Areas, MARGIN, SMALLEST, bar_ends, window};

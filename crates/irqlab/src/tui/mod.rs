@@ -1,9 +1,9 @@
 //! `irqlab tui`: the machine on a whole screen.
 //!
 //! # Architecture
-//! [`app::App`] holds a [`Session`](sim::debugger::Session) and what the screen remembers
+//! [`app::App`] holds a [`Session`](debugger::Session) and what the screen remembers
 //! ([`app::Ui`]); keys and the mouse change these two. [`draw::screen`] draws from
-//! [`View`](sim::debugger::View) and `Ui` and from nothing else. This module has what touches the
+//! [`View`](debugger::View) and `Ui` and from nothing else. This module has what touches the
 //! terminal: it takes it over, reads events, and gives it back however the program ends.
 
 use std::io::{self, IsTerminal as _, stdout};

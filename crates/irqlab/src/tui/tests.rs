@@ -1,11 +1,11 @@
 //! Screens as they look, and what keys and the mouse make of them.
 
+use debugger::Session;
 use irqlab::{KernelVersion, Lab, Machine};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::{Rect, Size};
-use sim::debugger::Session;
 
 use super::app::App;
 use super::layout::Areas;

@@ -8,8 +8,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use debugger::Session;
 use irqlab::{KernelVersion, Lab, Machine};
-use sim::debugger::Session;
 
 const README: &str = include_str!("../../../../README.md");
 

@@ -12,7 +12,6 @@ mod jobs;
 mod plain_msi;
 mod scripts;
 mod semantics;
-mod sessions;
 mod testmod;
 mod tidy;
 mod vfs_fuzz;

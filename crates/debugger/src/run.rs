@@ -6,8 +6,8 @@ use kstate::Errno;
 use kstate::trace::{Record, What};
 
 use super::{Input, Session};
-use crate::script::{Action, Command, Program, Script};
-use crate::vfs;
+use sim::script::{Action, Command, Program, Script};
+use sim::vfs;
 
 /// Why going on ended.
 enum Halt {

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
+use debugger::Session;
 use kstate::semantics::KernelVersion;
-use sim::debugger::Session;
 use sim::lab::Lab;
 use sim::machine::Machine;
 

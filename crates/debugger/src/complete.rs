@@ -3,8 +3,9 @@
 use kstate::semantics::Semantics;
 
 use super::{Session, WORDS};
-use crate::{fields, tracefs, vfs};
+use crate::watch;
 use record::functions::Functions;
+use sim::{tracefs, vfs};
 
 impl Session {
     /// What could stand at the end of a line: where its last word begins, and the words.
@@ -22,12 +23,12 @@ impl Session {
         } else if first.starts_with(":set") {
             Semantics::fields().iter().map(|field| format!("{}=", field.name)).collect()
         } else if first.starts_with(":print") || first.starts_with(":watch") {
-            let roots = fields::roots(&self.k);
+            let roots = watch::roots(&self.k);
             let roots = roots.iter().map(|(name, _)| (*name).to_owned());
             roots.chain(["irq", "cpu", "task", "apicd.hw_irq_cfg.vector"].map(str::to_owned)).collect()
         } else if first.is_empty() {
             let words = WORDS.iter().map(|(word, ..)| (*word).to_owned());
-            words.chain(crate::script::COMMANDS.map(str::to_owned)).collect()
+            words.chain(sim::script::COMMANDS.map(str::to_owned)).collect()
         } else {
             Vec::new()
         };

@@ -8,11 +8,11 @@ use kstate::trace::{FnMeta, What};
 use kstate::{CpuId, CtxId, Irq};
 
 use super::Session;
-use crate::fields::{self, Path};
-use crate::shell::Progress;
-use crate::{steps, vfs};
+use crate::watch::{self, Path};
 use record::event_label;
 use record::functions::Functions;
+use sim::shell::Progress;
+use sim::{steps, vfs};
 
 /// Lines of an answer beyond which the rest is counted.
 const MOST_LINES: usize = 60;
@@ -204,7 +204,7 @@ impl Session {
         let right = self.state_at(to);
         self.visit(here.0);
         (self.cursor, self.last) = (here.1, here.2);
-        let changes = fields::changes(&left, &right);
+        let changes = watch::changes(&left, &right);
         let mut out = String::new();
         for (path, old, new) in changes.iter().take(MOST_LINES) {
             let _ = match (old, new) {

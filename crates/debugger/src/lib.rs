@@ -2,7 +2,7 @@
 //!
 //! # Architecture
 //! A [`Session`] takes lines and returns text; it knows no terminal. A line is one for the machine's
-//! shell ([`crate::script`]), or a word of the lab, which starts with a colon. Time is counted in
+//! shell ([`sim::script`]), or a word of the lab, which starts with a colon. Time is counted in
 //! steps: what the shell or the engine does at once. Every so many steps the whole state is kept;
 //! going back takes the nearest one before and runs from there. Since everything is determined,
 //! what was recorded up to there is a part of what was recorded since, and is only cut off.
@@ -21,8 +21,8 @@ use kstate::semantics::Semantics;
 use kstate::trace::FnMeta;
 use kstate::{CtxId, Kernel};
 
-use crate::script::{Script, Variables};
-use crate::shell::{Progress, Shell};
+use sim::script::{Script, Variables};
+use sim::shell::{Progress, Shell};
 
 mod complete;
 mod run;
@@ -30,6 +30,7 @@ mod show;
 mod stops;
 mod time;
 mod view;
+mod watch;
 
 use stops::Stop;
 use time::{Ahead, Checkpoint, NEAR};
@@ -298,7 +299,7 @@ fn help() -> String {
 }
 
 /// A mistake in a line, with a sign under its place.
-fn explain(text: &str, error: &crate::script::ScriptError) -> String {
+fn explain(text: &str, error: &sim::script::ScriptError) -> String {
     let line = text.lines().nth(error.line - 1).unwrap_or("");
     let column = error.column - 1;
     format!(

@@ -7,9 +7,9 @@ use kstate::trace::{Actor, Arg, Record, What};
 use kstate::{CtxId, Irq, Kernel};
 
 use super::Session;
-use crate::steps::arguments;
 use record::event_label;
 use record::functions::Functions;
+use sim::steps::arguments;
 
 /// What a line of the tree of calls is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

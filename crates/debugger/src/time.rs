@@ -8,8 +8,8 @@ use kstate::{CtxId, Kernel};
 
 use super::stops::Stop;
 use super::{Input, Session};
-use crate::script::Variables;
-use crate::shell::{Bench, Progress, Shell};
+use sim::script::Variables;
+use sim::shell::{Bench, Progress, Shell};
 
 /// Steps between two states that are kept for a short while.
 pub(super) const NEAR: u64 = 64;

@@ -6,9 +6,9 @@ use kstate::Kernel;
 use kstate::trace::{Arg, Record, Watch, What};
 
 use super::Session;
-use crate::fields::Path;
-use crate::tracefs;
+use crate::watch::Path;
 use record::functions::Functions;
+use sim::tracefs;
 
 /// A comparison in a breakpoint's condition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,0 +1,3 @@
+//! Sessions, as somebody types them.
+
+mod sessions;
