@@ -1,13 +1,13 @@
-//! The machine that runs: events, tasks, boot, scripts, virtual files, verification.
+//! The machine that runs: events, tasks, boot, scripts, virtual files.
 //!
 //! # Architecture
-//! [`machine`] reads what a PC is made of, [`boot`] builds it and brings the kernel up, [`engine`]
-//! makes it run, [`vfs`] is the tree of virtual files through which a script ([`script`]) acts and
-//! looks, and [`lab`] ties them together. The crate `record` turns what was recorded
-//! into the texts that the crate `compare` compares with a real kernel's.
+//! [`machine`] reads what a PC is made of, [`boot`] builds it and brings the kernel up, [`engine`] makes it run,
+//! [`vfs`] is the tree of virtual files through which a script ([`script`]) acts and looks, [`shell`] runs the
+//! script, and [`lab`] ties them together. [`plan`] says which files a script's recordings become. What was
+//! recorded is text by the crate `record`; `compare`, `explore` and `debugger` stand on this crate.
 //!
 //! # What it doesn't implement
-//! A scheduler's policy: which CPU a task or worker runs on is nobody's result.
+//! A scheduling policy. The CPU a task runs on is never compared with a real kernel.
 
 pub mod boot;
 pub mod engine;

@@ -352,6 +352,97 @@ fn deviations_have_reasons_and_are_listed() {
     assert!(there == text, "{DOCUMENT} is not up to date: run {HOW}");
 }
 
+/// The rows of ARCHITECTURE.md's map, from the bottom up: a crate, and the crates of the workspace that it uses.
+fn map_of_crates(text: &str) -> Vec<(String, Vec<String>)> {
+    let names = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let rows = text.lines().skip_while(|line| !line.starts_with("| crate | uses |")).skip(2);
+    let rows = rows.take_while(|line| line.starts_with('|'));
+    rows.map(|row| {
+        let cells: Vec<&str> = row.split('|').collect();
+        (names(cells[1]).concat(), names(cells[2]))
+    })
+    .collect()
+}
+
+/// The names in a section of a manifest.
+fn manifest(krate: &str, section: &str) -> Vec<String> {
+    let path = root().join("crates").join(krate).join("Cargo.toml");
+    let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let lines = text.lines().skip_while(|line| *line != format!("[{section}]")).skip(1);
+    let lines = lines.take_while(|line| !line.starts_with('['));
+    let names = lines.map(|line| line.split(['.', ' ', '=']).next().unwrap_or_default().to_owned());
+    names.filter(|name| !name.is_empty()).collect()
+}
+
+#[test]
+fn the_map_of_crates_is_true() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
+    let map = map_of_crates(&text);
+    let entries = fs::read_dir(root().join("crates")).expect("the crates");
+    let mut crates: Vec<String> =
+        entries.map(|e| e.expect("a crate").file_name().into_string().expect("a name in UTF-8")).collect();
+    crates.sort();
+    let mut rows: Vec<String> = map.iter().map(|(krate, _)| krate.clone()).collect();
+    rows.sort();
+    assert_eq!(rows, crates, "every crate has its row in the map of ARCHITECTURE.md");
+    for (i, (krate, uses)) in map.iter().enumerate() {
+        let is_above = |name: &String| map[..i].iter().any(|(above, _)| above == name);
+        for name in uses {
+            assert!(is_above(name), "{krate} uses {name}, which does not stand above it in ARCHITECTURE.md");
+        }
+        let mut listed = uses.clone();
+        listed.sort();
+        let mut used = manifest(krate, "dependencies");
+        used.retain(|name| crates.contains(name));
+        used.sort();
+        assert_eq!(used, listed, "{krate}: Cargo.toml, and the map of ARCHITECTURE.md");
+    }
+}
+
+/// What ARCHITECTURE.md calls by a path that begins with a crate: `sim::engine::step`.
+fn paths_in(text: &str, crates: &[String]) -> Vec<String> {
+    let quoted = text.split('`').skip(1).step_by(2);
+    let path = |word: &&str| {
+        word.split_once("::").is_some_and(|(first, _)| crates.iter().any(|krate| krate == first))
+            && word.chars().all(|c| c.is_alphanumeric() || "_:".contains(c))
+    };
+    quoted.filter(path).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_paths_in_architecture_lead_somewhere() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
+    // Blocks of code are no running text.
+    let text: String = text.split("```").step_by(2).collect();
+    let crates: Vec<String> = map_of_crates(&text).into_iter().map(|(krate, _)| krate).collect();
+    let sources = sources(&["src"]);
+    let paths = paths_in(&text, &crates);
+    assert!(paths.len() > 5, "{paths:?}");
+    for path in paths {
+        let (krate, rest) = path.split_once("::").expect("a path");
+        // Folders and files as far as they go; the rest is declared there.
+        let mut at = format!("crates/{krate}/src");
+        let mut names: Vec<&str> = rest.split("::").collect();
+        while let Some(name) = names.first()
+            && sources
+                .iter()
+                .any(|s| s.path == format!("{at}/{name}.rs") || s.path.starts_with(&format!("{at}/{name}/")))
+        {
+            at = format!("{at}/{name}");
+            names.remove(0);
+        }
+        let inside = |s: &&Source| s.path == format!("{at}.rs") || s.path.starts_with(&format!("{at}/"));
+        let declared = names.iter().all(|name| {
+            sources.iter().filter(inside).any(|s| {
+                s.code().any(|(_, line)| {
+                    declares(line).is_some_and(|declared| declared.trim_end_matches("()") == *name)
+                })
+            })
+        });
+        assert!(declared, "ARCHITECTURE.md names `{path}`, and there is no such thing");
+    }
+}
+
 #[test]
 fn rules_find_what_they_look_for() {
     let source = |text: &str| Source { path: "crates/x/src/x.rs".to_owned(), text: text.to_owned() };
@@ -376,4 +467,9 @@ fn rules_find_what_they_look_for() {
         format!("crates/x/src/x.rs:1: expected `{mark}: ` and the reason")
     );
     assert_eq!(list(&format!("// {mark}: no.\n")), "crates/x/src/x.rs:1: give the reason in a sentence");
+    let map =
+        "x\n| crate | uses | holds |\n|---|---|---|\n| `a` | | `b` |\n| `c` | `a`, `b` | |\n\n| `d` | | |\n";
+    let row = |krate: &str, uses: &[&str]| (krate.to_owned(), uses.iter().map(|u| (*u).to_owned()).collect());
+    assert_eq!(map_of_crates(map), [row("a", &[]), row("c", &["a", "b"])]);
+    assert_eq!(paths_in("`a::b` and `a::{b, c}` or `x::y`", &["a".to_owned()]), ["a::b"]);
 }
