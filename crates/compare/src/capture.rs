@@ -6,10 +6,9 @@
 //! state-boot.txt  msix-boot.txt         states and MSI-X tables, by name alone
 //! ```
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
+use diagnostic::file::{self, Existing};
 use diagnostic::{Diagnostic, Place};
 
 use kstate::semantics::Semantics;
@@ -33,17 +32,12 @@ pub struct Capture {
     pub files: Vec<(Planned, Option<String>)>,
 }
 
-/// A capture folder that cannot be read or written.
+/// A capture folder that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
     /// The system refused.
-    #[error("{}", path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] file::Error),
     /// The script is wrong.
     #[error(transparent)]
     Script(#[from] ScriptError),
@@ -52,14 +46,14 @@ pub enum CaptureError {
 impl Diagnostic for CaptureError {
     fn help(&self) -> Option<String> {
         match self {
-            Self::Io { .. } => None,
+            Self::File(error) => error.help(),
             Self::Script(error) => error.help(),
         }
     }
 
     fn place(&self) -> Option<&Place> {
         match self {
-            Self::Io { .. } => None,
+            Self::File(error) => error.place(),
             Self::Script(error) => error.place(),
         }
     }
@@ -76,16 +70,16 @@ impl Capture {
 
     /// Reads a folder.
     pub fn read(folder: &Path) -> Result<Self, CaptureError> {
-        let machine = read(&folder.join("machine.toml"))?;
+        let machine = file::read(&folder.join("machine.toml"))?;
         let path = folder.join("script.sh");
-        let script = Script::parse(&path.display().to_string(), &read(&path)?)?;
+        let script = Script::parse(&path.display().to_string(), &file::read(&path)?)?;
         let files = plan(&script)
             .into_iter()
             .map(|planned| {
-                let text = match read(&folder.join(&planned.file)) {
+                let text = match file::read(&folder.join(&planned.file)) {
                     Ok(text) => Some(text),
-                    Err(CaptureError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
-                    Err(e) => return Err(e),
+                    Err(e) if e.is_missing() => None,
+                    Err(e) => return Err(e.into()),
                 };
                 Ok((planned, text))
             })
@@ -122,18 +116,31 @@ impl Capture {
     }
 }
 
-/// Writes a folder: the machine, the script and what was recorded.
-pub fn write(folder: &Path, machine: &str, script: &str, outputs: &[Output]) -> Result<(), CaptureError> {
-    fs::create_dir_all(folder).map_err(|source| CaptureError::Io { path: folder.into(), source })?;
-    let fixed = [("machine.toml", machine), ("script.sh", script)];
+/// Writes a folder: the machine, the script and what was recorded; all of it or nothing.
+///
+/// # Errors
+/// When it cannot be written, or holds what is to stay.
+pub fn write(
+    folder: &Path,
+    machine: &str,
+    script: &str,
+    outputs: &[Output],
+    existing: Existing,
+) -> Result<(), file::Error> {
     let outputs = outputs.iter().map(|output| (output.name.as_str(), output.text.as_str()));
-    for (name, text) in fixed.into_iter().chain(outputs) {
-        let path = folder.join(name);
-        fs::write(&path, text).map_err(|source| CaptureError::Io { path, source })?;
-    }
-    Ok(())
+    let files: Vec<_> =
+        [("machine.toml", machine), ("script.sh", script)].into_iter().chain(outputs).collect();
+    file::write_folder(folder, &files, existing, is_of_a_capture)
 }
 
-fn read(path: &Path) -> Result<String, CaptureError> {
-    fs::read_to_string(path).map_err(|source| CaptureError::Io { path: path.into(), source })
+/// The name of a file that [`write()`] writes.
+fn is_of_a_capture(name: &str) -> bool {
+    let numbered = || {
+        let rest = name.trim_start_matches(|c: char| c.is_ascii_digit());
+        rest.len() < name.len()
+            && rest.starts_with('-')
+            && (rest.ends_with(".flow") || rest.ends_with(".events"))
+    };
+    let named = |prefix| name.starts_with(prefix) && name.ends_with(".txt");
+    matches!(name, "machine.toml" | "script.sh") || named("state-") || named("msix-") || numbered()
 }

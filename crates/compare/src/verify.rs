@@ -443,7 +443,7 @@ impl Counters {
             *value = event.number(key)?;
         }
         if event.name == "irq_matrix_online" {
-            self.fresh = [global[1] - self.global[1], 0, 0];
+            self.fresh = [global[1].saturating_sub(self.global[1]), 0, 0];
         }
         let mut text = format!("@ {}:", event.name);
         for (key, value) in event.fields.iter().filter(|(key, _)| matches!(*key, "bit" | "cpu" | "online")) {
@@ -452,7 +452,8 @@ impl Counters {
         }
         let mut add = |keys: &[&str], old: &[i64], new: &[i64]| {
             for ((key, old), new) in keys.iter().zip(old).zip(new) {
-                let _ = write!(text, " {key}{:+}", new - old);
+                // The kernel's counters are 32 bits wide, and what stands in a file may be anything.
+                let _ = write!(text, " {key}{:+}", i128::from(*new) - i128::from(*old));
             }
         };
         if let Some(cpu) = event.number("cpu") {
@@ -475,7 +476,11 @@ pub enum Outcome {
     /// Both sides have it.
     Compared(Comparison),
     /// The emulator did not make it.
+    NotMade,
+    /// The capture does not have it, although its script records it.
     Missing,
+    /// A state that was not taken: what the script records after it is there.
+    NotTaken,
 }
 
 /// One file of a capture.
@@ -490,9 +495,13 @@ pub struct Row {
 }
 
 impl Row {
-    /// The emulator made the file, and nothing differs.
+    /// Both have the file, and nothing differs.
     pub fn passed(&self) -> bool {
-        matches!(&self.outcome, Outcome::Compared(comparison) if comparison.is_equal())
+        match &self.outcome {
+            Outcome::Compared(comparison) => comparison.is_equal(),
+            Outcome::NotTaken => true,
+            Outcome::NotMade | Outcome::Missing => false,
+        }
     }
 }
 
@@ -519,19 +528,22 @@ pub fn run_with(capture: &Capture, machine: &Machine, semantics: Semantics) -> (
     (verify(capture, &outputs), lab)
 }
 
-/// Compares what the emulator made with what a real kernel made. Files that the capture lacks are
-/// not compared.
+/// Compares what the emulator made with what a real kernel made. A capture that lacks a recording, or
+/// ends before its script does, does not pass.
 pub fn verify(capture: &Capture, outputs: &[Output]) -> Report {
     let one_node = capture.has_one_node();
-    let rows = capture.files.iter().filter_map(|(planned, text)| {
-        let expected = text.as_deref()?;
-        let outcome = match outputs.iter().find(|output| output.name == planned.file) {
-            None => Outcome::Missing,
-            Some(Output { name: _, text: got }) => {
+    let end = capture.files.iter().rposition(|(_, text)| text.is_some()).map_or(0, |last| last + 1);
+    let rows = capture.files.iter().enumerate().map(|(i, (planned, text))| {
+        let made = outputs.iter().find(|output| output.name == planned.file);
+        let outcome = match (text, made) {
+            (None, _) if planned.kind == Kind::State && i < end => Outcome::NotTaken,
+            (None, _) => Outcome::Missing,
+            (_, None) => Outcome::NotMade,
+            (Some(expected), Some(Output { name: _, text: got })) => {
                 Outcome::Compared(compare(planned.kind, expected, got, one_node))
             }
         };
-        Some(Row { file: planned.file.clone(), kind: planned.kind, outcome })
+        Row { file: planned.file.clone(), kind: planned.kind, outcome }
     });
     Report { rows: rows.collect() }
 }
@@ -566,7 +578,7 @@ impl Report {
     fn comparisons(&self) -> impl Iterator<Item = (&Row, &Comparison)> {
         self.rows.iter().filter_map(|row| match &row.outcome {
             Outcome::Compared(comparison) => Some((row, comparison)),
-            Outcome::Missing => None,
+            Outcome::NotMade | Outcome::Missing | Outcome::NotTaken => None,
         })
     }
 
@@ -580,7 +592,9 @@ impl Report {
                 Outcome::Compared(Comparison { lines_compared, differences, hunks: _ }) => {
                     writeln!(text, "{:width$}  {lines_compared:>6}  {:>11}", row.file, differences.len())
                 }
-                Outcome::Missing => writeln!(text, "{:width$}  {:>6}  {:>11}", row.file, "-", "not made"),
+                Outcome::NotMade => writeln!(text, "{:width$}  {:>6}  {:>11}", row.file, "-", "not made"),
+                Outcome::Missing => writeln!(text, "{:width$}  {:>6}  {:>11}", row.file, "-", "missing"),
+                Outcome::NotTaken => writeln!(text, "{:width$}  {:>6}  {:>11}", row.file, "-", "not taken"),
             };
         }
         text

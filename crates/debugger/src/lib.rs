@@ -57,7 +57,7 @@ pub const WORDS: [(&str, &str, &str); 18] = [
     (":diff", "N [M]", "what changed in the state from step N to step M, or to now"),
     (":flow", "", "the calls and tracepoints of the last step"),
     (":log", "", "the lines typed so far, with their steps"),
-    (":save", "FILE", "write a script that does this session again"),
+    (":save", "[--force] FILE", "write a script that does this session again"),
     (":help", "", "this"),
     (":quit", "", "leave"),
 ];
@@ -69,10 +69,21 @@ pub struct Reply {
     pub text: String,
     /// The line is the beginning of something: it wants to be typed on.
     pub incomplete: bool,
-    /// Write this text to this file.
-    pub save: Option<(String, String)>,
+    /// Write something to a file.
+    pub save: Option<Save>,
     /// The session is over.
     pub quit: bool,
+}
+
+/// What `:save` wants to be written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Save {
+    /// Where to.
+    pub file: String,
+    /// What.
+    pub text: String,
+    /// The file may be there already.
+    pub replace: bool,
 }
 
 /// Something a user did that changes the machine.
@@ -275,7 +286,10 @@ impl Session {
         self.typed().map(|(at, text)| format!("{at:>8}  {}\n", text.replace('\n', "\n          "))).collect()
     }
 
-    fn save(&self, file: &str) -> Result<(String, String), String> {
+    fn save(&self, rest: &str) -> Result<Save, String> {
+        let forced =
+            rest.strip_prefix("--force").filter(|r| r.is_empty() || r.starts_with(char::is_whitespace));
+        let file = forced.unwrap_or(rest).trim();
         if file.is_empty() {
             return Err("`:save` needs a file; expected a name".to_owned());
         }
@@ -284,7 +298,7 @@ impl Session {
             text.push_str(&line);
             text.push('\n');
         }
-        Ok((file.to_owned(), text))
+        Ok(Save { file: file.to_owned(), text, replace: forced.is_some() })
     }
 }
 
@@ -298,15 +312,23 @@ fn help() -> String {
     out
 }
 
+/// Characters of a line before the place of a mistake that are shown; beyond twice as many the line is cut.
+const BEFORE: usize = 80;
+
 /// A mistake in a line, with a sign under its place.
 fn explain(text: &str, error: &sim::script::ScriptError) -> String {
     let line = text.lines().nth(error.line - 1).unwrap_or("");
     let column = error.column - 1;
-    format!(
-        "{line}\n{:column$}^ line {}, column {}: {error}; {}",
-        "",
-        error.line,
-        error.column,
-        error.label()
-    )
+    let (line, before) = if column <= 2 * BEFORE && line.len() <= 4 * BEFORE {
+        (line.to_owned(), column)
+    } else {
+        let skipped = column.saturating_sub(BEFORE);
+        let dots = |cut: bool| if cut { "..." } else { "" };
+        let shown: String = line.chars().skip(skipped).take(2 * BEFORE).collect();
+        let cut = line.chars().nth(skipped + 2 * BEFORE).is_some();
+        let (left, right) = (dots(skipped > 0), dots(cut));
+        (format!("{left}{shown}{right}"), column - skipped + left.len())
+    };
+    let sign = " ".repeat(before) + "^";
+    format!("{line}\n{sign} line {}, column {}: {error}; {}", error.line, error.column, error.label())
 }

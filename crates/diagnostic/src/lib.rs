@@ -44,6 +44,8 @@ use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+pub mod file;
+
 /// Columns of a message; longer lines of a text are cut around the place.
 const WIDTH: usize = 110;
 /// A text, and where in it something is wrong.

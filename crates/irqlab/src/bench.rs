@@ -9,6 +9,7 @@ use kstate::{CpuId, CpuMask, Kernel};
 use sim::machine::{ApicMode, Machine, PciDevice};
 use sim::{boot, engine};
 
+use crate::input::Output;
 use crate::run::kernel;
 
 /// Options of `irqlab bench`.
@@ -121,10 +122,12 @@ fn timed<T>(run: impl FnOnce() -> T) -> (T, Duration) {
 pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let What::Scale(args) = &args.what;
     let semantics = Semantics::of(args.kernel);
-    println!("Linux {}, {} MSI-X vectors for each controller, tracing off", args.kernel.name(), args.vectors);
-    println!("times in ms; memory in MiB, of the machine when it is up, and the most so far");
-    println!("down: half of the CPUs, each of which stops all that are still online; up: the same ones");
-    println!(
+    let mut out = Output::new();
+    let (kernel, vectors) = (args.kernel.name(), args.vectors);
+    out.line(format_args!("Linux {kernel}, {vectors} MSI-X vectors for each controller, tracing off"))?;
+    out.line("times in ms; memory in MiB, of the machine when it is up, and the most so far")?;
+    out.line("down: half of the CPUs, each of which stops all that are still online; up: the same ones")?;
+    out.line(format_args!(
         "{:>5} {:>11} {:>10} {:>8} {:>8} {:>10} {:>8} {:>8} {:>10} {:>6} {:>6}",
         "CPUs",
         "controllers",
@@ -137,7 +140,8 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
         "ns/stop",
         "memory",
         "peak"
-    );
+    ))?;
+    out.flush()?;
     for &(cpus, controllers) in &args.sizes {
         let whole = machine(args.kernel, cpus, controllers, args.vectors);
         let bare = Machine { pci: Vec::new(), ..whole.clone() };
@@ -163,7 +167,7 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
         let ms = |time: Duration| format!("{:.1}", time.as_secs_f64() * 1e3);
         let per = |time: Duration, n: u32| format!("{:.2}", time.as_secs_f64() * 1e6 / f64::from(n.max(1)));
         let mib = |n: Option<u64>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
-        println!(
+        out.line(format_args!(
             "{cpus:>5} {controllers:>11} {irqs:>10} {:>8} {:>8} {:>10} {:>8} {:>8} {:>10} {:>6} {:>6}",
             ms(boot),
             ms(bind),
@@ -173,7 +177,8 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
             per(hotplug[0] * 1000, stops(cpus)),
             mib(used),
             mib(memory("VmHWM")),
-        );
+        ))?;
+        out.flush()?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,10 +1,10 @@
 //! Options, and what every mistake of a user ends in.
 
-use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::input::complain;
 use crate::{
     bench, diff, explain, explore, matrix, museum, replay, run, semantics, sh, spread, stacks, story, tui,
     verify,
@@ -71,7 +71,6 @@ enum Command {
 
 /// Runs the command line and returns the exit status.
 pub fn main() -> ExitCode {
-    // A reader that has seen enough (`| head`) is no error.
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {
@@ -98,18 +97,11 @@ pub fn main() -> ExitCode {
     };
     match result {
         Ok(code) => code,
-        Err(report) if is_broken_pipe(&report) => ExitCode::SUCCESS,
         Err(report) => {
-            anstream::eprintln!("{}", report.styled());
+            complain(report.styled());
             ExitCode::from(MISTAKE)
         }
     }
-}
-
-fn is_broken_pipe(report: &diagnostic::Report) -> bool {
-    report
-        .chain()
-        .any(|e| e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe))
 }
 
 #[cfg(test)]

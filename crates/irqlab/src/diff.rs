@@ -13,7 +13,7 @@ use sim::state::Sections;
 
 use crate::cli::DIFFERS;
 use crate::experiment::apply;
-use crate::input::{OptionError, Output};
+use crate::input::{OptionError, Output, print};
 use crate::run::{kernel, read};
 
 mod text;
@@ -85,7 +85,7 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
         out.finish()?;
     } else {
         let detail = if args.full { Detail::FULL } else { Detail::SHORT };
-        anstream::print!("{}", text(&report, detail));
+        print(&text(&report, detail))?;
     }
     Ok(ExitCode::from(if report.is_empty() { 0 } else { DIFFERS }))
 }

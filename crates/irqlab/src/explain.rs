@@ -16,6 +16,7 @@ use sim::machine::Machine;
 use sim::script::Script;
 
 use crate::flags;
+use crate::input::print;
 use crate::names::{near, tracepoints};
 
 /// Options of `irqlab explain`.
@@ -100,7 +101,7 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
         let help = help.unwrap_or_else(|| "functions in scope are listed in crates/sim/data".to_owned());
         return Err(diagnostic::report!(help = help, "nothing here is called `{name}`"));
     }
-    anstream::print!("{}", out.trim_start());
+    print(out.trim_start())?;
     Ok(ExitCode::SUCCESS)
 }
 

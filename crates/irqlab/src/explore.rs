@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use diagnostic::Context as _;
+use diagnostic::file::{self, Existing};
 use explore::exhaustive::{self, Bounds};
 use explore::random::{self, Plan, Strategy};
 use explore::{Choices, Detail, Finding, World, shrink, tell};
@@ -35,6 +36,9 @@ pub struct Args {
     /// Write the result to a file, too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Replace the file of --json if it is there already
+    #[arg(long, requires = "json")]
+    force: bool,
 }
 
 #[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,7 +64,7 @@ struct Search {
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     runs: u64,
     /// Changes of priorities in a run (pct)
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(..=MAX_CHANGES))]
     changes: u32,
     /// Make only the Ith of N parts of the runs; --merge puts their results together
     #[arg(long, value_name = "I/N", value_parser = shard, default_value = "1/1")]
@@ -82,30 +86,44 @@ impl Search {
     }
 }
 
+/// Parts of the runs at most.
+const MAX_SHARDS: u64 = 1_000_000;
+/// Changes of priorities at most: more than a run has moves change nothing.
+const MAX_CHANGES: i64 = 100_000;
+
 /// Parses `2/8`.
 fn shard(text: &str) -> Result<(u64, u64), String> {
     let numbers = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
     match numbers {
-        Some((i, n)) if (1..=n).contains(&i) => Ok((i, n)),
-        _ => Err("expected I/N with I from 1 to N, as in 2/8".to_owned()),
+        Some((i, n)) if (1..=n).contains(&i) && n <= MAX_SHARDS => Ok((i, n)),
+        _ => Err(format!("expected I/N with I from 1 to N, and N up to {MAX_SHARDS}, as in 2/8")),
     }
 }
 
-/// Exit status after an interrupt from the keyboard, as shells have it.
-const INTERRUPTED: u8 = 130;
+/// What asks a search to end: the signal, and the exit status that a shell has for it.
+const ENDS: [(i32, u8); 2] = [(signal_hook::consts::SIGINT, 130), (signal_hook::consts::SIGTERM, 143)];
 
-/// A flag that the first Ctrl-C sets. The second one ends the process.
-fn interrupted() -> diagnostic::Result<Arc<AtomicBool>> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let signal = signal_hook::consts::SIGINT;
-    signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(&flag))
-        .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&flag)))
-        .context(|| "cannot listen for Ctrl-C".to_owned())?;
-    Ok(flag)
+/// Whether each of [`ENDS`] has come.
+type Ended = [Arc<AtomicBool>; 2];
+
+/// Flags that the first signal sets, by Ctrl-C or from who plans the work of this computer. The second one
+/// ends the process.
+fn listen() -> diagnostic::Result<Ended> {
+    let flags = Ended::default();
+    for ((signal, status), flag) in ENDS.into_iter().zip(&flags) {
+        signal_hook::flag::register_conditional_shutdown(signal, status.into(), Arc::clone(flag))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(flag)))
+            .context(|| "cannot listen for Ctrl-C".to_owned())?;
+    }
+    Ok(flags)
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
+    let ended = listen()?;
+    let existing = Existing::forced(args.force);
+    // A result that cannot be written is better known before an hour of searching.
+    args.json.as_deref().map(|path| file::check(path, existing)).transpose()?;
     let report = if args.merge.is_empty() {
         let case = args.case.load()?;
         let search = &args.search;
@@ -113,28 +131,29 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
             let found = "an exhaustive search is not made of runs that could be split";
             return Err(OptionError::new("--shard", found, "--strategy random or pct").into());
         }
-        // A result that cannot be written is better known before an hour of searching.
-        args.json.as_deref().map(report::check_writable).transpose()?;
-        explore(&case, search)?
+        explore(&case, search, &ended)?
     } else {
         report::merge(&args.merge)?
     };
-    if let Some(path) = &args.json {
-        report.write(path)?;
-    }
+    // The file comes last, so that a disk that has become full meanwhile does not take the result with it;
+    // and it comes even where nobody reads the text.
     let mut output = Output::new();
-    output.text(&report.text())?;
-    output.finish()?;
-    Ok(match (report.findings.is_empty(), report.stopped) {
-        (false, _) => ExitCode::from(DIFFERS),
-        (true, true) => ExitCode::from(INTERRUPTED),
-        (true, false) => ExitCode::SUCCESS,
+    let printed = output.text(&report.text()).and_then(|()| output.finish());
+    if let Some(path) = &args.json {
+        report.write(path, existing)?;
+    }
+    printed?;
+    let status = ENDS.iter().zip(&ended).find(|(_, flag)| flag.load(Ordering::Relaxed)).map(|((_, s), _)| *s);
+    Ok(match (report.findings.is_empty(), report.stopped, status) {
+        (false, ..) => ExitCode::from(DIFFERS),
+        (true, true, Some(status)) => ExitCode::from(status),
+        (true, true, None) => ExitCode::from(ENDS[0].1),
+        (true, false, _) => ExitCode::SUCCESS,
     })
 }
 
 /// Searches, makes what was found short, and says what the quiet run prints.
-fn explore(case: &Case, search: &Search) -> diagnostic::Result<Report> {
-    let stop = interrupted()?;
+fn explore(case: &Case, search: &Search, stop: &Ended) -> diagnostic::Result<Report> {
     let root = case.world(false);
     let detail = Detail { longest: search.depth() as usize, calls: false };
     let quiet = tell(&root, &Choices::default(), detail, |_| {});
@@ -149,7 +168,7 @@ fn explore(case: &Case, search: &Search) -> diagnostic::Result<Report> {
             };
             let explored = exhaustive::explore(&root, bounds, |so_far| {
                 progress.states(&so_far.covered, so_far.findings.len(), bounds.states);
-                go_on(&stop)
+                go_on(stop)
             });
             report.stopped = explored.stopped;
             report.covered = Covered::of_states(&explored.covered);
@@ -172,7 +191,7 @@ fn explore(case: &Case, search: &Search) -> diagnostic::Result<Report> {
             let planned = plan.count();
             let drawn = random::explore(&root, &plan, |so_far| {
                 progress.runs(so_far, planned);
-                go_on(&stop)
+                go_on(stop)
             });
             report.stopped = drawn.stopped;
             report.covered = Covered::of_runs(&drawn, planned);
@@ -187,8 +206,12 @@ fn explore(case: &Case, search: &Search) -> diagnostic::Result<Report> {
     Ok(report)
 }
 
-fn go_on(stop: &AtomicBool) -> ControlFlow<()> {
-    if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+fn go_on(stop: &Ended) -> ControlFlow<()> {
+    if stop.iter().any(|flag| flag.load(Ordering::Relaxed)) {
+        ControlFlow::Break(())
+    } else {
+        ControlFlow::Continue(())
+    }
 }
 
 fn found(case: &Case, root: &World, run: Option<u64>, finding: &Finding) -> Found {

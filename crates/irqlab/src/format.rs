@@ -1,11 +1,9 @@
 //! `irqlab run --format`: what a run recorded, for people and for other tools.
 
-use std::fs;
-use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use diagnostic::Context as _;
+use diagnostic::file::{self, Existing};
 use kstate::semantics::Semantics;
 use kstate::{CpuId, Irq};
 use record::formats::{Slice, events, flow, ftrace, graph, json, perfetto};
@@ -16,7 +14,7 @@ use sim::machine::Machine;
 use sim::plan::Kind;
 use sim::script::{Script, Statement};
 
-use crate::input::{OptionError, OutputError};
+use crate::input::{OptionError, Output, complain};
 use crate::run::status;
 
 /// What to write instead of the files of a capture.
@@ -74,6 +72,7 @@ pub fn run(
     semantics: Semantics,
     script: &Script,
     out: Option<&Path>,
+    existing: Existing,
 ) -> diagnostic::Result<ExitCode> {
     let Some(format) = args.format else { return Err(diagnostic::report!("--format is needed")) };
     let mut lab = Lab::boot_with(machine, semantics, true);
@@ -101,15 +100,16 @@ pub fn run(
     };
     let bytes = text(args, format, &lab, script, records)?;
     match out {
-        Some(path) => fs::write(path, bytes).context(|| format!("cannot write {}", path.display()))?,
+        Some(path) => file::write(path, &bytes, existing)?,
         None => {
-            let mut stdout = std::io::stdout().lock();
-            stdout.write_all(&bytes).and_then(|()| stdout.flush()).map_err(OutputError)?;
+            let mut stdout = Output::new();
+            stdout.bytes(&bytes)?;
+            stdout.finish()?;
         }
     }
     // The output is the format's.
     for failure in &lab.failed {
-        eprintln!("{}: {failure}", script.name);
+        complain(format_args!("{}: {failure}", script.name));
     }
     Ok(status(&lab))
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-use diagnostic::Diagnostic;
+use diagnostic::{Diagnostic, file};
 use flate2::bufread::MultiGzDecoder;
 use kstate::CpuMask;
 use kstate::cpumask::MAX_CPUS;
@@ -94,13 +94,44 @@ pub struct OutputError(#[from] pub io::Error);
 impl Diagnostic for OutputError {}
 
 /// Standard output, buffered, with errors that name it.
-#[derive(Debug)]
-pub struct Output(io::BufWriter<io::StdoutLock<'static>>);
+///
+/// That the reader is gone (`| head`) is no error: what is written then is lost, and the exit status is what
+/// it would have been.
+pub struct Output {
+    writer: Box<dyn Write>,
+    gone: bool,
+}
 
 impl Output {
-    /// Locks standard output.
+    /// What is written stays as it is.
     pub fn new() -> Self {
-        Self(io::BufWriter::new(io::stdout().lock()))
+        Self::of(io::stdout().lock())
+    }
+
+    /// For text with styles, which only a terminal gets to see.
+    pub fn styled() -> Self {
+        Self::of(anstream::AutoStream::auto(io::stdout()).lock())
+    }
+
+    fn of(writer: impl Write + 'static) -> Self {
+        Self { writer: Box::new(io::BufWriter::new(writer)), gone: false }
+    }
+
+    /// Nobody reads on: what follows may as well be left out.
+    pub const fn is_gone(&self) -> bool {
+        self.gone
+    }
+
+    fn check(&mut self, result: io::Result<()>) -> Result<(), OutputError> {
+        match result {
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {
+                self.gone = true;
+                // What is left in the buffer would be tried again.
+                self.writer = Box::new(io::sink());
+                Ok(())
+            }
+            other => Ok(other?),
+        }
     }
 
     /// Writes text and a newline.
@@ -108,7 +139,8 @@ impl Output {
     /// # Errors
     /// When the output cannot be written.
     pub fn line(&mut self, text: impl core::fmt::Display) -> Result<(), OutputError> {
-        Ok(writeln!(self.0, "{text}")?)
+        let written = writeln!(self.writer, "{text}");
+        self.check(written)
     }
 
     /// Writes text as it is.
@@ -116,7 +148,25 @@ impl Output {
     /// # Errors
     /// When the output cannot be written.
     pub fn text(&mut self, text: &str) -> Result<(), OutputError> {
-        Ok(self.0.write_all(text.as_bytes())?)
+        self.bytes(text.as_bytes())
+    }
+
+    /// Writes bytes as they are.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), OutputError> {
+        let written = self.writer.write_all(bytes);
+        self.check(written)
+    }
+
+    /// Hands what was written to the system.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    pub fn flush(&mut self) -> Result<(), OutputError> {
+        let written = self.writer.flush();
+        self.check(written)
     }
 
     /// Hands everything to the system.
@@ -124,8 +174,23 @@ impl Output {
     /// # Errors
     /// When the output cannot be written.
     pub fn finish(mut self) -> Result<(), OutputError> {
-        Ok(self.0.flush()?)
+        self.flush()
     }
+}
+
+/// Writes a text with styles that is all of the output.
+///
+/// # Errors
+/// When the output cannot be written.
+pub fn print(text: &str) -> Result<(), OutputError> {
+    let mut out = Output::styled();
+    out.text(text)?;
+    out.finish()
+}
+
+/// Says something on standard error. Who has closed it does not want to know.
+pub fn complain(text: impl core::fmt::Display) {
+    let _ = writeln!(anstream::stderr(), "{text}");
 }
 
 /// The lines of a file with their numbers; blank ones are left out.
@@ -160,9 +225,9 @@ impl Lines {
     /// When the file cannot be read on, or holds something that is no text.
     pub fn next_line(&mut self) -> Result<Option<Line>, FileError> {
         loop {
-            let mut bytes = Vec::new();
-            let read = self.reader.read_until(b'\n', &mut bytes);
-            if read.map_err(|source| FileError::Read { path: self.path.clone(), source })? == 0 {
+            let bytes = read_line(&mut self.reader)
+                .map_err(|source| FileError::Read { path: self.path.clone(), source })?;
+            if bytes.is_empty() {
                 return Ok(None);
             }
             self.number += 1;
@@ -179,6 +244,17 @@ impl Lines {
             }
         }
     }
+}
+
+/// The next line with its newline; nothing where the input ends. A line has an end, or it is an error:
+/// there are files that have none.
+pub fn read_line(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    reader.take(file::LIMIT).read_until(b'\n', &mut bytes)?;
+    if bytes.len() as u64 == file::LIMIT {
+        return Err(io::Error::other(format!("a line is longer than {} MiB", file::LIMIT >> 20)));
+    }
+    Ok(bytes)
 }
 
 /// One line of a file.

@@ -1,17 +1,16 @@
 //! `irqlab museum`: bugs of real kernels, with the bug and without.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anstyle::Style;
-use diagnostic::Context as _;
+use diagnostic::file::{self, Existing};
 use explore::museum::{Class, EXHIBITS, Exhibit, Search, choices_line, describe, explore_line, replay_line};
 use kstate::semantics::{KernelVersion, Semantics};
 
 use crate::cli::DIFFERS;
-use crate::input::OptionError;
+use crate::input::{OptionError, Output, print};
 use crate::run::kernel;
 
 /// Bugs of real kernels, to be looked at.
@@ -29,6 +28,9 @@ pub struct Args {
     /// Write machine, script and story to a folder, and run nothing
     #[arg(long, value_name = "DIR", requires = "id")]
     export: Option<PathBuf>,
+    /// Replace an exhibit that was written to DIR before
+    #[arg(long, requires = "export")]
+    force: bool,
 }
 
 const HEAD: Style = Style::new().bold();
@@ -37,7 +39,7 @@ const NOTE: Style = Style::new().dimmed();
 /// Runs the command.
 pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let Some(id) = &args.id else {
-        anstream::print!("{}", list());
+        print(&list())?;
         return Ok(ExitCode::SUCCESS);
     };
     let exhibit = find(id)?;
@@ -48,11 +50,11 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
         return Err(OptionError::new("--kernel", found, known.join(" or ")).into());
     }
     if let Some(folder) = &args.export {
-        export(exhibit, folder)?;
+        export(exhibit, folder, Existing::forced(args.force))?;
         return Ok(ExitCode::SUCCESS);
     }
     let (text, as_promised) = show(exhibit, kernel);
-    anstream::print!("{text}");
+    print(&text)?;
     Ok(if as_promised { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) })
 }
 
@@ -191,14 +193,13 @@ fn searched(exhibit: &Exhibit, kernel: KernelVersion, search: Search) -> Sides {
 }
 
 /// Writes the exhibit's files.
-fn export(exhibit: &Exhibit, folder: &Path) -> diagnostic::Result<()> {
-    fs::create_dir_all(folder).context(|| format!("cannot create the folder {}", folder.display()))?;
+fn export(exhibit: &Exhibit, folder: &Path, existing: Existing) -> diagnostic::Result<()> {
     let files =
         [("machine.toml", exhibit.machine), ("script.sh", exhibit.script), ("story.md", exhibit.story)];
-    for (name, text) in files {
-        let path = folder.join(name);
-        fs::write(&path, text).context(|| format!("cannot write {}", path.display()))?;
-        println!("{}", path.display());
+    file::write_folder(folder, &files, existing, |name| files.iter().any(|(known, _)| *known == name))?;
+    let mut out = Output::new();
+    for (name, _) in files {
+        out.line(folder.join(name).display())?;
     }
-    Ok(())
+    Ok(out.finish()?)
 }

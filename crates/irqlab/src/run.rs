@@ -1,11 +1,10 @@
 //! `irqlab run`: a script on a machine, written as the files of a capture.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use compare::capture;
-use diagnostic::Context as _;
+use diagnostic::file::{self, Existing};
 use kstate::semantics::KernelVersion;
 use sim::lab::Lab;
 use sim::machine::Machine;
@@ -30,6 +29,9 @@ pub struct Args {
     /// printed]
     #[arg(long, value_name = "PATH")]
     out: Option<PathBuf>,
+    /// Replace what was recorded at PATH before
+    #[arg(long, requires = "out")]
+    force: bool,
     #[command(flatten)]
     format: format::Args,
     #[command(flatten)]
@@ -51,7 +53,7 @@ pub fn kernel(name: &str) -> Result<KernelVersion, String> {
 
 /// Reads a file as text; what goes wrong names it.
 pub fn read(path: &Path) -> diagnostic::Result<String> {
-    fs::read_to_string(path).context(|| format!("cannot read {}", path.display()))
+    Ok(file::read(path)?)
 }
 
 /// The name and the text of a machine file; without one, those of the embedded machine.
@@ -73,7 +75,14 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     };
     let script = Script::parse(&script_name, &script_text)?;
     if args.format.is_some() {
-        return format::run(&args.format, &machine, semantics, &script, args.out.as_deref());
+        return format::run(
+            &args.format,
+            &machine,
+            semantics,
+            &script,
+            args.out.as_deref(),
+            Existing::forced(args.force),
+        );
     }
     let sections = Sections { topology: args.full_states, queues: args.full_states };
     let note = args.experiment.note(&semantics);
@@ -81,7 +90,8 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let outputs = lab.run(&script, |_| sections);
     // Everything is known before the first file is written, so that a mistake leaves nothing behind.
     if let Some(out) = &args.out {
-        capture::write(out, &machine_text, &script_text, &outputs)?;
+        let existing = Existing::forced(args.force);
+        capture::write(out, &machine_text, &script_text, &outputs, existing)?;
     }
     let mut terminal = Output::new();
     if let Some(note) = note {

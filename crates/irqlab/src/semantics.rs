@@ -7,7 +7,7 @@ use anstyle::Style;
 use kstate::semantics::{self, Field, KernelVersion, Semantics};
 use serde::Serialize;
 
-use crate::input::{OptionError, Output};
+use crate::input::{OptionError, Output, print};
 
 /// The behaviours in which the kernels differ.
 ///
@@ -85,7 +85,7 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
         Some(field) => tell(field),
         None => Semantics::fields().iter().map(tell).collect::<Vec<_>>().join("\n"),
     };
-    anstream::print!("{text}");
+    print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 

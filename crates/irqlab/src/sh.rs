@@ -2,13 +2,14 @@
 
 use std::cell::RefCell;
 use std::fs;
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use debugger::{Reply, Session};
+use debugger::{Reply, Save, Session};
 use diagnostic::Context as _;
+use diagnostic::file::{self, Existing};
 use irqlab::{KernelVersion, Lab, Machine};
 use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
@@ -18,7 +19,8 @@ use rustyline::history::DefaultHistory;
 use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
 
-use crate::input::OutputError;
+use crate::cli::MISTAKE;
+use crate::input::{Output, complain, read_line};
 use crate::run::{kernel, read};
 
 /// Options of `irqlab sh`.
@@ -82,10 +84,14 @@ pub fn session(machine: Option<&Path>, kernel: Option<KernelVersion>) -> diagnos
 }
 
 /// Writes what `:save` asked for, and says what became of it.
-pub fn write_saved((file, text): &(String, String)) -> String {
-    match fs::write(file, text) {
-        Ok(()) => format!("{file} does this session again"),
-        Err(e) => format!("cannot write {file}: {e}"),
+///
+/// # Errors
+/// What to say where it cannot be written.
+pub fn write_saved(save: &Save) -> Result<String, String> {
+    let Save { file, text, replace } = save;
+    match file::write(Path::new(file), text.as_bytes(), Existing::forced(*replace)) {
+        Ok(()) => Ok(format!("{file} does this session again")),
+        Err(e) => Err(diagnostic::Report::from(e).to_string()),
     }
 }
 
@@ -99,9 +105,20 @@ fn history_file() -> Option<PathBuf> {
 struct Typed {
     session: Shared,
     pending: String,
+    out: Output,
+    /// Something that a user would have to know could not be done.
+    failed: bool,
 }
 
 impl Typed {
+    fn new(session: Shared) -> Self {
+        Self { session, pending: String::new(), out: Output::styled(), failed: false }
+    }
+
+    fn status(&self) -> ExitCode {
+        if self.failed { ExitCode::from(MISTAKE) } else { ExitCode::SUCCESS }
+    }
+
     fn prompt(&self) -> String {
         if !self.pending.is_empty() {
             return "> ".to_owned();
@@ -120,25 +137,47 @@ impl Typed {
             return Ok(true);
         }
         self.pending.clear();
-        let mut out = anstream::stdout();
-        write!(out, "{text}").map_err(OutputError)?;
-        if let Some(saved) = save {
-            writeln!(out, "{}", write_saved(&saved)).map_err(OutputError)?;
+        self.out.text(&text)?;
+        match save.as_ref().map(write_saved) {
+            Some(Ok(said)) => self.out.line(said)?,
+            Some(Err(said)) => {
+                self.failed = true;
+                self.out.line(said)?;
+            }
+            None => {}
         }
-        out.flush().map_err(OutputError)?;
+        self.out.flush()?;
         Ok(!quit)
     }
 }
 
 fn lines(session: Session, input: &mut impl BufRead) -> diagnostic::Result<ExitCode> {
-    let mut typed = Typed { session: Rc::new(RefCell::new(session)), pending: String::new() };
-    for line in input.lines() {
-        if !typed.line(&line.context(|| "cannot read the session".to_owned())?)? {
-            return Ok(ExitCode::SUCCESS);
+    let mut typed = Typed::new(Rc::new(RefCell::new(session)));
+    for number in 1.. {
+        let bytes = read_line(input).context(|| format!("cannot read line {number} of the session"))?;
+        if bytes.is_empty() {
+            break;
+        }
+        match String::from_utf8(bytes) {
+            Ok(line) => {
+                if !typed.line(line.trim_end_matches('\n').trim_end_matches('\r'))? {
+                    return Ok(typed.status());
+                }
+            }
+            Err(e) => {
+                typed.failed = true;
+                let column =
+                    String::from_utf8_lossy(&e.as_bytes()[..e.utf8_error().valid_up_to()]).chars().count();
+                typed.out.line(format_args!(
+                    "line {number}, column {}: this is no text; expected UTF-8",
+                    column + 1
+                ))?;
+                typed.out.flush()?;
+            }
         }
     }
     if typed.pending.is_empty() {
-        return Ok(ExitCode::SUCCESS);
+        return Ok(typed.status());
     }
     Err(diagnostic::report!(help = "close the loop with `done`", "the input ends in the middle of a loop"))
 }
@@ -150,15 +189,14 @@ fn interactive(session: Session, history: Option<PathBuf>) -> diagnostic::Result
     let session = Rc::new(RefCell::new(session));
     editor.set_helper(Some(Terminal(Rc::clone(&session))));
     if let Some(file) = &history
-        && file.exists()
+        && file.is_file()
     {
         editor.load_history(file).context(|| format!("cannot read {}", file.display()))?;
     }
-    anstream::println!(
-        "Linux {}; :help lists the words of the lab",
-        session.borrow().kernel().sem.version.name()
-    );
-    let mut typed = Typed { session, pending: String::new() };
+    let mut typed = Typed::new(Rc::clone(&session));
+    let kernel = session.borrow().kernel().sem.version.name();
+    typed.out.line(format_args!("Linux {kernel}; :help lists the words of the lab"))?;
+    typed.out.flush()?;
     loop {
         match editor.readline(&typed.prompt()) {
             Ok(line) => {
@@ -174,10 +212,10 @@ fn interactive(session: Session, history: Option<PathBuf>) -> diagnostic::Result
     if let Some(file) = &history {
         // A session that was done is not undone because its lines cannot be remembered.
         if let Err(e) = remember(&mut editor, file) {
-            eprintln!("cannot write {}: {e}", file.display());
+            complain(format_args!("cannot write {}: {e}", file.display()));
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(typed.status())
 }
 
 fn remember(editor: &mut Editor<Terminal, DefaultHistory>, file: &Path) -> rustyline::Result<()> {

@@ -386,6 +386,10 @@ fn batch(args: &Args, path: &std::path::Path) -> diagnostic::Result<ExitCode> {
         }
         if !args.check {
             out.line(to_json(&found))?;
+            // The text is all there is.
+            if out.is_gone() {
+                break;
+            }
         }
     }
     if args.check {

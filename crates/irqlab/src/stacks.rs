@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anstream::println;
 use kstate::semantics::KernelVersion;
 use sim::lab::Lab;
 use sim::machine::Machine;
@@ -11,6 +10,7 @@ use sim::script::Script;
 use sim::state::Sections;
 
 use crate::experiment::Experiment;
+use crate::input::Output;
 use crate::names::{near, tracepoints};
 use crate::run::read;
 
@@ -55,18 +55,21 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
         ));
     }
     let stacks = record::stacks::reaching(&lab.k.trace, &args.at, functions);
+    let mut out = Output::styled();
     if let Some(note) = note {
-        println!("# {note}");
+        out.line(format_args!("# {note}"))?;
     }
     if stacks.is_empty() {
-        println!("{} was not reached", args.at);
+        out.line(format_args!("{} was not reached", args.at))?;
     }
     for (i, stack) in stacks.iter().enumerate() {
         if i > 0 {
-            println!();
+            out.line("")?;
         }
-        println!("# {}, {} {}", stack.actor, stack.count, if stack.count == 1 { "time" } else { "times" });
-        anstream::print!("{}", record::stacks::print(stack));
+        let times = if stack.count == 1 { "time" } else { "times" };
+        out.line(format_args!("# {}, {} {times}", stack.actor, stack.count))?;
+        out.text(&record::stacks::print(stack))?;
     }
+    out.finish()?;
     Ok(ExitCode::SUCCESS)
 }

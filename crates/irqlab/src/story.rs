@@ -12,6 +12,7 @@ use sim::lab::Lab;
 use sim::machine::Machine;
 
 use crate::experiment::Experiment;
+use crate::input::Output;
 
 /// Options of `irqlab` without a command.
 #[derive(clap::Args)]
@@ -65,10 +66,12 @@ const PHASE_2: [&str; 13] = [
 /// Runs the command.
 pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let semantics = args.experiment.semantics(KernelVersion::default())?;
+    let mut out = Output::styled();
     if let Some(note) = args.experiment.note(&semantics) {
-        anstream::println!("{NOTE}# {note}{NOTE:#}");
+        out.line(format_args!("{NOTE}# {note}{NOTE:#}"))?;
     }
-    anstream::print!("{}", tell(semantics));
+    out.text(&tell(semantics))?;
+    out.finish()?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -8,6 +8,7 @@ use compare::verify;
 
 use crate::cli::DIFFERS;
 use crate::experiment::Experiment;
+use crate::input::Output;
 
 /// Options of `irqlab verify`.
 #[derive(clap::Args)]
@@ -25,24 +26,26 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let mut passed = true;
+    let mut out = Output::new();
     for folder in &args.folders {
         let capture = Capture::read(folder)?;
         let machine = capture.machine()?;
         let semantics = args.experiment.semantics(machine.kernel)?;
         let note = args.experiment.note(&semantics);
         let (report, lab) = verify::run_with(&capture, &machine, semantics);
-        anstream::println!("{}", folder.display());
+        out.line(folder.display())?;
         if let Some(note) = note {
-            anstream::println!("# {note}");
+            out.line(format_args!("# {note}"))?;
         }
-        anstream::print!("{}", report.table());
+        out.text(&report.table())?;
         if args.verbose {
             for line in lab.terminal {
-                anstream::println!("  {line}");
+                out.line(format_args!("  {line}"))?;
             }
-            anstream::print!("{}", report.diff());
+            out.text(&report.diff())?;
         }
         passed &= report.passed();
+        out.flush()?;
     }
     Ok(ExitCode::from(if passed { 0 } else { DIFFERS }))
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use compare::capture::Capture;
 use compare::{capture, verify};
+use diagnostic::file::Existing;
 use kstate::semantics::KernelVersion;
 use record::Step;
 use record::formats::{events, flow};
@@ -175,7 +176,10 @@ fn a_folder_that_is_written_reads_back() {
         .iter()
         .filter_map(|(planned, text)| Some(Output { name: planned.file.clone(), text: text.clone()? }))
         .collect();
-    capture::write(&folder, &first.machine, &first.script.text, &outputs).unwrap();
+    let write = |existing| capture::write(&folder, &first.machine, &first.script.text, &outputs, existing);
+    write(Existing::Replace).unwrap();
+    assert!(write(Existing::Keep).is_err());
+    write(Existing::Replace).unwrap();
     let second = Capture::read(&folder).unwrap();
     assert_eq!((second.machine, second.files), (first.machine, first.files));
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use debugger::Session;
+use debugger::{Save, Session};
 use kstate::semantics::KernelVersion;
 use sim::lab::Lab;
 use sim::machine::Machine;
@@ -25,7 +25,7 @@ fn typed(session: &mut Session, lines: &str) -> String {
         }
         pending.clear();
         out.push_str(&reply.text);
-        if let Some((file, text)) = reply.save {
+        if let Some(Save { file, text, .. }) = reply.save {
             out.push_str(&format!("-> {file}\n{text}"));
         }
     }
@@ -176,7 +176,7 @@ fn a_session_that_is_saved_does_the_same_again() {
     let mut first = session(KernelVersion::V6_12);
     let lines = "echo 0 > /sys/devices/system/cpu/cpu2/online\nfor i in 3 4; do echo 0 > /sys/devices/system/cpu/cpu$i/online; done\n";
     typed(&mut first, lines);
-    let (_, text) = first.line(":save x").save.unwrap();
+    let text = first.line(":save x").save.unwrap().text;
     let mut lab = Lab::boot(&Machine::embedded(KernelVersion::V6_12));
     lab.run_each(&sim::script::Script::parse("x", &text).unwrap(), |_| {}, |_, _| {});
     assert!(lab.k == *first.kernel());

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use diagnostic::Context as _;
+use diagnostic::file::{self, Existing};
 use explore::exhaustive;
 use explore::random::Drawn;
 use serde::{Deserialize, Serialize};
 
+#[cfg(test)]
+use super::MAX_SHARDS;
 use super::{Search, Way};
 use crate::case::Case;
 use crate::input::FileError;
@@ -158,11 +159,6 @@ impl Found {
     fn is_like(&self, other: &Self) -> bool {
         self.kind == other.kind && explore::is_like(&self.text, &other.text)
     }
-
-    /// How long its list is.
-    fn length(&self) -> usize {
-        self.choices.split(',').count()
-    }
 }
 
 impl Report {
@@ -190,13 +186,10 @@ impl Report {
     }
 
     /// Writes it to a file, all of it or nothing.
-    pub fn write(&self, path: &Path) -> diagnostic::Result<()> {
+    pub fn write(&self, path: &Path, existing: Existing) -> diagnostic::Result<()> {
         let text =
             serde_json::to_string_pretty(self).context(|| "cannot write the result as JSON".to_owned())?;
-        let part = part_of(path);
-        fs::write(&part, text + "\n")
-            .and_then(|()| fs::rename(&part, path))
-            .context(|| format!("cannot write {}", path.display()))
+        Ok(file::write(path, (text + "\n").as_bytes(), existing)?)
     }
 
     /// For people.
@@ -243,14 +236,11 @@ impl Report {
                 let _ = write!(text, "{stopped}{runs}{of} runs from seed {seed}, ");
                 let _ = write!(text, "{moves} moves, the longest run {depth}");
                 let left = if *endless == 0 { String::new() } else { format!("; {endless} left unfinished") };
-                let missing: Vec<String> = (1..=shards)
-                    .filter(|shard| !self.shards.contains(shard))
-                    .map(|shard| shard.to_string())
-                    .collect();
+                let missing = gaps(&self.shards, shards);
                 let missing = if missing.is_empty() {
                     String::new()
                 } else {
-                    format!("; without parts {} of {shards}", missing.join(", "))
+                    format!("; without parts {missing} of {shards}")
                 };
                 writeln!(text, "{left}{missing}")
             }
@@ -271,7 +261,8 @@ impl Report {
         for found in other.findings {
             match self.findings.iter_mut().find(|known| known.is_like(&found)) {
                 None => self.findings.push(found),
-                Some(known) if (found.length(), found.run) < (known.length(), known.run) => *known = found,
+                // As a search that makes all runs keeps the first.
+                Some(known) if found.run < known.run => *known = found,
                 Some(_) => {}
             }
         }
@@ -296,22 +287,20 @@ impl Question {
     }
 }
 
-/// Where a file is written before it has its name.
-fn part_of(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".part");
-    path.with_file_name(name)
-}
-
-/// Finds out whether a file can be written there.
-///
-/// # Errors
-/// When it cannot.
-pub fn check_writable(path: &Path) -> diagnostic::Result<()> {
-    let part = part_of(path);
-    let folder = || io::Error::new(io::ErrorKind::IsADirectory, "this is a folder");
-    if path.is_dir() { Err(folder()) } else { fs::write(&part, "").and_then(|()| fs::remove_file(&part)) }
-        .context(|| format!("cannot write {}", path.display()))
+/// The numbers from 1 to `last` that are not in a set, as ranges: `1, 4-9`.
+fn gaps(set: &BTreeSet<u64>, last: u64) -> String {
+    let mut gaps = Vec::new();
+    let mut next = 1;
+    for &number in set.range(1..=last).chain([&(last + 1)]) {
+        match number - next {
+            0 => {}
+            1 => gaps.push(next.to_string()),
+            2 => gaps.extend([next.to_string(), (next + 1).to_string()]),
+            _ => gaps.push(format!("{next}-{}", number - 1)),
+        }
+        next = number + 1;
+    }
+    gaps.join(", ")
 }
 
 /// Puts results together.
@@ -336,4 +325,21 @@ pub fn merge(paths: &[PathBuf]) -> diagnostic::Result<Report> {
         }
     }
     merged.ok_or_else(|| diagnostic::report!("nothing to put together"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_that_are_missing_are_told_as_ranges() {
+        let check = |set: &[u64], last: u64, expect: &str| {
+            assert_eq!(gaps(&set.iter().copied().collect(), last), expect, "{set:?} of {last}");
+        };
+        check(&[1, 2, 3], 3, "");
+        check(&[2], 3, "1, 3");
+        check(&[1], MAX_SHARDS, "2-1000000");
+        check(&[3, 4], 9, "1, 2, 5-9");
+        check(&[], 4, "1-4");
+    }
 }

@@ -297,7 +297,7 @@ impl App {
         self.print(&reply.text);
         let said = !reply.text.is_empty();
         if let Some(saved) = reply.save {
-            self.ui.note = write_saved(&saved);
+            self.ui.note = write_saved(&saved).unwrap_or_else(|said| said);
             let note = self.ui.note.clone();
             self.print(&note);
         }

@@ -97,7 +97,7 @@ fn an_assertion_that_fails_is_the_exit_status() {
         let line = "script.sh: line 4: assertion failed: \
                     /sys/devices/system/cpu/online is \"0-6\", expected == \"0-7\"\n";
         let expect = if status == 0 { "" } else { line };
-        let output = folder.run("--out out");
+        let output = folder.run("--out out --force");
         assert_eq!(output.status.code(), Some(status));
         let said = String::from_utf8(output.stdout).unwrap();
         assert_eq!(said.strip_prefix(expect).unwrap(), "out/01-down.flow\nout/state-end.txt\n");

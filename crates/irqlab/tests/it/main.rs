@@ -3,8 +3,10 @@
 mod explore;
 mod formats;
 mod ftrace;
+mod licences;
 mod museum;
 mod perfetto;
 mod readme;
 mod sh;
+mod sturdy;
 mod tui;

@@ -112,6 +112,9 @@ fn mistakes_name_what_there_is() {
     check("irqlab museum M02 --kernel v6.12", &["M02 cannot be shown on v6.12", "expected v5.4"]);
     check("irqlab museum --export folder", &["<ID>"]);
     std::fs::write(folder.0.join("file"), "").unwrap();
-    check("irqlab museum M03 --export file", &["cannot create the folder file"]);
+    check(
+        "irqlab museum M03 --export file",
+        &["cannot write file: it is there already", "expected a folder"],
+    );
     assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 1, "nothing was written");
 }
