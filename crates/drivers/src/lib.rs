@@ -18,7 +18,6 @@
 // queue's work (blk_mq_hctx_next_cpu()), and that q_usage_counter is counted per CPU.
 pub mod block;
 pub mod nvme;
-pub mod pci_driver;
 pub mod test;
 pub mod virtio;
 
@@ -26,7 +25,7 @@ use kstate::Kernel;
 use kstate::hw::pci::DeviceModel;
 use kstate::pci::PciDriver;
 
-pub use pci_driver::{pci_device_probe, pci_device_remove};
+pub use pcimsi::kernel::pci_driver::{pci_device_probe, pci_device_remove};
 
 /// Every kind of device that a machine file can name.
 pub const DEVICES: [&DeviceModel; 3] = [&nvme::hw::MODEL, &virtio::hw::MODEL, &test::hw::MODEL];
@@ -41,7 +40,7 @@ pub const PCI_DRIVERS: [&PciDriver; 3] =
 pub fn init(k: &mut Kernel) {
     block::blk_mq::blk_mq_init(k);
     for driver in PCI_DRIVERS {
-        pci_driver::pci_register_driver(k, driver);
+        pcimsi::kernel::pci_driver::pci_register_driver(k, driver);
     }
 }
 

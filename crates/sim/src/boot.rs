@@ -1,7 +1,6 @@
 //! From power-on to a shell: builds the hardware a machine file describes and brings the kernel up
 //! on it.
 
-use drivers::pci_driver::{driver_allows_async_probing, pci_match_driver};
 use kstate::apic::MpcIntsrc;
 use kstate::hw::pci::{MsiCapability, PciFunction};
 use kstate::irqchip::Handler;
@@ -12,6 +11,7 @@ use kstate::semantics::Semantics;
 use kstate::shared::Shared;
 use kstate::trace::Actor;
 use kstate::{CpuId, Irq, Kernel, PciDevId};
+use pcimsi::kernel::pci_driver::{driver_allows_async_probing, pci_match_driver};
 
 use crate::engine;
 use crate::machine::{ApicMode, Machine, PciDevice};

@@ -5,13 +5,13 @@
 //! engine runs to its end; either way it ends with the errno that `write(2)` would return.
 
 use drivers::nvme::sysfs;
-use drivers::pci_driver::pci_match_driver;
 use kfn::kframe;
 use kstate::irqdomain::IrqDomain;
 use kstate::kstrtox::{kstrtobool, sysfs_streq};
 use kstate::pci::PciDev;
 use kstate::sched::Call;
 use kstate::{CpuId, CpuMask, DiskId, Errno, Irq, Kernel, NvmeId, PciDevId};
+use pcimsi::kernel::pci_driver::pci_match_driver;
 
 use crate::{testmod, tracefs};
 

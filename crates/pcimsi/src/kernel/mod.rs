@@ -12,6 +12,7 @@ pub mod acpi;
 pub mod irq;
 pub mod msi;
 pub mod pci;
+pub mod pci_driver;
 pub mod probe;
 
 pub use irq::{pci_assign_irq, pci_free_irq, pci_request_irq};

@@ -52,10 +52,10 @@ pub fn pci_device_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
         device_unlock(k, dev);
         return Err(Errno::EBUSY);
     }
-    pcimsi::kernel::pci_assign_irq(k, dev);
+    super::pci_assign_irq(k, dev);
     let result: Result<(), Errno> = call!(pci_call_probe(dev));
     if result.is_err() {
-        pcimsi::kernel::pci_device_release_driver(k, dev);
+        super::pci_device_release_driver(k, dev);
     }
     device_unlock(k, dev);
     result
@@ -116,7 +116,7 @@ pub fn pci_device_remove(k: &mut Kernel, dev: PciDevId) {
     call!((k.pci.drivers[drv.index()].remove)(k, dev));
     if k.pci_dev(dev).driver.is_some() {
         k.pci_dev_mut(dev).driver = None;
-        pcimsi::kernel::pci_device_release_driver(k, dev);
+        super::pci_device_release_driver(k, dev);
     }
     device_unlock(k, dev);
 }
