@@ -14,7 +14,7 @@ use kfn::{kfn, kframe};
 use kstate::hotplug::{
     CpuhpCall, CpuhpCallback, CpuhpCpuState, CpuhpNode, CpuhpState, CpuhpStep, CpuhpSyncState,
 };
-use kstate::sched::{Call, Slot as _, TaskKind, TaskState, WaitOn};
+use kstate::sched::{Call, TaskKind, WaitOn};
 use kstate::{CpuId, CpuMask, Errno, Kernel, TaskId};
 
 use crate::sched::core::{sched_cpu_activate, sched_cpu_deactivate, sched_cpu_dying, sched_cpu_starting};
@@ -23,7 +23,7 @@ use crate::smpboot::{
     SMPBOOT_THREAD, run_thread, smpboot_park_threads, smpboot_thread_fn, smpboot_unpark_threads,
 };
 use crate::stop_machine::stop_machine_cpuslocked;
-use crate::workqueue::KWORKER_ROOTS;
+use crate::workqueue::{work_for_cpu, work_on_cpu};
 use crate::x86::smpboot::{do_boot_cpu, native_cpu_disable, native_cpu_up, topology_is_primary_thread};
 
 pub(crate) fn st(k: &Kernel, cpu: CpuId) -> &CpuhpCpuState {
@@ -661,19 +661,8 @@ fn cpu_down_maps_locked(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Resul
     let housekeeping = housekeeping_cpumask(k, HkType::Domain);
     let on = k.topo.online.iter().find(|&c| c != cpu && housekeeping.contains(c));
     let Some(on) = on else { return Err(Errno::EBUSY) };
-    let worker: TaskId =
-        k.spawn(TaskKind::Kworker, on, __cpu_down_maps_locked(cpu, target).frame, KWORKER_ROOTS);
-    wait_until!(ended(k, worker).is_some(), WaitOn::Exit(worker));
-    let ret = ended(k, worker).unwrap_or_default();
-    Result::from_slot(ret)
-}
-
-/// The value a task ended with.
-fn ended(k: &Kernel, task: TaskId) -> Option<u64> {
-    match k.sched.tasks[task.index()].state {
-        TaskState::Done(value) => Some(value),
-        _ => None,
-    }
+    let worker: TaskId = work_for_cpu(k, on, __cpu_down_maps_locked(cpu, target));
+    call!(work_on_cpu(worker))
 }
 
 /// 5.4.

@@ -2,7 +2,9 @@
 //!
 //! C file: kernel/workqueue.c of 5.4 and 6.12.
 
-use kstate::{CpuId, Kernel};
+use kfn::kframe;
+use kstate::sched::{Call, Slot as _, TaskKind, TaskState, WaitOn};
+use kstate::{CpuId, Errno, Kernel, TaskId};
 
 use crate::sched::isolation::{HkType, housekeeping_cpumask};
 
@@ -16,4 +18,28 @@ pub const KWORKER_ROOTS: &[&str] = &["process_one_work", "worker_thread", "kthre
 pub fn wq_select_unbound_cpu(k: &Kernel, cpu: CpuId) -> CpuId {
     let allowed = housekeeping_cpumask(k, HkType::Domain).and(&k.topo.online);
     if allowed.contains(cpu) { cpu } else { allowed.next_after(cpu).or(allowed.first()).unwrap_or(cpu) }
+}
+
+/// The first half of `work_on_cpu()`: gives a function to a worker of `cpu`.
+pub fn work_for_cpu(k: &mut Kernel, cpu: CpuId, call: Call<Result<(), Errno>>) -> TaskId {
+    const ROOTS: &[&str] = &["work_for_cpu_fn", "process_one_work", "worker_thread", "kthread"];
+    k.spawn(TaskKind::Kworker, cpu, call.frame, ROOTS)
+}
+
+/// The second half of `work_on_cpu()`: sleeps until the worker has done what [`work_for_cpu`] gave it.
+///
+/// # Errors
+/// Those of the function.
+#[kframe("kernel/workqueue.c")]
+pub fn work_on_cpu(k: &mut Kernel, worker: TaskId) -> Result<(), Errno> {
+    wait_until!(ended(k, worker).is_some(), WaitOn::Exit(worker));
+    Result::from_slot(ended(k, worker).unwrap_or_default())
+}
+
+/// The value a task ended with.
+fn ended(k: &Kernel, task: TaskId) -> Option<u64> {
+    match k.sched.tasks[task.index()].state {
+        TaskState::Done(value) => Some(value),
+        _ => None,
+    }
 }
