@@ -25,8 +25,6 @@ use kstate::Kernel;
 use kstate::hw::pci::DeviceModel;
 use kstate::pci::PciDriver;
 
-pub use pcimsi::kernel::pci_driver::{pci_device_probe, pci_device_remove};
-
 /// Every kind of device that a machine file can name.
 pub const DEVICES: [&DeviceModel; 3] = [&nvme::hw::MODEL, &virtio::hw::MODEL, &test::hw::MODEL];
 

@@ -13,7 +13,7 @@ const LOCKED: [&str; 2] = ["_cpu_down", "_cpu_up"];
 /// Functions that a task is in while it still waits for the lock.
 const LOCKING: [&str; 2] = ["cpus_write_lock", "cpu_maps_update_begin"];
 /// Functions below which a task holds the lock of a device.
-const BINDING: [&str; 2] = ["pci_device_probe", "pci_device_remove"];
+const BINDING: [&str; 2] = ["device_driver_attach", "device_release_driver"];
 
 fn is_waiting(task: &Task) -> Option<WaitOn> {
     match task.state {

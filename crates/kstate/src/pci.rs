@@ -85,6 +85,37 @@ impl fmt::Debug for PciDriver {
     }
 }
 
+/// `struct bus_type`: what the driver core asks of a bus. The name identifies it.
+// DEVIATION: a device of the driver core is a PCI function. Nothing else is bound by a file or taken away.
+#[derive(Clone, Copy)]
+pub struct BusType {
+    /// `name`.
+    pub name: &'static str,
+    /// The registered driver that `match` finds for a device.
+    pub matching: fn(&Kernel, PciDevId) -> Option<PciDriverId>,
+    /// `probe`: binds a device.
+    pub probe: fn(PciDevId) -> Call<Result<(), Errno>>,
+    /// `remove`: lets it go.
+    pub remove: fn(PciDevId) -> Call<()>,
+}
+
+impl PartialEq for BusType {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+impl Eq for BusType {}
+impl Hash for BusType {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+impl fmt::Debug for BusType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
 /// `struct msi_dev_domain` (6.12): one domain of a device and the descriptors in it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct MsiDevDomain {
@@ -172,6 +203,8 @@ impl PciDev {
 /// drivers/pci: functions and their driver-visible state.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct PciState {
+    /// `pci_bus_type`, once it is registered.
+    pub bus: Option<&'static BusType>,
     /// By `PciDevId`.
     pub devs: Vec<PciDev>,
     /// The registered drivers, in the order in which the kernel's link order registers them.
@@ -184,7 +217,13 @@ pub struct PciState {
 
 impl Default for PciState {
     fn default() -> Self {
-        Self { devs: Vec::new(), drivers: Vec::new(), pci_msi_enable: true, pci_msi_ignore_mask: false }
+        Self {
+            bus: None,
+            devs: Vec::new(),
+            drivers: Vec::new(),
+            pci_msi_enable: true,
+            pci_msi_ignore_mask: false,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! From power-on to a shell: builds the hardware a machine file describes and brings the kernel up
 //! on it.
 
+use kcore::base::dd::{device_driver_attach, driver_allows_async_probing};
 use kstate::apic::MpcIntsrc;
 use kstate::hw::pci::{MsiCapability, PciFunction};
 use kstate::irqchip::Handler;
@@ -11,7 +12,7 @@ use kstate::semantics::Semantics;
 use kstate::shared::Shared;
 use kstate::trace::Actor;
 use kstate::{CpuId, Irq, Kernel, PciDevId};
-use pcimsi::kernel::pci_driver::{driver_allows_async_probing, pci_match_driver};
+use pcimsi::kernel::pci_driver::pci_match_driver;
 
 use crate::engine;
 use crate::machine::{ApicMode, Machine, PciDevice};
@@ -137,7 +138,7 @@ fn boot_in(
         {
             k.oracle = Oracle::seeded(seed);
         }
-        let probe = k.spawn(TaskKind::Task, CpuId(0), drivers::pci_device_probe(dev).frame, &[]);
+        let probe = k.spawn(TaskKind::Task, CpuId(0), device_driver_attach(dev).frame, &[]);
         // `PROBE_PREFER_ASYNCHRONOUS`: the next probe does not wait for this one.
         if order.draw.is_some() && driver_allows_async_probing(&k, dev) {
             continue;

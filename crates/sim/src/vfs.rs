@@ -5,9 +5,9 @@
 //! engine runs to its end; either way it ends with the errno that `write(2)` would return.
 
 use drivers::nvme::sysfs;
-use kfn::kframe;
+use kcore::base::bus;
 use kstate::irqdomain::IrqDomain;
-use kstate::kstrtox::{kstrtobool, sysfs_streq};
+use kstate::kstrtox::kstrtobool;
 use kstate::pci::PciDev;
 use kstate::sched::Call;
 use kstate::{CpuId, CpuMask, DiskId, Errno, Irq, Kernel, NvmeId, PciDevId};
@@ -487,14 +487,14 @@ fn try_write(k: &mut Kernel, path: &str, text: &str, append: bool) -> Result<Wri
             Ok(Written::Start(kcore::base::core::online_store(cpu, online)))
         }
         ["sys", "bus", "pci", "drivers", driver, op @ ("bind" | "unbind")] if is_pci_driver(k, driver) => {
-            let dev = bus_find_device_by_name(k, text).ok_or(Errno::ENODEV)?;
+            let dev = bus::bus_find_device_by_name(k, text).ok_or(Errno::ENODEV)?;
             let bound = bound_to(k, dev);
             let matching = pci_match_driver(k, dev).map(|drv| k.pci.drivers[drv.index()].name);
             let matches = matching == Some(driver);
             match op {
-                "unbind" if bound == Some(driver) => Ok(Written::Start(unbind_store(dev))),
+                "unbind" if bound == Some(driver) => Ok(Written::Start(bus::unbind_store(dev))),
                 "bind" if matches && (bound.is_none() || k.sem.bind_reports_errors) => {
-                    Ok(Written::Start(bind_store(dev)))
+                    Ok(Written::Start(bus::bind_store(dev)))
                 }
                 _ => Err(Errno::ENODEV),
             }
@@ -539,29 +539,4 @@ fn refused(k: &Kernel, parts: &[&str]) -> Errno {
             }
         }
     }
-}
-
-/// `bus_find_device_by_name()`, drivers/base/bus.c: the name is compared by `sysfs_streq()`.
-fn bus_find_device_by_name(k: &Kernel, text: &str) -> Option<PciDevId> {
-    let name = text.strip_suffix('\n').unwrap_or(text);
-    k.find_pci_dev(name).filter(|&dev| sysfs_streq(k.pci_dev(dev).name().as_bytes(), text.as_bytes()))
-}
-
-/// `bind_store()`, drivers/base/bus.c. 5.4 asks before it takes the device's lock whether it is
-/// bound, and no error of a probe comes back from `really_probe()`.
-#[kframe("drivers/base/bus.c")]
-fn bind_store(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
-    let result: Result<(), Errno> = call!(drivers::pci_device_probe(dev));
-    if k.sem.bind_reports_errors {
-        // device_driver_attach() hands no deferred probe out.
-        return result.map_err(|e| if e == Errno::EPROBE_DEFER { Errno::EAGAIN } else { e });
-    }
-    result.map_err(|_| Errno::ENODEV)
-}
-
-/// `unbind_store()`, drivers/base/bus.c.
-#[kframe("drivers/base/bus.c")]
-fn unbind_store(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
-    call!(drivers::pci_device_remove(dev));
-    Ok(())
 }

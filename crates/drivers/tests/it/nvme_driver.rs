@@ -58,7 +58,7 @@ const SECOND: u64 = 1_000_000_000;
 
 #[kframe("test")]
 fn unbind(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
-    call!(drivers::pci_device_remove(dev));
+    call!(kcore::base::dd::device_release_driver(dev));
     Ok(())
 }
 
@@ -79,7 +79,7 @@ fn binding_and_unbinding_leaves_nothing_behind() {
             assert!(k.blk.queues.iter().all(Option::is_none) && k.blk.tag_sets.iter().all(Option::is_none));
             assert!(k.hw.nvme[0].cq_mem.is_empty() && k.hw.nvme[0].sq_mem.is_empty());
             seen.push((k.blk.clone(), k.hw.nvme.clone(), k.vector_matrix.global_available));
-            let task = start(&mut k, 0, drivers::pci_device_probe(DEV));
+            let task = start(&mut k, 0, kcore::base::dd::device_driver_attach(DEV));
             run(&mut k, SECOND);
             assert_eq!(result(&k, task), Some(Ok(())));
             assert_eq!(k.nvme.dev(NVME).state, NvmeCtrlState::Live);
@@ -216,7 +216,7 @@ fn a_device_that_never_gets_ready_is_given_up() {
         assert_eq!(result(&k, task), Some(Ok(())));
         // Every change of CC takes its time; the one that enables is lost.
         k.oracle = Oracle::scripted(vec![2; 8]);
-        let task = start(&mut k, 0, drivers::pci_device_probe(DEV));
+        let task = start(&mut k, 0, kcore::base::dd::device_driver_attach(DEV));
         for _ in 0..20_000 {
             run(&mut k, 1_000_000);
             k.events.cancel_all(|e| *e == Event::Device(DEV, NvmeEvent::Ready(true).to_slot()));
@@ -240,7 +240,7 @@ fn a_queue_of_two_entries_still_works() {
         run(&mut k, SECOND);
         assert_eq!(result(&k, task), Some(Ok(())));
         k.cmdline.push("nvme.io_queue_depth=2".to_owned());
-        start(&mut k, 0, drivers::pci_device_probe(DEV));
+        start(&mut k, 0, kcore::base::dd::device_driver_attach(DEV));
         run(&mut k, SECOND);
         let d = disk(&k);
         let reads: Vec<TaskId> = (0..10u32)

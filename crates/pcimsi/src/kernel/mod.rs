@@ -17,7 +17,7 @@ pub mod probe;
 
 pub use irq::{pci_assign_irq, pci_free_irq, pci_request_irq};
 pub use pci::{pci_disable_device, pci_enable_device, pci_enable_device_mem, pci_intx, pci_set_master};
-pub use probe::{pci_device_add, pci_device_release_driver};
+pub use probe::pci_device_add;
 
 /// `PCI_IRQ_LEGACY` (5.4), `PCI_IRQ_INTX` (6.12): the pin will do.
 pub const PCI_IRQ_INTX: u32 = 1 << 0;

@@ -1,12 +1,12 @@
 //! Binding drivers to PCI functions.
 //!
-//! drivers/pci/pci-driver.c, with what drivers/base/dd.c asks a driver.
+//! C file: drivers/pci/pci-driver.c of 5.4 and 6.12.
 
-use kcore::base::device::{device_lock, device_unlock};
+use kcore::base::bus::bus_register;
 use kcore::sched::isolation::{HkType, housekeeping_cpumask};
+use kcore::workqueue::{work_for_cpu, work_on_cpu};
 use kfn::kframe;
-use kstate::pci::{PCI_ANY_ID, PciDeviceId, PciDriver, ProbeType};
-use kstate::sched::{TaskKind, TaskState, WaitOn};
+use kstate::pci::{BusType, PCI_ANY_ID, PciDeviceId, PciDriver};
 use kstate::{CpuId, CpuMask, Errno, Kernel, NodeId, PciDevId, PciDriverId, TaskId};
 
 /// `pci_match_one_device()`.
@@ -25,40 +25,29 @@ pub fn pci_match_driver(k: &Kernel, dev: PciDevId) -> Option<PciDriverId> {
     k.pci.drivers.iter().position(known).map(|i| PciDriverId(i as u32))
 }
 
-/// `driver_allows_async_probing()`, drivers/base/dd.c: the driver of a function is probed beside others
-/// at boot.
-pub fn driver_allows_async_probing(k: &Kernel, dev: PciDevId) -> bool {
-    pci_match_driver(k, dev)
-        .is_some_and(|drv| (k.pci.drivers[drv.index()].probe_type)(k) == ProbeType::PreferAsynchronous)
-}
-
 /// `__pci_register_driver()`: the driver is known from now on. What it could drive is bound by whoever
 /// asks for it.
 pub fn pci_register_driver(k: &mut Kernel, driver: &'static PciDriver) {
     k.pci.drivers.push(driver);
 }
 
+/// `pci_bus_type`.
+pub static PCI_BUS_TYPE: BusType =
+    BusType { name: "pci", matching: pci_match_driver, probe: pci_device_probe, remove: pci_device_remove };
+
+/// `pci_driver_init()`: the driver core knows the bus.
+pub fn pci_driver_init(k: &mut Kernel) {
+    bus_register(k, &PCI_BUS_TYPE);
+}
+
 /// `pci_device_probe()`: binds the driver that matches.
 ///
 /// # Errors
-/// `ENODEV` without a driver, `EBUSY` for a function that is bound, and the driver's.
+/// The driver's.
 #[kframe("drivers/pci/pci-driver.c")]
-pub fn pci_device_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
-    if pci_match_driver(k, dev).is_none() {
-        return Err(Errno::ENODEV);
-    }
-    call!(device_lock(dev));
-    if k.pci_dev(dev).driver.is_some() {
-        device_unlock(k, dev);
-        return Err(Errno::EBUSY);
-    }
+fn pci_device_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
     super::pci_assign_irq(k, dev);
-    let result: Result<(), Errno> = call!(pci_call_probe(dev));
-    if result.is_err() {
-        super::pci_device_release_driver(k, dev);
-    }
-    device_unlock(k, dev);
-    result
+    call!(pci_call_probe(dev))
 }
 
 /// `pci_call_probe()`: on a CPU of the device's node, where it has one.
@@ -68,15 +57,8 @@ fn pci_call_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
     if cpu.is_none() {
         return call!(local_pci_probe(dev));
     }
-    let worker: TaskId = k.spawn(
-        TaskKind::Kworker,
-        cpu.unwrap_or_default(),
-        local_pci_probe(dev).frame,
-        &["work_for_cpu_fn", "process_one_work", "worker_thread", "kthread"],
-    );
-    wait_until!(matches!(k.sched.tasks[worker.index()].state, TaskState::Done(_)), WaitOn::Exit(worker));
-    let TaskState::Done(value) = k.sched.tasks[worker.index()].state else { return Err(Errno::EINVAL) };
-    kstate::sched::Slot::from_slot(value)
+    let worker: TaskId = work_for_cpu(k, cpu.unwrap_or_default(), local_pci_probe(dev));
+    call!(work_on_cpu(worker))
 }
 
 /// Where `work_on_cpu()` probes; `None` for here.
@@ -104,19 +86,10 @@ fn local_pci_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
     result
 }
 
-/// `pci_device_remove()`, and the release of the device's resources that follows it in
-/// `device_release_driver()`.
+/// `pci_device_remove()`: the driver lets the function go.
 #[kframe("drivers/pci/pci-driver.c")]
-pub fn pci_device_remove(k: &mut Kernel, dev: PciDevId) {
-    call!(device_lock(dev));
-    let Some(drv) = k.pci_dev(dev).driver else {
-        device_unlock(k, dev);
-        return;
-    };
+fn pci_device_remove(k: &mut Kernel, dev: PciDevId) {
+    let Some(found) = k.pci_dev(dev).driver else { return };
+    let drv: PciDriverId = found;
     call!((k.pci.drivers[drv.index()].remove)(k, dev));
-    if k.pci_dev(dev).driver.is_some() {
-        k.pci_dev_mut(dev).driver = None;
-        super::pci_device_release_driver(k, dev);
-    }
-    device_unlock(k, dev);
 }

@@ -74,10 +74,3 @@ pub fn pci_device_add(k: &mut Kernel, function: PciFunction) -> PciDevId {
     pcibios_device_add(k, dev);
     dev
 }
-
-/// `devres_release_all()` after a driver was unbound or failed to bind: frees the MSI data.
-pub fn pci_device_release_driver(k: &mut Kernel, dev: PciDevId) {
-    if k.pci_dev(dev).msi_data.is_some() {
-        irqcore::msi::msi_device_data_release(k, dev);
-    }
-}

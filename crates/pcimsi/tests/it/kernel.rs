@@ -11,8 +11,8 @@ use kstate::{CpuId, CpuMask, Errno, Irq, Kernel, NvmeId, PciDevId};
 use pcimsi::hw::{config_read, msix_raise, msix_table};
 use pcimsi::kernel::{
     PCI_IRQ_AFFINITY, PCI_IRQ_ALL_TYPES, PCI_IRQ_MSI, PCI_IRQ_MSIX, check_invariants, pci_alloc_irq_vectors,
-    pci_alloc_irq_vectors_affinity, pci_device_release_driver, pci_disable_device, pci_enable_device,
-    pci_free_irq_vectors, pci_irq_get_affinity, pci_irq_vector, pci_request_irq, pci_set_master,
+    pci_alloc_irq_vectors_affinity, pci_disable_device, pci_enable_device, pci_free_irq_vectors,
+    pci_irq_get_affinity, pci_irq_vector, pci_request_irq, pci_set_master,
 };
 
 fn handler() -> Option<Handler> {
@@ -85,7 +85,7 @@ fn vectors_come_and_go_without_a_trace() {
                 k.run_now(pci_free_irq_vectors(dev));
                 check_all(&k);
             }
-            pci_device_release_driver(&mut k, dev);
+            kcore::base::dd::device_unbind_cleanup(&mut k, dev);
             assert_eq!(resources(&k), before);
         }
         // A domain that is created again takes the place of its chip.
@@ -110,7 +110,7 @@ fn a_function_keeps_its_domain_until_it_loses_its_driver() {
         names.push(name(&k));
         check_all(&k);
     }
-    pci_device_release_driver(&mut k, dev);
+    kcore::base::dd::device_unbind_cleanup(&mut k, dev);
     names.push(name(&k));
     assert_eq!(
         names,
@@ -173,7 +173,7 @@ fn a_driver_gets_as_many_managed_vectors_as_there_are() {
                 Ok(got) => assert_eq!(got, 1),
                 Err(e) => {
                     assert_eq!((e, device), (Errno::ENOSPC, 8 + left));
-                    pci_device_release_driver(&mut k, dev);
+                    kcore::base::dd::device_unbind_cleanup(&mut k, dev);
                     break;
                 }
             }
@@ -187,7 +187,7 @@ fn a_driver_gets_as_many_managed_vectors_as_there_are() {
             assert_eq!(got, expect);
             check_all(&k);
             k.run_now(pci_free_irq_vectors(dev));
-            pci_device_release_driver(&mut k, dev);
+            kcore::base::dd::device_unbind_cleanup(&mut k, dev);
             assert_eq!(resources(&k), before);
         }
         check_all(&k);

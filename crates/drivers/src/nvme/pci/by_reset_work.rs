@@ -448,7 +448,7 @@ fn nvme_remove_dead_ctrl(k: &mut Kernel, id: NvmeId) {
 #[kframe("drivers/nvme/host/pci.c")]
 pub(in crate::nvme) fn nvme_remove_dead_ctrl_work(k: &mut Kernel, id: NvmeId) {
     if d(k, id).drvdata {
-        call!(pcimsi::kernel::pci_driver::pci_device_remove(d(k, id).dev));
+        call!(kcore::base::dd::device_release_driver(d(k, id).dev));
     }
 }
 
