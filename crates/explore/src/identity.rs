@@ -111,7 +111,8 @@ fn hash_set<T: Copy + Ord + Hash>(list: impl Iterator<Item = T>, state: &mut imp
 }
 
 fn hash_sched(sched: &Sched, now: u64, state: &mut impl Hasher) {
-    let Sched { tasks, runnable, spinning, waiters, hardirqs } = sched;
+    let Sched { tasks, runnable, spinning, waiters, works, hardirqs } = sched;
+    works.hash(state);
     tasks.len().hash(state);
     for Task { kind, cpu, frames, state: waits, ctx: _ } in tasks {
         (kind, cpu).hash(state);

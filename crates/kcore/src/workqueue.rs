@@ -4,7 +4,8 @@
 
 use kfn::kframe;
 use kstate::sched::{Call, Slot as _, TaskKind, TaskState, WaitOn};
-use kstate::{CpuId, Errno, Kernel, TaskId};
+use kstate::workqueue::{WorkFunc, WorkStruct, WorkqueueStruct};
+use kstate::{CpuId, Errno, Kernel, TaskId, WorkId};
 
 use crate::sched::isolation::{HkType, housekeeping_cpumask};
 
@@ -18,6 +19,65 @@ pub const KWORKER_ROOTS: &[&str] = &["process_one_work", "worker_thread", "kthre
 pub fn wq_select_unbound_cpu(k: &Kernel, cpu: CpuId) -> CpuId {
     let allowed = housekeeping_cpumask(k, HkType::Domain).and(&k.topo.online);
     if allowed.contains(cpu) { cpu } else { allowed.next_after(cpu).or(allowed.first()).unwrap_or(cpu) }
+}
+
+/// `INIT_WORK()`: the work of `owner`, which is neither queued nor running. It is the same one every time.
+pub fn init_work(k: &mut Kernel, func: WorkFunc, owner: u32) -> WorkId {
+    let work = WorkStruct { func, owner, worker: None, running: false, again: false };
+    let known = k.sched.works.iter().position(|other| (other.func, other.owner) == (func, owner));
+    let at = known.unwrap_or(k.sched.works.len());
+    if at == k.sched.works.len() {
+        k.sched.works.push(work);
+    } else {
+        k.sched.works[at] = work;
+    }
+    WorkId(at as u32)
+}
+
+/// `queue_work()`: on whatever CPU is right for the work queue. False when the work is queued already.
+pub fn queue_work(k: &mut Kernel, wq: &WorkqueueStruct, work: WorkId) -> bool {
+    queue_work_on(k, None, wq, work)
+}
+
+/// `queue_work_on()`: on this CPU; `None` is `WORK_CPU_UNBOUND`. False when the work is queued already.
+pub fn queue_work_on(k: &mut Kernel, cpu: Option<CpuId>, wq: &WorkqueueStruct, work: WorkId) -> bool {
+    let state = k.work_mut(work);
+    if state.worker.is_some() {
+        let queued = state.running && !state.again;
+        state.again |= state.running;
+        return queued;
+    }
+    let here = k.cur.cpu;
+    let cpu = cpu.unwrap_or_else(|| if wq.unbound { wq_select_unbound_cpu(k, here) } else { here });
+    let worker = k.spawn(TaskKind::Kworker, cpu, worker_thread(work).frame, KWORKER_ROOTS);
+    k.work_mut(work).worker = Some(worker);
+    true
+}
+
+/// A worker with one piece of work, as often as that is queued meanwhile.
+#[kframe("kernel/workqueue.c", part)]
+fn worker_thread(k: &mut Kernel, work: WorkId) {
+    loop {
+        let state = k.work_mut(work);
+        state.running = true;
+        state.again = false;
+        call!((k.work(work).func.call)(k, k.work(work).owner));
+        let state = k.work_mut(work);
+        if !state.again {
+            state.running = false;
+            state.worker = None;
+            return;
+        }
+    }
+}
+
+/// `flush_work()`: sleeps until the work is neither queued nor running.
+#[kframe("kernel/workqueue.c")]
+pub fn flush_work(k: &mut Kernel, work: WorkId) {
+    loop {
+        let Some(worker) = k.work(work).worker else { return };
+        wait!(WaitOn::Exit(worker));
+    }
 }
 
 /// The first half of `work_on_cpu()`: gives a function to a worker of `cpu`.

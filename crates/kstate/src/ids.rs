@@ -50,6 +50,8 @@ id! {
     VirtioId(u32);
     /// A task or kernel thread: index into `Kernel::sched.tasks`.
     TaskId(u32);
+    /// A `struct work_struct`: index into `Kernel::sched.works`.
+    WorkId(u32);
     /// A recording context: one stack of nested kernel functions.
     CtxId(u32);
     /// An APIC ID: 8 bits in xAPIC mode, 32 in x2APIC mode.

@@ -37,6 +37,7 @@ pub mod topology;
 pub mod trace;
 pub mod tracing;
 pub mod virtio;
+pub mod workqueue;
 
 pub use cpumask::CpuMask;
 pub use errno::Errno;

@@ -1,7 +1,7 @@
 //! Driver state of NVMe controllers (drivers/nvme/host/nvme.h, drivers/nvme/host/pci.c).
 
 use crate::blk::HCTX_MAX_TYPES;
-use crate::{DiskId, NvmeId, PciDevId, QueueId, TagSetId, TaskId};
+use crate::{DiskId, NvmeId, PciDevId, QueueId, TagSetId, WorkId};
 
 /// `enum nvme_ctrl_state`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -80,44 +80,6 @@ pub struct NvmeNs {
     pub removing: bool,
 }
 
-/// A piece of a controller's work (`struct work_struct`).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum NvmeWork {
-    /// `reset_work`.
-    Reset,
-    /// `scan_work`.
-    Scan,
-    /// `async_event_work`.
-    AsyncEvent,
-    /// `remove_work` (5.4).
-    Remove,
-}
-
-impl crate::sched::Slot for NvmeWork {
-    fn to_slot(self) -> u64 {
-        self as u64
-    }
-    fn from_slot(slot: u64) -> Self {
-        match slot {
-            0 => Self::Reset,
-            1 => Self::Scan,
-            2 => Self::AsyncEvent,
-            _ => Self::Remove,
-        }
-    }
-}
-
-/// Where a piece of work is. One piece never runs twice at a time.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub struct WorkState {
-    /// The worker that has it.
-    pub worker: Option<TaskId>,
-    /// The worker has begun.
-    pub running: bool,
-    /// It was queued again since the worker has begun.
-    pub again: bool,
-}
-
 /// `struct nvme_dev` and the `struct nvme_ctrl` in it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct NvmeDev {
@@ -190,25 +152,13 @@ pub struct NvmeDev {
     /// Serial number as identified.
     pub serial: String,
     /// `reset_work`.
-    pub reset_work: WorkState,
+    pub reset_work: WorkId,
     /// `scan_work`.
-    pub scan_work: WorkState,
+    pub scan_work: WorkId,
     /// `async_event_work`.
-    pub async_event_work: WorkState,
+    pub async_event_work: WorkId,
     /// `remove_work`.
-    pub remove_work: WorkState,
-}
-
-impl NvmeDev {
-    /// One of the controller's pieces of work.
-    pub fn work(&mut self, work: NvmeWork) -> &mut WorkState {
-        match work {
-            NvmeWork::Reset => &mut self.reset_work,
-            NvmeWork::Scan => &mut self.scan_work,
-            NvmeWork::AsyncEvent => &mut self.async_event_work,
-            NvmeWork::Remove => &mut self.remove_work,
-        }
-    }
+    pub remove_work: WorkId,
 }
 
 /// drivers/nvme/host: driver state of NVMe controllers.

@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use crate::errno::Errno;
 use crate::kernel::Kernel;
 use crate::trace::{Actor, FnMeta};
+use crate::workqueue::WorkStruct;
 use crate::{CpuId, CtxId, Irq, NvmeId, PciDevId, QueueId, ReqId, TagSetId, TaskId};
 
 /// A value that fits into one word of a frame.
@@ -291,6 +292,8 @@ pub struct Sched {
     pub spinning: Vec<TaskId>,
     /// Sleepers, by what they wait for, in the order in which they fell asleep.
     pub waiters: BTreeMap<WaitOn, Vec<TaskId>>,
+    /// By `WorkId`.
+    pub works: Vec<WorkStruct>,
     /// Interrupts that are half done, by CPU. What runs on such a CPU otherwise stands still.
     pub hardirqs: BTreeMap<CpuId, Hardirq>,
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{CpuMask, DiskId, PciDevId, QueueId, ReqId, TagSetId, TaskId, VirtioId};
+use crate::{CpuMask, DiskId, PciDevId, QueueId, ReqId, TagSetId, VirtioId, WorkId};
 
 /// `VP_MSIX_CONFIG_VECTOR`: configuration changes use the first vector.
 pub const VP_MSIX_CONFIG_VECTOR: u16 = 0;
@@ -102,8 +102,8 @@ pub struct VirtioBlkDrv {
     pub disk: Option<DiskId>,
     /// `index`: of the disk's name.
     pub index: u32,
-    /// `config_work`, while it is queued or runs.
-    pub config_work: Option<TaskId>,
+    /// `config_work`.
+    pub config_work: WorkId,
     /// `desc.pre_vectors` of the affinity description on `init_vq`'s stack, which every attempt
     /// of `vp_find_vqs` increments.
     pub pre_vectors: u32,

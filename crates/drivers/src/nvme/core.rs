@@ -6,17 +6,18 @@
 //! Multipath, keep-alive, fabrics, power states, streams, zones, authentication.
 
 use kcore::rcu::tree::synchronize_rcu;
-use kcore::workqueue::{KWORKER_ROOTS, wq_select_unbound_cpu};
+use kcore::workqueue::{flush_work, init_work, queue_work};
 use kfn::kframe;
 use kstate::blk::ReqOp;
 use kstate::hw::nvme::NvmeCommand;
-use kstate::nvme::{NvmeCtrlState, NvmeDev, NvmeNs, NvmeWork, WorkState};
-use kstate::sched::{TaskKind, WaitOn};
+use kstate::nvme::{NvmeCtrlState, NvmeDev, NvmeNs};
+use kstate::sched::WaitOn;
 use kstate::semantics::NvmeProbe;
+use kstate::workqueue::{WorkFunc, WorkqueueStruct};
 use kstate::{Errno, Kernel, NvmeId, QueueId, ReqId, TagSetId};
 
 use super::hw::{self, opcode};
-use super::pci::{self, by_reset_work, synchronous};
+use super::pci;
 use crate::block::{blk_core, blk_exec, blk_mq, blk_mq_tag};
 
 mod scan;
@@ -106,49 +107,28 @@ pub fn nvme_wait_reset(k: &mut Kernel, id: NvmeId) -> bool {
     d(k, id).state == NvmeCtrlState::Resetting
 }
 
-/// `queue_work()`: false when it is queued already. One piece never runs twice at a time.
-pub(super) fn queue_work(k: &mut Kernel, id: NvmeId, work: NvmeWork) -> bool {
-    let state = dm(k, id).work(work);
-    if state.worker.is_some() {
-        let queued = state.running && !state.again;
-        state.again |= state.running;
-        return queued;
-    }
-    let cpu = wq_select_unbound_cpu(k, k.cur.cpu);
-    let worker = k.spawn(TaskKind::Kworker, cpu, worker(id, work).frame, KWORKER_ROOTS);
-    dm(k, id).work(work).worker = Some(worker);
-    true
-}
+/// `nvme_wq` and `nvme_reset_wq`.
+pub(super) const NVME_WQ: WorkqueueStruct = WorkqueueStruct { name: "nvme-wq", unbound: true };
 
-/// A worker with one piece of a controller's work.
-#[kframe("kernel/workqueue.c", part)]
-fn worker(k: &mut Kernel, id: NvmeId, work: NvmeWork) {
-    loop {
-        let state = dm(k, id).work(work);
-        state.running = true;
-        state.again = false;
-        match (work, k.sem.nvme_probe) {
-            (NvmeWork::Reset, NvmeProbe::ByResetWork) => call!(by_reset_work::nvme_reset_work(id)),
-            (NvmeWork::Reset, NvmeProbe::Synchronous) => call!(synchronous::nvme_reset_work(id)),
-            (NvmeWork::Scan, NvmeProbe::ByResetWork) => call!(scan_by_list_then_alloc(id)),
-            (NvmeWork::Scan, NvmeProbe::Synchronous) => call!(nvme_scan_work(id)),
-            (NvmeWork::AsyncEvent, _) => nvme_async_event_work(k, id),
-            (NvmeWork::Remove, _) => call!(by_reset_work::nvme_remove_dead_ctrl_work(id)),
-        }
-        if !dm(k, id).work(work).again {
-            *dm(k, id).work(work) = WorkState::default();
-            return;
-        }
-    }
-}
+/// `scan_work`.
+const SCAN_WORK: WorkFunc = WorkFunc {
+    name: "nvme_scan_work",
+    call: |k, id| match k.sem.nvme_probe {
+        NvmeProbe::ByResetWork => scan_by_list_then_alloc(NvmeId(id)),
+        NvmeProbe::Synchronous => nvme_scan_work(NvmeId(id)),
+    },
+};
 
-/// `flush_work()`: sleeps until the work is neither queued nor running.
-#[kframe("kernel/workqueue.c")]
-pub(super) fn flush_work(k: &mut Kernel, id: NvmeId, work: NvmeWork) {
-    loop {
-        let Some(worker) = dm(k, id).work(work).worker else { return };
-        wait!(WaitOn::Exit(worker));
-    }
+/// `async_event_work`.
+const ASYNC_EVENT_WORK: WorkFunc =
+    WorkFunc { name: "nvme_async_event_work", call: |_, id| nvme_async_event_work(NvmeId(id)) };
+
+/// `nvme_init_ctrl()`: what a controller leaves to workers. The transport adds its own.
+pub(super) fn nvme_init_ctrl(k: &mut Kernel, id: NvmeId) {
+    let scan_work = init_work(k, SCAN_WORK, id.0);
+    let async_event_work = init_work(k, ASYNC_EVENT_WORK, id.0);
+    let ctrl = dm(k, id);
+    (ctrl.scan_work, ctrl.async_event_work) = (scan_work, async_event_work);
 }
 
 /// `mutex_lock(&dev->shutdown_lock)`.
@@ -268,10 +248,12 @@ pub(super) fn nvme_cancel_tagset(k: &mut Kernel, set: TagSetId) {
 /// `nvme_complete_async_event()`.
 pub fn nvme_complete_async_event(k: &mut Kernel, id: NvmeId, status: u16) {
     if status >> 1 == 0 {
-        queue_work(k, id, NvmeWork::AsyncEvent);
+        let work = d(k, id).async_event_work;
+        queue_work(k, &NVME_WQ, work);
     }
 }
 
+#[kframe("drivers/nvme/host/core.c")]
 fn nvme_async_event_work(k: &mut Kernel, id: NvmeId) {
     // 6.12 leaves the queue alone unless the controller is live.
     if k.sem.nvme_probe == NvmeProbe::ByResetWork || d(k, id).state == NvmeCtrlState::Live {
@@ -490,7 +472,8 @@ pub(super) fn nvme_start_ctrl(k: &mut Kernel, id: NvmeId) {
         if answer.ret() != 0 {
             dev_info(k, id, "Failed to configure AEN");
         }
-        queue_work(k, id, NvmeWork::AsyncEvent);
+        let work = d(k, id).async_event_work;
+        queue_work(k, &NVME_WQ, work);
     }
     if d(k, id).queue_count > 1 {
         nvme_queue_scan(k, id);
@@ -501,7 +484,7 @@ pub(super) fn nvme_start_ctrl(k: &mut Kernel, id: NvmeId) {
 /// `nvme_stop_ctrl()`.
 #[kframe("drivers/nvme/host/core.c")]
 pub(super) fn nvme_stop_ctrl(k: &mut Kernel, id: NvmeId) {
-    call!(flush_work(id, NvmeWork::AsyncEvent));
+    call!(flush_work(d(k, id).async_event_work));
 }
 
 /// `nvme_reset_ctrl()`.
@@ -509,7 +492,8 @@ pub(super) fn nvme_stop_ctrl(k: &mut Kernel, id: NvmeId) {
 /// # Errors
 /// `EBUSY` when the controller is neither new nor live, or a reset is queued.
 pub fn nvme_reset_ctrl(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
-    if !nvme_change_ctrl_state(k, id, NvmeCtrlState::Resetting) || !queue_work(k, id, NvmeWork::Reset) {
+    let work = d(k, id).reset_work;
+    if !nvme_change_ctrl_state(k, id, NvmeCtrlState::Resetting) || !queue_work(k, &NVME_WQ, work) {
         return Err(Errno::EBUSY);
     }
     Ok(())
@@ -520,7 +504,8 @@ pub fn nvme_reset_ctrl(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
 /// # Errors
 /// `EBUSY` when the controller is not being reset, or a reset is queued.
 pub fn nvme_try_sched_reset(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
-    if d(k, id).state != NvmeCtrlState::Resetting || !queue_work(k, id, NvmeWork::Reset) {
+    let work = d(k, id).reset_work;
+    if d(k, id).state != NvmeCtrlState::Resetting || !queue_work(k, &NVME_WQ, work) {
         return Err(Errno::EBUSY);
     }
     Ok(())
@@ -533,7 +518,7 @@ pub fn nvme_try_sched_reset(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
 #[kframe("drivers/nvme/host/core.c")]
 pub fn nvme_reset_ctrl_sync(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
     nvme_reset_ctrl(k, id)?;
-    call!(flush_work(id, NvmeWork::Reset));
+    call!(flush_work(d(k, id).reset_work));
     if d(k, id).state != NvmeCtrlState::Live {
         return Err(Errno::ENETRESET);
     }

@@ -2,13 +2,13 @@
 //!
 //! drivers/block/virtio_blk.c of 5.4 and 6.12.
 
-use kcore::workqueue::KWORKER_ROOTS;
+use kcore::workqueue::{flush_work, init_work, queue_work};
 use kfn::{kfn, kframe};
 use kstate::blk::{BlkMqOps, BlkOwner, BlkStatus, HCTX_MAX_TYPES, ReqOp};
 use kstate::hw::virtio::{BlkOutHdr, F_INDIRECT_DESC, F_MQ, T_GET_ID, T_IN, T_OUT};
-use kstate::sched::{TaskKind, WaitOn};
 use kstate::virtio::{VirtioBlkDrv, VirtioBlkVq};
-use kstate::{DiskId, Errno, Kernel, QueueId, ReqId, TagSetId, TaskId, VirtioId};
+use kstate::workqueue::{WorkFunc, WorkqueueStruct};
+use kstate::{DiskId, Errno, Kernel, QueueId, ReqId, TagSetId, VirtioId};
 
 use super::{pci_common, pci_modern, ring, virtio};
 use crate::block::blk_core::blk_cleanup_queue;
@@ -248,24 +248,25 @@ fn virtblk_update_capacity(k: &mut Kernel, id: VirtioId) {
     }
 }
 
-/// `config_work`: reads the size of the disk again.
+/// `virtblk_wq`.
+const VIRTBLK_WQ: WorkqueueStruct = WorkqueueStruct { name: "virtio-blk", unbound: false };
+
+/// `config_work`.
+const CONFIG_WORK: WorkFunc =
+    WorkFunc { name: "virtblk_config_changed_work", call: |_, id| virtblk_config_changed_work(VirtioId(id)) };
+
+/// Reads the size of the disk again.
 #[kframe("drivers/block/virtio_blk.c")]
 fn virtblk_config_changed_work(k: &mut Kernel, id: VirtioId) {
     if k.virtio.find(id).is_some_and(|dev| dev.blk.is_some()) {
         virtblk_update_capacity(k, id);
-        k.virtio.blk_mut(id).config_work = None;
     }
 }
 
 /// `virtio_blk`'s `config_changed`: leaves it to a work.
 pub fn virtblk_config_changed(k: &mut Kernel, id: VirtioId) {
-    if k.virtio.blk(id).config_work.is_some() {
-        return;
-    }
-    let frame = virtblk_config_changed_work(id).frame;
-    let cpu = k.cur.cpu;
-    let task = k.spawn(TaskKind::Kworker, cpu, frame, KWORKER_ROOTS);
-    k.virtio.blk_mut(id).config_work = Some(task);
+    let work = k.virtio.blk(id).config_work;
+    queue_work(k, &VIRTBLK_WQ, work);
 }
 
 /// Makes the tag set and the request queue.
@@ -301,7 +302,9 @@ fn free_index(k: &mut Kernel, id: VirtioId) {
 pub fn virtblk_probe(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
     let free = (0..).find(|i| !k.virtio.vd_index_ida.contains(i)).unwrap_or_default();
     k.virtio.vd_index_ida.insert(free);
-    k.virtio.dev_mut(id).blk = Some(Box::new(VirtioBlkDrv { index: free, ..VirtioBlkDrv::default() }));
+    let work = init_work(k, CONFIG_WORK, id.0);
+    let blk = VirtioBlkDrv { index: free, config_work: work, ..VirtioBlkDrv::default() };
+    k.virtio.dev_mut(id).blk = Some(Box::new(blk));
 
     let inited: Result<(), Errno> = call!(init_vq(id));
     if inited.is_err() {
@@ -337,10 +340,7 @@ fn show_disk(k: &mut Kernel, id: VirtioId) -> DiskId {
 /// Takes the disk away.
 #[kframe("drivers/block/virtio_blk.c")]
 pub fn virtblk_remove(k: &mut Kernel, id: VirtioId) {
-    let work: Option<TaskId> = k.virtio.blk(id).config_work;
-    if work.is_some() {
-        wait_until!(k.virtio.blk(id).config_work.is_none(), WaitOn::Exit(work.unwrap_or_default()));
-    }
+    call!(flush_work(k.virtio.blk(id).config_work));
     let disk: DiskId = k.virtio.blk(id).disk.unwrap_or_default();
     let q: QueueId = k.virtio.blk(id).queue.unwrap_or_default();
     del_gendisk(k, disk);

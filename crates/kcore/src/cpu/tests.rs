@@ -3,7 +3,7 @@
 use super::*;
 use crate::smp::smp_init;
 use kstate::NodeId;
-use kstate::sched::Frame;
+use kstate::sched::{Frame, Slot as _};
 use kstate::semantics::{KernelVersion, Semantics};
 use kstate::topology::CpuPlace;
 use kstate::trace::What;

@@ -6,7 +6,8 @@ use crate::block::{fops, genhd};
 /// `nvme_queue_scan()`.
 pub fn nvme_queue_scan(k: &mut Kernel, id: NvmeId) {
     if d(k, id).state == NvmeCtrlState::Live && d(k, id).tagset.is_some() {
-        queue_work(k, id, NvmeWork::Scan);
+        let work = d(k, id).scan_work;
+        queue_work(k, &NVME_WQ, work);
     }
 }
 
@@ -223,7 +224,7 @@ pub(in crate::nvme) fn nvme_remove_namespaces(k: &mut Kernel, id: NvmeId) {
     if k.sem.nvme_probe == NvmeProbe::Synchronous {
         nvme_start_queues(k, id);
     }
-    call!(flush_work(id, NvmeWork::Scan));
+    call!(flush_work(d(k, id).scan_work));
     if d(k, id).state == NvmeCtrlState::Dead {
         nvme_kill_queues(k, id);
     }

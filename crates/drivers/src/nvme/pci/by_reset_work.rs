@@ -1,12 +1,13 @@
 //! drivers/nvme/host/pci.c, as long as probing only starts the reset work, which brings the controller
 //! up (until 6.1).
 
+use kcore::workqueue::{flush_work, queue_work};
 use kfn::{kfn, kframe};
 use kstate::blk::{BlkMqOps, BlkOwner};
 use kstate::event::Event;
 use kstate::hw::nvme::NvmeCompletion;
 use kstate::irqdesc::IrqReturn;
-use kstate::nvme::{NvmeCtrlState, NvmeWork};
+use kstate::nvme::NvmeCtrlState;
 use kstate::sched::WaitOn;
 use kstate::{Errno, Irq, Kernel, NvmeId, PciDevId, ReqId, TagSetId};
 
@@ -441,7 +442,8 @@ fn nvme_remove_dead_ctrl(k: &mut Kernel, id: NvmeId) {
     core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Deleting);
     call!(nvme_dev_disable(id, false));
     core::nvme_kill_queues(k, id);
-    core::queue_work(k, id, NvmeWork::Remove);
+    let work = d(k, id).remove_work;
+    queue_work(k, &core::NVME_WQ, work);
 }
 
 /// `nvme_remove_dead_ctrl_work()`.
@@ -488,7 +490,7 @@ pub(super) fn nvme_remove(k: &mut Kernel, dev: PciDevId) {
         call!(nvme_dev_disable(id, true));
         call!(nvme_dev_remove_admin(id));
     }
-    call!(core::flush_work(id, NvmeWork::Reset));
+    call!(flush_work(d(k, id).reset_work));
     call!(core::nvme_stop_ctrl(id));
     call!(core::nvme_remove_namespaces(id));
     call!(nvme_dev_disable(id, true));

@@ -7,6 +7,7 @@
 pub mod by_reset_work;
 pub mod synchronous;
 
+use kcore::workqueue::init_work;
 use kfn::{kfn, kframe};
 use kstate::blk::{BlkOwner, BlkStatus, EndIo, HctxType, ReqOp};
 use kstate::hw::nvme::{NvmeCommand, NvmeCompletion};
@@ -17,6 +18,7 @@ use kstate::nvme::{NvmeDev, NvmeQueue};
 use kstate::pci::{PciDeviceId, PciDriver, ProbeType};
 use kstate::sched::WaitOn;
 use kstate::semantics::NvmeProbe;
+use kstate::workqueue::WorkFunc;
 use kstate::{Errno, Irq, Kernel, NvmeId, PciDevId, QueueId, ReqId, TagSetId};
 
 use super::core::{self, Sync, d, dm, nvme_submit_sync_cmd};
@@ -86,6 +88,21 @@ pub(super) fn io_queue_depth(k: &Kernel) -> u32 {
     parameter(k, "nvme.io_queue_depth").filter(|n| (2..=most).contains(n)).unwrap_or(1024)
 }
 
+/// `reset_work`.
+const RESET_WORK: WorkFunc = WorkFunc {
+    name: "nvme_reset_work",
+    call: |k, id| match k.sem.nvme_probe {
+        NvmeProbe::ByResetWork => by_reset_work::nvme_reset_work(NvmeId(id)),
+        NvmeProbe::Synchronous => synchronous::nvme_reset_work(NvmeId(id)),
+    },
+};
+
+/// `remove_work` (5.4).
+const REMOVE_WORK: WorkFunc = WorkFunc {
+    name: "nvme_remove_dead_ctrl_work",
+    call: |_, id| by_reset_work::nvme_remove_dead_ctrl_work(NvmeId(id)),
+};
+
 /// The devices' memory for an instance: a fresh `struct nvme_dev` with its number.
 pub(super) fn alloc_dev(k: &mut Kernel, id: NvmeId, dev: PciDevId, nr_queues: u32) {
     let mut instance = 0;
@@ -97,6 +114,11 @@ pub(super) fn alloc_dev(k: &mut Kernel, id: NvmeId, dev: PciDevId, nr_queues: u3
     }
     let queues = vec![NvmeQueue::default(); nr_queues as usize];
     *dm(k, id) = NvmeDev { dev, bound: true, drvdata: true, instance, queues, ..NvmeDev::default() };
+    core::nvme_init_ctrl(k, id);
+    let reset_work = init_work(k, RESET_WORK, id.0);
+    let remove_work = init_work(k, REMOVE_WORK, id.0);
+    let ctrl = dm(k, id);
+    (ctrl.reset_work, ctrl.remove_work) = (reset_work, remove_work);
 }
 
 // Submission.

@@ -1,11 +1,12 @@
 //! drivers/nvme/host/pci.c, since probing brings the controller up itself; completions are handled while
 //! the queue is walked.
 
+use kcore::workqueue::flush_work;
 use kfn::{kfn, kframe};
 use kstate::blk::{BlkMqOps, BlkOwner, RqState};
 use kstate::event::Event;
 use kstate::irqdesc::{DevId, IrqReturn};
-use kstate::nvme::{NvmeCtrlState, NvmeWork};
+use kstate::nvme::NvmeCtrlState;
 use kstate::sched::WaitOn;
 use kstate::{Errno, Irq, Kernel, NvmeId, PciDevId, QueueId, ReqId, TagSetId};
 
@@ -504,7 +505,7 @@ pub(super) fn nvme_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
         result = call!(bring_up(id));
         if result.is_ok() {
             call!(core::nvme_start_ctrl(id));
-            call!(core::flush_work(id, NvmeWork::Scan));
+            call!(flush_work(d(k, id).scan_work));
             return Ok(());
         }
         core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Deleting);
@@ -556,7 +557,7 @@ pub(super) fn nvme_remove(k: &mut Kernel, dev: PciDevId) {
         core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Dead);
         call!(nvme_dev_disable(id, true));
     }
-    call!(core::flush_work(id, NvmeWork::Reset));
+    call!(flush_work(d(k, id).reset_work));
     call!(core::nvme_stop_ctrl(id));
     call!(core::nvme_remove_namespaces(id));
     call!(nvme_dev_disable(id, true));
