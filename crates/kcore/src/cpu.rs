@@ -23,28 +23,8 @@ use crate::smpboot::{
     SMPBOOT_THREAD, run_thread, smpboot_park_threads, smpboot_thread_fn, smpboot_unpark_threads,
 };
 use crate::stop_machine::stop_machine_cpuslocked;
-use crate::workqueue::{work_for_cpu, work_on_cpu};
+use crate::workqueue::{schedule_work_on, work_on_cpu};
 use crate::x86::smpboot::{do_boot_cpu, native_cpu_disable, native_cpu_up, topology_is_primary_thread};
-
-pub(crate) fn st(k: &Kernel, cpu: CpuId) -> &CpuhpCpuState {
-    &k.hotplug.cpus[cpu.index()]
-}
-
-pub(crate) fn st_mut(k: &mut Kernel, cpu: CpuId) -> &mut CpuhpCpuState {
-    &mut k.hotplug.cpus[cpu.index()]
-}
-
-/// `st->state++`.
-fn step_up(k: &mut Kernel, cpu: CpuId) {
-    let st = st_mut(k, cpu);
-    st.state = st.state.up();
-}
-
-/// `st->state--`.
-fn step_down(k: &mut Kernel, cpu: CpuId) {
-    let st = st_mut(k, cpu);
-    st.state = st.state.down();
-}
 
 /// `cpuhp_get_step()`.
 fn cpuhp_get_step(k: &Kernel, state: CpuhpState) -> &CpuhpStep {
@@ -69,8 +49,8 @@ fn cpuhp_invoke_callback(
     bringup: bool,
     lastp: bool,
 ) -> Result<(), Errno> {
-    if k.hotplug.cpus[cpu.index()].fail == Some(state) {
-        k.hotplug.cpus[cpu.index()].fail = None;
+    if k.cpuhp_state(cpu).fail == Some(state) {
+        k.cpuhp_state_mut(cpu).fail = None;
         if !k.sem.cpuhp_skips_empty_states && cpuhp_step_empty(k, bringup, state) {
             return Ok(());
         }
@@ -83,7 +63,7 @@ fn cpuhp_invoke_callback(
         return Ok(());
     }
     if !cpuhp_get_step(k, state).multi_instance {
-        if lastp && k.hotplug.cpus[cpu.index()].last.is_some() {
+        if lastp && k.cpuhp_state(cpu).last.is_some() {
             k.warn("cpuhp_invoke_callback: a state without instances has failed in the middle");
         }
         return call!(callback(k, cpu, state, bringup, None));
@@ -93,13 +73,13 @@ fn cpuhp_invoke_callback(
     let ret: Result<(), Errno> = Ok(());
     loop {
         node = cpuhp_get_step(k, state).list.get(cnt as usize).copied();
-        if node.is_none() || lastp && k.hotplug.cpus[cpu.index()].last == node {
+        if node.is_none() || lastp && k.cpuhp_state(cpu).last == node {
             break;
         }
         ret = call!(callback(k, cpu, state, bringup, node));
         if ret.is_err() {
             if lastp {
-                k.hotplug.cpus[cpu.index()].last = node;
+                k.cpuhp_state_mut(cpu).last = node;
                 return ret;
             }
             break;
@@ -108,7 +88,7 @@ fn cpuhp_invoke_callback(
     }
     if ret.is_ok() {
         if lastp {
-            k.hotplug.cpus[cpu.index()].last = None;
+            k.cpuhp_state_mut(cpu).last = None;
         }
         return ret;
     }
@@ -284,7 +264,7 @@ fn cpuhp_is_atomic_state(state: CpuhpState) -> bool {
 }
 
 fn cpuhp_set_state(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> CpuhpState {
-    let st = st_mut(k, cpu);
+    let st = k.cpuhp_state_mut(cpu);
     let prev_state = st.state;
     st.rollback = false;
     st.last = None;
@@ -295,7 +275,7 @@ fn cpuhp_set_state(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> CpuhpState
 
 fn cpuhp_reset_state(k: &mut Kernel, cpu: CpuId, prev_state: CpuhpState) {
     let skips = k.sem.cpuhp_skips_empty_states;
-    let st = st_mut(k, cpu);
+    let st = k.cpuhp_state_mut(cpu);
     st.target = prev_state;
     if skips && st.rollback {
         return;
@@ -309,7 +289,7 @@ fn cpuhp_reset_state(k: &mut Kernel, cpu: CpuId, prev_state: CpuhpState) {
 }
 
 fn complete_ap_thread(k: &mut Kernel, cpu: CpuId, bringup: bool) {
-    let st = st_mut(k, cpu);
+    let st = k.cpuhp_state_mut(cpu);
     if bringup {
         st.done_up += 1;
     } else {
@@ -322,34 +302,34 @@ fn complete_ap_thread(k: &mut Kernel, cpu: CpuId, bringup: bool) {
 #[kframe("kernel/cpu.c")]
 fn wait_for_ap_thread(k: &mut Kernel, cpu: CpuId, bringup: bool) {
     if bringup {
-        wait_until!(st(k, cpu).done_up > 0, WaitOn::Cpuhp(cpu));
-        st_mut(k, cpu).done_up -= 1;
+        wait_until!(k.cpuhp_state(cpu).done_up > 0, WaitOn::Cpuhp(cpu));
+        k.cpuhp_state_mut(cpu).done_up -= 1;
     } else {
-        wait_until!(st(k, cpu).done_down > 0, WaitOn::Cpuhp(cpu));
-        st_mut(k, cpu).done_down -= 1;
+        wait_until!(k.cpuhp_state(cpu).done_down > 0, WaitOn::Cpuhp(cpu));
+        k.cpuhp_state_mut(cpu).done_down -= 1;
     }
 }
 
 /// Lets the CPU's hotplug thread go to `st->target`.
 #[kframe("kernel/cpu.c")]
 fn __cpuhp_kick_ap(k: &mut Kernel, cpu: CpuId) {
-    if st(k, cpu).state == st(k, cpu).target {
+    if k.cpuhp_state(cpu).state == k.cpuhp_state(cpu).target {
         return;
     }
-    st_mut(k, cpu).result = None;
-    st_mut(k, cpu).should_run = true;
-    let thread = st(k, cpu).thread;
+    k.cpuhp_state_mut(cpu).result = None;
+    k.cpuhp_state_mut(cpu).should_run = true;
+    let thread = k.cpuhp_state(cpu).thread;
     let frame = smpboot_thread_fn(cpu).frame;
     let thread = run_thread(k, thread, TaskKind::Cpuhp(cpu), cpu, frame, SMPBOOT_THREAD);
-    st_mut(k, cpu).thread = Some(thread);
-    call!(wait_for_ap_thread(cpu, st(k, cpu).bringup));
+    k.cpuhp_state_mut(cpu).thread = Some(thread);
+    call!(wait_for_ap_thread(cpu, k.cpuhp_state(cpu).bringup));
 }
 
 #[kframe("kernel/cpu.c")]
 fn cpuhp_kick_ap(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
     let prev_state: CpuhpState = cpuhp_set_state(k, cpu, target);
     call!(__cpuhp_kick_ap(cpu));
-    let ret: Option<Errno> = st(k, cpu).result;
+    let ret: Option<Errno> = k.cpuhp_state(cpu).result;
     if ret.is_some() {
         cpuhp_reset_state(k, cpu, prev_state);
         call!(__cpuhp_kick_ap(cpu));
@@ -359,22 +339,22 @@ fn cpuhp_kick_ap(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), E
 
 #[kframe("kernel/cpu.c")]
 fn cpuhp_kick_ap_work(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
-    call!(cpuhp_kick_ap(cpu, st(k, cpu).target))
+    call!(cpuhp_kick_ap(cpu, k.cpuhp_state(cpu).target))
 }
 
 /// One callback on the CPU's own hotplug thread.
 #[kframe("kernel/cpu.c")]
 pub(crate) fn cpuhp_thread_fun(k: &mut Kernel, cpu: CpuId) {
-    let bringup: bool = st(k, cpu).bringup;
-    let state: CpuhpState = st(k, cpu).state;
+    let bringup: bool = k.cpuhp_state(cpu).bringup;
+    let state: CpuhpState = k.cpuhp_state(cpu).state;
     let found: bool = true;
     if k.sem.cpuhp_skips_empty_states {
-        let next = cpuhp_next_state(k, cpu, bringup, st(k, cpu).target);
+        let next = cpuhp_next_state(k, cpu, bringup, k.cpuhp_state(cpu).target);
         found = next.is_some();
         state = next.unwrap_or_default();
-        st_mut(k, cpu).should_run = found;
+        k.cpuhp_state_mut(cpu).should_run = found;
     } else {
-        let st = st_mut(k, cpu);
+        let st = k.cpuhp_state_mut(cpu);
         if bringup {
             st.state = st.state.up();
             state = st.state;
@@ -386,18 +366,18 @@ pub(crate) fn cpuhp_thread_fun(k: &mut Kernel, cpu: CpuId) {
     }
     if found {
         let ret: Result<(), Errno> = call!(cpuhp_invoke_callback(cpu, state, bringup, true));
-        st_mut(k, cpu).result = ret.err();
+        k.cpuhp_state_mut(cpu).result = ret.err();
         if ret.is_err() {
             if cpuhp_is_atomic_state(state) {
                 k.warn("cpuhp_thread_fun: a STARTING or DYING callback failed");
             }
-            if st(k, cpu).rollback {
+            if k.cpuhp_state(cpu).rollback {
                 k.warn("cpuhp_thread_fun: a callback failed during rollback");
             }
-            st_mut(k, cpu).should_run = false;
+            k.cpuhp_state_mut(cpu).should_run = false;
         }
     }
-    if !st(k, cpu).should_run {
+    if !k.cpuhp_state(cpu).should_run {
         complete_ap_thread(k, cpu, bringup);
     }
 }
@@ -406,7 +386,7 @@ pub(crate) fn cpuhp_thread_fun(k: &mut Kernel, cpu: CpuId) {
 /// the callback had run.
 fn cpuhp_next_state(k: &mut Kernel, cpu: CpuId, bringup: bool, target: CpuhpState) -> Option<CpuhpState> {
     loop {
-        let st = st_mut(k, cpu);
+        let st = k.cpuhp_state_mut(cpu);
         let state = if bringup {
             if st.state >= target {
                 return None;
@@ -458,7 +438,7 @@ fn __cpuhp_invoke_callback_range(
 /// 5.4: invokes all callbacks up to `target` on the controlling CPU; 6.12 goes through the range.
 #[kframe("kernel/cpu.c")]
 fn cpuhp_up_callbacks(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
-    let prev_state: CpuhpState = st(k, cpu).state;
+    let prev_state: CpuhpState = k.cpuhp_state(cpu).state;
     let ret: Result<(), Errno> = Ok(());
     if k.sem.cpuhp_skips_empty_states {
         ret = call!(__cpuhp_invoke_callback_range(true, cpu, target, false));
@@ -471,11 +451,11 @@ fn cpuhp_up_callbacks(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<
         }
         return ret;
     }
-    while st(k, cpu).state < target {
-        step_up(k, cpu);
-        ret = call!(cpuhp_invoke_callback(cpu, st(k, cpu).state, true, false));
+    while k.cpuhp_state(cpu).state < target {
+        k.cpuhp_state_mut(cpu).step_up();
+        ret = call!(cpuhp_invoke_callback(cpu, k.cpuhp_state(cpu).state, true, false));
         if ret.is_err() {
-            st_mut(k, cpu).target = prev_state;
+            k.cpuhp_state_mut(cpu).target = prev_state;
             call!(undo_cpu_up(cpu));
             break;
         }
@@ -486,24 +466,25 @@ fn cpuhp_up_callbacks(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<
 /// 5.4.
 #[kframe("kernel/cpu.c")]
 fn undo_cpu_up(k: &mut Kernel, cpu: CpuId) {
-    step_down(k, cpu);
-    while st(k, cpu).state > st(k, cpu).target {
+    k.cpuhp_state_mut(cpu).step_down();
+    while k.cpuhp_state(cpu).state > k.cpuhp_state(cpu).target {
         // The answer of a rollback is of no interest to C.
-        let _ret: Result<(), Errno> = call!(cpuhp_invoke_callback(cpu, st(k, cpu).state, false, false));
-        step_down(k, cpu);
+        let _ret: Result<(), Errno> =
+            call!(cpuhp_invoke_callback(cpu, k.cpuhp_state(cpu).state, false, false));
+        k.cpuhp_state_mut(cpu).step_down();
     }
 }
 
 /// 5.4: invokes all callbacks down to `target` on the controlling CPU; 6.12 goes through the range.
 #[kframe("kernel/cpu.c")]
 fn cpuhp_down_callbacks(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
-    let prev_state: CpuhpState = st(k, cpu).state;
+    let prev_state: CpuhpState = k.cpuhp_state(cpu).state;
     let ret: Result<(), Errno> = Ok(());
     if k.sem.cpuhp_skips_empty_states {
         ret = call!(__cpuhp_invoke_callback_range(false, cpu, target, false));
         if ret.is_err() {
             cpuhp_reset_state(k, cpu, prev_state);
-            if st(k, cpu).state < prev_state {
+            if k.cpuhp_state(cpu).state < prev_state {
                 let undo: Result<(), Errno> =
                     call!(__cpuhp_invoke_callback_range(true, cpu, prev_state, false));
                 if undo.is_err() {
@@ -513,16 +494,16 @@ fn cpuhp_down_callbacks(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Resul
         }
         return ret;
     }
-    while st(k, cpu).state > target {
-        ret = call!(cpuhp_invoke_callback(cpu, st(k, cpu).state, false, false));
+    while k.cpuhp_state(cpu).state > target {
+        ret = call!(cpuhp_invoke_callback(cpu, k.cpuhp_state(cpu).state, false, false));
         if ret.is_err() {
-            st_mut(k, cpu).target = prev_state;
-            if st(k, cpu).state < prev_state {
+            k.cpuhp_state_mut(cpu).target = prev_state;
+            if k.cpuhp_state(cpu).state < prev_state {
                 call!(undo_cpu_down(cpu));
             }
             break;
         }
-        step_down(k, cpu);
+        k.cpuhp_state_mut(cpu).step_down();
     }
     ret
 }
@@ -530,11 +511,12 @@ fn cpuhp_down_callbacks(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Resul
 /// 5.4.
 #[kframe("kernel/cpu.c")]
 fn undo_cpu_down(k: &mut Kernel, cpu: CpuId) {
-    step_up(k, cpu);
-    while st(k, cpu).state < st(k, cpu).target {
+    k.cpuhp_state_mut(cpu).step_up();
+    while k.cpuhp_state(cpu).state < k.cpuhp_state(cpu).target {
         // The answer of a rollback is of no interest to C.
-        let _ret: Result<(), Errno> = call!(cpuhp_invoke_callback(cpu, st(k, cpu).state, true, false));
-        step_up(k, cpu);
+        let _ret: Result<(), Errno> =
+            call!(cpuhp_invoke_callback(cpu, k.cpuhp_state(cpu).state, true, false));
+        k.cpuhp_state_mut(cpu).step_up();
     }
 }
 
@@ -543,24 +525,25 @@ fn undo_cpu_down(k: &mut Kernel, cpu: CpuId) {
 /// The CPU leaves, on its own stopper thread, while all others stand still.
 #[kframe("kernel/cpu.c")]
 pub(crate) fn take_cpu_down(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
-    let target: CpuhpState = st(k, cpu).target.max(CpuhpState::ApOffline);
+    let target: CpuhpState = k.cpuhp_state(cpu).target.max(CpuhpState::ApOffline);
     native_cpu_disable(k)?;
     if k.sem.cpuhp_skips_empty_states {
-        if st(k, cpu).state != CpuhpState::TeardownCpu.down() {
+        if k.cpuhp_state(cpu).state != CpuhpState::TeardownCpu.down() {
             k.warn("take_cpu_down: not called from CPUHP_TEARDOWN_CPU");
         }
         let _ret: Result<(), Errno> = call!(__cpuhp_invoke_callback_range(false, cpu, target, true));
     } else {
-        if st(k, cpu).state != CpuhpState::TeardownCpu {
+        if k.cpuhp_state(cpu).state != CpuhpState::TeardownCpu {
             k.warn("take_cpu_down: not called from CPUHP_TEARDOWN_CPU");
         }
-        step_down(k, cpu);
-        while st(k, cpu).state > target {
-            let ret: Result<(), Errno> = call!(cpuhp_invoke_callback(cpu, st(k, cpu).state, false, false));
+        k.cpuhp_state_mut(cpu).step_down();
+        while k.cpuhp_state(cpu).state > target {
+            let ret: Result<(), Errno> =
+                call!(cpuhp_invoke_callback(cpu, k.cpuhp_state(cpu).state, false, false));
             if ret.is_err() {
                 k.warn("take_cpu_down: a DYING callback failed");
             }
-            step_down(k, cpu);
+            k.cpuhp_state_mut(cpu).step_down();
         }
     }
     // The stopper is parked here. It has nothing left to do in any case.
@@ -570,15 +553,15 @@ pub(crate) fn take_cpu_down(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
 /// The idle task of a CPU that went offline says that it is dead, and halts.
 #[kframe("kernel/cpu.c")]
 pub(crate) fn cpuhp_report_idle_dead(k: &mut Kernel, cpu: CpuId) {
-    if st(k, cpu).state != CpuhpState::ApOffline {
+    if k.cpuhp_state(cpu).state != CpuhpState::ApOffline {
         k.warn("cpuhp_report_idle_dead: the CPU is not at CPUHP_AP_OFFLINE");
     }
-    let st = st_mut(k, cpu);
+    let st = k.cpuhp_state_mut(cpu);
     st.state = CpuhpState::ApIdleDead;
     // C has an online CPU complete this for the dead one.
     complete_ap_thread(k, cpu, false);
     // native_play_dead(): from here on only INIT reaches the CPU.
-    st_mut(k, cpu).ap_sync_state = CpuhpSyncState::Dead;
+    k.cpuhp_state_mut(cpu).ap_sync_state = CpuhpSyncState::Dead;
     k.wake(WaitOn::Cpuhp(cpu));
 }
 
@@ -600,10 +583,10 @@ fn takedown_cpu(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
 /// 6.12.
 #[kframe("kernel/cpu.c")]
 fn cpuhp_bp_sync_dead(k: &mut Kernel, cpu: CpuId) {
-    if st(k, cpu).ap_sync_state != CpuhpSyncState::Dead {
-        st_mut(k, cpu).ap_sync_state = CpuhpSyncState::ShouldDie;
+    if k.cpuhp_state(cpu).ap_sync_state != CpuhpSyncState::Dead {
+        k.cpuhp_state_mut(cpu).ap_sync_state = CpuhpSyncState::ShouldDie;
     }
-    wait_until!(st(k, cpu).ap_sync_state == CpuhpSyncState::Dead, WaitOn::Cpuhp(cpu));
+    wait_until!(k.cpuhp_state(cpu).ap_sync_state == CpuhpSyncState::Dead, WaitOn::Cpuhp(cpu));
 }
 
 #[kframe("kernel/cpu.c")]
@@ -618,19 +601,19 @@ fn _cpu_down(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno
     let prev_state: CpuhpState = cpuhp_set_state(k, cpu, target);
     let ret: Result<(), Errno> = Ok(());
     let down: bool = true;
-    if st(k, cpu).state > CpuhpState::TeardownCpu {
-        st_mut(k, cpu).target = target.max(CpuhpState::TeardownCpu);
+    if k.cpuhp_state(cpu).state > CpuhpState::TeardownCpu {
+        k.cpuhp_state_mut(cpu).target = target.max(CpuhpState::TeardownCpu);
         ret = call!(cpuhp_kick_ap_work(cpu));
         // The thread has undone what failed, or the target is within its range.
-        down = ret.is_ok() && st(k, cpu).state <= CpuhpState::TeardownCpu;
+        down = ret.is_ok() && k.cpuhp_state(cpu).state <= CpuhpState::TeardownCpu;
         if down {
-            st_mut(k, cpu).target = target;
+            k.cpuhp_state_mut(cpu).target = target;
         }
     }
     if down {
         ret = call!(cpuhp_down_callbacks(cpu, target));
-        if ret.is_err() && st(k, cpu).state < prev_state {
-            if st(k, cpu).state == CpuhpState::TeardownCpu {
+        if ret.is_err() && k.cpuhp_state(cpu).state < prev_state {
+            if k.cpuhp_state(cpu).state == CpuhpState::TeardownCpu {
                 cpuhp_reset_state(k, cpu, prev_state);
                 call!(__cpuhp_kick_ap(cpu));
             } else if k.sem.cpuhp_skips_empty_states {
@@ -661,7 +644,7 @@ fn cpu_down_maps_locked(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Resul
     let housekeeping = housekeeping_cpumask(k, HkType::Domain);
     let on = k.topo.online.iter().find(|&c| c != cpu && housekeeping.contains(c));
     let Some(on) = on else { return Err(Errno::EBUSY) };
-    let worker: TaskId = work_for_cpu(k, on, __cpu_down_maps_locked(cpu, target));
+    let worker: TaskId = schedule_work_on(k, on, __cpu_down_maps_locked(cpu, target));
     call!(work_on_cpu(worker))
 }
 
@@ -705,15 +688,15 @@ pub fn cpu_device_down(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
 /// The callbacks that run on the new CPU before it takes interrupts.
 #[kframe("kernel/cpu.c")]
 pub(crate) fn notify_cpu_starting(k: &mut Kernel, cpu: CpuId) {
-    let target: CpuhpState = st(k, cpu).target.min(CpuhpState::ApOnline);
+    let target: CpuhpState = k.cpuhp_state(cpu).target.min(CpuhpState::ApOnline);
     k.hotplug.cpus_booted_once_mask.set(cpu);
     if k.sem.cpuhp_skips_empty_states {
         let _ret: Result<(), Errno> = call!(__cpuhp_invoke_callback_range(true, cpu, target, true));
         return;
     }
-    while st(k, cpu).state < target {
-        step_up(k, cpu);
-        let ret: Result<(), Errno> = call!(cpuhp_invoke_callback(cpu, st(k, cpu).state, true, false));
+    while k.cpuhp_state(cpu).state < target {
+        k.cpuhp_state_mut(cpu).step_up();
+        let ret: Result<(), Errno> = call!(cpuhp_invoke_callback(cpu, k.cpuhp_state(cpu).state, true, false));
         if ret.is_err() {
             k.warn("notify_cpu_starting: a STARTING callback failed");
         }
@@ -723,7 +706,7 @@ pub(crate) fn notify_cpu_starting(k: &mut Kernel, cpu: CpuId) {
 /// The new CPU is in its idle loop: the controlling task goes on.
 #[kfn("kernel/cpu.c")]
 pub(crate) fn cpuhp_online_idle(k: &mut Kernel, cpu: CpuId) {
-    let st = st_mut(k, cpu);
+    let st = k.cpuhp_state_mut(cpu);
     st.ap_sync_state = CpuhpSyncState::Online;
     st.state = CpuhpState::ApOnlineIdle;
     complete_ap_thread(k, cpu, true);
@@ -747,10 +730,10 @@ fn bringup_wait_for_ap(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
     if !cpu_smt_allowed(k, cpu) {
         return Err(Errno::ECANCELED);
     }
-    if st(k, cpu).target <= CpuhpState::ApOnlineIdle {
+    if k.cpuhp_state(cpu).target <= CpuhpState::ApOnlineIdle {
         return Ok(());
     }
-    call!(cpuhp_kick_ap(cpu, st(k, cpu).target))
+    call!(cpuhp_kick_ap(cpu, k.cpuhp_state(cpu).target))
 }
 
 /// 6.12.
@@ -766,7 +749,7 @@ fn cpuhp_kick_ap_alive(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
 /// 6.12.
 #[kfn("kernel/cpu.c")]
 fn cpuhp_can_boot_ap(k: &mut Kernel, cpu: CpuId) -> bool {
-    let st = st_mut(k, cpu);
+    let st = k.cpuhp_state_mut(cpu);
     match st.ap_sync_state {
         CpuhpSyncState::Dead | CpuhpSyncState::Kicked | CpuhpSyncState::Alive => {
             st.ap_sync_state = CpuhpSyncState::Kicked;
@@ -781,17 +764,17 @@ fn cpuhp_can_boot_ap(k: &mut Kernel, cpu: CpuId) -> bool {
 fn cpuhp_bringup_ap(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
     call!(cpuhp_bp_sync_alive(cpu));
     call!(bringup_wait_for_ap_online(cpu))?;
-    if st(k, cpu).target <= CpuhpState::ApOnlineIdle {
+    if k.cpuhp_state(cpu).target <= CpuhpState::ApOnlineIdle {
         return Ok(());
     }
-    call!(cpuhp_kick_ap(cpu, st(k, cpu).target))
+    call!(cpuhp_kick_ap(cpu, k.cpuhp_state(cpu).target))
 }
 
 /// 6.12. The CPU always comes: C gives up after ten seconds.
 #[kframe("kernel/cpu.c")]
 fn cpuhp_bp_sync_alive(k: &mut Kernel, cpu: CpuId) {
-    wait_until!(st(k, cpu).ap_sync_state == CpuhpSyncState::Alive, WaitOn::Cpuhp(cpu));
-    st_mut(k, cpu).ap_sync_state = CpuhpSyncState::ShouldOnline;
+    wait_until!(k.cpuhp_state(cpu).ap_sync_state == CpuhpSyncState::Alive, WaitOn::Cpuhp(cpu));
+    k.cpuhp_state_mut(cpu).ap_sync_state = CpuhpSyncState::ShouldOnline;
     k.wake(WaitOn::Cpuhp(cpu));
 }
 
@@ -822,12 +805,12 @@ fn _cpu_up(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> 
         return Err(Errno::EINVAL);
     }
     // Somebody else was faster, or this is the boot CPU.
-    if st(k, cpu).state >= target {
+    if k.cpuhp_state(cpu).state >= target {
         cpus_write_unlock(k);
         return Ok(());
     }
     cpuhp_set_state(k, cpu, target);
-    if st(k, cpu).state > CpuhpState::BringupCpu {
+    if k.cpuhp_state(cpu).state > CpuhpState::BringupCpu {
         ret = call!(cpuhp_kick_ap_work(cpu));
     }
     if ret.is_ok() {
@@ -927,7 +910,7 @@ pub fn boot_cpu_init(k: &mut Kernel) {
     k.hotplug.cpu_initialized_mask.set(cpu);
     k.hotplug.cpu_callout_mask.set(cpu);
     k.hotplug.cpu_callin_mask.set(cpu);
-    let st = st_mut(k, cpu);
+    let st = k.cpuhp_state_mut(cpu);
     st.ap_sync_state = CpuhpSyncState::Online;
     st.state = CpuhpState::Online;
     st.target = CpuhpState::Online;

@@ -6,7 +6,7 @@ use kfn::kframe;
 use kstate::sched::{Frame, TaskKind, TaskState};
 use kstate::{CpuId, Errno, Kernel, TaskId};
 
-use crate::cpu::{cpuhp_thread_fun, st};
+use crate::cpu::cpuhp_thread_fun;
 
 /// What stands above the outermost frame of such a thread.
 pub(crate) const SMPBOOT_THREAD: &[&str] = &["kthread"];
@@ -36,7 +36,7 @@ pub(crate) fn run_thread(
 /// recording.
 #[kframe("kernel/smpboot.c")]
 pub(crate) fn smpboot_thread_fn(k: &mut Kernel, cpu: CpuId) {
-    while st(k, cpu).should_run {
+    while k.cpuhp_state(cpu).should_run {
         call!(cpuhp_thread_fun(cpu));
     }
 }

@@ -7,7 +7,7 @@ use kstate::hotplug::{MultiStopData, MultiStopState};
 use kstate::sched::{TaskKind, WaitOn};
 use kstate::{CpuId, Errno, Kernel};
 
-use crate::cpu::{cpuhp_report_idle_dead, st, st_mut, take_cpu_down};
+use crate::cpu::{cpuhp_report_idle_dead, take_cpu_down};
 use crate::smpboot::run_thread;
 use crate::x86::smpboot::IDLE;
 
@@ -29,9 +29,9 @@ pub(crate) fn stop_machine_cpuslocked(k: &mut Kernel, cpu: CpuId) -> Result<(), 
     };
     for stopped in k.topo.online.clone().iter() {
         let frame = multi_cpu_stop(stopped).frame;
-        let stopper = st(k, stopped).stopper;
+        let stopper = k.cpuhp_state(stopped).stopper;
         let stopper = run_thread(k, stopper, TaskKind::Migration(stopped), stopped, frame, STOPPER_THREAD);
-        st_mut(k, stopped).stopper = Some(stopper);
+        k.cpuhp_state_mut(stopped).stopper = Some(stopper);
     }
     wait_until!(k.hotplug.msdata.nr_todo == 0, WaitOn::StopMachine);
     k.hotplug.msdata.ret.map_or(Ok(()), Err)
@@ -60,10 +60,10 @@ fn multi_cpu_stop(k: &mut Kernel, cpu: CpuId) {
     k.hotplug.irqs_disabled.clear(cpu);
     if !k.topo.online.contains(cpu) {
         // The stopper was the last thread of this CPU. Its idle task sees that the CPU is offline.
-        let idle = st(k, cpu).idle;
+        let idle = k.cpuhp_state(cpu).idle;
         let frame = cpuhp_report_idle_dead(cpu).frame;
         let idle = run_thread(k, idle, TaskKind::Idle(cpu), cpu, frame, IDLE);
-        st_mut(k, cpu).idle = Some(idle);
+        k.cpuhp_state_mut(cpu).idle = Some(idle);
     }
     k.hotplug.msdata.nr_todo -= 1;
     if k.hotplug.msdata.nr_todo == 0 {

@@ -3,7 +3,7 @@
 //! C file: kernel/workqueue.c of 5.4 and 6.12.
 
 use kfn::kframe;
-use kstate::sched::{Call, Slot as _, TaskKind, TaskState, WaitOn};
+use kstate::sched::{Call, Slot as _, TaskKind, WaitOn};
 use kstate::workqueue::{WorkFunc, WorkStruct, WorkqueueStruct};
 use kstate::{CpuId, Errno, Kernel, TaskId, WorkId};
 
@@ -21,8 +21,8 @@ pub fn wq_select_unbound_cpu(k: &Kernel, cpu: CpuId) -> CpuId {
     if allowed.contains(cpu) { cpu } else { allowed.next_after(cpu).or(allowed.first()).unwrap_or(cpu) }
 }
 
-/// `INIT_WORK()`: the work of `owner`, which is neither queued nor running. It is the same one every time.
-pub fn init_work(k: &mut Kernel, func: WorkFunc, owner: u32) -> WorkId {
+/// `__init_work()`, which `INIT_WORK()` calls: the work of `owner`, which is neither queued nor running. It is the same one every time.
+pub fn __init_work(k: &mut Kernel, func: WorkFunc, owner: u32) -> WorkId {
     let work = WorkStruct { func, owner, worker: None, running: false, again: false };
     let known = k.sched.works.iter().position(|other| (other.func, other.owner) == (func, owner));
     let at = known.unwrap_or(k.sched.works.len());
@@ -80,26 +80,18 @@ pub fn flush_work(k: &mut Kernel, work: WorkId) {
     }
 }
 
-/// The first half of `work_on_cpu()`: gives a function to a worker of `cpu`.
-pub fn work_for_cpu(k: &mut Kernel, cpu: CpuId, call: Call<Result<(), Errno>>) -> TaskId {
+/// `schedule_work_on()`, the first half of `work_on_cpu()`: gives a function to a worker of `cpu`.
+pub fn schedule_work_on(k: &mut Kernel, cpu: CpuId, call: Call<Result<(), Errno>>) -> TaskId {
     const ROOTS: &[&str] = &["work_for_cpu_fn", "process_one_work", "worker_thread", "kthread"];
     k.spawn(TaskKind::Kworker, cpu, call.frame, ROOTS)
 }
 
-/// The second half of `work_on_cpu()`: sleeps until the worker has done what [`work_for_cpu`] gave it.
+/// The second half of `work_on_cpu()`: sleeps until the worker has done what [`schedule_work_on`] gave it.
 ///
 /// # Errors
 /// Those of the function.
 #[kframe("kernel/workqueue.c")]
 pub fn work_on_cpu(k: &mut Kernel, worker: TaskId) -> Result<(), Errno> {
-    wait_until!(ended(k, worker).is_some(), WaitOn::Exit(worker));
-    Result::from_slot(ended(k, worker).unwrap_or_default())
-}
-
-/// The value a task ended with.
-fn ended(k: &Kernel, task: TaskId) -> Option<u64> {
-    match k.sched.tasks[task.index()].state {
-        TaskState::Done(value) => Some(value),
-        _ => None,
-    }
+    wait_until!(k.task_value(worker).is_some(), WaitOn::Exit(worker));
+    Result::from_slot(k.task_value(worker).unwrap_or_default())
 }

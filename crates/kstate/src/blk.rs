@@ -322,6 +322,16 @@ pub struct Gendisk {
     pub capacity: u64,
 }
 
+/// Puts `value` where something was freed, or behind everything. Where that is.
+pub fn fill_slot<T>(slots: &mut Vec<Option<Shared<T>>>, value: T) -> u32 {
+    let at = slots.iter().position(Option::is_none).unwrap_or(slots.len());
+    if at == slots.len() {
+        slots.push(None);
+    }
+    slots[at] = Some(Shared::new(value));
+    at as u32
+}
+
 /// All of block/.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Blk {
@@ -355,6 +365,10 @@ impl Blk {
     /// The disk, unless it was removed.
     pub fn disk(&self, disk: DiskId) -> Option<&Gendisk> {
         self.disks.get(disk.index())?.as_deref()
+    }
+    /// The request queue, unless it was freed.
+    pub fn find_q(&self, q: QueueId) -> Option<&RequestQueue> {
+        self.queues.get(q.index())?.as_deref()
     }
     /// The request queue, which must exist.
     pub fn q(&self, q: QueueId) -> &RequestQueue {

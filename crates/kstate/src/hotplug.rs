@@ -240,6 +240,17 @@ pub struct CpuhpCpuState {
     pub idle: Option<TaskId>,
 }
 
+impl CpuhpCpuState {
+    /// `st->state++`.
+    pub fn step_up(&mut self) {
+        self.state = self.state.up();
+    }
+    /// `st->state--`.
+    pub fn step_down(&mut self) {
+        self.state = self.state.down();
+    }
+}
+
 /// `enum multi_stop_state`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub enum MultiStopState {
@@ -327,4 +338,15 @@ pub struct Hotplug {
     pub msdata: MultiStopData,
     /// `system_state` is `SYSTEM_RUNNING`: the CPUs of the boot are up.
     pub system_running: bool,
+}
+
+impl Kernel {
+    /// `per_cpu_ptr(&cpuhp_state, cpu)`.
+    pub fn cpuhp_state(&self, cpu: CpuId) -> &CpuhpCpuState {
+        &self.hotplug.cpus[cpu.index()]
+    }
+    /// The same, mutably.
+    pub fn cpuhp_state_mut(&mut self, cpu: CpuId) -> &mut CpuhpCpuState {
+        &mut self.hotplug.cpus[cpu.index()]
+    }
 }

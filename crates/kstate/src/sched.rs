@@ -340,6 +340,14 @@ impl Kernel {
         id
     }
 
+    /// The value that a task's outermost frame has ended with; `None` while it lives.
+    pub fn task_value(&self, task: TaskId) -> Option<u64> {
+        match self.sched.tasks[task.index()].state {
+            TaskState::Done(value) => Some(value),
+            _ => None,
+        }
+    }
+
     /// Makes every task that sleeps on `on` runnable.
     pub fn wake(&mut self, on: WaitOn) {
         let Some(sleepers) = self.sched.waiters.remove(&on) else { return };

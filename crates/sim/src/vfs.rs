@@ -304,7 +304,7 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
     };
     let mut found = match *path {
         [] => names(&["dev", "proc", "sys"]),
-        ["dev"] => drivers::block::genhd::disk_names(k).into_iter().chain(names(&["kmsg", "null"])).collect(),
+        ["dev"] => disk_names(k).into_iter().chain(names(&["kmsg", "null"])).collect(),
         ["proc"] => names(&["cmdline", "interrupts", "irq"]),
         ["proc", "irq"] => {
             let mut all = irqs(false);
@@ -318,7 +318,7 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
         }
         ["proc", "irq", irq, handler] if handler_dir(k, irq, handler) => Vec::new(),
         ["sys"] => names(&["block", "bus", "class", "devices", "kernel"]),
-        ["sys", "block"] => drivers::block::genhd::disk_names(k),
+        ["sys", "block"] => disk_names(k),
         ["sys", "block", disk]
             if drivers::block::blk_mq_sysfs::blk_mq_hw_sysfs_cpus_show(k, disk, 0).is_some() =>
         {
@@ -409,7 +409,7 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
         }
         ["sys", "kernel"] => names(&["debug", "tracing"]),
         ["sys", "kernel", "debug"] => names(&["block", "irq", "irqlab", "tracing"]),
-        ["sys", "kernel", "debug", "block"] => drivers::block::genhd::disk_names(k),
+        ["sys", "kernel", "debug", "block"] => disk_names(k),
         ["sys", "kernel", "debug", "block", disk]
             if drivers::block::blk_mq_debugfs::hctx_state_show(k, disk, 0).is_some() =>
         {
@@ -539,4 +539,11 @@ fn refused(k: &Kernel, parts: &[&str]) -> Errno {
             }
         }
     }
+}
+
+/// The names of all disks, in the order of `ls`.
+fn disk_names(k: &Kernel) -> Vec<String> {
+    let mut names: Vec<String> = k.blk.disks.iter().flatten().map(|d| d.disk_name.clone()).collect();
+    names.sort();
+    names
 }

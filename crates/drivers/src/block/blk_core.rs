@@ -9,7 +9,6 @@ use kstate::sched::{TaskKind, WaitOn};
 use kstate::{Errno, Kernel, QueueId, ReqId};
 
 use super::blk_mq::{blk_mq_freeze_queue, blk_mq_remove_cpuhp, blk_mq_timeout_work};
-use super::live;
 
 /// `blk_set_queue_dying()`.
 pub fn blk_set_queue_dying(k: &mut Kernel, q: QueueId) {
@@ -20,7 +19,7 @@ pub fn blk_set_queue_dying(k: &mut Kernel, q: QueueId) {
 /// `blk_cleanup_queue()` (5.4), `blk_mq_destroy_queue()` (6.12).
 #[kframe("block/blk-core.c")]
 pub fn blk_cleanup_queue(k: &mut Kernel, q: QueueId) {
-    if live(k, q).is_none() {
+    if k.blk.find_q(q).is_none() {
         return;
     }
     blk_set_queue_dying(k, q);
@@ -41,14 +40,14 @@ pub fn blk_cleanup_queue(k: &mut Kernel, q: QueueId) {
 /// `blk_queue_enter()`: sleeps while the queue is frozen.
 #[kframe("block/blk-core.c")]
 pub(super) fn blk_queue_enter(k: &mut Kernel, q: QueueId, nowait: bool) -> Result<(), Errno> {
-    if nowait && live(k, q).is_some_and(|queue| queue.mq_freeze_depth != 0) {
+    if nowait && k.blk.find_q(q).is_some_and(|queue| queue.mq_freeze_depth != 0) {
         return Err(Errno::EBUSY);
     }
     wait_until!(
-        live(k, q).is_none_or(|queue| queue.mq_freeze_depth == 0 || queue.dying),
+        k.blk.find_q(q).is_none_or(|queue| queue.mq_freeze_depth == 0 || queue.dying),
         WaitOn::Unfrozen(q)
     );
-    if live(k, q).is_none_or(|queue| queue.dying) {
+    if k.blk.find_q(q).is_none_or(|queue| queue.dying) {
         return Err(Errno::ENODEV);
     }
     k.blk.q_mut(q).q_usage_counter += 1;

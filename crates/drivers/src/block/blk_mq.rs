@@ -13,7 +13,7 @@ use kcore::workqueue::KWORKER_ROOTS;
 use kfn::kframe;
 use kstate::blk::{
     BlkMqOps, BlkOwner, BlkStatus, HCTX_MAX_TYPES, HctxType, HwCtx, QueueMap, ReqOp, Request, RequestQueue,
-    RqState, TagSet, Tags,
+    RqState, TagSet, Tags, fill_slot,
 };
 use kstate::event::Event;
 use kstate::hotplug::{CpuhpCall, CpuhpCallback, CpuhpNode, CpuhpState};
@@ -21,12 +21,12 @@ use kstate::hw::nvme::NvmeCommand;
 use kstate::sched::{Call, TaskKind, WaitOn};
 use kstate::{CpuId, CpuMask, Errno, Kernel, QueueId, ReqId, TagSetId};
 
+use super::MSEC;
 use super::blk_core::{blk_queue_enter, blk_queue_exit};
 use super::blk_mq_cpumap::{blk_mq_clear_mq_map, blk_mq_map_queues};
 use super::blk_mq_tag::blk_mq_get_tag;
 use super::blk_softirq::{blk_softirq_cpu_dead, raise_blk_irq};
 use super::blk_timeout::blk_add_timer;
-use super::{MSEC, free_slot, live, put};
 
 /// `BLK_MQ_RESOURCE_DELAY`.
 const BLK_MQ_RESOURCE_DELAY: u64 = 3 * MSEC;
@@ -77,9 +77,7 @@ pub fn blk_mq_alloc_tag_set(
         tags: Vec::new(),
         tag_list: Vec::new(),
     };
-    let id = free_slot(&k.blk.tag_sets);
-    put(&mut k.blk.tag_sets, id, set);
-    let id = TagSetId(id as u32);
+    let id = TagSetId(fill_slot(&mut k.blk.tag_sets, set));
     blk_mq_update_queue_map(k, id);
     blk_mq_realloc_tag_set_tags(k, id);
     Ok(id)
@@ -117,10 +115,8 @@ pub fn blk_mq_free_tag_set(k: &mut Kernel, set: TagSetId) {
 
 /// `blk_mq_init_queue()` (5.4), `blk_mq_alloc_queue()` (6.12).
 pub fn blk_mq_init_queue(k: &mut Kernel, set: TagSetId) -> QueueId {
-    let id = free_slot(&k.blk.queues);
     let queue = RequestQueue { tag_set: set, ..RequestQueue::default() };
-    put(&mut k.blk.queues, id, queue);
-    let id = QueueId(id as u32);
+    let id = QueueId(fill_slot(&mut k.blk.queues, queue));
     blk_mq_realloc_hw_ctxs(k, id);
     k.blk.set_mut(set).tag_list.push(id);
     blk_mq_map_swqueue(k, id);
@@ -136,7 +132,7 @@ fn blk_mq_realloc_hw_ctxs(k: &mut Kernel, q: QueueId) {
         if let Some(init_hctx) = ops.init_hctx {
             init_hctx(k, q, i);
         }
-        blk_mq_add_cpuhp(k, q, i);
+        __blk_mq_add_cpuhp(k, q, i);
     }
     for i in (wanted..have).rev() {
         if let Some(exit_hctx) = ops.exit_hctx {
@@ -202,7 +198,7 @@ pub fn blk_mq_update_nr_hw_queues(k: &mut Kernel, set: TagSetId, nr_hw_queues: u
     }
     let i: u32 = 0;
     while (i as usize) < k.blk.set(set).tag_list.len() {
-        call!(blk_mq_freeze_queue(nth_queue(k, set, i)));
+        call!(blk_mq_freeze_queue(k.blk.set(set).tag_list[i as usize]));
         i += 1;
     }
     k.blk.set_mut(set).nr_hw_queues = nr;
@@ -217,10 +213,6 @@ pub fn blk_mq_update_nr_hw_queues(k: &mut Kernel, set: TagSetId, nr_hw_queues: u
     }
 }
 
-fn nth_queue(k: &Kernel, set: TagSetId, i: u32) -> QueueId {
-    k.blk.set(set).tag_list.get(i as usize).copied().unwrap_or_default()
-}
-
 /// `blk_freeze_queue_start()`.
 pub fn blk_freeze_queue_start(k: &mut Kernel, q: QueueId) {
     k.blk.q_mut(q).mq_freeze_depth += 1;
@@ -229,7 +221,7 @@ pub fn blk_freeze_queue_start(k: &mut Kernel, q: QueueId) {
 /// `blk_mq_freeze_queue_wait()`.
 #[kframe("block/blk-mq.c")]
 pub fn blk_mq_freeze_queue_wait(k: &mut Kernel, q: QueueId) {
-    wait_until!(live(k, q).is_none_or(|queue| queue.q_usage_counter == 0), WaitOn::Drained(q));
+    wait_until!(k.blk.find_q(q).is_none_or(|queue| queue.q_usage_counter == 0), WaitOn::Drained(q));
 }
 
 /// `blk_mq_freeze_queue_wait_timeout()`: waits until `deadline` at the latest.
@@ -238,7 +230,7 @@ pub fn blk_mq_freeze_queue_wait_timeout(k: &mut Kernel, q: QueueId, deadline: u6
     let left = deadline.saturating_sub(k.events.now);
     k.events.push(left, Event::WakeOn(WaitOn::Drained(q)));
     wait_until!(
-        live(k, q).is_none_or(|queue| queue.q_usage_counter == 0) || k.events.now >= deadline,
+        k.blk.find_q(q).is_none_or(|queue| queue.q_usage_counter == 0) || k.events.now >= deadline,
         WaitOn::Drained(q)
     );
     k.events.cancel_all(|event| *event == Event::WakeOn(WaitOn::Drained(q)));
@@ -331,7 +323,7 @@ pub fn blk_mq_alloc_request(k: &mut Kernel, q: QueueId, op: ReqOp, nowait: bool)
     let rq: Option<ReqId> = None;
     loop {
         rq = call!(blk_mq_get_tag(q, op, nowait));
-        if rq.is_some() || nowait || live(k, q).is_none() {
+        if rq.is_some() || nowait || k.blk.find_q(q).is_none() {
             break;
         }
         // The hardware queue's CPUs go offline: another CPU's queue is tried a little later.
@@ -357,7 +349,7 @@ fn __blk_mq_free_request(k: &mut Kernel, rq: ReqId) {
     if let Some(timer) = request.timer.take() {
         k.events.cancel(timer);
     }
-    let Some(queue) = live(k, q) else { return };
+    let Some(queue) = k.blk.find_q(q) else { return };
     let set = queue.tag_set;
     let restart = queue.queue_hw_ctx.get(hctx as usize).is_some_and(|h| !h.dispatch.is_empty());
     if let Some(tags) = k.blk.set_mut(set).tags.get_mut(hctx as usize) {
@@ -391,7 +383,7 @@ pub(super) fn blk_mq_insert_request(k: &mut Kernel, rq: ReqId, at_head: bool) {
 
 /// `blk_mq_hw_queue_need_run()`, of 5.4 a part of `blk_mq_run_hw_queue()`.
 fn blk_mq_hw_queue_need_run(k: &Kernel, q: QueueId, hctx: u32) -> bool {
-    let Some(queue) = live(k, q) else { return false };
+    let Some(queue) = k.blk.find_q(q) else { return false };
     let hctx = queue.queue_hw_ctx.get(hctx as usize);
     !queue.quiesced && hctx.is_some_and(|hctx| !hctx.dispatch.is_empty())
 }
@@ -467,7 +459,7 @@ fn blk_mq_run_work_fn(k: &mut Kernel, q: QueueId, hctx: u32, delay: u64) {
     if delay != 0 {
         wait!(WaitOn::Until(k.events.now + delay));
     }
-    if live(k, q).is_none_or(|queue| queue.queue_hw_ctx.len() <= hctx as usize) {
+    if k.blk.find_q(q).is_none_or(|queue| queue.queue_hw_ctx.len() <= hctx as usize) {
         return;
     }
     k.blk.q_mut(q).queue_hw_ctx[hctx as usize].run_work = false;
@@ -476,7 +468,7 @@ fn blk_mq_run_work_fn(k: &mut Kernel, q: QueueId, hctx: u32, delay: u64) {
 
 /// `blk_mq_start_stopped_hw_queues()`: drivers call it when the device has room again.
 pub fn blk_mq_start_stopped_hw_queues(k: &mut Kernel, q: QueueId) {
-    for hctx in 0..live(k, q).map_or(0, |queue| queue.queue_hw_ctx.len()) {
+    for hctx in 0..k.blk.find_q(q).map_or(0, |queue| queue.queue_hw_ctx.len()) {
         if !k.blk.q(q).queue_hw_ctx[hctx].dispatch.is_empty() {
             blk_mq_delay_run_hw_queue(k, q, hctx as u32, 0);
         }
@@ -596,7 +588,7 @@ fn blk_mq_hctx_has_online_cpu(k: &Kernel, q: QueueId, hctx: u32, this_cpu: CpuId
 }
 
 fn blk_mq_hctx_has_requests(k: &Kernel, q: QueueId, hctx: u32) -> bool {
-    let Some(queue) = live(k, q) else { return false };
+    let Some(queue) = k.blk.find_q(q) else { return false };
     let tags = k.blk.set(queue.tag_set).tags.get(hctx as usize);
     tags.is_some_and(|t| t.rqs.values().any(|&rq| k.blk.requests.get(rq).is_some_and(|r| r.q == q)))
 }
@@ -625,13 +617,13 @@ fn cpuhp_node(q: QueueId, hctx: u32) -> CpuhpNode {
     CpuhpNode(u64::from(q.0) << 32 | u64::from(hctx))
 }
 
-/// The hardware queue behind an instance.
-fn hctx_of(node: CpuhpNode) -> (QueueId, u32) {
+/// `hlist_entry_safe()`: the hardware queue behind an instance.
+fn hlist_entry_safe(node: CpuhpNode) -> (QueueId, u32) {
     (QueueId((node.0 >> 32) as u32), node.0 as u32)
 }
 
-/// `blk_mq_add_hw_queues_cpuhp()` for one queue; in 5.4 a piece of `blk_mq_init_hctx()`.
-fn blk_mq_add_cpuhp(k: &mut Kernel, q: QueueId, hctx: u32) {
+/// `__blk_mq_add_cpuhp()`; in 5.4 a piece of `blk_mq_init_hctx()`.
+fn __blk_mq_add_cpuhp(k: &mut Kernel, q: QueueId, hctx: u32) {
     // C does not look at the answers either: a machine without CPU hotplug has no such steps.
     let _ = cpuhp_state_add_instance_nocalls(k, CpuhpState::ApBlkMqOnline, cpuhp_node(q, hctx));
     let _ = cpuhp_state_add_instance_nocalls(k, CpuhpState::BlkMqDead, cpuhp_node(q, hctx));
@@ -653,9 +645,9 @@ fn blk_mq_hctx_notify_dead(_k: &mut Kernel, _cpu: CpuId, _node: CpuhpNode) -> Re
 /// tags and is waited for.
 #[kframe("block/blk-mq.c")]
 fn blk_mq_hctx_notify_offline(k: &mut Kernel, cpu: CpuId, node: CpuhpNode) -> Result<(), Errno> {
-    let q: QueueId = hctx_of(node).0;
-    let hctx: u32 = hctx_of(node).1;
-    let known = live(k, q).and_then(|queue| queue.queue_hw_ctx.get(hctx as usize));
+    let q: QueueId = hlist_entry_safe(node).0;
+    let hctx: u32 = hlist_entry_safe(node).1;
+    let known = k.blk.find_q(q).and_then(|queue| queue.queue_hw_ctx.get(hctx as usize));
     if known.is_none_or(|h| h.nr_ctx == 0) || blk_mq_hctx_has_online_cpu(k, q, hctx, cpu) {
         return Ok(());
     }
@@ -676,7 +668,7 @@ fn blk_mq_hctx_notify_offline(k: &mut Kernel, cpu: CpuId, node: CpuhpNode) -> Re
 
 /// `blk_mq_hctx_notify_online()`: a hardware queue of the new CPU gives out tags again.
 fn blk_mq_hctx_notify_online(k: &mut Kernel, cpu: CpuId, node: CpuhpNode) -> Result<(), Errno> {
-    let (q, hctx) = hctx_of(node);
+    let (q, hctx) = hlist_entry_safe(node);
     let h = &k.blk.q(q).queue_hw_ctx[hctx as usize];
     let own = if k.sem.hctx_online_tests_cpumask {
         h.cpumask.contains(cpu)

@@ -70,14 +70,6 @@ fn clear_impossible(k: &Kernel, map: &mut [u32]) {
     }
 }
 
-pub(super) fn assign(map: &mut QueueMap, mask: &CpuMask, queue: u32) {
-    for cpu in mask.iter() {
-        if let Some(slot) = map.mq_map.get_mut(cpu.index()) {
-            *slot = queue;
-        }
-    }
-}
-
 /// `blk_mq_clear_mq_map()`: all CPUs on the first queue.
 pub(super) fn blk_mq_clear_mq_map(map: &mut QueueMap) {
     map.mq_map.fill(0);

@@ -4,13 +4,11 @@
 
 use kstate::Kernel;
 
-use super::live;
-
 /// The flags of a disk's hardware queue, without the
 /// line's end.
 // DEVIATION: of all flags only BLK_MQ_S_INACTIVE is modelled.
 pub fn hctx_state_show(k: &Kernel, disk: &str, queue: u32) -> Option<&'static str> {
     let disk = k.blk.disk(k.blk.disk_by_name(disk)?)?;
-    let hctx = live(k, disk.queue)?.queue_hw_ctx.get(queue as usize)?;
+    let hctx = k.blk.find_q(disk.queue)?.queue_hw_ctx.get(queue as usize)?;
     Some(if hctx.inactive { "INACTIVE" } else { "" })
 }

@@ -5,7 +5,7 @@
 use kfn::kfn;
 use kstate::{Kernel, PciDevId, TagSetId};
 
-use super::blk_mq_cpumap::{assign, blk_mq_clear_mq_map};
+use super::blk_mq_cpumap::blk_mq_clear_mq_map;
 
 /// `blk_mq_pci_map_queues()`: a queue gets the CPUs of its interrupt's affinity.
 #[kfn("block/blk-mq-pci.c")]
@@ -20,6 +20,8 @@ pub fn blk_mq_pci_map_queues(k: &mut Kernel, set: TagSetId, map: usize, pdev: Pc
             blk_mq_clear_mq_map(&mut k.blk.set_mut(set).map[map]);
             return;
         };
-        assign(&mut k.blk.set_mut(set).map[map], &mask, queue_offset + queue);
+        for cpu in mask.iter().filter(|cpu| cpu.0 < k.topo.nr_cpu_ids) {
+            k.blk.set_mut(set).map[map].mq_map[cpu.index()] = queue_offset + queue;
+        }
     }
 }

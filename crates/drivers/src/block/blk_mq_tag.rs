@@ -7,8 +7,8 @@ use kstate::blk::{ReqOp, RqState};
 use kstate::sched::WaitOn;
 use kstate::{Kernel, QueueId, ReqId, TagSetId};
 
+use super::MSEC;
 use super::blk_mq::{blk_mq_map_queue, blk_mq_rq_ctx_init, blk_mq_run_hw_queue};
-use super::{MSEC, live};
 
 /// `__blk_mq_get_tag()`: the lowest tag that is free.
 fn __blk_mq_get_tag(k: &Kernel, q: QueueId, hctx: u32) -> Option<u32> {
@@ -35,7 +35,7 @@ pub(super) fn blk_mq_get_tag(k: &mut Kernel, q: QueueId, op: ReqOp, nowait: bool
         }
         wait!(WaitOn::Tag(k.blk.q(q).tag_set, hctx));
         // The CPU, and with it the hardware queue, may be another one now.
-        if live(k, q).is_none() {
+        if k.blk.find_q(q).is_none() {
             break;
         }
     }

@@ -5,7 +5,7 @@
 use kfn::kfn;
 use kstate::{CpuMask, Kernel, TagSetId, VirtioId};
 
-use super::blk_mq_cpumap::{assign, blk_mq_map_queues};
+use super::blk_mq_cpumap::blk_mq_map_queues;
 
 /// `blk_mq_virtio_map_queues()`; `get_vq_affinity` is the transport's, `None` where it has none.
 #[kfn("block/blk-mq-virtio.c")]
@@ -24,6 +24,8 @@ pub fn blk_mq_virtio_map_queues(
         let Some(mask) = get_vq_affinity(k, vdev, first_vec + queue) else {
             return blk_mq_map_queues(k, set, map);
         };
-        assign(&mut k.blk.set_mut(set).map[map], &mask, queue_offset + queue);
+        for cpu in mask.iter().filter(|cpu| cpu.0 < k.topo.nr_cpu_ids) {
+            k.blk.set_mut(set).map[map].mq_map[cpu.index()] = queue_offset + queue;
+        }
     }
 }

@@ -5,7 +5,7 @@
 use kfn::kframe;
 use kstate::blk::ReqOp;
 use kstate::sched::WaitOn;
-use kstate::{DiskId, Errno, Kernel, QueueId, ReqId, TaskId};
+use kstate::{DiskId, Errno, QueueId, ReqId, TaskId};
 
 use super::blk_mq::{blk_mq_alloc_request, blk_mq_submit_bio};
 
@@ -17,10 +17,11 @@ use super::blk_mq::{blk_mq_alloc_request, blk_mq_submit_bio};
 #[kframe("block/fops.c", part)]
 pub fn blkdev_read_iter(k: &mut Kernel, disk: DiskId, sector: u64, sectors: u32) -> Result<(), Errno> {
     let Some(gendisk) = k.blk.disk(disk) else { return Err(Errno::ENXIO) };
+    let q: QueueId = gendisk.queue;
     if sector.checked_add(u64::from(sectors)).is_none_or(|end| end > gendisk.capacity) {
         return Err(Errno::EIO);
     }
-    let got: Result<ReqId, Errno> = call!(blk_mq_alloc_request(q_of(k, disk), ReqOp::Read, false));
+    let got: Result<ReqId, Errno> = call!(blk_mq_alloc_request(q, ReqOp::Read, false));
     let Ok(rq) = got else { return Err(Errno::EIO) };
     let id: ReqId = rq;
     let task = k.cur.task;
@@ -37,8 +38,4 @@ pub fn blkdev_read_iter(k: &mut Kernel, disk: DiskId, sector: u64, sectors: u32)
         return Err(Errno::EIO);
     }
     Ok(())
-}
-
-fn q_of(k: &Kernel, disk: DiskId) -> QueueId {
-    k.blk.disk(disk).map_or(QueueId(u32::MAX), |d| d.queue)
 }

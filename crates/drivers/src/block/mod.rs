@@ -17,26 +17,10 @@ pub mod blk_timeout;
 pub mod fops;
 pub mod genhd;
 
-use kstate::blk::{RequestQueue, RqState};
-use kstate::shared::Shared;
-use kstate::{CpuId, Kernel, QueueId};
+use kstate::blk::RqState;
+use kstate::{CpuId, Kernel};
 
 pub(super) const MSEC: u64 = 1_000_000;
-
-pub(super) fn free_slot<T>(slots: &[Option<T>]) -> usize {
-    slots.iter().position(Option::is_none).unwrap_or(slots.len())
-}
-
-pub(super) fn put<T>(slots: &mut Vec<Option<Shared<T>>>, at: usize, value: T) {
-    if at == slots.len() {
-        slots.push(None);
-    }
-    slots[at] = Some(Shared::new(value));
-}
-
-pub(super) fn live(k: &Kernel, q: QueueId) -> Option<&RequestQueue> {
-    k.blk.queues.get(q.index())?.as_deref()
-}
 
 /// The claims that always hold: a tag belongs to a living request that says so, a finished request
 /// has somebody who waits for it, and the usage counters agree with the tags.

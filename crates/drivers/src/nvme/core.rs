@@ -6,7 +6,7 @@
 //! Multipath, keep-alive, fabrics, power states, streams, zones, authentication.
 
 use kcore::rcu::tree::synchronize_rcu;
-use kcore::workqueue::{flush_work, init_work, queue_work};
+use kcore::workqueue::{__init_work, flush_work, queue_work};
 use kfn::kframe;
 use kstate::blk::ReqOp;
 use kstate::hw::nvme::NvmeCommand;
@@ -125,8 +125,8 @@ const ASYNC_EVENT_WORK: WorkFunc =
 
 /// `nvme_init_ctrl()`: what a controller leaves to workers. The transport adds its own.
 pub(super) fn nvme_init_ctrl(k: &mut Kernel, id: NvmeId) {
-    let scan_work = init_work(k, SCAN_WORK, id.0);
-    let async_event_work = init_work(k, ASYNC_EVENT_WORK, id.0);
+    let scan_work = __init_work(k, SCAN_WORK, id.0);
+    let async_event_work = __init_work(k, ASYNC_EVENT_WORK, id.0);
     let ctrl = dm(k, id);
     (ctrl.scan_work, ctrl.async_event_work) = (scan_work, async_event_work);
 }

@@ -2,7 +2,7 @@
 //!
 //! drivers/block/virtio_blk.c of 5.4 and 6.12.
 
-use kcore::workqueue::{flush_work, init_work, queue_work};
+use kcore::workqueue::{__init_work, flush_work, queue_work};
 use kfn::{kfn, kframe};
 use kstate::blk::{BlkMqOps, BlkOwner, BlkStatus, HCTX_MAX_TYPES, ReqOp};
 use kstate::hw::virtio::{BlkOutHdr, F_INDIRECT_DESC, F_MQ, T_GET_ID, T_IN, T_OUT};
@@ -302,7 +302,7 @@ fn free_index(k: &mut Kernel, id: VirtioId) {
 pub fn virtblk_probe(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
     let free = (0..).find(|i| !k.virtio.vd_index_ida.contains(i)).unwrap_or_default();
     k.virtio.vd_index_ida.insert(free);
-    let work = init_work(k, CONFIG_WORK, id.0);
+    let work = __init_work(k, CONFIG_WORK, id.0);
     let blk = VirtioBlkDrv { index: free, config_work: work, ..VirtioBlkDrv::default() };
     k.virtio.dev_mut(id).blk = Some(Box::new(blk));
 

@@ -35,15 +35,15 @@ pub fn device_driver_attach(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> 
 
 #[kframe("drivers/base/dd.c")]
 fn really_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
-    let ret: Result<(), Errno> = call!(probe(k, dev));
+    let ret: Result<(), Errno> = call!(call_driver_probe(k, dev));
     if ret.is_err() {
         device_unbind_cleanup(k, dev);
     }
     ret
 }
 
-/// `call_driver_probe()`, with the bus in front of the driver.
-fn probe(k: &Kernel, dev: PciDevId) -> Call<Result<(), Errno>> {
+/// `call_driver_probe()`: through the bus.
+fn call_driver_probe(k: &Kernel, dev: PciDevId) -> Call<Result<(), Errno>> {
     k.pci.bus.map_or_else(no_bus, |bus| (bus.probe)(dev))
 }
 
@@ -65,7 +65,7 @@ pub fn device_unbind_cleanup(k: &mut Kernel, dev: PciDevId) {
 pub fn device_release_driver(k: &mut Kernel, dev: PciDevId) {
     call!(device_lock(dev));
     if k.pci_dev(dev).driver.is_some() {
-        call!(remove(k, dev));
+        call!(device_remove(k, dev));
         if k.pci_dev(dev).driver.is_some() {
             k.pci_dev_mut(dev).driver = None;
             device_unbind_cleanup(k, dev);
@@ -74,8 +74,8 @@ pub fn device_release_driver(k: &mut Kernel, dev: PciDevId) {
     device_unlock(k, dev);
 }
 
-/// `device_remove()`: the bus lets the driver remove the device.
-fn remove(k: &Kernel, dev: PciDevId) -> Call<()> {
+/// `device_remove()`: through the bus.
+fn device_remove(k: &Kernel, dev: PciDevId) -> Call<()> {
     k.pci.bus.map_or_else(not_bound, |bus| (bus.remove)(dev))
 }
 

@@ -56,11 +56,11 @@ fn a_cpu_goes_down_and_comes_back() {
         assert_eq!(k.topo.siblings[3].list(), "3");
         assert_eq!(k.topo.siblings[2].list(), "");
         assert!(k.hotplug.irqs_disabled.is_empty());
-        assert_eq!(st(&k, CpuId(2)).state, CpuhpState::Offline);
+        assert_eq!(k.cpuhp_state(CpuId(2)).state, CpuhpState::Offline);
         assert_eq!(up(&mut k, 2), Ok(()));
         assert_eq!(k.topo.online.list(), "0-3");
         assert_eq!(k.topo.siblings[3].list(), "2-3");
-        assert_eq!(st(&k, CpuId(2)).state, CpuhpState::Online);
+        assert_eq!(k.cpuhp_state(CpuId(2)).state, CpuhpState::Online);
         assert_eq!(k.warnings, 0, "{:?}", k.log);
     }
 }
@@ -82,7 +82,7 @@ fn a_cpu_whose_interrupts_do_not_fit_elsewhere_stays() {
         assert_eq!(down(&mut k, 1), Err(Errno::ENOSPC));
         assert_eq!(k.topo.online.list(), "0-1");
         assert_eq!(k.topo.active.list(), "0-1");
-        assert_eq!(st(&k, CpuId(1)).state, CpuhpState::Online);
+        assert_eq!(k.cpuhp_state(CpuId(1)).state, CpuhpState::Online);
         k.vector_matrix.maps[1].allocated = 0;
         assert_eq!(down(&mut k, 1), Ok(()));
     }
@@ -116,18 +116,18 @@ fn a_callback_that_fails_is_undone() {
     for &version in KernelVersion::ALL {
         let mut k = booted(version, 2, 1, "");
         for state in [CpuhpState::ApActive, CpuhpState::TeardownCpu] {
-            st_mut(&mut k, CpuId(1)).fail = Some(state);
+            k.cpuhp_state_mut(CpuId(1)).fail = Some(state);
             assert_eq!(down(&mut k, 1), Err(Errno::EAGAIN));
-            assert_eq!(st(&k, CpuId(1)).state, CpuhpState::Online);
+            assert_eq!(k.cpuhp_state(CpuId(1)).state, CpuhpState::Online);
             assert_eq!(k.topo.active.list(), "0-1");
         }
         assert_eq!(down(&mut k, 1), Ok(()));
-        st_mut(&mut k, CpuId(1)).fail = Some(CpuhpState::ApIrqAffinityOnline);
+        k.cpuhp_state_mut(CpuId(1)).fail = Some(CpuhpState::ApIrqAffinityOnline);
         assert_eq!(up(&mut k, 1), Err(Errno::EAGAIN));
         // What ran on the hotplug thread is undone by it; 5.4 and 6.12 agree that the
         // controlling CPU then takes it down the rest of the way.
         assert_eq!(k.topo.online.list(), "0");
-        assert_eq!(st(&k, CpuId(1)).state, CpuhpState::Offline);
+        assert_eq!(k.cpuhp_state(CpuId(1)).state, CpuhpState::Offline);
         assert_eq!(up(&mut k, 1), Ok(()));
     }
 }
@@ -190,8 +190,8 @@ fn instances_whose_callback_ran_before_another_failed_are_undone() {
                 // C warns of a callback that fails on a dead CPU, and brings it up only halfway.
                 continue;
             }
-            assert_eq!(st(&k, CpuId(1)).state, CpuhpState::Online);
-            assert_eq!(st(&k, CpuId(1)).last, None);
+            assert_eq!(k.cpuhp_state(CpuId(1)).state, CpuhpState::Online);
+            assert_eq!(k.cpuhp_state(CpuId(1)).last, None);
             assert_eq!(cpuhp_state_remove_instance_nocalls(&mut k, state, CpuhpNode(2)), Ok(()));
             k.log.clear();
             assert_eq!(down(&mut k, 1), Ok(()));

@@ -7,7 +7,7 @@ use kstate::hotplug::CpuhpSyncState;
 use kstate::sched::{TaskKind, WaitOn};
 use kstate::{CpuId, Errno, Kernel};
 
-use crate::cpu::{cpuhp_online_idle, notify_cpu_starting, st, st_mut};
+use crate::cpu::{cpuhp_online_idle, notify_cpu_starting};
 use crate::smpboot::run_thread;
 
 /// What stands above the outermost frame of a CPU's idle task.
@@ -56,9 +56,9 @@ fn remove_cpu_from_maps(k: &mut Kernel, cpu: CpuId) {
 fn start_secondary(k: &mut Kernel, cpu: CpuId) {
     if k.sem.cpuhp_split_startup {
         // cpuhp_ap_sync_alive(): says that it is there and waits to be let on.
-        st_mut(k, cpu).ap_sync_state = CpuhpSyncState::Alive;
+        k.cpuhp_state_mut(cpu).ap_sync_state = CpuhpSyncState::Alive;
         k.wake(WaitOn::Cpuhp(cpu));
-        wait_until!(st(k, cpu).ap_sync_state == CpuhpSyncState::ShouldOnline, WaitOn::Cpuhp(cpu));
+        wait_until!(k.cpuhp_state(cpu).ap_sync_state == CpuhpSyncState::ShouldOnline, WaitOn::Cpuhp(cpu));
     } else {
         // wait_for_master_cpu(), from cpu_init().
         k.hotplug.cpu_initialized_mask.set(cpu);
@@ -94,9 +94,9 @@ pub(crate) fn do_boot_cpu(k: &mut Kernel, cpu: CpuId) {
         k.log.push(format!("smpboot: Booting Node {node} Processor {cpu} APIC 0x{apic_id:x}"));
     }
     x86apic::hw::lapic::reset(k, cpu);
-    let idle = st(k, cpu).idle;
+    let idle = k.cpuhp_state(cpu).idle;
     let idle = run_thread(k, idle, TaskKind::Idle(cpu), cpu, start_secondary(cpu).frame, IDLE);
-    st_mut(k, cpu).idle = Some(idle);
+    k.cpuhp_state_mut(cpu).idle = Some(idle);
 }
 
 /// 5.4: starts the CPU and waits until it is online (arch/x86/kernel/smpboot.c).

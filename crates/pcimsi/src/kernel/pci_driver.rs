@@ -4,7 +4,7 @@
 
 use kcore::base::bus::bus_register;
 use kcore::sched::isolation::{HkType, housekeeping_cpumask};
-use kcore::workqueue::{work_for_cpu, work_on_cpu};
+use kcore::workqueue::{schedule_work_on, work_on_cpu};
 use kfn::kframe;
 use kstate::pci::{BusType, PCI_ANY_ID, PciDeviceId, PciDriver};
 use kstate::{CpuId, CpuMask, Errno, Kernel, NodeId, PciDevId, PciDriverId, TaskId};
@@ -57,7 +57,7 @@ fn pci_call_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
     if cpu.is_none() {
         return call!(local_pci_probe(dev));
     }
-    let worker: TaskId = work_for_cpu(k, cpu.unwrap_or_default(), local_pci_probe(dev));
+    let worker: TaskId = schedule_work_on(k, cpu.unwrap_or_default(), local_pci_probe(dev));
     call!(work_on_cpu(worker))
 }
 

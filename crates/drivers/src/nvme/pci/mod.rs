@@ -7,7 +7,7 @@
 pub mod by_reset_work;
 pub mod synchronous;
 
-use kcore::workqueue::init_work;
+use kcore::workqueue::__init_work;
 use kfn::{kfn, kframe};
 use kstate::blk::{BlkOwner, BlkStatus, EndIo, HctxType, ReqOp};
 use kstate::hw::nvme::{NvmeCommand, NvmeCompletion};
@@ -115,8 +115,8 @@ pub(super) fn alloc_dev(k: &mut Kernel, id: NvmeId, dev: PciDevId, nr_queues: u3
     let queues = vec![NvmeQueue::default(); nr_queues as usize];
     *dm(k, id) = NvmeDev { dev, bound: true, drvdata: true, instance, queues, ..NvmeDev::default() };
     core::nvme_init_ctrl(k, id);
-    let reset_work = init_work(k, RESET_WORK, id.0);
-    let remove_work = init_work(k, REMOVE_WORK, id.0);
+    let reset_work = __init_work(k, RESET_WORK, id.0);
+    let remove_work = __init_work(k, REMOVE_WORK, id.0);
     let ctrl = dm(k, id);
     (ctrl.reset_work, ctrl.remove_work) = (reset_work, remove_work);
 }
