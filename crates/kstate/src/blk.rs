@@ -1,15 +1,14 @@
 //! Queues, tags, requests and queue maps of the block layer (include/linux/blk-mq.h, blkdev.h).
 
-use core::fmt;
-use core::hash::{Hash, Hasher};
 use std::collections::BTreeMap;
 
 use crate::arena::Arena;
 use crate::event::EventKey;
 use crate::hw::nvme::NvmeCommand;
+use crate::named::by_name;
 use crate::sched::Call;
 use crate::shared::Shared;
-use crate::{CpuId, CpuMask, Kernel, NvmeId, ReqId, TaskId, VirtioId};
+use crate::{CpuId, CpuMask, Kernel, ReqId, TaskId};
 
 pub use crate::ids::{DiskId, QueueId, TagSetId};
 
@@ -31,20 +30,6 @@ pub enum HctxType {
 impl HctxType {
     /// All kinds, in the order of their maps.
     pub const ALL: [Self; HCTX_MAX_TYPES] = [Self::Default, Self::Read, Self::Poll];
-}
-
-/// Whose tag set it is: the `driver_data` of the C structure.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub enum BlkOwner {
-    /// Nobody's yet.
-    #[default]
-    None,
-    /// The admin queue of an NVMe controller.
-    NvmeAdmin(NvmeId),
-    /// The I/O queues of an NVMe controller.
-    NvmeIo(NvmeId),
-    /// A virtio-blk disk.
-    VirtioBlk(VirtioId),
 }
 
 /// `blk_status_t`, as far as a driver's `queue_rq` or a completion uses it.
@@ -87,22 +72,7 @@ pub struct BlkMqOps {
     pub timeout: Option<fn(ReqId) -> Call<bool>>,
 }
 
-impl PartialEq for BlkMqOps {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
-}
-impl Eq for BlkMqOps {}
-impl Hash for BlkMqOps {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.name.hash(state);
-    }
-}
-impl fmt::Debug for BlkMqOps {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
-}
+by_name! { BlkMqOps }
 
 /// A request's `end_io` callback, with its C name.
 #[derive(Clone, Copy)]
@@ -113,22 +83,7 @@ pub struct EndIo {
     pub call: fn(&mut Kernel, ReqId),
 }
 
-impl PartialEq for EndIo {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
-}
-impl Eq for EndIo {}
-impl Hash for EndIo {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.name.hash(state);
-    }
-}
-impl fmt::Debug for EndIo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
-}
+by_name! { EndIo }
 
 /// `struct blk_mq_queue_map`.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
@@ -172,8 +127,8 @@ impl Tags {
 pub struct TagSet {
     /// The driver's table.
     pub ops: BlkMqOps,
-    /// `driver_data`.
-    pub driver_data: BlkOwner,
+    /// `driver_data`: what the driver of `ops` finds its device by.
+    pub driver_data: u64,
     /// Maps from CPU to hardware queue, by `HctxType`.
     pub map: [QueueMap; HCTX_MAX_TYPES],
     /// How many of the maps are used.

@@ -46,8 +46,10 @@ id! {
     PciDriverId(u32);
     /// An NVMe controller: index into `Kernel::nvme.devs` and `Kernel::hw.nvme`.
     NvmeId(u32);
-    /// A virtio-blk disk: index into `Kernel::virtio.devs` and `Kernel::hw.virtio`.
+    /// A virtio device: index into `Kernel::virtio.devs` and `Kernel::hw.virtio`.
     VirtioId(u32);
+    /// A registered `struct virtio_driver`: index into `Kernel::virtio.drivers`.
+    VirtioDriverId(u32);
     /// A task or kernel thread: index into `Kernel::sched.tasks`.
     TaskId(u32);
     /// A `struct work_struct`: index into `Kernel::sched.works`.

@@ -5,6 +5,7 @@ use core::hash::{Hash, Hasher};
 
 use crate::irqdesc::{DevId, IrqReturn, Irqd};
 use crate::msi::MsiMsg;
+use crate::named::by_name;
 use crate::{CpuMask, Errno, Irq, Kernel};
 
 macro_rules! bits {
@@ -122,19 +123,4 @@ pub struct Handler {
     pub call: fn(&mut Kernel, Irq, DevId) -> IrqReturn,
 }
 
-impl PartialEq for Handler {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
-}
-impl Eq for Handler {}
-impl Hash for Handler {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.name.hash(state);
-    }
-}
-impl fmt::Debug for Handler {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
-}
+by_name! { Handler }

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use crate::irqchip::{Handler, IrqChip};
 use crate::irqdomain::IrqDomain;
 use crate::shared::Shared;
-use crate::{ChipId, CpuId, CpuMask, DomainId, Irq, MsiDescId, NodeId, NvmeId, TaskId, VirtioId};
+use crate::{ChipId, CpuId, CpuMask, DomainId, Irq, MsiDescId, NodeId, PciDevId, TaskId};
 
 macro_rules! bits {
     ($($(#[$doc:meta])* $name:ident = $value:expr;)*) => {$($(#[$doc])* pub const $name: u32 = $value;)*};
@@ -197,9 +197,7 @@ impl crate::sched::Slot for DevId {
         let pack = |kind: u64, id: u32, n: u16| kind << 56 | u64::from(n) << 32 | u64::from(id);
         match self {
             Self::None => 0,
-            Self::NvmeQueue(id, n) => pack(1, id.0, n),
-            Self::VirtioDev(id) => pack(2, id.0, 0),
-            Self::Virtqueue(id, n) => pack(3, id.0, n),
+            Self::Driver(dev, n) => pack(1, dev.0, n),
             Self::Platform(id) => pack(4, id, 0),
             Self::Iommu(id) => pack(5, id, 0),
             Self::Test => pack(6, 0, 0),
@@ -208,9 +206,7 @@ impl crate::sched::Slot for DevId {
     fn from_slot(slot: u64) -> Self {
         let (id, n) = (slot as u32, (slot >> 32) as u16);
         match slot >> 56 {
-            1 => Self::NvmeQueue(NvmeId(id), n),
-            2 => Self::VirtioDev(VirtioId(id)),
-            3 => Self::Virtqueue(VirtioId(id), n),
+            1 => Self::Driver(PciDevId(id), n),
             4 => Self::Platform(id),
             5 => Self::Iommu(id),
             6 => Self::Test,
@@ -323,12 +319,8 @@ pub enum DevId {
     /// A null pointer.
     #[default]
     None,
-    /// A queue of an NVMe controller.
-    NvmeQueue(NvmeId, u16),
-    /// A virtio device as a whole: configuration changes and shared vectors.
-    VirtioDev(VirtioId),
-    /// A virtqueue.
-    Virtqueue(VirtioId, u16),
+    /// Something that the driver of a PCI function has, by a number that the driver gives it.
+    Driver(PciDevId, u16),
     /// A platform device, by a number of its own.
     Platform(u32),
     /// A VT-d unit, by its sequence number.

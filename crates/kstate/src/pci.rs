@@ -1,10 +1,9 @@
 //! `struct pci_dev` and what hangs off its `struct device` for MSI (include/linux/pci.h,
 //! include/linux/device.h, kernel/irq/msi.c).
 
-use core::fmt;
-use core::hash::{Hash, Hasher};
 use std::collections::BTreeMap;
 
+use crate::named::by_name;
 use crate::sched::Call;
 use crate::{DomainId, Errno, Irq, Kernel, MsiDescId, PciDevId, PciDriverId};
 
@@ -68,22 +67,7 @@ pub struct PciDriver {
     pub overlaps: bool,
 }
 
-impl PartialEq for PciDriver {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
-}
-impl Eq for PciDriver {}
-impl Hash for PciDriver {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.name.hash(state);
-    }
-}
-impl fmt::Debug for PciDriver {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
-}
+by_name! { PciDriver }
 
 /// `struct bus_type`: what the driver core asks of a bus. The name identifies it.
 // DEVIATION: a device of the driver core is a PCI function. Nothing else is bound by a file or taken away.

@@ -1,9 +1,12 @@
-//! `struct virtio_device`, `struct virtio_pci_device`, `struct virtio_blk` and the rings' own
-//! bookkeeping (drivers/virtio, drivers/block/virtio_blk.c).
+//! `struct virtio_driver`, `struct virtio_device`, `struct virtio_pci_device` and the rings' own
+//! bookkeeping (include/linux/virtio.h, drivers/virtio).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{CpuMask, DiskId, PciDevId, QueueId, ReqId, TagSetId, VirtioId, WorkId};
+use crate::data::Data;
+use crate::named::by_name;
+use crate::sched::Call;
+use crate::{CpuMask, Errno, Kernel, PciDevId, VirtioDriverId, VirtioId};
 
 /// `VP_MSIX_CONFIG_VECTOR`: configuration changes use the first vector.
 pub const VP_MSIX_CONFIG_VECTOR: u16 = 0;
@@ -34,13 +37,51 @@ impl crate::sched::Slot for VpVqVectorPolicy {
     }
 }
 
+/// `struct virtio_driver`: what a driver gives to the bus.
+#[derive(Clone, Copy)]
+pub struct VirtioDriver {
+    /// `driver.name`.
+    pub name: &'static str,
+    /// `id_table`: device IDs (section 5 of the specification).
+    pub id_table: &'static [u32],
+    /// `feature_table`, as bits: what the driver understands.
+    pub feature_table: u64,
+    /// `probe`.
+    pub probe: fn(VirtioId) -> Call<Result<(), Errno>>,
+    /// `remove`.
+    pub remove: fn(VirtioId) -> Call<()>,
+    /// `config_changed`.
+    pub config_changed: Option<fn(&mut Kernel, VirtioId)>,
+}
+
+/// A `vq_callback_t`: the device has used buffers of this queue.
+#[derive(Clone, Copy)]
+pub struct VqCallback {
+    /// The C name.
+    pub name: &'static str,
+    /// The callback.
+    pub call: fn(&mut Kernel, VirtioId, u16),
+}
+
+by_name! { VirtioDriver VqCallback }
+
+/// `struct virtqueue_info`: what `find_vqs` is asked for. In 5.4 these are arrays of names and
+/// callbacks.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct VirtqueueInfo {
+    /// `name`.
+    pub name: String,
+    /// `callback`.
+    pub callback: Option<VqCallback>,
+}
+
 /// `struct vring_virtqueue`, the driver's side of a split ring.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Virtqueue {
     /// `name`.
     pub name: String,
-    /// The driver has a callback for used buffers; all of virtio-blk's are `virtblk_done`.
-    pub callback: bool,
+    /// `callback`, where the driver wants to know about used buffers.
+    pub callback: Option<VqCallback>,
     /// Number of descriptors.
     pub num: u16,
     /// `num_free`.
@@ -63,8 +104,8 @@ pub struct Virtqueue {
     pub event_triggered: bool,
     /// `broken`.
     pub broken: bool,
-    /// `desc_state`: the request behind each head in flight.
-    pub desc_state: BTreeMap<u16, ReqId>,
+    /// `desc_state`: what the driver knows each head in flight by.
+    pub desc_state: BTreeMap<u16, u64>,
     /// Address of the descriptor table.
     pub desc_addr: u64,
 }
@@ -76,44 +117,15 @@ pub struct VirtioPciVqInfo {
     pub msix_vector: u16,
 }
 
-/// `struct virtio_blk_vq`: what `init_vq` asks a queue to be.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub struct VirtioBlkVq {
-    /// `name`.
-    pub name: String,
-    /// It has a callback.
-    pub callback: bool,
-}
-
-/// `struct virtio_blk`.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub struct VirtioBlkDrv {
-    /// `vqs`.
-    pub vqs: Vec<VirtioBlkVq>,
-    /// `num_vqs`.
-    pub num_vqs: u32,
-    /// `io_queues` by hctx type (6.12).
-    pub io_queues: [u32; 3],
-    /// The tag set.
-    pub tag_set: Option<TagSetId>,
-    /// The request queue of the disk.
-    pub queue: Option<QueueId>,
-    /// The disk.
-    pub disk: Option<DiskId>,
-    /// `index`: of the disk's name.
-    pub index: u32,
-    /// `config_work`.
-    pub config_work: WorkId,
-    /// `desc.pre_vectors` of the affinity description on `init_vq`'s stack, which every attempt
-    /// of `vp_find_vqs` increments.
-    pub pre_vectors: u32,
-}
-
 /// `struct virtio_pci_device` with the `struct virtio_device` in it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct VirtioPciDevice {
     /// `pci_dev`.
     pub pci_dev: PciDevId,
+    /// `vdev.id.device`: what kind of device it is.
+    pub device: u32,
+    /// `vdev.dev.driver`: the driver of the virtio bus.
+    pub driver: Option<VirtioDriverId>,
     /// `vdev.index`: the number in `virtio0`.
     pub index: u32,
     /// `vdev.features`.
@@ -144,19 +156,24 @@ pub struct VirtioPciDevice {
     pub msix_names: Vec<String>,
     /// `msix_affinity_masks`.
     pub msix_affinity_masks: Vec<CpuMask>,
-    /// `vdev.priv`: virtio-blk's data while it drives the device.
-    pub blk: Option<Box<VirtioBlkDrv>>,
+    /// The queues that `find_vqs` was asked for; on its caller's stack in C.
+    pub vqs_info: Vec<VirtqueueInfo>,
+    /// `pre_vectors` of the affinity description that `find_vqs` got, if any. It is on the caller's
+    /// stack in C, and every attempt increments it.
+    pub pre_vectors: Option<u32>,
+    /// `vdev.priv`: what its driver keeps.
+    pub drvdata: Data,
 }
 
-/// Everything of drivers/virtio and drivers/block/virtio_blk.c.
+/// drivers/virtio.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct VirtioState {
     /// By `VirtioId`; `None` while virtio-pci is not bound to the function.
     pub devs: Vec<Option<Box<VirtioPciDevice>>>,
+    /// The registered drivers of the virtio bus.
+    pub drivers: Vec<&'static VirtioDriver>,
     /// `virtio_index_ida`.
     pub virtio_index_ida: BTreeSet<u32>,
-    /// `vd_index_ida`.
-    pub vd_index_ida: BTreeSet<u32>,
 }
 
 impl VirtioState {
@@ -176,12 +193,8 @@ impl VirtioState {
     pub fn vq(&self, id: VirtioId, index: u16) -> Option<&Virtqueue> {
         self.find(id)?.vdev_vqs.get(&index)
     }
-    /// virtio-blk's data of a bound device that it drives.
-    pub fn blk(&self, id: VirtioId) -> &VirtioBlkDrv {
-        self.dev(id).blk.as_deref().expect("a virtio device without virtio-blk")
-    }
-    /// virtio-blk's data, mutably.
-    pub fn blk_mut(&mut self, id: VirtioId) -> &mut VirtioBlkDrv {
-        self.dev_mut(id).blk.as_deref_mut().expect("a virtio device without virtio-blk")
+    /// The driver of a bound device.
+    pub fn driver(&self, id: VirtioId) -> Option<&'static VirtioDriver> {
+        Some(self.drivers[self.find(id)?.driver?.index()])
     }
 }

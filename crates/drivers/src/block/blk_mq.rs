@@ -12,8 +12,8 @@ use kcore::sched::isolation::{HkType, housekeeping_cpumask};
 use kcore::workqueue::KWORKER_ROOTS;
 use kfn::kframe;
 use kstate::blk::{
-    BlkMqOps, BlkOwner, BlkStatus, HCTX_MAX_TYPES, HctxType, HwCtx, QueueMap, ReqOp, Request, RequestQueue,
-    RqState, TagSet, Tags, fill_slot,
+    BlkMqOps, BlkStatus, HCTX_MAX_TYPES, HctxType, HwCtx, QueueMap, ReqOp, Request, RequestQueue, RqState,
+    TagSet, Tags, fill_slot,
 };
 use kstate::event::Event;
 use kstate::hotplug::{CpuhpCall, CpuhpCallback, CpuhpNode, CpuhpState};
@@ -44,7 +44,7 @@ const STATUS_FAILED: u16 = u16::MAX;
 pub fn blk_mq_alloc_tag_set(
     k: &mut Kernel,
     ops: BlkMqOps,
-    driver_data: BlkOwner,
+    driver_data: u64,
     nr_hw_queues: u32,
     nr_maps: u32,
     queue_depth: u32,

@@ -1,19 +1,19 @@
-//! The virtio-blk device: common configuration, split virtqueues, block requests (Virtual I/O
-//! Device specification 1.1, sections 2.1, 2.6, 4.1.4 and 5.2).
+//! What all virtio devices have: common configuration and split virtqueues (Virtual I/O Device
+//! specification 1.1, sections 2.1, 2.6 and 4.1.4). What a kind of device does with the buffers it is
+//! given is in the module of that kind, which this one calls through [`VirtioKind`].
 //!
 //! # What it doesn't implement
-//! The legacy interface of the transitional function, the capabilities that say where the structures
-//! lie, packed virtqueues, queue reset, the data
-//! of sectors. Statuses must be set in the order of section 3.1.1, which the specification leaves
-//! to the driver.
+//! The legacy interface of a transitional function, the capabilities that say where the structures
+//! lie, packed virtqueues, queue reset. Statuses must be set in the order of section 3.1.1, which the
+//! specification leaves to the driver.
 
+use kstate::data::Data;
 use kstate::event::Event;
-use kstate::hw::pci::{Bar, DeviceModel, Parameter, PciFunction};
+use kstate::hw::pci::{Bar, DeviceModel, PciFunction};
 use kstate::hw::virtio::{
-    AVAIL_F_NO_INTERRUPT, BlkConfig, BlkOutHdr, DESC_F_INDIRECT, DESC_F_NEXT, DESC_F_WRITE, F_BLK_SIZE,
-    F_CONFIG_WCE, F_EVENT_IDX, F_FLUSH, F_INDIRECT_DESC, F_MQ, F_SEG_MAX, F_TOPOLOGY, F_VERSION_1,
+    AVAIL_F_NO_INTERRUPT, DESC_F_INDIRECT, DESC_F_NEXT, F_EVENT_IDX, F_INDIRECT_DESC, F_VERSION_1,
     ISR_CONFIG, ISR_QUEUE, NO_VECTOR, STATUS_ACKNOWLEDGE, STATUS_DRIVER, STATUS_DRIVER_OK, STATUS_FAILED,
-    STATUS_FEATURES_OK, STATUS_NEEDS_RESET, SplitRing, T_FLUSH, T_GET_ID, T_IN, T_OUT, VirtioBlk, VirtqDesc,
+    STATUS_FEATURES_OK, STATUS_NEEDS_RESET, Served, SplitRing, VirtioDevice, VirtioKind, VirtqDesc,
     VirtqUsedElem, VirtqueueRegs,
 };
 use kstate::oracle::Point;
@@ -21,24 +21,11 @@ use kstate::{Kernel, PciDevId, VirtioId};
 
 /// PCI Vendor ID of all virtio devices (section 4.1.2).
 pub const VENDOR_ID: u16 = 0x1af4;
-/// PCI Device ID of a transitional block device.
-pub const DEVICE_ID: u16 = 0x1001;
-/// PCI class code: mass storage, SCSI.
-pub const CLASS: u32 = 0x01_0000;
 /// Descriptors of each queue.
 pub const QUEUE_SIZE: u16 = 256;
 
 /// How long the device takes for what is in a queue, in ns.
 const LATENCY: u64 = 80_000;
-/// Length of the string that `T_GET_ID` answers.
-const ID_BYTES: u32 = 20;
-/// Status byte: success.
-const S_OK: u8 = 0;
-/// Status byte: error.
-const S_IOERR: u8 = 1;
-/// Status byte: not supported.
-const S_UNSUPP: u8 = 2;
-
 /// Fields of the common configuration structure (section 4.1.4.3).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Reg {
@@ -100,20 +87,16 @@ pub enum Notification {
     Config(u16),
 }
 
-/// Sectors of a disk: 64 MiB.
-const DISK_SECTORS: u64 = 131_072;
-
-/// The kind of device. Between two register accesses of a driver it may finish early.
-pub static MODEL: DeviceModel = DeviceModel {
-    name: "virtio-blk",
-    parameters: &[Parameter { key: "request_queues", min: 1, max: 1024 }],
+/// What every virtio device behind a PCI function does. Between two register accesses of a driver it may
+/// finish early. A kind of device adds its name, its parameters and how it is made.
+pub const MODEL: DeviceModel = DeviceModel {
     msix_table: (1, 0),
     can_msi: false,
-    power_on,
     event: |k, dev, word| complete(k, id_of(k, dev), word as u16),
     describe: |word| format!("Complete({word})"),
     pending: Some(pending),
     act: Some(act),
+    ..DeviceModel::INERT
 };
 
 /// The device behind a function.
@@ -121,19 +104,12 @@ pub fn id_of(k: &Kernel, dev: PciDevId) -> VirtioId {
     VirtioId(k.hw.pci[dev.index()].unit)
 }
 
-/// Puts a disk behind a function.
-fn power_on(k: &mut Kernel, dev: PciDevId, function: &mut PciFunction, parameters: &[u32]) {
+/// Puts a device behind a function: the MSI-X table is behind base address register 1, the virtio
+/// structures behind 4.
+pub fn attach(k: &mut Kernel, function: &mut PciFunction, device: VirtioDevice) {
     let id = VirtioId(k.hw.virtio.len() as u32);
-    let request_queues = parameters.first().copied().unwrap_or(1);
-    let msix_vectors = function.msix.as_ref().map_or(0, |msix| msix.table.len());
-    k.hw.virtio.push(new(dev, request_queues as u16, msix_vectors as u16, DISK_SECTORS));
-    describe_function(function, id);
-}
-
-/// What a function's configuration space says of the disk behind it: the MSI-X table is behind base
-/// address register 1, the virtio structures behind 4.
-fn describe_function(function: &mut PciFunction, id: VirtioId) {
-    (function.vendor_id, function.device_id, function.class_code) = (VENDOR_ID, DEVICE_ID, CLASS);
+    k.hw.virtio.push(device);
+    function.vendor_id = VENDOR_ID;
     function.bars[1] = Bar::Msix;
     function.bars[4] = Bar::Registers;
     function.unit = id.0;
@@ -142,8 +118,14 @@ fn describe_function(function: &mut PciFunction, id: VirtioId) {
 /// The queue of a function's device that has been given work.
 fn busy_queue(k: &Kernel, dev: PciDevId) -> Option<(VirtioId, u16)> {
     let id = id_of(k, dev);
-    let queue = k.hw.virtio[id.index()].queues.iter().position(|queue| !queue.in_flight.is_empty())?;
-    Some((id, queue as u16))
+    let device = &k.hw.virtio[id.index()];
+    (0..device.queues.len() as u16).find(|&queue| is_busy(device, queue)).map(|queue| (id, queue))
+}
+
+/// A queue has buffers that the device has a use for.
+fn is_busy(device: &VirtioDevice, queue: u16) -> bool {
+    let given = device.queues.get(usize::from(queue)).is_some_and(|regs| !regs.in_flight.is_empty());
+    given && (device.kind.ready)(device, queue)
 }
 
 fn pending(k: &Kernel, dev: PciDevId) -> bool {
@@ -157,44 +139,23 @@ fn act(k: &mut Kernel, dev: PciDevId) {
     }
 }
 
-/// The PCI function of device `id`. `None` when a table cannot have so many vectors; with 0 vectors
-/// there is no table.
-pub fn function(id: VirtioId, bdf: u16, msix_vectors: u32, intx_input: u32) -> Option<PciFunction> {
-    let mut function =
-        PciFunction { bdf, interrupt_pin: 1, intx_input, model: &MODEL, ..PciFunction::default() };
-    if msix_vectors != 0 {
-        pcimsi::hw::config::add_msix(&mut function, 0x98, 1, 0, msix_vectors)?;
-    }
-    describe_function(&mut function, id);
-    Some(function)
-}
-
-/// A device with `request_queues` request queues and a disk of `capacity` sectors.
-pub fn new(dev: PciDevId, request_queues: u16, msix_vectors: u16, capacity: u64) -> VirtioBlk {
-    let mut features = F_SEG_MAX
-        | F_BLK_SIZE
-        | F_FLUSH
-        | F_TOPOLOGY
-        | F_CONFIG_WCE
-        | F_INDIRECT_DESC
-        | F_EVENT_IDX
-        | F_VERSION_1;
-    if request_queues > 1 {
-        features |= F_MQ;
-    }
-    let mut device = VirtioBlk {
+/// A device of a kind, with so many queues, after power-on. `features` are those of the kind.
+pub fn new(
+    dev: PciDevId,
+    kind: &'static VirtioKind,
+    features: u64,
+    queues: u16,
+    msix_vectors: u16,
+    data: Data,
+) -> VirtioDevice {
+    let mut device = VirtioDevice {
+        kind,
         dev,
-        device_feature: features,
+        device_feature: features | F_INDIRECT_DESC | F_EVENT_IDX | F_VERSION_1,
         msix_vectors,
-        queues: vec![VirtqueueRegs::default(); usize::from(request_queues)],
-        config: BlkConfig {
-            capacity,
-            seg_max: u32::from(QUEUE_SIZE) - 2,
-            blk_size: 512,
-            writeback: true,
-            num_queues: request_queues,
-        },
-        ..VirtioBlk::default()
+        queues: vec![VirtqueueRegs::default(); usize::from(queues)],
+        data,
+        ..VirtioDevice::default()
     };
     for queue in &mut device.queues {
         queue.queue_size_max = QUEUE_SIZE;
@@ -204,8 +165,9 @@ pub fn new(dev: PciDevId, request_queues: u16, msix_vectors: u16, capacity: u64)
 }
 
 /// Device reset (section 2.4). Every field is named, so that a new one cannot be forgotten.
-fn reset(device: &mut VirtioBlk) {
-    let VirtioBlk {
+fn reset(device: &mut VirtioDevice) {
+    let VirtioDevice {
+        kind: _,
         dev: _,
         device_feature: _,
         device_feature_select,
@@ -219,7 +181,7 @@ fn reset(device: &mut VirtioBlk) {
         queues,
         isr_status,
         msix_vectors: _,
-        config: _,
+        data: _,
         start_fails: _,
         memory: _,
     } = device;
@@ -257,7 +219,7 @@ fn set_half(value: &mut u64, select: u32, half: u32) {
 }
 
 /// Reads a field of the common configuration. An absent queue reads as zero, its vector as none.
-pub fn read(device: &VirtioBlk, reg: Reg) -> u32 {
+pub fn read(device: &VirtioDevice, reg: Reg) -> u32 {
     let queue = device.queues.get(usize::from(device.queue_select));
     let of_queue = |f: fn(&VirtqueueRegs) -> u32| queue.map_or(0, f);
     match reg {
@@ -284,7 +246,7 @@ pub fn read(device: &VirtioBlk, reg: Reg) -> u32 {
 }
 
 /// The vector a write of `value` maps: none when the table has no such entry (section 4.1.5.1.2).
-fn mapped(device: &VirtioBlk, value: u32) -> u16 {
+fn mapped(device: &VirtioDevice, value: u32) -> u16 {
     if value < u32::from(device.msix_vectors) { value as u16 } else { NO_VECTOR }
 }
 
@@ -297,7 +259,7 @@ fn status_allowed(old: u8, new: u8) -> bool {
     old & !new & !STATUS_NEEDS_RESET == 0 && (added == 0 || added == STATUS_FAILED || added == next)
 }
 
-fn write_status(device: &mut VirtioBlk, value: u8) -> Effect {
+fn write_status(device: &mut VirtioDevice, value: u8) -> Effect {
     if value == 0 {
         reset(device);
         return Effect::Reset;
@@ -319,7 +281,7 @@ fn write_status(device: &mut VirtioBlk, value: u8) -> Effect {
 }
 
 /// Writes a field of the common configuration. An absent queue takes nothing.
-pub fn write(device: &mut VirtioBlk, reg: Reg, value: u32) -> Effect {
+pub fn write(device: &mut VirtioDevice, reg: Reg, value: u32) -> Effect {
     let vector = mapped(device, value);
     let configuring = device.device_status & (STATUS_FEATURES_OK | STATUS_DRIVER_OK) == STATUS_FEATURES_OK;
     let select = usize::from(device.queue_select);
@@ -366,7 +328,7 @@ pub const fn need_event(event: u16, new: u16, old: u16) -> bool {
 }
 
 /// Fetches what the driver made available in a queue. True when there is something to do now.
-pub fn fetch(device: &mut VirtioBlk, queue: u16) -> bool {
+pub fn fetch(device: &mut VirtioDevice, queue: u16) -> bool {
     if device.device_status & (STATUS_DRIVER_OK | STATUS_NEEDS_RESET) != STATUS_DRIVER_OK {
         return false;
     }
@@ -428,51 +390,43 @@ fn chain(
     }
 }
 
-/// Executes one request and returns its status byte and how many bytes the device wrote.
-fn execute(config: &BlkConfig, header: BlkOutHdr, data: u32) -> (u8, u32) {
-    let sectors = u64::from(data / 512);
-    let inside = header.sector.checked_add(sectors).is_some_and(|end| end <= config.capacity);
-    match header.ty {
-        T_IN if inside && data.is_multiple_of(512) => (S_OK, data + 1),
-        T_OUT if inside && data.is_multiple_of(512) => (S_OK, 1),
-        T_IN | T_OUT => (S_IOERR, 1),
-        T_FLUSH => (S_OK, 1),
-        T_GET_ID => (S_OK, data.min(ID_BYTES) + 1),
-        _ => (S_UNSUPP, 1),
-    }
-}
-
-/// Finishes all requests fetched from a queue, and says whether the driver is to be interrupted.
-pub fn process(device: &mut VirtioBlk, queue: u16) -> Option<Notification> {
-    let regs = device.queues.get_mut(usize::from(queue))?;
-    let heads = core::mem::take(&mut regs.in_flight);
-    if heads.is_empty() {
-        return None;
-    }
-    let (address, vector) = (regs.queue_desc, regs.queue_msix_vector);
-    for head in heads {
-        let memory = &mut device.memory;
+/// Finishes the chains fetched from a queue that the device has a use for, and says whether the driver is
+/// to be interrupted.
+pub fn process(device: &mut VirtioDevice, queue: u16) -> Option<Notification> {
+    let mut used = 0;
+    while is_busy(device, queue) {
+        let regs = device.queues.get(usize::from(queue))?;
+        let address = regs.queue_desc;
+        let &head = regs.in_flight.get(used)?;
+        let memory = &device.memory;
         let buffers = memory.rings.get(&address).and_then(|ring| chain(ring, &memory.tables, head));
-        let header = buffers.as_ref().and_then(|b| memory.headers.get(&b.first()?.addr)).copied();
-        let last = buffers.as_ref().and_then(|b| b.last()).filter(|d| d.flags & DESC_F_WRITE != 0);
-        let (Some(buffers), Some(header), Some(&last)) = (&buffers, header, last) else {
+        let served = buffers.map_or(Served::Malformed, |b| (device.kind.serve)(device, queue, &b));
+        let Served::Used(len) = served else {
             device.device_status |= STATUS_NEEDS_RESET;
+            device.queues[usize::from(queue)].in_flight.clear();
             return None;
         };
-        // The first buffer is the header, the last one the status byte.
-        let data = buffers.iter().skip(1).rev().skip(1).fold(0u32, |sum, d| sum.saturating_add(d.len));
-        let (status, written) = execute(&device.config, header, data);
-        memory.status.insert(last.addr, status);
-        let Some(ring) = memory.rings.get_mut(&address) else { continue };
-        let slot = ring.used_idx % ring.num.max(1);
-        ring.used_ring.insert(slot, VirtqUsedElem { id: u32::from(head), len: written });
-        ring.used_idx = ring.used_idx.wrapping_add(1);
+        used += 1;
+        if let Some(ring) = device.memory.rings.get_mut(&address) {
+            let slot = ring.used_idx % ring.num.max(1);
+            ring.used_ring.insert(slot, VirtqUsedElem { id: u32::from(head), len });
+            ring.used_idx = ring.used_idx.wrapping_add(1);
+        }
+        if used == device.queues[usize::from(queue)].in_flight.len() {
+            break;
+        }
     }
+    if used == 0 {
+        return None;
+    }
+    let regs = &mut device.queues[usize::from(queue)];
+    regs.in_flight.drain(..used);
+    let vector = regs.queue_msix_vector;
     should_notify(device, queue).then_some(Notification::Queue(vector))
 }
 
 /// Used buffer notification suppression (sections 2.6.7 and 2.6.8).
-fn should_notify(device: &mut VirtioBlk, queue: u16) -> bool {
+fn should_notify(device: &mut VirtioDevice, queue: u16) -> bool {
     let regs = &mut device.queues[usize::from(queue)];
     let Some(ring) = device.memory.rings.get(&regs.queue_desc) else { return false };
     let old = regs.signalled_used.replace(ring.used_idx);
@@ -481,13 +435,6 @@ fn should_notify(device: &mut VirtioBlk, queue: u16) -> bool {
     } else {
         ring.avail_flags & AVAIL_F_NO_INTERRUPT == 0
     }
-}
-
-/// Changes the size of the disk, as an administrator would.
-pub fn resize(device: &mut VirtioBlk, capacity: u64) -> Option<Notification> {
-    device.config.capacity = capacity;
-    device.config_generation = device.config_generation.wrapping_add(1);
-    (device.device_status & STATUS_DRIVER_OK != 0).then_some(Notification::Config(device.msix_config))
 }
 
 /// Sends an interrupt the way the PCI function is set up: a message, or the line with the ISR
@@ -539,11 +486,16 @@ pub fn isr_read(k: &mut Kernel, id: VirtioId) -> u8 {
 /// An available buffer notification (section 4.1.5.2): the device fetches and begins to work.
 pub fn notify(k: &mut Kernel, id: VirtioId, queue: u16) {
     let Some(device) = k.hw.virtio.get_mut(id.index()) else { return };
-    if fetch(device, queue) {
-        let dev = device.dev;
-        let slower = u64::from(k.oracle.choose(Point::Latency, 2));
-        k.events.push(LATENCY << slower, Event::Device(dev, u64::from(queue)));
+    if fetch(device, queue) && is_busy(device, queue) {
+        begin(k, id, queue);
     }
+}
+
+/// The device has a use for buffers of a queue and takes its time for them.
+pub fn begin(k: &mut Kernel, id: VirtioId, queue: u16) {
+    let dev = k.hw.virtio[id.index()].dev;
+    let slower = u64::from(k.oracle.choose(Point::Latency, 2));
+    k.events.push(LATENCY << slower, Event::Device(dev, u64::from(queue)));
 }
 
 /// The device has finished what it fetched from a queue.
@@ -556,10 +508,8 @@ pub fn complete(k: &mut Kernel, id: VirtioId, queue: u16) {
     notify(k, id, queue);
 }
 
-/// Changes the size of the disk and tells the driver.
-pub fn set_capacity(k: &mut Kernel, id: VirtioId, capacity: u64) {
-    let Some(device) = k.hw.virtio.get_mut(id.index()) else { return };
-    if let Some(notification) = resize(device, capacity) {
-        interrupt(k, id, notification);
-    }
+/// The device configuration has changed: a driver that is ready hears of it.
+pub fn config_changed(device: &mut VirtioDevice) -> Option<Notification> {
+    device.config_generation = device.config_generation.wrapping_add(1);
+    (device.device_status & STATUS_DRIVER_OK != 0).then_some(Notification::Config(device.msix_config))
 }

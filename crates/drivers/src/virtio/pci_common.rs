@@ -37,6 +37,22 @@ fn pci_irq(k: &Kernel, id: VirtioId) -> Irq {
     Irq(k.pci_dev(k.virtio.dev(id).pci_dev).irq)
 }
 
+/// The number that stands for the device as a whole in a `dev_id`. Queues have theirs, which are lower.
+const VP_DEV: u16 = u16::MAX;
+
+/// The `dev_id` of interrupts for configuration changes and shared vectors.
+fn vp_dev_id(k: &Kernel, id: VirtioId) -> DevId {
+    DevId::Driver(k.virtio.dev(id).pci_dev, VP_DEV)
+}
+
+/// The device behind such a `dev_id`.
+fn vp_dev_of(k: &Kernel, dev_id: DevId) -> Option<VirtioId> {
+    match dev_id {
+        DevId::Driver(dev, VP_DEV) => Some(hw::id_of(k, dev)),
+        _ => None,
+    }
+}
+
 /// The interrupt of a vector that was allocated; interrupt 0 stands for none.
 fn vector_irq(k: &mut Kernel, id: VirtioId, vector: u32) -> Irq {
     let dev = k.virtio.dev(id).pci_dev;
@@ -62,14 +78,15 @@ pub fn vp_synchronize_vectors(k: &mut Kernel, id: VirtioId) {
 #[kfn("drivers/virtio/virtio_pci_common.c")]
 fn vp_vring_slow_path_interrupt(k: &mut Kernel, irq: Irq, id: VirtioId) {
     for index in k.virtio.dev(id).slow_virtqueues.clone() {
-        ring::vring_interrupt(k, irq, DevId::Virtqueue(id, index));
+        let vq = ring::vq_dev_id(k, id, index);
+        ring::vring_interrupt(k, irq, vq);
     }
 }
 
 /// The configuration has changed: the driver may want to know.
 #[kfn("drivers/virtio/virtio_pci_common.c")]
 pub fn vp_config_changed(k: &mut Kernel, irq: Irq, dev_id: DevId) -> IrqReturn {
-    let DevId::VirtioDev(id) = dev_id else { return IrqReturn::None };
+    let Some(id) = vp_dev_of(k, dev_id) else { return IrqReturn::None };
     virtio::virtio_config_changed(k, id);
     if k.sem.virtio_slow_path_queues {
         vp_vring_slow_path_interrupt(k, irq, id);
@@ -80,12 +97,13 @@ pub fn vp_config_changed(k: &mut Kernel, irq: Irq, dev_id: DevId) -> IrqReturn {
 /// An interrupt all queues share.
 #[kfn("drivers/virtio/virtio_pci_common.c")]
 pub fn vp_vring_interrupt(k: &mut Kernel, irq: Irq, dev_id: DevId) -> IrqReturn {
-    let DevId::VirtioDev(id) = dev_id else { return IrqReturn::None };
+    let Some(id) = vp_dev_of(k, dev_id) else { return IrqReturn::None };
     let mut ret = IrqReturn::None;
     let queues = k.virtio.dev(id).virtqueues.len();
     for i in 0..queues {
         let Some(&index) = k.virtio.dev(id).virtqueues.get(i) else { break };
-        if ring::vring_interrupt(k, irq, DevId::Virtqueue(id, index)) == IrqReturn::Handled {
+        let vq = ring::vq_dev_id(k, id, index);
+        if ring::vring_interrupt(k, irq, vq) == IrqReturn::Handled {
             ret = IrqReturn::Handled;
         }
     }
@@ -95,7 +113,7 @@ pub fn vp_vring_interrupt(k: &mut Kernel, irq: Irq, dev_id: DevId) -> IrqReturn 
 /// The INTx interrupt. Reading the ISR status acknowledges it, so its value is kept.
 #[kfn("drivers/virtio/virtio_pci_common.c")]
 pub fn vp_interrupt(k: &mut Kernel, irq: Irq, dev_id: DevId) -> IrqReturn {
-    let DevId::VirtioDev(id) = dev_id else { return IrqReturn::None };
+    let Some(id) = vp_dev_of(k, dev_id) else { return IrqReturn::None };
     let isr = hw::isr_read(k, id);
     if isr == 0 {
         // Somebody else's, on a shared line.
@@ -116,7 +134,6 @@ fn vp_request_msix_vectors(
     id: VirtioId,
     nvectors: u32,
     per_vq_vectors: bool,
-    desc: bool,
 ) -> Result<(), Errno> {
     let name = dev_name(k, id);
     let vp_dev = k.virtio.dev_mut(id);
@@ -126,13 +143,11 @@ fn vp_request_msix_vectors(
     vp_dev.msix_affinity_masks = vec![CpuMask::default(); nvectors as usize];
 
     let mut flags = PCI_IRQ_MSIX;
-    if desc && per_vq_vectors {
+    if let Some(desc) = vp_dev.pre_vectors.as_mut().filter(|_| per_vq_vectors) {
         flags |= PCI_IRQ_AFFINITY;
-        // The vector for configuration changes. The description is on init_vq's stack and each
-        // attempt counts up again.
-        let blk = k.virtio.blk_mut(id);
-        blk.pre_vectors += 1;
-        let mut affd = IrqAffinity { pre_vectors: blk.pre_vectors, ..IrqAffinity::default() };
+        // The vector for configuration changes. Each attempt counts up again.
+        *desc += 1;
+        let mut affd = IrqAffinity { pre_vectors: *desc, ..IrqAffinity::default() };
         pci_alloc_irq_vectors_affinity(k, dev, nvectors, nvectors, flags, Some(&mut affd))?;
     } else {
         pci_alloc_irq_vectors_affinity(k, dev, nvectors, nvectors, flags, None)?;
@@ -144,7 +159,8 @@ fn vp_request_msix_vectors(
     let config = format!("{name}-config");
     vp_dev.msix_names[v as usize].clone_from(&config);
     let irq = vector_irq(k, id, v);
-    request_irq(k, irq, VP_CONFIG_CHANGED, 0, &config, DevId::VirtioDev(id))?;
+    let dev_id = vp_dev_id(k, id);
+    request_irq(k, irq, VP_CONFIG_CHANGED, 0, &config, dev_id)?;
     k.virtio.dev_mut(id).msix_used_vectors += 1;
 
     // The device may have had no room for it.
@@ -157,7 +173,7 @@ fn vp_request_msix_vectors(
         let shared = format!("{name}-virtqueues");
         k.virtio.dev_mut(id).msix_names[v as usize].clone_from(&shared);
         let irq = vector_irq(k, id, v);
-        request_irq(k, irq, VP_VRING_INTERRUPT, 0, &shared, DevId::VirtioDev(id))?;
+        request_irq(k, irq, VP_VRING_INTERRUPT, 0, &shared, dev_id)?;
         k.virtio.dev_mut(id).msix_used_vectors += 1;
     }
     Ok(())
@@ -168,7 +184,12 @@ fn vp_is_slow_path_vector(k: &Kernel, vector: u16) -> bool {
     k.sem.virtio_slow_path_queues && vector == VP_MSIX_CONFIG_VECTOR
 }
 
-/// Creates queue `index` with the name and callback `init_vq` asked for.
+/// The driver has asked for a callback of this queue.
+fn has_callback(k: &Kernel, id: VirtioId, index: u16) -> bool {
+    k.virtio.dev(id).vqs_info.get(usize::from(index)).is_some_and(|vq| vq.callback.is_some())
+}
+
+/// Creates queue `index` with the name and callback that the driver asked for.
 fn vp_setup_vq(k: &mut Kernel, id: VirtioId, index: u16, msix_vec: u16) -> Result<(), Errno> {
     let callback = pci_modern::setup_vq(k, id, index, msix_vec)?;
     let slow = vp_is_slow_path_vector(k, msix_vec);
@@ -216,7 +237,7 @@ pub fn vp_del_vqs(k: &mut Kernel, id: VirtioId) {
         if own_vector {
             let irq: Irq = vector_irq(k, id, u32::from(vector));
             clear_affinity_hint(k, irq);
-            call!(free_irq(irq, DevId::Virtqueue(id, index)));
+            call!(free_irq(irq, ring::vq_dev_id(k, id, index)));
         }
         vp_del_vq(k, id, index);
         next = k.virtio.dev(id).vdev_vqs.keys().next().copied();
@@ -225,14 +246,14 @@ pub fn vp_del_vqs(k: &mut Kernel, id: VirtioId) {
 
     if k.virtio.dev(id).intx_enabled {
         let irq: Irq = pci_irq(k, id);
-        call!(free_irq(irq, DevId::VirtioDev(id)));
+        call!(free_irq(irq, vp_dev_id(k, id)));
         k.virtio.dev_mut(id).intx_enabled = false;
     }
 
     let mut i: u32 = 0;
     while i < k.virtio.dev(id).msix_used_vectors {
         let irq: Irq = vector_irq(k, id, i);
-        call!(free_irq(irq, DevId::VirtioDev(id)));
+        call!(free_irq(irq, vp_dev_id(k, id)));
         i += 1;
     }
 
@@ -257,7 +278,8 @@ fn request_vq_irq(k: &mut Kernel, id: VirtioId, index: u16, msix_vec: u16) -> Re
     let name = format!("{}-{queue}", dev_name(k, id));
     k.virtio.dev_mut(id).msix_names[usize::from(msix_vec)].clone_from(&name);
     let irq = vector_irq(k, id, u32::from(msix_vec));
-    request_irq(k, irq, ring::VRING_INTERRUPT, 0, &name, DevId::Virtqueue(id, index))
+    let dev_id = ring::vq_dev_id(k, id, index);
+    request_irq(k, irq, ring::VRING_INTERRUPT, 0, &name, dev_id)
 }
 
 /// Creates one queue and requests its interrupt (6.12). `vector` is the next one that is free.
@@ -270,7 +292,7 @@ fn vp_find_one_vq_msix(
     allocated_vectors: &mut u16,
     vector_policy: VpVqVectorPolicy,
 ) -> Result<(), Errno> {
-    let callback = k.virtio.blk(id).vqs[usize::from(queue_idx)].callback;
+    let callback = has_callback(k, id, queue_idx);
     let msix_vec = match vector_policy {
         _ if !callback => NO_VECTOR,
         VpVqVectorPolicy::SharedSlow | VpVqVectorPolicy::Shared if slow_path => VP_MSIX_CONFIG_VECTOR,
@@ -294,11 +316,11 @@ fn vp_find_one_vq_msix(
 fn find_vqs_msix(k: &mut Kernel, id: VirtioId, nvqs: u32, policy: VpVqVectorPolicy) -> Result<(), Errno> {
     let per_vq_vectors = policy != VpVqVectorPolicy::Shared;
     let nvectors = if per_vq_vectors {
-        1 + k.virtio.blk(id).vqs.iter().filter(|vq| vq.callback).count() as u32
+        1 + k.virtio.dev(id).vqs_info.iter().filter(|vq| vq.callback.is_some()).count() as u32
     } else {
         2
     };
-    vp_request_msix_vectors(k, id, nvectors, per_vq_vectors, true)?;
+    vp_request_msix_vectors(k, id, nvectors, per_vq_vectors)?;
 
     let vp_dev = k.virtio.dev_mut(id);
     vp_dev.per_vq_vectors = per_vq_vectors;
@@ -308,7 +330,7 @@ fn find_vqs_msix(k: &mut Kernel, id: VirtioId, nvqs: u32, policy: VpVqVectorPoli
             vp_find_one_vq_msix(k, id, index, false, &mut allocated_vectors, policy)?;
             continue;
         }
-        let msix_vec = if !k.virtio.blk(id).vqs[usize::from(index)].callback {
+        let msix_vec = if !has_callback(k, id, index) {
             NO_VECTOR
         } else if per_vq_vectors {
             allocated_vectors += 1;
@@ -342,7 +364,8 @@ fn vp_find_vqs_msix(
 /// The part of `vp_find_vqs_intx` before its error label.
 fn find_vqs_intx(k: &mut Kernel, id: VirtioId, nvqs: u32) -> Result<(), Errno> {
     let (irq, name) = (pci_irq(k, id), dev_name(k, id));
-    request_irq(k, irq, VP_INTERRUPT, IRQF_SHARED, &name, DevId::VirtioDev(id))?;
+    let dev_id = vp_dev_id(k, id);
+    request_irq(k, irq, VP_INTERRUPT, IRQF_SHARED, &name, dev_id)?;
     let vp_dev = k.virtio.dev_mut(id);
     vp_dev.intx_enabled = true;
     vp_dev.per_vq_vectors = false;
@@ -406,7 +429,7 @@ pub fn vp_set_vq_affinity(
     index: u16,
     cpu_mask: Option<&CpuMask>,
 ) -> Result<(), Errno> {
-    if !k.virtio.vq(id, index).is_some_and(|vq| vq.callback) {
+    if k.virtio.vq(id, index).is_none_or(|vq| vq.callback.is_none()) {
         return Err(Errno::EINVAL);
     }
     let vp_dev = k.virtio.dev(id);
@@ -451,8 +474,13 @@ fn virtio_pci_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
     if k.virtio.devs.len() <= id.index() {
         k.virtio.devs.resize(id.index() + 1, None);
     }
-    k.virtio.devs[id.index()] =
-        Some(Box::new(VirtioPciDevice { pci_dev: dev, ..VirtioPciDevice::default() }));
+    // The subsystem ID of the function, which says what a transitional device is.
+    let kind = k.hw.virtio[id.index()].kind;
+    k.virtio.devs[id.index()] = Some(Box::new(VirtioPciDevice {
+        pci_dev: dev,
+        device: kind.device_id,
+        ..VirtioPciDevice::default()
+    }));
 
     let enabled: Result<(), Errno> = pci_enable_device(k, dev);
     if enabled.is_err() {

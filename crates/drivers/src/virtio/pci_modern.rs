@@ -85,7 +85,7 @@ pub fn setup_vq(k: &mut Kernel, id: VirtioId, index: u16, msix_vec: u16) -> Resu
     }
     k.virtio.dev_mut(id).vqs.insert(index, VirtioPciVqInfo { msix_vector: msix_vec });
 
-    let asked = k.virtio.blk(id).vqs[usize::from(index)].clone();
+    let asked = k.virtio.dev(id).vqs_info.get(usize::from(index)).cloned().ok_or(Errno::EINVAL)?;
     ring::vring_create_virtqueue(k, id, index, num as u16, asked.name, asked.callback);
     iowrite(k, id, Reg::QueueSize, num);
     if let Some([desc, avail, used]) = ring::vring_addrs(k, id, index) {
@@ -101,7 +101,7 @@ pub fn setup_vq(k: &mut Kernel, id: VirtioId, index: u16, msix_vec: u16) -> Resu
             return Err(Errno::EBUSY);
         }
     }
-    Ok(asked.callback)
+    Ok(asked.callback.is_some())
 }
 
 /// Takes a queue's vector away and frees its ring.

@@ -5,29 +5,35 @@
 
 use kfn::kfn;
 use kstate::hw::virtio::{
-    AVAIL_F_NO_INTERRUPT, BlkOutHdr, DESC_F_INDIRECT, DESC_F_NEXT, DESC_F_WRITE, F_EVENT_IDX,
-    F_INDIRECT_DESC, SplitRing, USED_F_NO_NOTIFY, VirtqDesc,
+    AVAIL_F_NO_INTERRUPT, DESC_F_INDIRECT, DESC_F_NEXT, F_EVENT_IDX, F_INDIRECT_DESC, SplitRing,
+    USED_F_NO_NOTIFY, VirtqDesc,
 };
 use kstate::irqchip::Handler;
 use kstate::irqdesc::{DevId, IrqReturn};
-use kstate::virtio::Virtqueue;
-use kstate::{Errno, Irq, Kernel, ReqId, VirtioId};
+use kstate::virtio::{Virtqueue, VqCallback};
+use kstate::{Errno, Irq, Kernel, VirtioId};
 
-use super::{blk, hw};
+use super::hw;
 
 /// Handler of a queue's own vector.
 pub const VRING_INTERRUPT: Handler = Handler { name: "vring_interrupt", call: vring_interrupt };
 
+/// The `dev_id` of a queue's interrupt.
+pub fn vq_dev_id(k: &Kernel, id: VirtioId, index: u16) -> DevId {
+    DevId::Driver(k.hw.virtio[id.index()].dev, index)
+}
+
 /// Where the memory of a queue begins. Every queue gets its own 16 MiB: ring, indirect tables,
-/// then headers, status bytes and data of its requests.
+/// then its driver's buffers.
 fn base(id: VirtioId, index: u16) -> u64 {
     0x1_0000_0000 | u64::from(id.0) << 40 | u64::from(index) << 24
 }
 
-/// Header, data and status byte of the request in slot `slot`.
-fn request_addrs(id: VirtioId, index: u16, slot: u32) -> (u64, u64, u64) {
-    let pdu = base(id, index) + 0x4_0000 + u64::from(slot) * 0x100;
-    (pdu, base(id, index) + 0x10_0000 + u64::from(slot) * 0x1000, pdu + 0x10)
+/// The memory that the driver of a queue has for the buffers in slot `slot`: 256 bytes that both sides
+/// read and write, and a page of data.
+pub fn buffer_addrs(id: VirtioId, index: u16, slot: u32) -> (u64, u64) {
+    let slot = u64::from(slot);
+    (base(id, index) + 0x4_0000 + slot * 0x100, base(id, index) + 0x10_0000 + slot * 0x1000)
 }
 
 /// Address of the available ring behind a descriptor table of `num` entries (`vring_init`).
@@ -48,12 +54,12 @@ pub fn vring_create_virtqueue(
     index: u16,
     num: u16,
     name: String,
-    callback: bool,
+    callback: Option<VqCallback>,
 ) {
     let features = k.virtio.dev(id).features;
     let desc_addr = base(id, index);
     let mut ring = SplitRing { num, ..SplitRing::default() };
-    if !callback {
+    if callback.is_none() {
         ring.avail_flags |= AVAIL_F_NO_INTERRUPT;
     }
     let event = features & F_EVENT_IDX != 0;
@@ -66,7 +72,7 @@ pub fn vring_create_virtqueue(
         callback,
         num,
         num_free: num,
-        avail_flags_shadow: if callback { 0 } else { AVAIL_F_NO_INTERRUPT },
+        avail_flags_shadow: if callback.is_some() { 0 } else { AVAIL_F_NO_INTERRUPT },
         indirect: features & F_INDIRECT_DESC != 0,
         event,
         desc_addr,
@@ -88,8 +94,7 @@ pub fn vring_del_virtqueue(k: &mut Kernel, id: VirtioId, index: u16) {
     memory.rings.remove(&vq.desc_addr);
     let end = vq.desc_addr + (1 << 24);
     memory.tables.retain(|addr, _| !(vq.desc_addr..end).contains(addr));
-    memory.headers.retain(|addr, _| !(vq.desc_addr..end).contains(addr));
-    memory.status.retain(|addr, _| !(vq.desc_addr..end).contains(addr));
+    memory.buffers.retain(|addr, _| !(vq.desc_addr..end).contains(addr));
 }
 
 /// The queue and its ring, together.
@@ -104,8 +109,8 @@ fn next_free(ring: &SplitRing, i: u16) -> u16 {
     ring.desc.get(&i).map_or(i.wrapping_add(1), |d| d.next)
 }
 
-/// `virtqueue_add_sgs` for one block request: header, `len` bytes of data in either direction,
-/// status byte. `slot` names the request's own memory, and is its tag.
+/// `virtqueue_add_sgs`: gives the device a chain of buffers, those that it only reads first. `data` is
+/// what the driver knows the chain by.
 ///
 /// # Errors
 /// `ENOSPC` when the ring is full, `EIO` when the queue is broken.
@@ -113,19 +118,9 @@ pub fn virtqueue_add_sgs(
     k: &mut Kernel,
     id: VirtioId,
     index: u16,
-    data: ReqId,
-    header: BlkOutHdr,
-    (len, to_device): (u32, bool),
-    slot: u32,
+    mut sgs: Vec<VirtqDesc>,
+    data: u64,
 ) -> Result<(), Errno> {
-    let (header_addr, data_addr, status_addr) = request_addrs(id, index, slot);
-    let mut sgs = vec![VirtqDesc { addr: header_addr, len: 16, ..VirtqDesc::default() }];
-    if len != 0 {
-        let flags = if to_device { 0 } else { DESC_F_WRITE };
-        sgs.push(VirtqDesc { addr: data_addr, len, flags, next: 0 });
-    }
-    sgs.push(VirtqDesc { addr: status_addr, len: 1, flags: DESC_F_WRITE, next: 0 });
-
     let (vq, ring) = split(k, id, index).ok_or(Errno::EIO)?;
     if vq.broken {
         return Err(Errno::EIO);
@@ -171,10 +166,7 @@ pub fn virtqueue_add_sgs(
     vq.avail_idx_shadow = vq.avail_idx_shadow.wrapping_add(1);
     ring.avail_idx = vq.avail_idx_shadow;
     vq.num_added = vq.num_added.wrapping_add(1);
-    let memory = &mut k.hw.virtio[id.index()].memory;
-    memory.headers.insert(header_addr, header);
-    memory.status.remove(&status_addr);
-    memory.tables.extend(table);
+    k.hw.virtio[id.index()].memory.tables.extend(table);
     Ok(())
 }
 
@@ -210,8 +202,8 @@ fn more_used(k: &mut Kernel, id: VirtioId, index: u16) -> bool {
     split(k, id, index).is_some_and(|(vq, ring)| vq.last_used_idx != ring.used_idx)
 }
 
-/// `virtqueue_get_buf`: the oldest request the device is done with, and the status byte it wrote.
-pub fn virtqueue_get_buf(k: &mut Kernel, id: VirtioId, index: u16) -> Option<(ReqId, u8)> {
+/// `virtqueue_get_buf`: the oldest chain the device is done with, and how many bytes it wrote.
+pub fn virtqueue_get_buf(k: &mut Kernel, id: VirtioId, index: u16) -> Option<(u64, u32)> {
     let (vq, ring) = split(k, id, index)?;
     if vq.broken || vq.last_used_idx == ring.used_idx {
         return None;
@@ -221,19 +213,17 @@ pub fn virtqueue_get_buf(k: &mut Kernel, id: VirtioId, index: u16) -> Option<(Re
     let Some(data) = vq.desc_state.remove(&head).filter(|_| used.id < u32::from(vq.num)) else {
         // `BAD_RING`: the device named a buffer it was never given.
         vq.broken = true;
-        k.warn("virtio_blk: used element is not a head");
+        k.warn("virtio: used element is not a head");
         return None;
     };
     // `detach_buf_split`: the chain goes to the front of the free list.
     let mut i = head;
     let mut table = None;
-    let mut status_addr = 0;
     while let Some(desc) = ring.desc.get_mut(&i) {
         vq.num_free += 1;
         if desc.flags & DESC_F_INDIRECT != 0 {
             table = Some(desc.addr);
         }
-        status_addr = desc.addr;
         if desc.flags & DESC_F_NEXT == 0 {
             desc.next = vq.free_head;
             break;
@@ -245,11 +235,10 @@ pub fn virtqueue_get_buf(k: &mut Kernel, id: VirtioId, index: u16) -> Option<(Re
     if vq.avail_flags_shadow & AVAIL_F_NO_INTERRUPT == 0 {
         ring.used_event = vq.last_used_idx;
     }
-    let memory = &mut k.hw.virtio[id.index()].memory;
-    if let Some(table) = table.and_then(|addr| memory.tables.remove(&addr)) {
-        status_addr = table.last().map_or(0, |d| d.addr);
+    if let Some(table) = table {
+        k.hw.virtio[id.index()].memory.tables.remove(&table);
     }
-    Some((data, memory.status.remove(&status_addr).unwrap_or(u8::MAX)))
+    Some((data, used.len))
 }
 
 /// `virtqueue_disable_cb`.
@@ -290,7 +279,8 @@ pub fn virtqueue_enable_cb(k: &mut Kernel, id: VirtioId, index: u16) -> bool {
 #[kfn("drivers/virtio/virtio_ring.c")]
 pub fn vring_interrupt(k: &mut Kernel, irq: Irq, dev_id: DevId) -> IrqReturn {
     let _ = irq;
-    let DevId::Virtqueue(id, index) = dev_id else { return IrqReturn::None };
+    let DevId::Driver(dev, index) = dev_id else { return IrqReturn::None };
+    let id = hw::id_of(k, dev);
     if !more_used(k, id, index) {
         return IrqReturn::None;
     }
@@ -302,103 +292,8 @@ pub fn vring_interrupt(k: &mut Kernel, irq: Irq, dev_id: DevId) -> IrqReturn {
     if tracks_events && vq.event {
         vq.event_triggered = true;
     }
-    if vq.callback {
-        blk::virtblk_done(k, id, index);
+    if let Some(callback) = vq.callback {
+        (callback.call)(k, id, index);
     }
     IrqReturn::Handled
-}
-
-#[cfg(test)]
-mod tests {
-    use kstate::PciDevId;
-    use kstate::hw::virtio::{F_VERSION_1, T_IN};
-    use kstate::sched::Slot;
-    use kstate::virtio::VirtioPciDevice;
-
-    use super::*;
-    use crate::virtio::hw::Reg;
-
-    const ID: VirtioId = VirtioId(0);
-
-    /// A started device with one queue of `num` descriptors.
-    fn machine(num: u16, features: u64) -> Kernel {
-        let mut k = Kernel::default();
-        let mut device = hw::new(PciDevId(0), 1, 2, 2048);
-        device.driver_feature = features | F_VERSION_1;
-        device.device_status = 0xf;
-        k.hw.virtio.push(device);
-        k.virtio.devs.push(Some(Box::new(VirtioPciDevice { features, ..VirtioPciDevice::default() })));
-        vring_create_virtqueue(&mut k, ID, 0, num, "req.0".to_owned(), true);
-        let [desc, ..] = vring_addrs(&k, ID, 0).expect("a queue");
-        let device = &mut k.hw.virtio[0];
-        hw::write(device, Reg::QueueDescLo, desc as u32);
-        hw::write(device, Reg::QueueDescHi, (desc >> 32) as u32);
-        hw::write(device, Reg::QueueEnable, 1);
-        k
-    }
-
-    fn add(k: &mut Kernel, n: u32) -> Result<(), Errno> {
-        let header = BlkOutHdr { ty: T_IN, ioprio: 0, sector: u64::from(n) };
-        virtqueue_add_sgs(k, ID, 0, ReqId::from_slot((1 << 32) | (u64::from(n) + 1)), header, (512, false), n)
-    }
-
-    /// Lets the device work, and returns what comes back.
-    fn drain(k: &mut Kernel) -> Vec<(u32, u8)> {
-        hw::fetch(&mut k.hw.virtio[0], 0);
-        hw::process(&mut k.hw.virtio[0], 0);
-        core::iter::from_fn(|| virtqueue_get_buf(k, ID, 0))
-            .map(|(rq, status)| (rq.to_slot() as u32 - 1, status))
-            .collect()
-    }
-
-    #[test]
-    fn requests_come_back_in_order_and_leave_no_memory_behind() {
-        for features in [0, F_INDIRECT_DESC, F_EVENT_IDX, F_INDIRECT_DESC | F_EVENT_IDX] {
-            let mut k = machine(16, features);
-            for round in 0..20 {
-                for n in 0..5 {
-                    assert_eq!(add(&mut k, n), Ok(()), "round {round}");
-                }
-                assert!(virtqueue_kick_prepare(&mut k, ID, 0));
-                assert_eq!(drain(&mut k), [(0, 0), (1, 0), (2, 0), (3, 0), (4, 0)]);
-                assert_eq!(k.virtio.vq(ID, 0).map(|vq| vq.num_free), Some(16));
-                assert!(k.hw.virtio[0].memory.tables.is_empty());
-            }
-        }
-    }
-
-    #[test]
-    fn a_full_ring_refuses_and_tells_the_device() {
-        for (features, room) in [(0, 5), (F_INDIRECT_DESC, 16)] {
-            let mut k = machine(16, features);
-            for n in 0..room {
-                assert_eq!(add(&mut k, n), Ok(()));
-            }
-            assert_eq!(add(&mut k, room), Err(Errno::ENOSPC));
-            assert!(k.events.next_time().is_some());
-            assert_eq!(drain(&mut k).len(), room as usize);
-            assert_eq!(add(&mut k, room), Ok(()));
-        }
-    }
-
-    #[test]
-    fn a_read_behind_the_end_of_the_disk_fails() {
-        let mut k = machine(16, F_INDIRECT_DESC);
-        assert_eq!(add(&mut k, 2047), Ok(()));
-        assert_eq!(add(&mut k, 2048), Ok(()));
-        assert_eq!(drain(&mut k), [(2047, 0), (2048, 1)]);
-    }
-
-    #[test]
-    fn with_event_indices_a_second_request_notifies_only_what_has_not_been_fetched() {
-        let mut k = machine(16, F_EVENT_IDX);
-        assert_eq!(add(&mut k, 0), Ok(()));
-        assert!(virtqueue_kick_prepare(&mut k, ID, 0));
-        assert_eq!(add(&mut k, 1), Ok(()));
-        // The device has not looked since, so its event index still stands before the first.
-        assert!(!virtqueue_kick_prepare(&mut k, ID, 0));
-        assert_eq!(drain(&mut k).len(), 2);
-        assert_eq!(add(&mut k, 2), Ok(()));
-        assert!(virtqueue_kick_prepare(&mut k, ID, 0));
-    }
 }

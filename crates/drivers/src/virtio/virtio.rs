@@ -3,19 +3,30 @@
 //! drivers/virtio/virtio.c of 5.4 and 6.12.
 
 use kfn::{kfn, kframe};
+use kstate::data::Data;
 use kstate::hw::virtio::{
-    F_BLK_SIZE, F_CONFIG_WCE, F_FLUSH, F_MQ, F_SEG_MAX, F_TOPOLOGY, STATUS_ACKNOWLEDGE, STATUS_DRIVER,
-    STATUS_DRIVER_OK, STATUS_FAILED, STATUS_FEATURES_OK,
+    STATUS_ACKNOWLEDGE, STATUS_DRIVER, STATUS_DRIVER_OK, STATUS_FAILED, STATUS_FEATURES_OK,
 };
-use kstate::{Errno, Kernel, VirtioId};
+use kstate::virtio::VirtioDriver;
+use kstate::{Errno, Kernel, VirtioDriverId, VirtioId};
 
-use super::{blk, pci_modern};
+use super::pci_modern;
 
 /// `VIRTIO_TRANSPORT_F_START` and above: these features belong to ring and transport, not to the
 /// driver.
 const TRANSPORT_FEATURES: u64 = !0 << 28;
-/// virtio-blk's `features` table, as far as the device can offer them.
-const BLK_FEATURES: u64 = F_SEG_MAX | F_BLK_SIZE | F_FLUSH | F_TOPOLOGY | F_CONFIG_WCE | F_MQ;
+
+/// `register_virtio_driver()`: the driver is known from now on.
+pub fn register_virtio_driver(k: &mut Kernel, driver: &'static VirtioDriver) {
+    k.virtio.drivers.push(driver);
+}
+
+/// `virtio_dev_match()`: the registered driver whose table has the device.
+fn virtio_dev_match(k: &Kernel, id: VirtioId) -> Option<VirtioDriverId> {
+    let device = k.virtio.dev(id).device;
+    let known = |driver: &&'static VirtioDriver| driver.id_table.contains(&device);
+    k.virtio.drivers.iter().position(known).map(|i| VirtioDriverId(i as u32))
+}
 
 /// `virtio_add_status`.
 pub fn virtio_add_status(k: &mut Kernel, id: VirtioId, status: u8) {
@@ -34,8 +45,8 @@ pub fn virtio_config_changed(k: &mut Kernel, id: VirtioId) {
     let dev = k.virtio.dev_mut(id);
     if !dev.config_enabled {
         dev.config_change_pending = true;
-    } else if dev.blk.is_some() {
-        blk::virtblk_config_changed(k, id);
+    } else if let Some(changed) = k.virtio.driver(id).and_then(|driver| driver.config_changed) {
+        changed(k, id);
     }
 }
 
@@ -63,7 +74,8 @@ fn negotiate(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
     virtio_add_status(k, id, STATUS_DRIVER);
     let offered = pci_modern::vp_get_features(k, id);
     // The ring takes what it knows of the transport's features, all the device offers.
-    k.virtio.dev_mut(id).features = offered & (BLK_FEATURES | TRANSPORT_FEATURES);
+    let understood = k.virtio.driver(id).map_or(0, |driver| driver.feature_table);
+    k.virtio.dev_mut(id).features = offered & (understood | TRANSPORT_FEATURES);
     pci_modern::vp_finalize_features(k, id)?;
     virtio_features_ok(k, id)
 }
@@ -71,9 +83,11 @@ fn negotiate(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
 /// The bus's probe: agrees on features and calls the driver's probe.
 #[kframe("drivers/virtio/virtio.c")]
 pub fn virtio_dev_probe(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
+    let Some(found) = k.virtio.dev(id).driver else { return Err(Errno::ENODEV) };
+    let drv: VirtioDriverId = found;
     let mut probed: Result<(), Errno> = negotiate(k, id);
     if probed.is_ok() {
-        probed = call!(blk::virtblk_probe(id));
+        probed = call!((k.virtio.drivers[drv.index()].probe)(id));
     }
     if probed.is_err() {
         virtio_add_status(k, id, STATUS_FAILED);
@@ -90,7 +104,8 @@ pub fn virtio_dev_probe(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
 #[kframe("drivers/virtio/virtio.c")]
 pub fn virtio_dev_remove(k: &mut Kernel, id: VirtioId) {
     k.virtio.dev_mut(id).config_enabled = false;
-    call!(blk::virtblk_remove(id));
+    let Some(drv) = k.virtio.dev(id).driver else { return };
+    call!((k.virtio.drivers[drv.index()].remove)(id));
     if pci_modern::vp_get_status(k, id) != 0 {
         k.warn("WARNING: drivers/virtio/virtio.c virtio_dev_remove: the driver did not reset the device");
     }
@@ -106,9 +121,15 @@ pub fn register_virtio_device(k: &mut Kernel, id: VirtioId) -> Result<(), Errno>
     k.virtio.dev_mut(id).index = index;
     call!(pci_modern::vp_reset(id));
     virtio_add_status(k, id, STATUS_ACKNOWLEDGE);
+    k.virtio.dev_mut(id).driver = virtio_dev_match(k, id);
+    if k.virtio.dev(id).driver.is_none() {
+        return Ok(());
+    }
     let probed: Result<(), Errno> = call!(virtio_dev_probe(id));
     if probed.is_err() {
-        k.virtio.dev_mut(id).blk = None;
+        let dev = k.virtio.dev_mut(id);
+        dev.driver = None;
+        dev.drvdata = Data::default();
     }
     Ok(())
 }
@@ -116,7 +137,7 @@ pub fn register_virtio_device(k: &mut Kernel, id: VirtioId) -> Result<(), Errno>
 /// Unregisters the device.
 #[kframe("drivers/virtio/virtio.c")]
 pub fn unregister_virtio_device(k: &mut Kernel, id: VirtioId) {
-    if k.virtio.dev(id).blk.is_some() {
+    if k.virtio.dev(id).driver.is_some() {
         call!(virtio_dev_remove(id));
     }
     let index = k.virtio.dev(id).index;

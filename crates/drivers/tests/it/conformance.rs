@@ -9,7 +9,7 @@
 //!   CPUs and one (`nvme_setup_irqs()`), so that reads get 4 queues there.
 
 use drivers::block::{blk_mq, blk_mq_sysfs};
-use kstate::blk::{BlkMqOps, BlkOwner, BlkStatus};
+use kstate::blk::{BlkMqOps, BlkStatus};
 use kstate::{CpuMask, Kernel};
 use sim::lab::Lab;
 use sim::machine::Machine;
@@ -140,8 +140,7 @@ fn map(kernel: &str, cpus: u32, nodes: &[&str], queues: u32) -> Vec<String> {
         queue_rqs: None,
         timeout: None,
     };
-    let set =
-        blk_mq::blk_mq_alloc_tag_set(&mut k, ops, BlkOwner::None, queues, 1, 64, 0, 0).expect("a tag set");
+    let set = blk_mq::blk_mq_alloc_tag_set(&mut k, ops, 0, queues, 1, 64, 0, 0).expect("a tag set");
     let q = blk_mq::blk_mq_init_queue(&mut k, set);
     k.blk.q(q).queue_hw_ctx.iter().map(|h| h.cpumask.list()).collect()
 }

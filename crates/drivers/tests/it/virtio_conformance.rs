@@ -5,11 +5,12 @@
 //! * VQ-04: packed virtqueues. The device does not offer VIRTIO_F_RING_PACKED.
 
 use drivers::virtio::hw::{self, Notification, Reg};
+use drivers::virtio_blk::hw::{self as disk, BlkOutHdr, T_IN};
+use kstate::hw::pci::PciFunction;
 use kstate::hw::virtio::{
-    BlkOutHdr, DESC_F_NEXT, DESC_F_WRITE, F_EVENT_IDX, F_VERSION_1, NO_VECTOR, SplitRing, T_IN, VirtioBlk,
-    VirtqDesc,
+    DESC_F_NEXT, DESC_F_WRITE, F_EVENT_IDX, F_VERSION_1, NO_VECTOR, SplitRing, VirtioDevice, VirtqDesc,
 };
-use kstate::{Kernel, PciDevId, VirtioId};
+use kstate::{Kernel, PciDevId};
 use pcimsi::hw::config::{CAPABILITY_MSIX, config_read, find_capability};
 
 const ACKNOWLEDGE: u32 = 1;
@@ -19,18 +20,18 @@ const DRIVER_OK: u32 = 0xf;
 const NONE: u32 = NO_VECTOR as u32;
 
 /// A device with `queues` request queues and a vector more than that.
-fn device(queues: u16) -> VirtioBlk {
-    hw::new(PciDevId(0), queues, queues + 1, 2048)
+fn device(queues: u16) -> VirtioDevice {
+    disk::new(PciDevId(0), queues, queues + 1, 2048)
 }
 
 /// Writes and reads back.
-fn put(device: &mut VirtioBlk, reg: Reg, value: u32) -> u32 {
+fn put(device: &mut VirtioDevice, reg: Reg, value: u32) -> u32 {
     hw::write(device, reg, value);
     hw::read(device, reg)
 }
 
 /// Agrees on `features`, up to FEATURES_OK.
-fn negotiate(device: &mut VirtioBlk, features: u64) {
+fn negotiate(device: &mut VirtioDevice, features: u64) {
     put(device, Reg::DeviceStatus, ACKNOWLEDGE);
     put(device, Reg::DeviceStatus, DRIVER);
     for (select, half) in [(0, features as u32), (1, (features >> 32) as u32)] {
@@ -46,7 +47,7 @@ fn ring_of(queue: u16) -> u64 {
 }
 
 /// Sets up all queues, queue n with vector n + 1, and starts the device.
-fn start(device: &mut VirtioBlk, features: u64) {
+fn start(device: &mut VirtioDevice, features: u64) {
     negotiate(device, features | F_VERSION_1);
     for queue in 0..device.queues.len() as u16 {
         put(device, Reg::QueueSelect, u32::from(queue));
@@ -60,11 +61,11 @@ fn start(device: &mut VirtioBlk, features: u64) {
 }
 
 /// Makes a read of `len` bytes available in a queue; `n` numbers the requests of a test.
-fn submit(device: &mut VirtioBlk, queue: u16, n: u16, len: u32) {
+fn submit(device: &mut VirtioDevice, queue: u16, n: u16, len: u32) {
     let base = ring_of(queue) + 0x8000 + u64::from(n) * 0x100;
     let head = n * 3;
     let memory = &mut device.memory;
-    memory.headers.insert(base, BlkOutHdr { ty: T_IN, ..BlkOutHdr::default() });
+    memory.buffers.insert(base, BlkOutHdr { ty: T_IN, ..BlkOutHdr::default() }.to_bytes());
     let ring = memory.rings.get_mut(&ring_of(queue)).expect("a ring");
     let chain = [
         VirtqDesc { addr: base, len: 16, flags: DESC_F_NEXT, next: head + 1 },
@@ -79,7 +80,7 @@ fn submit(device: &mut VirtioBlk, queue: u16, n: u16, len: u32) {
 }
 
 /// Submits a request and lets the device finish it.
-fn complete_one(device: &mut VirtioBlk, queue: u16, n: u16) -> Option<Notification> {
+fn complete_one(device: &mut VirtioDevice, queue: u16, n: u16) -> Option<Notification> {
     submit(device, queue, n, 512);
     assert!(hw::fetch(device, queue));
     hw::process(device, queue)
@@ -89,7 +90,11 @@ fn complete_one(device: &mut VirtioBlk, queue: u16, n: u16) -> Option<Notificati
 #[test]
 fn the_function_is_a_transitional_block_device_with_capabilities() {
     let mut k = Kernel::default();
-    k.hw.pci.extend(hw::function(VirtioId(0), 0x20, 5, 20).map(kstate::shared::Shared::new));
+    let mut function =
+        PciFunction { bdf: 0x20, interrupt_pin: 1, model: &disk::MODEL, ..PciFunction::default() };
+    assert_eq!(pcimsi::hw::config::add_msix(&mut function, 0x98, 1, 0, 5), Some(()));
+    (disk::MODEL.power_on)(&mut k, PciDevId(0), &mut function, &[4]);
+    k.hw.pci.push(kstate::shared::Shared::new(function));
     let read = |offset| config_read(&k, PciDevId(0), offset, 2);
     assert_eq!(read(0x00), 0x1af4);
     assert!((0x1000..=0x107f).contains(&read(0x02)));
@@ -191,8 +196,8 @@ fn a_new_size_interrupts_through_the_configuration_vector() {
     put(&mut device, Reg::MsixConfig, 0);
     start(&mut device, 0);
     let before = hw::read(&device, Reg::ConfigGeneration);
-    assert_eq!(hw::resize(&mut device, 4096), Some(Notification::Config(0)));
-    assert_eq!(device.config.capacity, 4096);
+    assert_eq!(disk::resize(&mut device, 4096), Some(Notification::Config(0)));
+    assert_eq!(disk::config(&device).capacity, 4096);
     assert_ne!(hw::read(&device, Reg::ConfigGeneration), before);
 }
 

@@ -30,6 +30,6 @@ pub struct Hw {
     pub pci: Vec<Shared<pci::PciFunction>>,
     /// NVMe controllers, by `NvmeId`.
     pub nvme: Vec<nvme::NvmeController>,
-    /// virtio-blk devices, by `VirtioId`.
-    pub virtio: Vec<virtio::VirtioBlk>,
+    /// virtio devices, by `VirtioId`.
+    pub virtio: Vec<virtio::VirtioDevice>,
 }

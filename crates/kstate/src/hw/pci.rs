@@ -1,10 +1,9 @@
 //! Registers of a PCI function: the type 0 configuration header (PCI Local Bus 3.0, 6.1), the MSI
 //! capability (6.8.1) and the MSI-X capability with its table and pending bits (6.8.2).
 
-use core::fmt;
-use core::hash::{Hash, Hasher};
 use std::collections::BTreeMap;
 
+use crate::named::by_name;
 use crate::{Kernel, PciDevId};
 
 /// What answers behind a base address register.
@@ -150,22 +149,7 @@ impl Default for &DeviceModel {
     }
 }
 
-impl PartialEq for DeviceModel {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
-}
-impl Eq for DeviceModel {}
-impl Hash for DeviceModel {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.name.hash(state);
-    }
-}
-impl fmt::Debug for DeviceModel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
-}
+by_name! { DeviceModel }
 
 /// A PCI function: configuration space, MSI and MSI-X.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]

@@ -1,9 +1,10 @@
-//! A virtio-blk device behind a transitional PCI function (Virtual I/O Device specification 1.1,
-//! sections 2.6, 4.1 and 5.2).
+//! A virtio device behind a PCI function (Virtual I/O Device specification 1.1, sections 2.6 and 4.1).
 
 use std::collections::BTreeMap;
 
 use crate::PciDevId;
+use crate::data::Data;
+use crate::named::by_name;
 
 /// VIRTIO_MSI_NO_VECTOR: no MSI-X vector is mapped.
 pub const NO_VECTOR: u16 = 0xffff;
@@ -21,18 +22,6 @@ pub const STATUS_NEEDS_RESET: u8 = 0x40;
 /// The driver has given up.
 pub const STATUS_FAILED: u8 = 0x80;
 
-/// VIRTIO_BLK_F_SEG_MAX: `seg_max` is valid.
-pub const F_SEG_MAX: u64 = 1 << 2;
-/// VIRTIO_BLK_F_BLK_SIZE: `blk_size` is valid.
-pub const F_BLK_SIZE: u64 = 1 << 6;
-/// VIRTIO_BLK_F_FLUSH: there is a cache to flush.
-pub const F_FLUSH: u64 = 1 << 9;
-/// VIRTIO_BLK_F_TOPOLOGY: optimal sizes are valid.
-pub const F_TOPOLOGY: u64 = 1 << 10;
-/// VIRTIO_BLK_F_CONFIG_WCE: the cache can be switched.
-pub const F_CONFIG_WCE: u64 = 1 << 11;
-/// VIRTIO_BLK_F_MQ: `num_queues` is valid.
-pub const F_MQ: u64 = 1 << 12;
 /// VIRTIO_F_INDIRECT_DESC: a descriptor may name a table of descriptors.
 pub const F_INDIRECT_DESC: u64 = 1 << 28;
 /// VIRTIO_F_EVENT_IDX: both sides say when they want to hear of something.
@@ -55,15 +44,6 @@ pub const USED_F_NO_NOTIFY: u16 = 1;
 pub const ISR_QUEUE: u8 = 1;
 /// The configuration has changed.
 pub const ISR_CONFIG: u8 = 2;
-
-/// VIRTIO_BLK_T_IN: read.
-pub const T_IN: u32 = 0;
-/// VIRTIO_BLK_T_OUT: write.
-pub const T_OUT: u32 = 1;
-/// VIRTIO_BLK_T_FLUSH: flush.
-pub const T_FLUSH: u32 = 4;
-/// VIRTIO_BLK_T_GET_ID: the serial number.
-pub const T_GET_ID: u32 = 8;
 
 /// `struct virtq_desc` (section 2.6.5).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -112,29 +92,16 @@ pub struct SplitRing {
     pub avail_event: u16,
 }
 
-/// `struct virtio_blk_req` up to its data (section 5.2.6).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub struct BlkOutHdr {
-    /// `T_*`.
-    pub ty: u32,
-    /// Priority.
-    pub ioprio: u32,
-    /// First sector.
-    pub sector: u64,
-}
-
 /// The part of the machine's memory that driver and device share, by address. It is memory, so a
-/// reset of the device leaves it alone. The data of disk sectors is not modelled.
+/// reset of the device leaves it alone. What disk sectors and packets hold is not modelled.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct SharedMemory {
     /// Rings, by the address of their descriptor table.
     pub rings: BTreeMap<u64, SplitRing>,
     /// Indirect descriptor tables.
     pub tables: BTreeMap<u64, Vec<VirtqDesc>>,
-    /// Request headers.
-    pub headers: BTreeMap<u64, BlkOutHdr>,
-    /// Status bytes.
-    pub status: BTreeMap<u64, u8>,
+    /// Buffers with something in them that the other side reads, as their first bytes.
+    pub buffers: BTreeMap<u64, [u8; 16]>,
 }
 
 /// One queue's part of the common configuration structure, and what the device remembers of it.
@@ -162,24 +129,47 @@ pub struct VirtqueueRegs {
     pub in_flight: Vec<u16>,
 }
 
-/// Device configuration layout (section 5.2.4), the fields a driver reads.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub struct BlkConfig {
-    /// Size in sectors of 512 bytes.
-    pub capacity: u64,
-    /// Most segments in a request.
-    pub seg_max: u32,
-    /// Block size in bytes.
-    pub blk_size: u32,
-    /// Write cache is on.
-    pub writeback: bool,
-    /// Request queues.
-    pub num_queues: u16,
+/// What became of a chain of buffers that a device took from a queue.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Served {
+    /// It is done with it, and has written so many bytes.
+    Used(u32),
+    /// It cannot be understood: the device needs a reset.
+    Malformed,
 }
 
-/// A virtio-blk device.
+/// A kind of virtio device (section 5): what it does with buffers. The name identifies it.
+#[derive(Clone, Copy)]
+pub struct VirtioKind {
+    /// Its name.
+    pub name: &'static str,
+    /// Its device ID.
+    pub device_id: u32,
+    /// Whether it has a use for a chain from this queue now.
+    pub ready: fn(&VirtioDevice, u16) -> bool,
+    /// Takes a chain from a queue that it is ready for.
+    pub serve: fn(&mut VirtioDevice, u16, &[VirtqDesc]) -> Served,
+}
+
+impl VirtioKind {
+    /// A device that uses every buffer at once and writes nothing.
+    pub const SINK: Self =
+        Self { name: "", device_id: 0, ready: |_, _| true, serve: |_, _, _| Served::Used(0) };
+}
+
+impl Default for &VirtioKind {
+    fn default() -> Self {
+        &VirtioKind::SINK
+    }
+}
+
+by_name! { VirtioKind }
+
+/// A virtio device.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub struct VirtioBlk {
+pub struct VirtioDevice {
+    /// What kind of device it is.
+    pub kind: &'static VirtioKind,
     /// Its PCI function.
     pub dev: PciDevId,
     /// Features it offers.
@@ -198,14 +188,14 @@ pub struct VirtioBlk {
     pub config_generation: u8,
     /// queue_select.
     pub queue_select: u16,
-    /// The queues (num_queues of them).
+    /// The queues.
     pub queues: Vec<VirtqueueRegs>,
     /// ISR status.
     pub isr_status: u8,
     /// Entries of the MSI-X table.
     pub msix_vectors: u16,
-    /// Device configuration.
-    pub config: BlkConfig,
+    /// Its device configuration and what else its kind keeps.
+    pub data: Data,
     /// Starting fails (for experiments): DRIVER_OK is not accepted.
     pub start_fails: bool,
     /// What driver and device share.

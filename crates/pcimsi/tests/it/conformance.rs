@@ -9,7 +9,7 @@ use kstate::irqchip::Handler;
 use kstate::irqdesc::{DevId, IRQD_ACTIVATED, IrqReturn};
 use kstate::msi::IrqAffinity;
 use kstate::semantics::KernelVersion;
-use kstate::{Irq, Kernel, NvmeId, PciDevId};
+use kstate::{Irq, Kernel, PciDevId};
 use pcimsi::hw::config::{self, add_msix, msix_bar_size};
 use pcimsi::hw::msix::{bar_read, bar_write, pba_read, table_read, table_write};
 use pcimsi::hw::{config_read, config_write, msix_message, msix_raise, msix_table, power_on};
@@ -374,7 +374,7 @@ fn managed() -> (Kernel, Irq) {
     let flags = PCI_IRQ_MSIX | PCI_IRQ_AFFINITY;
     pci_alloc_irq_vectors_affinity(&mut k, dev, 8, 8, flags, Some(&mut affd)).expect("eight vectors");
     let handler = Handler { name: "nvme_irq", call: nvme_irq };
-    let dev_id = DevId::NvmeQueue(NvmeId(0), 1);
+    let dev_id = DevId::Driver(dev, 1);
     pci_request_irq(&mut k, dev, 0, Some(handler), None, dev_id, "nvme0q1").expect("a free interrupt");
     let irq = pci_irq_vector(&mut k, dev, 0).expect("a vector");
     (k, irq)

@@ -7,7 +7,7 @@ use kstate::irqdesc::{DevId, IrqReturn, Irqd};
 use kstate::msi::IrqAffinity;
 use kstate::oracle::Oracle;
 use kstate::semantics::KernelVersion;
-use kstate::{CpuId, CpuMask, Errno, Irq, Kernel, NvmeId, PciDevId};
+use kstate::{CpuId, CpuMask, Errno, Irq, Kernel, PciDevId};
 use pcimsi::hw::{config_read, msix_raise, msix_table};
 use pcimsi::kernel::{
     PCI_IRQ_AFFINITY, PCI_IRQ_ALL_TYPES, PCI_IRQ_MSI, PCI_IRQ_MSIX, check_invariants, pci_alloc_irq_vectors,
@@ -152,7 +152,7 @@ fn each_msi_has_its_own_mask_bit() {
         let mask = |k: &Kernel| config_read(k, dev, 0x5c, 4);
         let mut masks = vec![mask(&k)];
         for nr in [1, 0] {
-            pci_request_irq(&mut k, dev, nr, handler(), None, DevId::NvmeQueue(NvmeId(0), nr as u16), "test")
+            pci_request_irq(&mut k, dev, nr, handler(), None, DevId::Driver(dev, nr as u16), "test")
                 .expect("a free interrupt");
             masks.push(mask(&k));
         }
@@ -221,7 +221,7 @@ fn raised_in_the_middle_of_a_move(version: KernelVersion) -> (u8, u8, [Vec<u8>; 
     let mut irqs = Vec::new();
     for (n, dev) in [other, dev].into_iter().enumerate() {
         assert_eq!(pci_alloc_irq_vectors(&mut k, dev, 1, 1, PCI_IRQ_MSIX), Ok(1));
-        pci_request_irq(&mut k, dev, 0, handler(), None, DevId::NvmeQueue(NvmeId(0), n as u16), "test")
+        pci_request_irq(&mut k, dev, 0, handler(), None, DevId::Driver(dev, n as u16), "test")
             .expect("a free interrupt");
         irqs.push(pci_irq_vector(&mut k, dev, 0).expect("a vector"));
     }

@@ -238,8 +238,8 @@ fn irq_of(k: &Kernel, action: &str) -> Irq {
 
 /// Raises virtio0-config once: the host resizes the disk.
 fn resize_disk(lab: &mut Lab) {
-    let capacity = lab.k.hw.virtio[0].config.capacity + 8;
-    drivers::virtio::hw::set_capacity(&mut lab.k, VirtioId(0), capacity);
+    let capacity = drivers::virtio_blk::hw::config(&lab.k.hw.virtio[0]).capacity + 8;
+    drivers::virtio_blk::hw::set_capacity(&mut lab.k, VirtioId(0), capacity);
     settle(lab);
 }
 

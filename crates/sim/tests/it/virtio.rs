@@ -107,7 +107,7 @@ fn a_new_size_reaches_the_disk_through_the_configuration_interrupt() {
             let mut lab = run(&machine(kernel, 2, vectors, ""), "sleep 1\n");
             let taken = |lab: &Lab| actions(lab).into_iter().find(|(name, _)| name == through);
             let before = taken(&lab).map_or(0, |(_, n)| n);
-            drivers::virtio::hw::set_capacity(&mut lab.k, kstate::VirtioId(0), 4096);
+            drivers::virtio_blk::hw::set_capacity(&mut lab.k, kstate::VirtioId(0), 4096);
             let script = Script::parse("script.sh", "sleep 1\n").expect("a script");
             lab.run_each(&script, |k| assert_eq!(check_invariants(k), Ok(())), |_, _| {});
             assert_eq!(taken(&lab).map(|(_, n)| n), Some(before + 1));

@@ -3,7 +3,7 @@
 
 use kcore::workqueue::{flush_work, queue_work};
 use kfn::{kfn, kframe};
-use kstate::blk::{BlkMqOps, BlkOwner};
+use kstate::blk::BlkMqOps;
 use kstate::event::Event;
 use kstate::hw::nvme::NvmeCompletion;
 use kstate::irqdesc::IrqReturn;
@@ -13,12 +13,12 @@ use kstate::{Errno, Irq, Kernel, NvmeId, PciDevId, ReqId, TagSetId};
 
 use super::{
     ADMIN_TIMEOUT, NVME_AQ_MQ_TAG_DEPTH, NVME_IO_TIMEOUT, adapter_alloc_cq, adapter_alloc_sq,
-    adapter_delete_queue, alloc_dev, count_vectors, io_queue_depth, log_queues, nvme_cqe_pending,
-    nvme_create_io_queues, nvme_delete_queue, nvme_dev_map, nvme_dev_remove_admin, nvme_dev_unmap,
-    nvme_free_queues, nvme_free_tagset, nvme_handle_cqe, nvme_init_queue, nvme_pci_complete_rq,
-    nvme_pci_configure_admin_queue, nvme_pci_map_queues, nvme_queue_rq, nvme_ring_cq_doorbell,
-    nvme_setup_irqs, nvme_suspend_io_queues, nvme_suspend_queue, nvme_update_cq_head, pci_is_enabled, q, qm,
-    queue_of, queue_parameter, queue_request_irq, send_abort,
+    adapter_delete_queue, alloc_dev, count_vectors, driver_data, io_queue_depth, log_queues,
+    nvme_cqe_pending, nvme_create_io_queues, nvme_delete_queue, nvme_dev_map, nvme_dev_remove_admin,
+    nvme_dev_unmap, nvme_free_queues, nvme_free_tagset, nvme_handle_cqe, nvme_init_queue,
+    nvme_pci_complete_rq, nvme_pci_configure_admin_queue, nvme_pci_map_queues, nvme_queue_rq,
+    nvme_ring_cq_doorbell, nvme_setup_irqs, nvme_suspend_io_queues, nvme_suspend_queue, nvme_update_cq_head,
+    nvmeq_dev_id, of_set, pci_is_enabled, q, qm, queue_of, queue_parameter, queue_request_irq, send_abort,
 };
 use crate::block::blk_mq;
 use crate::nvme::core::{self, Sync, d, dm};
@@ -90,7 +90,7 @@ pub(super) fn irq(k: &mut Kernel, id: NvmeId, qid: u16) -> IrqReturn {
 /// Looks for completions of a polled queue.
 #[kfn("drivers/nvme/host/pci.c")]
 pub(super) fn nvme_poll(k: &mut Kernel, queue: kstate::QueueId, hctx: u32) -> u32 {
-    let BlkOwner::NvmeIo(id) = k.blk.set(k.blk.q(queue).tag_set).driver_data else { return 0 };
+    let id = of_set(k, k.blk.q(queue).tag_set);
     let mut cqes = Vec::new();
     let found = nvme_process_cq(k, id, hctx as u16 + 1, None, &mut cqes);
     nvme_complete_cqes(k, id, hctx as u16 + 1, &cqes);
@@ -220,7 +220,7 @@ fn nvme_alloc_admin_tags(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
         blk_mq::blk_mq_unquiesce_queue(k, admin_q);
         return Ok(());
     }
-    let (owner, depth) = (BlkOwner::NvmeAdmin(id), NVME_AQ_MQ_TAG_DEPTH);
+    let (owner, depth) = (driver_data(id, true), NVME_AQ_MQ_TAG_DEPTH);
     let set = blk_mq::blk_mq_alloc_tag_set(k, NVME_MQ_ADMIN_OPS, owner, 1, 1, depth, 0, ADMIN_TIMEOUT)?;
     dm(k, id).admin_tagset = Some(set);
     let admin_q = blk_mq::blk_mq_init_queue(k, set);
@@ -242,7 +242,7 @@ fn nvme_setup_io_queues(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
     }
     qm(k, id, 0).enabled = false;
     loop {
-        call!(pcimsi::kernel::pci_free_irq(d(k, id).dev, 0, kstate::irqdesc::DevId::NvmeQueue(id, 0)));
+        call!(pcimsi::kernel::pci_free_irq(d(k, id).dev, 0, nvmeq_dev_id(k, id, 0)));
         call!(pcimsi::kernel::pci_free_irq_vectors(d(k, id).dev));
         let Ok(vectors) = nvme_setup_irqs(k, id, nr_io_queues) else { return Err(Errno::EIO) };
         count_vectors(k, id, vectors);
@@ -280,7 +280,7 @@ fn nvme_dev_add(k: &mut Kernel, id: NvmeId) {
         let dev = d(k, id);
         let nr_maps = if dev.io_queues[2] != 0 { 3 } else { 2 };
         let (queues, depth) = (dev.online_queues - 1, dev.q_depth.min(blk_mq::BLK_MQ_MAX_DEPTH) - 1);
-        let owner = BlkOwner::NvmeIo(id);
+        let owner = driver_data(id, false);
         match blk_mq::blk_mq_alloc_tag_set(k, NVME_MQ_OPS, owner, queues, nr_maps, depth, 0, NVME_IO_TIMEOUT)
         {
             Ok(tagset) => dm(k, id).tagset = Some(tagset),

@@ -9,7 +9,7 @@ pub mod synchronous;
 
 use kcore::workqueue::__init_work;
 use kfn::{kfn, kframe};
-use kstate::blk::{BlkOwner, BlkStatus, EndIo, HctxType, ReqOp};
+use kstate::blk::{BlkStatus, EndIo, HctxType, ReqOp};
 use kstate::hw::nvme::{NvmeCommand, NvmeCompletion};
 use kstate::irqchip::Handler;
 use kstate::irqdesc::{DevId, IrqReturn};
@@ -145,12 +145,21 @@ pub(super) fn nvme_submit_cmd(k: &mut Kernel, id: NvmeId, qid: u16, cmd: NvmeCom
     hw::write32(k, id, hw::sq_tail_doorbell(qid), u32::from(tail));
 }
 
-fn owner(k: &Kernel, q: QueueId, hctx: u32) -> Option<(NvmeId, u16)> {
-    match k.blk.set(k.blk.q(q).tag_set).driver_data {
-        BlkOwner::NvmeAdmin(id) => Some((id, 0)),
-        BlkOwner::NvmeIo(id) => Some((id, hctx as u16 + 1)),
-        _ => None,
-    }
+/// `driver_data` of a controller's tag sets: the number of the controller, and which set it is.
+pub(super) fn driver_data(id: NvmeId, admin: bool) -> u64 {
+    u64::from(id.0) << 1 | u64::from(admin)
+}
+
+/// The controller behind a tag set.
+pub(super) fn of_set(k: &Kernel, set: TagSetId) -> NvmeId {
+    NvmeId((k.blk.set(set).driver_data >> 1) as u32)
+}
+
+/// The queue behind a hardware queue of the block layer.
+fn owner(k: &Kernel, q: QueueId, hctx: u32) -> (NvmeId, u16) {
+    let set = k.blk.q(q).tag_set;
+    let admin = k.blk.set(set).driver_data & 1 != 0;
+    (of_set(k, set), if admin { 0 } else { hctx as u16 + 1 })
 }
 
 /// `nvme_setup_cmd()`.
@@ -177,7 +186,7 @@ fn nvme_setup_cmd(k: &Kernel, id: NvmeId, rq: ReqId) -> NvmeCommand {
 /// Gives a request to the device.
 #[kfn("drivers/nvme/host/pci.c")]
 pub(super) fn nvme_queue_rq(k: &mut Kernel, q: QueueId, hctx: u32, rq: ReqId, last: bool) -> BlkStatus {
-    let Some((id, qid)) = owner(k, q, hctx) else { return BlkStatus::IoErr };
+    let (id, qid) = owner(k, q, hctx);
     // `nvme_check_ready()` of 6.12 asks for more on fabrics only.
     if !d(k, id).queues.get(usize::from(qid)).is_some_and(|queue| queue.enabled) {
         return BlkStatus::IoErr;
@@ -193,10 +202,7 @@ pub(super) fn nvme_queue_rqs(k: &mut Kernel, list: &[ReqId]) -> Vec<ReqId> {
     let mut left = Vec::new();
     for (i, &rq) in list.iter().enumerate() {
         let (queue, hctx) = (k.blk.requests[rq].q, k.blk.requests[rq].hctx);
-        let Some((id, qid)) = owner(k, queue, hctx) else {
-            left.push(rq);
-            continue;
-        };
+        let (id, qid) = owner(k, queue, hctx);
         let enabled = d(k, id).queues.get(usize::from(qid)).is_some_and(|queue| queue.enabled);
         if !enabled {
             left.push(rq);
@@ -272,9 +278,15 @@ pub(super) fn nvme_handle_cqe(k: &mut Kernel, id: NvmeId, qid: u16, cqe: &NvmeCo
     blk_mq::blk_mq_complete_request(k, rq);
 }
 
-fn of_dev_id(dev_id: DevId) -> Option<(NvmeId, u16)> {
+/// The `dev_id` of a queue's interrupt.
+pub(super) fn nvmeq_dev_id(k: &Kernel, id: NvmeId, qid: u16) -> DevId {
+    DevId::Driver(d(k, id).dev, qid)
+}
+
+/// The queue behind it.
+fn of_dev_id(k: &Kernel, dev_id: DevId) -> Option<(NvmeId, u16)> {
     match dev_id {
-        DevId::NvmeQueue(id, qid) => Some((id, qid)),
+        DevId::Driver(dev, qid) => Some((id_of(k, dev), qid)),
         _ => None,
     }
 }
@@ -283,7 +295,7 @@ fn of_dev_id(dev_id: DevId) -> Option<(NvmeId, u16)> {
 #[kfn("drivers/nvme/host/pci.c")]
 pub fn nvme_irq(k: &mut Kernel, irq: Irq, data: DevId) -> IrqReturn {
     let _ = irq;
-    let Some((id, qid)) = of_dev_id(data) else { return IrqReturn::None };
+    let Some((id, qid)) = of_dev_id(k, data) else { return IrqReturn::None };
     match k.sem.nvme_probe {
         NvmeProbe::ByResetWork => by_reset_work::irq(k, id, qid),
         NvmeProbe::Synchronous => synchronous::irq(k, id, qid),
@@ -294,7 +306,7 @@ pub fn nvme_irq(k: &mut Kernel, irq: Irq, data: DevId) -> IrqReturn {
 #[kfn("drivers/nvme/host/pci.c")]
 pub fn nvme_irq_check(k: &mut Kernel, irq: Irq, data: DevId) -> IrqReturn {
     let _ = irq;
-    match of_dev_id(data) {
+    match of_dev_id(k, data) {
         Some((id, qid)) if nvme_cqe_pending(k, id, qid).is_some() => IrqReturn::WakeThread,
         _ => IrqReturn::None,
     }
@@ -312,7 +324,7 @@ pub(super) fn queue_request_irq(k: &mut Kernel, id: NvmeId, qid: u16) -> Result<
     let check = Handler { name: "nvme_irq_check", call: nvme_irq_check };
     let threaded = parameter(k, "nvme.use_threaded_interrupts").is_some_and(|n| n != 0);
     let (handler, thread_fn) = if threaded { (check, Some(irq)) } else { (irq, None) };
-    let dev_id = DevId::NvmeQueue(id, qid);
+    let dev_id = nvmeq_dev_id(k, id, qid);
     pcimsi::kernel::pci_request_irq(k, pdev, vector, Some(handler), thread_fn, dev_id, &name)
 }
 
@@ -405,7 +417,7 @@ pub(super) fn nvme_suspend_queue(k: &mut Kernel, id: NvmeId, qid: u16) {
         call!(pcimsi::kernel::pci_free_irq(
             d(k, id).dev,
             u32::from(q(k, id, qid).cq_vector),
-            DevId::NvmeQueue(id, qid)
+            nvmeq_dev_id(k, id, qid)
         ));
     }
 }
@@ -549,7 +561,7 @@ fn queue_irq_offset(k: &Kernel, id: NvmeId) -> u32 {
 /// Maps CPUs to queues as their interrupts were spread; polled queues have none.
 #[kfn("drivers/nvme/host/pci.c")]
 pub(super) fn nvme_pci_map_queues(k: &mut Kernel, set: TagSetId) {
-    let BlkOwner::NvmeIo(id) = k.blk.set(set).driver_data else { return };
+    let id = of_set(k, set);
     let pdev = d(k, id).dev;
     let mut offset = queue_irq_offset(k, id);
     let mut qoff = 0;
@@ -673,9 +685,8 @@ pub(super) fn pci_is_enabled(k: &Kernel, id: NvmeId) -> bool {
 /// `abort_endio()`.
 pub(super) fn abort_endio(k: &mut Kernel, rq: ReqId) {
     let status = k.blk.requests[rq].status;
-    if let Some((id, _)) = owner(k, k.blk.requests[rq].q, 0) {
-        core::dev_info(k, id, &format!("Abort status: {status:#x}"));
-    }
+    let (id, _) = owner(k, k.blk.requests[rq].q, 0);
+    core::dev_info(k, id, &format!("Abort status: {status:#x}"));
     blk_mq::blk_mq_free_request(k, rq);
 }
 
@@ -692,7 +703,7 @@ pub(super) fn send_abort(k: &mut Kernel, id: NvmeId, qid: u16, tag: u32) -> bool
 /// Which queue a request was sent to.
 pub(super) fn queue_of(k: &Kernel, rq: ReqId) -> Option<(NvmeId, u16)> {
     let request = k.blk.requests.get(rq)?;
-    owner(k, request.q, request.hctx)
+    Some(owner(k, request.q, request.hctx))
 }
 
 /// Binds a controller to the driver (dispatches on the release).

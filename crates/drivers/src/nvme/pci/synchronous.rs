@@ -3,21 +3,21 @@
 
 use kcore::workqueue::flush_work;
 use kfn::{kfn, kframe};
-use kstate::blk::{BlkMqOps, BlkOwner, RqState};
+use kstate::blk::{BlkMqOps, RqState};
 use kstate::event::Event;
-use kstate::irqdesc::{DevId, IrqReturn};
+use kstate::irqdesc::IrqReturn;
 use kstate::nvme::NvmeCtrlState;
 use kstate::sched::WaitOn;
 use kstate::{Errno, Irq, Kernel, NvmeId, PciDevId, QueueId, ReqId, TagSetId};
 
 use super::{
     ADMIN_TIMEOUT, NVME_AQ_MQ_TAG_DEPTH, NVME_IO_TIMEOUT, adapter_alloc_cq, adapter_alloc_sq,
-    adapter_delete_queue, alloc_dev, count_vectors, io_queue_depth, log_queues, nvme_cqe_pending,
-    nvme_create_io_queues, nvme_delete_queue, nvme_dev_map, nvme_dev_remove_admin, nvme_dev_unmap,
-    nvme_free_queues, nvme_free_tagset, nvme_handle_cqe, nvme_init_queue, nvme_pci_complete_rq,
-    nvme_pci_configure_admin_queue, nvme_pci_map_queues, nvme_queue_rq, nvme_queue_rqs,
+    adapter_delete_queue, alloc_dev, count_vectors, driver_data, io_queue_depth, log_queues,
+    nvme_cqe_pending, nvme_create_io_queues, nvme_delete_queue, nvme_dev_map, nvme_dev_remove_admin,
+    nvme_dev_unmap, nvme_free_queues, nvme_free_tagset, nvme_handle_cqe, nvme_init_queue,
+    nvme_pci_complete_rq, nvme_pci_configure_admin_queue, nvme_pci_map_queues, nvme_queue_rq, nvme_queue_rqs,
     nvme_ring_cq_doorbell, nvme_setup_irqs, nvme_suspend_io_queues, nvme_suspend_queue, nvme_update_cq_head,
-    pci_is_enabled, q, qm, queue_of, queue_parameter, queue_request_irq, send_abort,
+    nvmeq_dev_id, of_set, pci_is_enabled, q, qm, queue_of, queue_parameter, queue_request_irq, send_abort,
 };
 use crate::block::blk_mq;
 use crate::nvme::core::{self, Sync, d, dm};
@@ -67,7 +67,7 @@ pub(super) fn irq(k: &mut Kernel, id: NvmeId, qid: u16) -> IrqReturn {
 /// Looks for completions of a polled queue.
 #[kfn("drivers/nvme/host/pci.c")]
 pub(super) fn nvme_poll(k: &mut Kernel, queue: QueueId, hctx: u32) -> u32 {
-    let BlkOwner::NvmeIo(id) = k.blk.set(k.blk.q(queue).tag_set).driver_data else { return 0 };
+    let id = of_set(k, k.blk.q(queue).tag_set);
     let qid = hctx as u16 + 1;
     if !q(k, id, qid).polled { 0 } else { nvme_poll_cq(k, id, qid) }
 }
@@ -197,7 +197,7 @@ fn __nvme_delete_io_queues(k: &mut Kernel, id: NvmeId, opcode: u8) -> bool {
 
 /// `nvme_alloc_admin_tag_set()`.
 fn nvme_alloc_admin_tag_set(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
-    let (owner, depth) = (BlkOwner::NvmeAdmin(id), NVME_AQ_MQ_TAG_DEPTH);
+    let (owner, depth) = (driver_data(id, true), NVME_AQ_MQ_TAG_DEPTH);
     let set = blk_mq::blk_mq_alloc_tag_set(k, NVME_MQ_ADMIN_OPS, owner, 1, 1, depth, 0, ADMIN_TIMEOUT)?;
     let admin_q = blk_mq::blk_mq_init_queue(k, set);
     let dev = dm(k, id);
@@ -220,7 +220,7 @@ fn nvme_alloc_io_tag_set(k: &mut Kernel, id: NvmeId) {
     let maps = nvme_pci_nr_maps(k, id);
     let (queues, depth) =
         (d(k, id).queue_count - 1, (d(k, id).q_depth - 1).min(blk_mq::BLK_MQ_MAX_DEPTH - 1));
-    let owner = BlkOwner::NvmeIo(id);
+    let owner = driver_data(id, false);
     let set = blk_mq::blk_mq_alloc_tag_set(k, NVME_MQ_OPS, owner, queues, maps, depth, 0, NVME_IO_TIMEOUT);
     dm(k, id).tagset = set.ok();
 }
@@ -263,7 +263,7 @@ fn nvme_setup_io_queues(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
     loop {
         let registered: bool = ::core::mem::take(&mut qm(k, id, 0).enabled);
         if registered {
-            call!(pcimsi::kernel::pci_free_irq(d(k, id).dev, 0, DevId::NvmeQueue(id, 0)));
+            call!(pcimsi::kernel::pci_free_irq(d(k, id).dev, 0, nvmeq_dev_id(k, id, 0)));
         }
         call!(pcimsi::kernel::pci_free_irq_vectors(d(k, id).dev));
         let Ok(vectors) = nvme_setup_irqs(k, id, nr_io_queues) else {
