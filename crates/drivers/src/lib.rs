@@ -7,7 +7,7 @@
 //! kernel. The other modules are kernel code, one module per C file, above
 //! [`pcimsi`]. A driver has a folder to itself. Nobody knows it but the tables here: a device is found
 //! by the word for it in a machine file ([`DEVICES`]), a driver by the table of devices that it registers
-//! ([`PCI_DRIVERS`], [`VIRTIO_DRIVERS`]), and [`block`] calls it through its operations.
+//! when the kernel starts, and [`block`] calls it through its operations.
 //!
 //! # What it doesn't implement
 //! Data, file systems, the page cache, power management, hot removal without notice.
@@ -24,29 +24,24 @@ pub mod virtio_blk;
 
 use kstate::Kernel;
 use kstate::hw::pci::DeviceModel;
-use kstate::pci::PciDriver;
-use kstate::virtio::VirtioDriver;
 
 /// Every kind of device that a machine file can name.
 pub const DEVICES: [&DeviceModel; 3] = [&nvme::hw::MODEL, &virtio_blk::hw::MODEL, &test::hw::MODEL];
 
-/// Every driver of PCI functions, in the order of the kernel's link order: drivers/virtio before
-/// drivers/nvme.
-pub const PCI_DRIVERS: [&PciDriver; 3] =
-    [&virtio::pci_common::VIRTIO_PCI_DRIVER, &nvme::pci::NVME_DRIVER, &test::IRQLAB_DRIVER];
+/// What block/ and the drivers do once when the kernel starts, in its link order: drivers/block,
+/// drivers/virtio, drivers/nvme. Every driver registers itself.
+const INITCALLS: [fn(&mut Kernel); 5] = [
+    block::blk_mq::blk_mq_init,
+    virtio_blk::init,
+    virtio::pci_common::virtio_pci_driver_init,
+    nvme::pci::nvme_init,
+    test::init,
+];
 
-/// Every driver of virtio devices.
-pub const VIRTIO_DRIVERS: [&VirtioDriver; 1] = [&virtio_blk::VIRTIO_BLK];
-
-/// `do_initcalls()` as far as block/ and the drivers go, which register themselves; belongs behind
-/// `boot_cpu_init()`.
+/// `do_initcalls()`; belongs behind `boot_cpu_init()`.
 pub fn init(k: &mut Kernel) {
-    block::blk_mq::blk_mq_init(k);
-    for driver in VIRTIO_DRIVERS {
-        virtio::virtio::register_virtio_driver(k, driver);
-    }
-    for driver in PCI_DRIVERS {
-        pcimsi::kernel::pci_driver::pci_register_driver(k, driver);
+    for initcall in INITCALLS {
+        initcall(k);
     }
 }
 

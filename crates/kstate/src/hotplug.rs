@@ -21,6 +21,9 @@ pub enum CpuhpState {
     /// Its threads exist.
     #[doc(alias = "CPUHP_CREATE_THREADS")]
     CreateThreads,
+    /// Network devices have heard that it is gone.
+    #[doc(alias = "CPUHP_VIRT_NET_DEAD")]
+    VirtNetDead,
     /// Completions of block requests have left it.
     #[doc(alias = "CPUHP_BLOCK_SOFTIRQ_DEAD")]
     BlockSoftirqDead,
@@ -63,6 +66,9 @@ pub enum CpuhpState {
     /// Since 5.8: its hardware queues take requests.
     #[doc(alias = "CPUHP_AP_BLK_MQ_ONLINE")]
     ApBlkMqOnline,
+    /// A driver has heard of it that asked for a state without naming one. There is room for one.
+    #[doc(alias = "CPUHP_AP_ONLINE_DYN")]
+    ApOnlineDyn,
     /// Tasks can be put on it.
     #[doc(alias = "CPUHP_AP_ACTIVE")]
     ApActive,
@@ -73,9 +79,10 @@ pub enum CpuhpState {
 
 impl CpuhpState {
     /// All, lowest first.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Offline,
         Self::CreateThreads,
+        Self::VirtNetDead,
         Self::BlockSoftirqDead,
         Self::BlkMqDead,
         Self::BpKickAp,
@@ -90,6 +97,7 @@ impl CpuhpState {
         Self::ApSmpbootThreads,
         Self::ApIrqAffinityOnline,
         Self::ApBlkMqOnline,
+        Self::ApOnlineDyn,
         Self::ApActive,
         Self::Online,
     ];

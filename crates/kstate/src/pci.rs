@@ -67,7 +67,7 @@ pub struct PciDriver {
     pub overlaps: bool,
 }
 
-by_name! { PciDriver }
+by_name! { BusType PciDriver }
 
 /// `struct bus_type`: what the driver core asks of a bus. The name identifies it.
 // DEVIATION: a device of the driver core is a PCI function. Nothing else is bound by a file or taken away.
@@ -81,23 +81,6 @@ pub struct BusType {
     pub probe: fn(PciDevId) -> Call<Result<(), Errno>>,
     /// `remove`: lets it go.
     pub remove: fn(PciDevId) -> Call<()>,
-}
-
-impl PartialEq for BusType {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
-}
-impl Eq for BusType {}
-impl Hash for BusType {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.name.hash(state);
-    }
-}
-impl fmt::Debug for BusType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
 }
 
 /// `struct msi_dev_domain` (6.12): one domain of a device and the descriptors in it.

@@ -78,8 +78,12 @@ pub fn ask(k: &mut Kernel, dev: PciDevId, nr: u16) {
     raise(k, dev, nr);
 }
 
-/// The function asks for a message, by MSI-X where that is enabled. False if it has no such message.
+/// A function asks for a message, by MSI-X where that is enabled. A device that has to do something
+/// first, as a network device has to receive a packet, does it. False if there is no such message.
 pub fn raise(k: &mut Kernel, dev: PciDevId, nr: u16) -> bool {
+    if let Some(raised) = k.hw.pci[dev.index()].model.raise.and_then(|raise| raise(k, dev, nr)) {
+        return raised;
+    }
     if k.hw.pci[dev.index()].msix.as_ref().is_some_and(|msix| msix.enable) {
         pcimsi::hw::msix_raise(k, dev, nr)
     } else {

@@ -18,6 +18,8 @@ use pcimsi::kernel::{
     pci_set_master,
 };
 
+use pcimsi::kernel::pci_driver::pci_register_driver;
+
 /// The name of the driver, and of its handlers.
 const NAME: &str = "irqlab";
 /// More vectors than a function can have.
@@ -27,7 +29,7 @@ const ALL: u32 = 4096;
 static ID_TABLE: [PciDeviceId; 1] = [PciDeviceId::device(hw::ID.0 as u32, hw::ID.1 as u32)];
 
 /// The module's driver. It is bound by whoever needs it.
-pub static IRQLAB_DRIVER: PciDriver = PciDriver {
+static IRQLAB_DRIVER: PciDriver = PciDriver {
     name: NAME,
     id_table: &ID_TABLE,
     probe: |_, dev| test_probe(dev),
@@ -38,6 +40,11 @@ pub static IRQLAB_DRIVER: PciDriver = PciDriver {
     built_in: false,
     overlaps: false,
 };
+
+/// The module is loaded.
+pub fn init(k: &mut Kernel) {
+    pci_register_driver(k, &IRQLAB_DRIVER);
+}
 
 /// Takes all vectors of a function, none of them managed, and requests none.
 #[kframe("irqlab")]

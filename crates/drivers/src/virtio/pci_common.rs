@@ -19,6 +19,7 @@ use pcimsi::kernel::{
 };
 
 use super::{hw, pci_modern, ring, virtio};
+use pcimsi::kernel::pci_driver::pci_register_driver;
 
 /// `IRQF_SHARED`.
 const IRQF_SHARED: u32 = 0x80;
@@ -455,7 +456,7 @@ pub fn vp_set_vq_affinity(
 static VIRTIO_PCI_ID_TABLE: [PciDeviceId; 1] = [PciDeviceId::device(hw::VENDOR_ID as u32, PCI_ANY_ID)];
 
 /// `virtio_pci_driver`.
-pub static VIRTIO_PCI_DRIVER: PciDriver = PciDriver {
+static VIRTIO_PCI_DRIVER: PciDriver = PciDriver {
     name: "virtio-pci",
     id_table: &VIRTIO_PCI_ID_TABLE,
     probe: |_, dev| virtio_pci_probe(dev),
@@ -466,6 +467,11 @@ pub static VIRTIO_PCI_DRIVER: PciDriver = PciDriver {
     built_in: true,
     overlaps: false,
 };
+
+/// `module_pci_driver(virtio_pci_driver)`.
+pub fn virtio_pci_driver_init(k: &mut Kernel) {
+    pci_register_driver(k, &VIRTIO_PCI_DRIVER);
+}
 
 /// Binds virtio-pci to a function.
 #[kframe("drivers/virtio/virtio_pci_common.c")]

@@ -126,7 +126,7 @@ pub fn virtqueue_add_sgs(
         return Err(Errno::EIO);
     }
     let head = vq.free_head;
-    let indirect = vq.indirect && vq.num_free != 0;
+    let indirect = vq.indirect && sgs.len() > 1 && vq.num_free != 0;
     let descs_used = if indirect { 1 } else { sgs.len() as u16 };
     if vq.num_free < descs_used {
         // The device is told in any case, so that it makes room.

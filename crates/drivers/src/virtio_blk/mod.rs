@@ -65,6 +65,11 @@ pub static VIRTIO_BLK: VirtioDriver = VirtioDriver {
     config_changed: Some(virtblk_config_changed),
 };
 
+/// The module's `init()`.
+pub fn init(k: &mut Kernel) {
+    virtio::register_virtio_driver(k, &VIRTIO_BLK);
+}
+
 /// `vdev->priv` of a device, if this driver is bound to it.
 fn find(k: &Kernel, id: VirtioId) -> Option<&VirtioBlk> {
     k.virtio.find(id)?.drvdata.get()

@@ -122,6 +122,9 @@ pub struct DeviceModel {
     pub event: fn(&mut Kernel, PciDevId, u64),
     /// What this word of an event stands for, for people.
     pub describe: fn(u64) -> String,
+    /// Does what makes the device send this message, and says whether it could. `None` for a message that
+    /// nothing else goes with.
+    pub raise: Option<fn(&mut Kernel, PciDevId, u16) -> Option<bool>>,
     /// Whether it has something to do between two register accesses of a driver.
     pub pending: Option<fn(&Kernel, PciDevId) -> bool>,
     /// Does it. Only hardware state may change.
@@ -138,6 +141,7 @@ impl DeviceModel {
         power_on: |_, _, _, _| {},
         event: |_, _, _| {},
         describe: |word| word.to_string(),
+        raise: None,
         pending: None,
         act: None,
     };

@@ -24,6 +24,7 @@ use kstate::{Errno, Irq, Kernel, NvmeId, PciDevId, QueueId, ReqId, TagSetId};
 use super::core::{self, Sync, d, dm, nvme_submit_sync_cmd};
 use super::hw::{self, id_of, opcode};
 use crate::block::{blk_core, blk_exec, blk_mq, blk_mq_cpumap, blk_mq_pci};
+use pcimsi::kernel::pci_driver::pci_register_driver;
 
 /// `NVME_AQ_DEPTH`.
 pub(super) const NVME_AQ_DEPTH: u32 = 32;
@@ -45,7 +46,7 @@ const NVME_CQ_IRQ_ENABLED: u32 = 2;
 static NVME_ID_TABLE: [PciDeviceId; 1] = [PciDeviceId::class(0x01_0802, 0xff_ffff)];
 
 /// `nvme_driver`.
-pub static NVME_DRIVER: PciDriver = PciDriver {
+static NVME_DRIVER: PciDriver = PciDriver {
     name: "nvme",
     id_table: &NVME_ID_TABLE,
     probe: nvme_probe,
@@ -60,6 +61,11 @@ pub static NVME_DRIVER: PciDriver = PciDriver {
     built_in: true,
     overlaps: true,
 };
+
+/// The module's `nvme_init()`.
+pub fn nvme_init(k: &mut Kernel) {
+    pci_register_driver(k, &NVME_DRIVER);
+}
 
 /// One of a controller's queues.
 pub(super) fn q(k: &Kernel, id: NvmeId, qid: u16) -> &NvmeQueue {
