@@ -9,7 +9,7 @@
 //! Times are not compared: how long a kernel takes is nobody's result here.
 
 mod align;
-pub mod because;
+pub mod attribution;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -21,7 +21,7 @@ use kstate::semantics::{KernelVersion, Semantics};
 use serde::Serialize;
 
 use align::{Op, align};
-use because::Cause;
+use attribution::Cause;
 use record::functions::Functions;
 use record::{Recording, StackedEvent};
 use sim::lab::Lab;

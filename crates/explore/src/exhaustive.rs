@@ -5,16 +5,16 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use kstate::oracle::{Choice, Oracle};
 
-use super::graph::{Graph, Livelock, Mover};
-use super::identity::{self, Reads};
-use super::{Choices, Finding, Kind, World, Wrong};
+use super::fingerprint::{self, Reads};
+use super::graph::{Agent, Graph, Livelock};
+use super::{Finding, Kind, Schedule, World, Wrong};
 
 /// How far to go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bounds {
     /// States to visit.
     pub states: usize,
-    /// Moves from the beginning.
+    /// Steps from the beginning.
     pub depth: usize,
     /// Different findings to collect.
     pub findings: usize,
@@ -31,13 +31,13 @@ impl Default for Bounds {
 pub struct Covered {
     /// Different states.
     pub states: usize,
-    /// Moves from a state to a state, told apart by the choices that were made.
+    /// Steps from a state to a state, told apart by the choices that were made.
     pub transitions: usize,
     /// States in which nothing more can happen.
     pub finals: usize,
     /// The longest way from the beginning to a state that was new.
     pub depth: usize,
-    /// States whose moves were not all tried: a bound was reached there.
+    /// States whose steps were not all tried: a bound was reached there.
     pub cut: usize,
 }
 
@@ -59,12 +59,12 @@ impl Explored {
     }
 }
 
-/// A state whose moves are being tried.
+/// A state whose steps are being tried.
 struct Node {
     world: World,
     /// Its number.
     state: u32,
-    /// The answers of the next move to try; `None` when all were.
+    /// The answers of the next step to try; `None` when all were.
     next: Option<Vec<u32>>,
 }
 
@@ -81,7 +81,7 @@ fn successor(mut made: Vec<Choice>) -> Option<Vec<u32>> {
 }
 
 struct Search {
-    /// The number of every state, by its identity.
+    /// The number of every state, by its fingerprint.
     seen: HashMap<u64, u32, foldhash::fast::FixedState>,
     graph: Graph,
     path: Vec<Node>,
@@ -91,45 +91,45 @@ struct Search {
 }
 
 impl Search {
-    fn found(&mut self, wrong: Wrong, choices: Choices, depth: usize) {
+    fn found(&mut self, wrong: Wrong, schedule: Schedule, depth: usize) {
         let findings = &self.result.findings;
         if findings.len() >= self.bounds.findings || findings.iter().any(|known| known.shows(&wrong)) {
             return;
         }
         let Wrong { kind, text } = wrong;
-        self.result.findings.push(Finding { kind, text, choices, depth });
+        self.result.findings.push(Finding { kind, text, schedule, depth });
     }
 
-    /// Comes to a state from the last one of the path, by `mover` with these choices.
-    fn visit(&mut self, mut world: World, mover: Option<Mover>, made: Vec<Choice>) {
+    /// Comes to a state from the last one of the path, by `agent` with these choices.
+    fn visit(&mut self, mut world: World, agent: Option<Agent>, made: Vec<Choice>) {
         let wrong = world.check();
         // Beyond a broken rule the model promises nothing.
         let broken = wrong.as_ref().is_some_and(|wrong| wrong.kind == Kind::Invariant);
         let from = self.path.last().map(|node| node.state);
-        let choices = |graph: &Graph| graph.choices(from, &made);
+        let schedule = |graph: &Graph| graph.schedule(from, &made);
         if let Some(wrong) = wrong {
-            self.found(wrong, choices(&self.graph), self.path.len());
+            self.found(wrong, schedule(&self.graph), self.path.len());
         }
         let number = self.seen.len() as u32;
-        let to = *self.seen.entry(identity::identity(&world, self.reads)).or_insert(number);
-        if let (Some(from), Some(mover)) = (from, mover) {
-            self.graph.edge(from, to, mover);
+        let to = *self.seen.entry(fingerprint::fingerprint(&world, self.reads)).or_insert(number);
+        if let (Some(from), Some(agent)) = (from, agent) {
+            self.graph.edge(from, to, agent);
         }
         if to != number {
             return;
         }
-        let moves = world.moves();
-        self.graph.state(from, &made, &moves);
+        let steps = world.steps();
+        self.graph.state(from, &made, &steps);
         let covered = &mut self.result.covered;
         covered.states += 1;
         covered.depth = covered.depth.max(self.path.len());
         if broken {
             return;
         }
-        if moves.is_empty() {
+        if steps.is_empty() {
             covered.finals += 1;
             if let Some(wrong) = world.check_end() {
-                self.found(wrong, self.graph.choices(Some(to), &[]), self.path.len());
+                self.found(wrong, self.graph.schedule(Some(to), &[]), self.path.len());
             }
             return;
         }
@@ -143,42 +143,42 @@ impl Search {
 }
 
 impl Search {
-    /// Goes once around in a livelock, so that the way there and the circle are the choices of a finding.
+    /// Goes once around in a livelock, so that the way there and the circle are the schedule of a finding.
     fn found_livelock(&mut self, root: &World, livelock: &Livelock) {
-        let before = self.graph.choices(Some(livelock.first), &[]);
+        let before = self.graph.schedule(Some(livelock.first), &[]);
         let mut world = root.with(before.oracle());
         for _ in 0..self.graph.depth(livelock.first) {
             world.advance();
         }
         let mut made: Vec<u32> = world.take_log().iter().map(|choice| choice.answer).collect();
-        // Breadth first over states, and whether the mover has moved on the way to them.
+        // Breadth first over states, and whether the agent has stepped on the way to them.
         let mut seen = HashSet::from([(livelock.first, false)]);
         let mut open = VecDeque::from([(world, Vec::<u32>::new(), false, 0)]);
-        while let Some((world, way, moved, moves)) = open.pop_front() {
+        while let Some((world, way, stepped, steps)) = open.pop_front() {
             let mut next = Some(Vec::new());
             while let Some(answers) = next {
                 let mut to = world.with(Oracle::scripted(answers));
-                let mover = to.advance().map(Mover::of);
+                let agent = to.advance().map(Agent::of);
                 let log = to.take_log();
                 let way: Vec<u32> = way.iter().copied().chain(log.iter().map(|c| c.answer)).collect();
                 next = successor(log);
-                let moved = moved || mover == Some(livelock.mover);
-                let state = self.seen.get(&identity::identity(&to, self.reads)).copied();
+                let stepped = stepped || agent == Some(livelock.agent);
+                let state = self.seen.get(&fingerprint::fingerprint(&to, self.reads)).copied();
                 let Some(state) = state.filter(|state| livelock.states.contains(state)) else { continue };
-                if mover == livelock.mover.begins() {
+                if agent == livelock.agent.begins() {
                     continue;
                 }
-                if state == livelock.first && moved {
+                if state == livelock.first && stepped {
                     let text =
-                        format!("{} never ends: a state comes back after {} moves", livelock.who, moves + 1);
+                        format!("{} never ends: a state comes back after {} steps", livelock.who, steps + 1);
                     made.extend(way);
-                    let choices = Choices::from_answers(made.into_iter());
-                    let depth = self.graph.depth(livelock.first) + moves + 1;
-                    self.found(Wrong::new(Kind::Livelock, text), choices, depth);
+                    let schedule = Schedule::from_answers(made.into_iter());
+                    let depth = self.graph.depth(livelock.first) + steps + 1;
+                    self.found(Wrong::new(Kind::Livelock, text), schedule, depth);
                     return;
                 }
-                if seen.insert((state, moved)) {
-                    open.push_back((to, way, moved, moves + 1));
+                if seen.insert((state, stepped)) {
+                    open.push_back((to, way, stepped, steps + 1));
                 }
             }
         }
@@ -212,11 +212,11 @@ pub fn explore(
             continue;
         }
         let mut world = node.world.with(Oracle::scripted(answers));
-        let moved = world.advance();
+        let stepped = world.advance();
         let made = world.take_log();
         node.next = successor(made.clone());
         search.result.covered.transitions += 1;
-        search.visit(world, moved.map(Mover::of), made);
+        search.visit(world, stepped.map(Agent::of), made);
         if search.result.covered.transitions.is_multiple_of(1000) && progress(&search.result).is_break() {
             search.result.stopped = true;
             break;

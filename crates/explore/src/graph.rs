@@ -1,4 +1,4 @@
-//! The states that were visited and the moves between them: how to get to one, and where a run can stay
+//! The states that were visited and the steps between them: how to get to one, and where a run can stay
 //! for ever.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,13 +10,13 @@ use kstate::{CpuId, TaskId};
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
-use super::{Choices, Move, World};
-use sim::engine::Step;
+use super::{Schedule, Step, World};
+use sim::engine;
 use sim::shell::ActorId;
 
-/// Who moves.
+/// Who takes a step.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Mover {
+pub(super) enum Agent {
     /// A CPU takes an interrupt.
     Entry(CpuId),
     /// A CPU goes on with its interrupt.
@@ -31,19 +31,19 @@ pub(super) enum Mover {
     Actor(ActorId),
 }
 
-impl Mover {
-    pub(super) fn of(next: Move) -> Self {
+impl Agent {
+    pub(super) fn of(next: Step) -> Self {
         match next {
-            Move::Machine(Step::Interrupt(cpu, _)) => Self::Entry(cpu),
-            Move::Machine(Step::Hardirq(cpu)) => Self::Hardirq(cpu),
-            Move::Machine(Step::Softirq(cpu)) => Self::Softirq(cpu),
-            Move::Machine(Step::Task(task)) => Self::Task(task),
-            Move::Machine(Step::Event(event)) => Self::Event(event),
-            Move::Actor(actor) => Self::Actor(actor),
+            Step::Machine(engine::Step::Interrupt(cpu, _)) => Self::Entry(cpu),
+            Step::Machine(engine::Step::Hardirq(cpu)) => Self::Hardirq(cpu),
+            Step::Machine(engine::Step::Softirq(cpu)) => Self::Softirq(cpu),
+            Step::Machine(engine::Step::Task(task)) => Self::Task(task),
+            Step::Machine(engine::Step::Event(event)) => Self::Event(event),
+            Step::Actor(actor) => Self::Actor(actor),
         }
     }
 
-    /// Who moves when this begins anew.
+    /// Who takes the step by which this begins anew.
     pub(super) fn begins(self) -> Option<Self> {
         match self {
             Self::Hardirq(cpu) => Some(Self::Entry(cpu)),
@@ -57,8 +57,8 @@ impl Mover {
     }
 }
 
-/// A set of movers, by their numbers.
-type Movers = u128;
+/// A set of agents, by their numbers.
+type Agents = u128;
 
 /// Where a state came from first.
 #[derive(Clone, Debug)]
@@ -72,7 +72,7 @@ pub(super) struct Livelock {
     /// Who never comes to an end.
     pub who: String,
     /// The same.
-    pub mover: Mover,
+    pub agent: Agent,
     /// The state to begin at.
     pub first: u32,
     /// All states there.
@@ -83,34 +83,34 @@ pub(super) struct Livelock {
 #[derive(Default)]
 pub(super) struct Graph {
     origins: Vec<Origin>,
-    /// Who could move in a state.
-    enabled: Vec<Movers>,
+    /// Who could take a step in a state.
+    enabled: Vec<Agents>,
     edges: Vec<(u32, u32, u8)>,
-    /// The number of each mover. More than there are bits share the last one, so that nothing is found
+    /// The number of each agent. More than there are bits share the last one, so that nothing is found
     /// that is not there.
-    movers: BTreeMap<Mover, u8>,
+    agents: BTreeMap<Agent, u8>,
     /// Some edge leads back to a state that is older than where it comes from.
     backward: bool,
 }
 
 impl Graph {
-    fn number(&mut self, mover: Mover) -> u8 {
-        let next = self.movers.len().min(Movers::BITS as usize - 1) as u8;
-        *self.movers.entry(mover).or_insert(next)
+    fn number(&mut self, agent: Agent) -> u8 {
+        let next = self.agents.len().min(Agents::BITS as usize - 1) as u8;
+        *self.agents.entry(agent).or_insert(next)
     }
 
     /// Adds a state that is new.
-    pub(super) fn state(&mut self, from: Option<u32>, made: &[Choice], moves: &[Move]) {
+    pub(super) fn state(&mut self, from: Option<u32>, made: &[Choice], steps: &[Step]) {
         let answers = made.iter().map(|choice| choice.answer).collect();
         self.origins.push(Origin { from, answers });
-        let enabled = moves.iter().fold(0, |all, &next| all | 1 << self.number(Mover::of(next)));
+        let enabled = steps.iter().fold(0, |all, &next| all | 1 << self.number(Agent::of(next)));
         self.enabled.push(enabled);
     }
 
-    pub(super) fn edge(&mut self, from: u32, to: u32, mover: Mover) {
+    pub(super) fn edge(&mut self, from: u32, to: u32, agent: Agent) {
         self.backward |= to <= from;
-        let mover = self.number(mover);
-        self.edges.push((from, to, mover));
+        let agent = self.number(agent);
+        self.edges.push((from, to, agent));
     }
 
     /// The states on the way to one, the first one last.
@@ -120,37 +120,37 @@ impl Graph {
         })
     }
 
-    /// The choices that lead to a state, and `made` from there.
-    pub(super) fn choices(&self, state: Option<u32>, made: &[Choice]) -> Choices {
+    /// The schedule that leads to a state, and `made` from there.
+    pub(super) fn schedule(&self, state: Option<u32>, made: &[Choice]) -> Schedule {
         let way: Vec<&Origin> = self.way(state).collect();
         let before = way.iter().rev().flat_map(|origin| origin.answers.iter().copied());
-        Choices::from_answers(before.chain(made.iter().map(|choice| choice.answer)))
+        Schedule::from_answers(before.chain(made.iter().map(|choice| choice.answer)))
     }
 
-    /// Moves on the way to a state.
+    /// Steps on the way to a state.
     pub(super) fn depth(&self, state: u32) -> usize {
         self.way(Some(state)).count().saturating_sub(1)
     }
 
     /// Where an interrupt or a command can go on for ever without coming to its end, although everyone
-    /// else who can move does: the first state of each such place.
+    /// else who can step does: the first state of each such place.
     ///
-    /// Without the moves by which it begins anew, what is left is a circle in which it never ends. It is
-    /// no livelock if somebody could always move there and never does: that only takes patience.
+    /// Without the steps by which it begins anew, what is left is a circle in which it never ends. It is
+    /// no livelock if somebody could always step there and never does: that only takes patience.
     pub(super) fn livelocks(&self, root: &World) -> Vec<Livelock> {
         if !self.backward {
             return Vec::new();
         }
         let mut found = Vec::new();
-        for (&mover, &number) in &self.movers {
-            let Some(who) = who_ends(root, mover) else { continue };
-            let begins = mover.begins().and_then(|mover| self.movers.get(&mover).copied());
+        for (&agent, &number) in &self.agents {
+            let Some(who) = who_ends(root, agent) else { continue };
+            let begins = agent.begins().and_then(|agent| self.agents.get(&agent).copied());
             let kept = self.edges.iter().filter(|edge| Some(edge.2) != begins);
             let graph: DiGraph<(), u8> = DiGraph::from_edges(kept);
             for component in tarjan_scc(&graph) {
                 if let Some(first) = self.stays(&graph, &component, number) {
                     let states = component.iter().map(|state| state.index() as u32).collect();
-                    found.push(Livelock { who, mover, first, states });
+                    found.push(Livelock { who, agent, first, states });
                     break;
                 }
             }
@@ -158,24 +158,24 @@ impl Graph {
         found
     }
 
-    /// The first state of a strongly connected component, if runs can stay in it in which `mover` moves.
-    fn stays(&self, graph: &DiGraph<(), u8>, component: &[NodeIndex], mover: u8) -> Option<u32> {
+    /// The first state of a strongly connected component, if runs can stay in it in which `agent` steps.
+    fn stays(&self, graph: &DiGraph<(), u8>, component: &[NodeIndex], agent: u8) -> Option<u32> {
         let inside: BTreeSet<NodeIndex> = component.iter().copied().collect();
-        let mut moved: Movers = 0;
-        let mut always = Movers::MAX;
+        let mut stepped: Agents = 0;
+        let mut always = Agents::MAX;
         for &state in component {
             always &= self.enabled.get(state.index()).copied().unwrap_or(0);
             for edge in graph.edges(state) {
                 if inside.contains(&petgraph::visit::EdgeRef::target(&edge)) {
-                    moved |= 1 << edge.weight();
+                    stepped |= 1 << edge.weight();
                 }
             }
         }
-        let rests = self.movers.iter().filter(|(mover, _)| mover.may_rest());
+        let rests = self.agents.iter().filter(|(agent, _)| agent.may_rest());
         let resting = rests.fold(0, |all, (_, number)| all | 1 << number);
-        let fair = always & !moved & !resting == 0;
+        let fair = always & !stepped & !resting == 0;
         let first = component.iter().map(|state| state.index() as u32).min();
-        first.filter(|_| moved >> mover & 1 == 1 && fair)
+        first.filter(|_| stepped >> agent & 1 == 1 && fair)
     }
 }
 
@@ -190,27 +190,28 @@ fn is_command(root: &World, task: TaskId) -> bool {
 }
 
 /// An interrupt or a command, in words: what has to come to an end.
-fn who_ends(root: &World, mover: Mover) -> Option<String> {
-    match mover {
-        Mover::Hardirq(cpu) => Some(format!("CPU {cpu} in its interrupt")),
-        Mover::Task(task) if is_command(root, task) => Some(format!("task {}", task.0)),
+fn who_ends(root: &World, agent: Agent) -> Option<String> {
+    match agent {
+        Agent::Hardirq(cpu) => Some(format!("CPU {cpu} in its interrupt")),
+        Agent::Task(task) if is_command(root, task) => Some(format!("task {}", task.0)),
         _ => None,
     }
 }
 
-/// Whether an interrupt or a command goes on in these moves, which lead back to where they began, without
-/// coming to its end: who does. With each move stand all that could have been made. As in the graph, it is
-/// no livelock where somebody could move all the time and never does.
-pub(super) fn endless(root: &World, circle: &[(Move, Vec<Move>)]) -> Option<String> {
-    let moved: BTreeSet<Mover> = circle.iter().map(|(next, _)| Mover::of(*next)).collect();
-    let enabled = |mover: Mover, moves: &[Move]| moves.iter().any(|&next| Mover::of(next) == mover);
+/// Whether an interrupt or a command goes on in these steps, which lead back to where they began, without
+/// coming to its end: who does. With each step stand all that could have been made. As in the graph, it is
+/// no livelock where somebody could step all the time and never does.
+pub(super) fn endless(root: &World, circle: &[(Step, Vec<Step>)]) -> Option<String> {
+    let stepped: BTreeSet<Agent> = circle.iter().map(|(next, _)| Agent::of(*next)).collect();
+    let enabled = |agent: Agent, steps: &[Step]| steps.iter().any(|&next| Agent::of(next) == agent);
     let (_, first) = circle.first()?;
-    let mut patient = first.iter().map(|&next| Mover::of(next)).filter(|mover| !mover.may_rest());
-    if patient.any(|mover| !moved.contains(&mover) && circle.iter().all(|(_, moves)| enabled(mover, moves))) {
+    let mut patient = first.iter().map(|&next| Agent::of(next)).filter(|agent| !agent.may_rest());
+    if patient.any(|agent| !stepped.contains(&agent) && circle.iter().all(|(_, steps)| enabled(agent, steps)))
+    {
         return None;
     }
-    moved.iter().find_map(|&mover| {
-        let anew = mover.begins().is_some_and(|begins| moved.contains(&begins));
-        who_ends(root, mover).filter(|_| !anew)
+    stepped.iter().find_map(|&agent| {
+        let anew = agent.begins().is_some_and(|begins| stepped.contains(&begins));
+        who_ends(root, agent).filter(|_| !anew)
     })
 }

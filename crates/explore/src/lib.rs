@@ -2,10 +2,11 @@
 //!
 //! # Architecture
 //! A [`World`] is a machine and the shell that runs a script on it: a value, which can be copied,
-//! compared and told apart by its [`identity`]. [`World::moves`] are the things that can happen next.
-//! Every choice, between moves and inside of one, goes through the machine's oracle, so that a list of
+//! compared and told apart by its [`fingerprint`]. A [`Step`] is the smallest thing that can happen next: the
+//! machine takes one of its own steps, or the shell or one of its jobs goes on. [`World::steps`] lists them.
+//! Every choice, between steps and inside of one, goes through the machine's oracle, so that a list of
 //! answers is a run. [`exhaustive`] tries all of them from every state it has not seen; [`random`] draws
-//! them, by chance or by priorities; [`shrink()`] makes the list of a [`Finding`] short, and [`Choices`] is
+//! them, by chance or by priorities; [`shrink()`] makes the list of a [`Finding`] short, and [`Schedule`] is
 //! how it is written and replayed.
 //!
 //! Up to the first job that a script starts in the background everything goes its quiet way: what is
@@ -13,7 +14,7 @@
 //!
 //! # What it doesn't implement
 //! Weak memory: between two places where a function is cut, a CPU does everything at once and all see it.
-//! Reduction by independence of moves: two that commute are two orders, whose states are the same.
+//! Reduction by independence of steps: two that commute are two orders, whose states are the same.
 
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ use kstate::Kernel;
 use kstate::oracle::{Choice, Oracle, Point};
 
 use crate::checks::{is_unexpected, nothing_is_lost};
-use sim::engine::{self, Step};
+use sim::engine;
 use sim::invariants::check_invariants;
 use sim::lab::Lab;
 use sim::script::{Script, Statement, Variables};
@@ -29,26 +30,27 @@ use sim::shell::{ActorId, Bench, Progress, Shell};
 
 mod blocked;
 pub mod checks;
-mod choices;
 pub mod exhaustive;
+pub mod fingerprint;
 pub mod generate;
 mod graph;
-pub mod identity;
 pub mod museum;
+mod narrate;
 pub mod random;
+mod schedule;
 mod shrink;
-mod tell;
 
 pub use blocked::wait_for;
-pub use choices::{Choices, ChoicesError};
+pub use narrate::{Detail, Misfit, Narration, narrate};
+pub use schedule::{Schedule, ScheduleError};
 pub use shrink::shrink;
-pub use tell::{Detail, Misfit, Told, tell};
 
-/// What can happen next.
+/// The smallest thing that can happen next. The word means the same everywhere: a depth, a bound and a length
+/// of a run are counted in steps.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Move {
+pub enum Step {
     /// The machine does something.
-    Machine(Step),
+    Machine(engine::Step),
     /// The shell or one of its jobs goes on.
     Actor(ActorId),
 }
@@ -92,8 +94,8 @@ pub struct Finding {
     /// In words.
     pub text: String,
     /// The answers that lead there.
-    pub choices: Choices,
-    /// Moves until it showed.
+    pub schedule: Schedule,
+    /// Steps until it showed.
     pub depth: usize,
 }
 
@@ -171,35 +173,35 @@ impl World {
         world
     }
 
-    /// The moves there are, the quiet one first. The clock moves on where only a `sleep` is left.
-    pub fn moves(&mut self) -> Vec<Move> {
+    /// The steps there are, the quiet one first. The clock goes on where only a `sleep` is left.
+    pub fn steps(&mut self) -> Vec<Step> {
         loop {
             let limit = if self.shell.done() { None } else { self.shell.limit(true) };
             let steps = engine::candidates(&self.k, limit.unwrap_or(u64::MAX));
-            let mut moves: Vec<Move> = steps.into_iter().map(Move::Machine).collect();
+            let mut steps: Vec<Step> = steps.into_iter().map(Step::Machine).collect();
             if !self.shell.hangs(&self.k) {
-                moves.extend(self.shell.ready(&self.k, true).map(Move::Actor));
+                steps.extend(self.shell.ready(&self.k, true).map(Step::Actor));
             }
             match limit {
-                Some(until) if moves.is_empty() && until > self.k.events.now => self.k.events.now = until,
-                _ => return moves,
+                Some(until) if steps.is_empty() && until > self.k.events.now => self.k.events.now = until,
+                _ => return steps,
             }
         }
     }
 
-    /// Makes a move. For one of the shell: the statement that it began.
-    pub fn take(&mut self, next: Move) -> Option<Statement> {
+    /// Takes a step. For one of the shell: the statement that it began.
+    pub fn take(&mut self, next: Step) -> Option<Statement> {
         let actor = match next {
-            Move::Machine(step) => {
+            Step::Machine(step) => {
                 engine::take(&mut self.k, step);
                 return None;
             }
-            Move::Actor(actor) => actor,
+            Step::Actor(actor) => actor,
         };
         loop {
             match self.shell.act(&mut Bench { k: &mut self.k, terminal: &mut self.terminal }, actor) {
                 Progress::Began(statement) => return Some(statement),
-                // That a command has returned is no move of its own.
+                // That a command has returned is no step of its own.
                 Progress::Returned | Progress::Ended | Progress::Directive(_)
                     if self.shell.ready(&self.k, true).any(|ready| ready == actor) => {}
                 _ => return None,
@@ -207,20 +209,20 @@ impl World {
         }
     }
 
-    /// Lets the oracle choose the next move; `None` when there is none.
-    pub fn advance(&mut self) -> Option<Move> {
-        let moves = self.moves();
-        let next = self.choose(&moves)?;
+    /// Lets the oracle choose the next step; `None` when there is none.
+    pub fn advance(&mut self) -> Option<Step> {
+        let steps = self.steps();
+        let next = self.choose(&steps)?;
         self.take(next);
         Some(next)
     }
 
-    fn choose(&mut self, moves: &[Move]) -> Option<Move> {
-        let n = self.k.oracle.choose(Point::Schedule, moves.len() as u32);
-        moves.get(n as usize).copied()
+    fn choose(&mut self, steps: &[Step]) -> Option<Step> {
+        let n = self.k.oracle.choose(Point::Schedule, steps.len() as u32);
+        steps.get(n as usize).copied()
     }
 
-    /// What the last moves did wrong. Looking again finds nothing new.
+    /// What the last steps did wrong. Looking again finds nothing new.
     pub fn check(&mut self) -> Option<Wrong> {
         let seen = core::mem::replace(&mut self.seen, (self.k.log.len(), self.shell.failed.len()));
         if let Some(failure) = self.shell.failed.get(seen.1) {

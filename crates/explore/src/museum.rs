@@ -18,7 +18,7 @@ use core::fmt::Write as _;
 use kstate::Kernel;
 use kstate::semantics::{KernelVersion, Semantics};
 
-use crate::{Choices, World};
+use crate::{Schedule, World};
 use sim::lab::Lab;
 use sim::machine::Machine;
 use sim::script::{Failure, Script};
@@ -322,15 +322,15 @@ pub fn explore_line(exhibit: &Exhibit, semantics: &Semantics, search: Search) ->
     format!("irqlab explore --exhibit {} {} {}", exhibit.id, options(semantics), search.options())
 }
 
-/// The command line that shows a run of an exhibit again, by its choices.
-pub fn choices_line(exhibit: &Exhibit, semantics: &Semantics, choices: &Choices) -> String {
-    replay_command(&format!("--exhibit {}", exhibit.id), semantics, choices)
+/// The command line that shows a run of an exhibit again, by its schedule.
+pub fn schedule_line(exhibit: &Exhibit, semantics: &Semantics, schedule: &Schedule) -> String {
+    replay_command(&format!("--exhibit {}", exhibit.id), semantics, schedule)
 }
 
 /// The command line that shows a run again. `subject` is a script and a machine, or an exhibit, in words
 /// of a command line.
-pub fn replay_command(subject: &str, semantics: &Semantics, choices: &Choices) -> String {
-    format!("irqlab replay {subject} {} --choices {choices}", options(semantics))
+pub fn replay_command(subject: &str, semantics: &Semantics, schedule: &Schedule) -> String {
+    format!("irqlab replay {subject} {} --schedule {schedule}", options(semantics))
 }
 
 /// The command line that runs an exported exhibit again. `folder` is where its files are, `out` the

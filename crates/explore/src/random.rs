@@ -1,4 +1,4 @@
-//! Many interleavings: drawn move by move, or by priorities that change a few times.
+//! Many interleavings: drawn step by step, or by priorities that change a few times.
 
 use core::ops::ControlFlow;
 use std::collections::BTreeMap;
@@ -10,24 +10,24 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::shrink::Circles;
-use super::{Choices, Finding, Move, World, Wrong};
-use sim::engine::Step;
+use super::{Finding, Schedule, Step, World, Wrong};
+use sim::engine;
 use sim::shell::ActorId;
 
-/// Moves after which a run is looked at for a state that comes back.
+/// Steps after which a run is looked at for a state that comes back.
 const LONG: usize = 256;
 /// Of so many runs one is looked at from its beginning. It takes most of a run's time.
 const CLOSELY: u64 = 16;
 
-/// How moves are chosen.
+/// How steps are chosen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Strategy {
     /// Each is as likely as the others.
     Uniform,
-    /// Everyone has a priority and the highest moves; at `changes` moves of a run, drawn beforehand, the
-    /// one who moves falls below all others. After "A Randomized Scheduler with Probabilistic Guarantees
+    /// Everyone has a priority and the highest steps; at `changes` steps of a run, drawn beforehand, the
+    /// one who steps falls below all others. After "A Randomized Scheduler with Probabilistic Guarantees
     /// of Finding Bugs" (ASPLOS 2010): a defect that needs few orders to be right is found although a run
-    /// has many moves.
+    /// has many steps.
     Priorities {
         /// Changes in a run.
         changes: usize,
@@ -37,7 +37,7 @@ pub enum Strategy {
 /// Which runs to make.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// How moves are chosen.
+    /// How steps are chosen.
     pub strategy: Strategy,
     /// Every run's choices follow from this and its number.
     pub seed: u64,
@@ -47,7 +47,7 @@ pub struct Plan {
     pub shard: u64,
     /// In how many parts the runs are split.
     pub shards: u64,
-    /// Moves after which a run is given up.
+    /// Steps after which a run is given up.
     pub depth: usize,
     /// Different findings to collect before the search ends.
     pub findings: usize,
@@ -77,11 +77,11 @@ impl Plan {
 pub struct Drawn {
     /// Runs that were made.
     pub runs: u64,
-    /// Their moves.
-    pub moves: u64,
+    /// Their steps.
+    pub steps: u64,
     /// Of the longest.
     pub depth: usize,
-    /// Runs that were given up: more moves than allowed, and no state that came back.
+    /// Runs that were given up: more steps than allowed, and no state that came back.
     pub endless: u64,
     /// What was found, with the number of the run.
     pub findings: Vec<(u64, Finding)>,
@@ -89,9 +89,9 @@ pub struct Drawn {
     pub stopped: bool,
 }
 
-/// Who moves: what has a priority of its own.
+/// Who takes a step: what has a priority of its own.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Mover {
+enum Agent {
     Cpu(CpuId),
     Task(TaskId),
     Function(PciDevId),
@@ -102,25 +102,27 @@ enum Mover {
     Actor(ActorId),
 }
 
-fn mover(next: Move) -> Mover {
+fn agent(next: Step) -> Agent {
     match next {
-        Move::Machine(Step::Interrupt(cpu, _) | Step::Hardirq(cpu) | Step::Softirq(cpu)) => Mover::Cpu(cpu),
-        Move::Machine(Step::Task(task)) => Mover::Task(task),
-        Move::Machine(Step::Event(event)) => match event {
-            Event::Device(dev, _) => Mover::Function(dev),
-            Event::IoApicLevel(pin) => Mover::Pin(pin),
-            Event::VectorCleanup(cpu) => Mover::Cleanup(cpu),
-            Event::Wake(_) | Event::IntxLevel(..) | Event::BlkTimeout(_) | Event::WakeOn(_) => Mover::Time,
+        Step::Machine(
+            engine::Step::Interrupt(cpu, _) | engine::Step::Hardirq(cpu) | engine::Step::Softirq(cpu),
+        ) => Agent::Cpu(cpu),
+        Step::Machine(engine::Step::Task(task)) => Agent::Task(task),
+        Step::Machine(engine::Step::Event(event)) => match event {
+            Event::Device(dev, _) => Agent::Function(dev),
+            Event::IoApicLevel(pin) => Agent::Pin(pin),
+            Event::VectorCleanup(cpu) => Agent::Cleanup(cpu),
+            Event::Wake(_) | Event::IntxLevel(..) | Event::BlkTimeout(_) | Event::WakeOn(_) => Agent::Time,
         },
-        Move::Actor(actor) => Mover::Actor(actor),
+        Step::Actor(actor) => Agent::Actor(actor),
     }
 }
 
 /// The priorities of one run.
 struct Priorities {
     rng: ChaCha8Rng,
-    of: BTreeMap<Mover, u64>,
-    /// Moves at which the mover falls, latest first.
+    of: BTreeMap<Agent, u64>,
+    /// Steps at which the agent falls, latest first.
     changes: Vec<usize>,
     /// Below everyone.
     lowest: u64,
@@ -135,11 +137,11 @@ impl Priorities {
         Self { rng, of: BTreeMap::new(), changes: at, lowest: 1 << 32 }
     }
 
-    fn pick(&mut self, moves: &[Move], depth: usize) -> usize {
+    fn pick(&mut self, steps: &[Step], depth: usize) -> usize {
         let mut best = (0, 0);
-        for (i, &next) in moves.iter().enumerate() {
+        for (i, &next) in steps.iter().enumerate() {
             let rng = &mut self.rng;
-            let priority = *self.of.entry(mover(next)).or_insert_with(|| rng.random_range(1 << 32..u64::MAX));
+            let priority = *self.of.entry(agent(next)).or_insert_with(|| rng.random_range(1 << 32..u64::MAX));
             if priority > best.1 {
                 best = (i, priority);
             }
@@ -147,15 +149,15 @@ impl Priorities {
         while self.changes.last().is_some_and(|&at| at <= depth) {
             self.changes.pop();
             self.lowest -= 1;
-            if let Some(&next) = moves.get(best.0) {
-                self.of.insert(mover(next), self.lowest);
+            if let Some(&next) = steps.get(best.0) {
+                self.of.insert(agent(next), self.lowest);
             }
         }
         best.0
     }
 }
 
-/// One run. `longest` is that of the runs before, among whose moves priorities change.
+/// One run. `longest` is that of the runs before, among whose steps priorities change.
 fn run(root: &World, plan: &Plan, number: u64, longest: usize) -> (Option<Wrong>, World, usize) {
     let seed = plan.seed.wrapping_add(number);
     let mut world = root.with(Oracle::seeded(seed));
@@ -166,20 +168,20 @@ fn run(root: &World, plan: &Plan, number: u64, longest: usize) -> (Option<Wrong>
     let mut circles = Circles::new(root);
     let long = if number.is_multiple_of(CLOSELY) { 0 } else { LONG };
     for depth in 0..plan.depth {
-        let moves = world.moves();
+        let steps = world.steps();
         let next = match &mut priorities {
-            None => world.choose(&moves),
+            None => world.choose(&steps),
             Some(priorities) => {
-                let at = priorities.pick(&moves, depth);
-                world.k.oracle.note(Point::Schedule, at as u32, moves.len() as u32);
-                moves.get(at).copied()
+                let at = priorities.pick(&steps, depth);
+                world.k.oracle.note(Point::Schedule, at as u32, steps.len() as u32);
+                steps.get(at).copied()
             }
         };
         let Some(next) = next else { return (world.check_end(), world, depth) };
         world.take(next);
         let mut wrong = world.check();
         if depth >= long && wrong.is_none() {
-            circles.moved(next, moves);
+            circles.stepped(next, steps);
             wrong = circles.look(&world);
         }
         if wrong.is_some() {
@@ -193,19 +195,19 @@ fn run(root: &World, plan: &Plan, number: u64, longest: usize) -> (Option<Wrong>
 pub fn explore(root: &World, plan: &Plan, mut progress: impl FnMut(&Drawn) -> ControlFlow<()>) -> Drawn {
     let mut drawn = Drawn::default();
     // The quiet run says how long runs are about.
-    let quiet = super::shrink::replay(root, &Choices::default(), plan.depth, |_, _| {}).1;
+    let quiet = super::shrink::replay(root, &Schedule::default(), plan.depth, |_, _| {}).1;
     for number in plan.numbers() {
         let (wrong, mut world, depth) = run(root, plan, number, quiet);
         drawn.runs += 1;
-        drawn.moves += depth as u64;
+        drawn.steps += depth as u64;
         drawn.depth = drawn.depth.max(depth);
         drawn.endless += u64::from(wrong.is_none() && depth >= plan.depth);
         if let Some(wrong) = wrong
             && !drawn.findings.iter().any(|(_, known)| known.shows(&wrong))
         {
-            let choices = Choices::of(&world.take_log());
+            let schedule = Schedule::of(&world.take_log());
             let Wrong { kind, text } = wrong;
-            drawn.findings.push((number, Finding { kind, text, choices, depth }));
+            drawn.findings.push((number, Finding { kind, text, schedule, depth }));
         }
         if drawn.findings.len() >= plan.findings {
             break;

@@ -1,7 +1,7 @@
 //! Exploring interleavings: states a second when all are visited, and whether there are fewer when
-//! there are many; runs and moves a second when they are drawn.
+//! there are many; runs and steps a second when they are drawn.
 //!
-//! A benchmark of states is one search, timed once. What it prints is states, transitions, runs or moves
+//! A benchmark of states is one search, timed once. What it prints is states, transitions, runs or steps
 //! a second, as its name says.
 
 use std::ops::ControlFlow;
@@ -132,6 +132,6 @@ fn runs_random(bencher: Bencher, name: &str) {
 #[divan::bench(args = ["uniform", "priorities"], sample_size = 1, sample_count = 5)]
 fn moves_random(bencher: Bencher, name: &str) {
     let root = world(LARGE, "v6.12");
-    let moves = draw(&root, strategy(name)).moves;
-    bencher.counter(ItemsCount::new(moves)).bench_local(|| draw(&root, strategy(name)));
+    let steps = draw(&root, strategy(name)).steps;
+    bencher.counter(ItemsCount::new(steps)).bench_local(|| draw(&root, strategy(name)));
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use explore::museum;
-use explore::{Choices, World};
+use explore::{Schedule, World};
 use kstate::semantics::Semantics;
 use sim::lab::Lab;
 use sim::machine::Machine;
@@ -87,10 +87,10 @@ impl Case {
     }
 
     /// The command line that shows a run again.
-    pub fn replay_line(&self, choices: &Choices) -> String {
+    pub fn replay_line(&self, schedule: &Schedule) -> String {
         let words = shlex::try_join(self.words.iter().map(String::as_str));
         // A path with a NUL in it could not have been read.
         let words = words.unwrap_or_else(|_| self.words.join(" "));
-        museum::replay_command(&words, &self.semantics, choices)
+        museum::replay_command(&words, &self.semantics, schedule)
     }
 }

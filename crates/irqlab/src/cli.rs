@@ -44,10 +44,10 @@ enum Command {
     /// Try every order of what happens at the same time in a script, or many of them
     ///
     /// Jobs of the script, CPUs, interrupts and devices take turns; what is wrong in any of the orders is
-    /// printed with the shortest list of choices known to lead there, as a line for `irqlab replay`. The
+    /// printed with the shortest schedule known to lead there, as a line for `irqlab replay`. The
     /// exit status is 1 if something was found.
     Explore(explore::Args),
-    /// Show a run of a script move by move, as `irqlab explore` found it
+    /// Show a run of a script step by step, as `irqlab explore` found it
     Replay(replay::Args),
     /// Explain a function, behaviour, flag or tracepoint
     Explain(explain::Args),

@@ -149,7 +149,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::path::Path;
 
-    use compare::diff::because::Mark;
+    use compare::diff::attribution::Mark;
 
     use super::*;
 

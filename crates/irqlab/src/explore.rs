@@ -10,7 +10,7 @@ use diagnostic::Context as _;
 use diagnostic::file::{self, Existing};
 use explore::exhaustive::{self, Bounds};
 use explore::random::{self, Plan, Strategy};
-use explore::{Choices, Detail, Finding, World, shrink, tell};
+use explore::{Detail, Finding, Schedule, World, narrate, shrink};
 
 use crate::case::{self, Case};
 use crate::cli::DIFFERS;
@@ -43,18 +43,18 @@ pub struct Args {
 
 #[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 enum Way {
-    /// Draws every move
+    /// Draws every step
     Random,
-    /// Draws priorities, and a few moves at which they change: finds what needs few orders to be right
+    /// Draws priorities, and a few steps at which they change: finds what needs few orders to be right
     Pct,
-    /// Tries every move in every state
+    /// Tries every step in every state
     Exhaustive,
 }
 
 /// How to search.
 #[derive(clap::Args)]
 struct Search {
-    /// How moves are chosen
+    /// How steps are chosen
     #[arg(long, value_enum, value_name = "WAY", default_value = "random")]
     strategy: Way,
     /// Seed of the first run; the next one has the next
@@ -69,7 +69,7 @@ struct Search {
     /// Make only the Ith of N parts of the runs; --merge puts their results together
     #[arg(long, value_name = "I/N", value_parser = shard, default_value = "1/1")]
     shard: (u64, u64),
-    /// Moves from the beginning at which to turn back [default: 10000 if exhaustive, else 1000]
+    /// Steps from the beginning at which to turn back [default: 10000 if exhaustive, else 1000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     depth: Option<u32>,
     /// States to visit (exhaustive)
@@ -156,7 +156,7 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
 fn explore(case: &Case, search: &Search, stop: &Ended) -> diagnostic::Result<Report> {
     let root = case.world(false);
     let detail = Detail { longest: search.depth() as usize, calls: false };
-    let quiet = tell(&root, &Choices::default(), detail, |_| {});
+    let quiet = narrate(&root, &Schedule::default(), detail, |_| {});
     let mut report = Report::of(case, search, quiet.terminal);
     let mut progress = Progress::new();
     let findings: Vec<(Option<u64>, Finding)> = match search.strategy {
@@ -220,8 +220,8 @@ fn found(case: &Case, root: &World, run: Option<u64>, finding: &Finding) -> Foun
         kind: short.kind.name().to_owned(),
         text: short.text.trim_end().to_owned(),
         run,
-        moves: short.depth as u64,
-        choices: short.choices.to_string(),
-        replay: case.replay_line(&short.choices),
+        steps: short.depth as u64,
+        schedule: short.schedule.to_string(),
+        replay: case.replay_line(&short.schedule),
     }
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anstyle::Style;
 use diagnostic::file::{self, Existing};
-use explore::museum::{Class, EXHIBITS, Exhibit, Search, choices_line, describe, explore_line, replay_line};
+use explore::museum::{Class, EXHIBITS, Exhibit, Search, describe, explore_line, replay_line, schedule_line};
 use kstate::semantics::{KernelVersion, Semantics};
 
 use crate::cli::DIFFERS;
@@ -181,7 +181,7 @@ fn searched(exhibit: &Exhibit, kernel: KernelVersion, search: Search) -> Sides {
     };
     sides.with_bug(&bug, &with.text());
     if let Some(found) = &with.found {
-        sides.lines.push(choices_line(exhibit, &bug, &found.finding.choices));
+        sides.lines.push(schedule_line(exhibit, &bug, &found.finding.schedule));
     }
     for semantics in exhibit.without_bug(kernel) {
         let other = side(&semantics);

@@ -1,8 +1,8 @@
-//! `irqlab replay`: one run of a script, move by move.
+//! `irqlab replay`: one run of a script, step by step.
 
 use std::process::ExitCode;
 
-use explore::{Choices, ChoicesError, Detail, tell};
+use explore::{Detail, Schedule, ScheduleError, narrate};
 
 use crate::case;
 use crate::cli::DIFFERS;
@@ -14,42 +14,42 @@ use crate::input::{OptionError, Output};
 pub struct Args {
     #[command(flatten)]
     case: case::Args,
-    /// The choices of the run, as `irqlab explore` prints them: `17:2` is answer 2 at place 17, `none` a
-    /// run in which nothing unusual happens
-    #[arg(long, value_name = "PLACE:ANSWER,...", default_value = "none")]
-    choices: String,
+    /// The schedule of the run, as `irqlab explore` prints it: `17:2` is answer 2 at place 17, `none` a run
+    /// in which nothing unusual happens
+    #[arg(long, alias = "choices", value_name = "PLACE:ANSWER,...", default_value = "none")]
+    schedule: String,
     /// Show every call and tracepoint
     #[arg(long)]
     calls: bool,
     /// Show only what is wrong
     #[arg(long, short, conflicts_with = "calls")]
     quiet: bool,
-    /// Moves after which a run that goes on is left
+    /// Steps after which a run that goes on is left
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     depth: u32,
 }
 
-/// Parses a list of choices.
-fn choices(text: &str) -> Result<Choices, OptionError> {
-    text.parse().map_err(|e: ChoicesError| {
-        OptionError::new("--choices", e.to_string(), "places in ascending order, as in 3:1,17:2, or none")
+/// Parses a schedule.
+fn schedule(text: &str) -> Result<Schedule, OptionError> {
+    text.parse().map_err(|e: ScheduleError| {
+        OptionError::new("--schedule", e.to_string(), "places in ascending order, as in 3:1,17:2, or none")
     })
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
-    let choices = choices(&args.choices)?;
+    let schedule = schedule(&args.schedule)?;
     let case = args.case.load()?;
     let detail = Detail { longest: args.depth as usize, calls: args.calls };
     let mut shown = String::new();
     let root = case.world(true);
-    let told = tell(&root, &choices, detail, |text| {
+    let told = narrate(&root, &schedule, detail, |text| {
         if !args.quiet {
             shown.push_str(text);
         }
     });
-    told.fits(&choices).map_err(|misfit| {
-        OptionError::new("--choices", misfit.to_string(), "choices of this script, machine and kernel")
+    told.fits(&schedule).map_err(|misfit| {
+        OptionError::new("--schedule", misfit.to_string(), "a schedule of this script, machine and kernel")
     })?;
     let mut output = Output::new();
     if let Some(note) = &case.note {
@@ -58,12 +58,12 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     output.text(&shown)?;
     for (at, wrong) in &told.found {
         let text = wrong.text.trim_end();
-        output.line(format_args!("found after {at} moves: {}: {text}", wrong.kind.name()))?;
+        output.line(format_args!("found after {at} steps: {}: {text}", wrong.kind.name()))?;
     }
     if told.cut {
-        output.line(format_args!("left after {} moves: --depth shows more", told.moves))?;
+        output.line(format_args!("left after {} steps: --depth shows more", told.steps))?;
     } else if told.found.is_empty() {
-        output.line(format_args!("nothing is wrong after {} moves, which are all", told.moves))?;
+        output.line(format_args!("nothing is wrong after {} steps, which are all", told.steps))?;
     }
     output.finish()?;
     Ok(if told.found.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) })

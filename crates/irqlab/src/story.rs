@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use kstate::msi::MsiDesc;
 use kstate::semantics::{KernelVersion, Semantics};
 use kstate::{Irq, Kernel, PciDevId};
-use record::{Line, Options, Recording, Step, Tree};
+use record::{Entry, Line, Options, Recording, Tree};
 use sim::lab::Lab;
 use sim::machine::Machine;
 
@@ -181,15 +181,15 @@ fn phase(out: &mut String, trees: &Recording, function: &str, keep: &[&str]) -> 
         while above.last().is_some_and(|d| *d >= line.depth) {
             above.pop();
         }
-        match &line.step {
-            Step::Call(name) => {
+        match &line.entry {
+            Entry::Call(name) => {
                 kept_parent = keep.contains(&&**name);
                 if kept_parent {
                     shown.push((above.len(), name.to_string(), false));
                     above.push(line.depth);
                 }
             }
-            Step::Tracepoint(text) => {
+            Entry::Tracepoint(text) => {
                 if kept_parent || text.starts_with("vector_") {
                     shown.push((above.len(), format!("@ {text}"), true));
                 }
@@ -205,7 +205,7 @@ fn phase(out: &mut String, trees: &Recording, function: &str, keep: &[&str]) -> 
 
 /// The last call of `function` with everything below it.
 fn subtree<'a>(tree: &'a Tree, function: &str) -> Option<&'a [Line]> {
-    let is = |line: &Line| matches!(&line.step, Step::Call(name) if name == function);
+    let is = |line: &Line| matches!(&line.entry, Entry::Call(name) if name == function);
     let start = tree.lines.iter().rposition(is)?;
     let depth = tree.lines[start].depth;
     let len = tree.lines[start + 1..].iter().take_while(|l| l.depth > depth).count();

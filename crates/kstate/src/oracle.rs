@@ -3,7 +3,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Where a choice is made. The name is what a list of choices prints.
+/// Where a choice is made. The name is what a schedule prints.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Point {
     /// Which of several runnable tasks or pending interrupts goes next.

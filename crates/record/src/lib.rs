@@ -13,5 +13,5 @@ mod recording;
 pub mod stacks;
 
 pub use recording::{
-    Line, Options, Recording, StackedEvent, Step, Tree, boot_events, event_label, events, flow_label,
+    Entry, Line, Options, Recording, StackedEvent, Tree, boot_events, event_label, events, flow_label,
 };

@@ -28,7 +28,7 @@ pub struct Options {
 
 /// One line of a call tree.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub enum Step {
+pub enum Entry {
     /// A call.
     Call(Cow<'static, str>),
     /// A tracepoint that fired inside the call above, `name: fields`.
@@ -41,7 +41,7 @@ pub struct Line {
     /// Number of calls around it.
     pub depth: usize,
     /// What happened.
-    pub step: Step,
+    pub entry: Entry,
 }
 
 /// One outermost call of one actor with everything below it, in preorder.
@@ -57,9 +57,9 @@ pub struct Tree {
 impl Tree {
     /// The outermost function.
     pub fn root(&self) -> Option<&str> {
-        match self.lines.first()?.step {
-            Step::Call(ref name) => Some(name),
-            Step::Tracepoint(_) => None,
+        match self.lines.first()?.entry {
+            Entry::Call(ref name) => Some(name),
+            Entry::Tracepoint(_) => None,
         }
     }
 }
@@ -235,8 +235,8 @@ impl Recording {
                         });
                         drafts.len() - 1
                     });
-                    let step = Step::Call(Cow::Borrowed(function.name));
-                    drafts[at].lines.push(Line { depth: open.depth, step });
+                    let entry = Entry::Call(Cow::Borrowed(function.name));
+                    drafts[at].lines.push(Line { depth: open.depth, entry });
                     drafts[at].plumbing.push(function.is_plumbing());
                     open.depth += 1;
                 }
@@ -271,8 +271,8 @@ impl Recording {
                         draft.handled |= handled;
                         draft.unhandled |= !handled;
                     }
-                    let step = Step::Tracepoint(tracepoint.to_string());
-                    draft.lines.push(Line { depth: open.depth, step });
+                    let entry = Entry::Tracepoint(tracepoint.to_string());
+                    draft.lines.push(Line { depth: open.depth, entry });
                     draft.plumbing.push(false);
                 }
                 What::Warn(_) => {}

@@ -13,7 +13,7 @@ use super::{
     Call, FunctionDiff, Item, Side, Summary, Variant, fields, note_field, note_fields, note_seen, role,
 };
 use record::functions::Functions;
-use record::{Line, Recording, Step};
+use record::{Entry, Line, Recording};
 
 /// Steps that changed their name between the two kernels. What they do is the same or was
 /// rewritten; their callees tell.
@@ -191,9 +191,9 @@ impl Forest {
             while open.len() > line.depth {
                 close(self, &mut open, &mut roots);
             }
-            match &line.step {
-                Step::Call(name) => open.push((Label::Call(name.to_string()), Vec::new())),
-                Step::Tracepoint(text) => {
+            match &line.entry {
+                Entry::Call(name) => open.push((Label::Call(name.to_string()), Vec::new())),
+                Entry::Tracepoint(text) => {
                     let id = self.intern(Label::Point(text.clone()), Vec::new());
                     open.last_mut().map_or(&mut roots, |(_, below)| below).push(id);
                 }

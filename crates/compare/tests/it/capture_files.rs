@@ -9,7 +9,7 @@ use compare::capture::Capture;
 use compare::{capture, verify};
 use diagnostic::file::Existing;
 use kstate::semantics::KernelVersion;
-use record::Step;
+use record::Entry;
 use record::formats::{events, flow};
 use record::functions::Functions;
 use sim::plan::{Kind, Output};
@@ -81,7 +81,7 @@ fn captures_show_only_functions_of_the_tables() {
             Kind::Flow => {
                 for tree in flow::parse(&text).unwrap().trees {
                     for line in tree.lines {
-                        if let Step::Call(function) = line.step {
+                        if let Entry::Call(function) = line.entry {
                             assert!(functions.shown(&function).is_some(), "{name}: {function}");
                         }
                     }

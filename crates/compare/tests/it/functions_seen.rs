@@ -8,7 +8,7 @@ use std::fs;
 
 use kstate::semantics::KernelVersion;
 use kstate::trace::What;
-use record::Step;
+use record::Entry;
 use record::formats::{events, flow};
 use record::functions::Functions;
 use sim::plan::{Kind, Output};
@@ -46,9 +46,9 @@ fn shown(kind: Kind, output: &Output, names: &mut BTreeSet<String>) {
         Kind::Flow => {
             let recording = flow::parse(&output.text).expect("a recording reads back");
             let lines = recording.trees.into_iter().flat_map(|tree| tree.lines);
-            names.extend(lines.filter_map(|line| match line.step {
-                Step::Call(name) => Some(name.into_owned()),
-                Step::Tracepoint(_) => None,
+            names.extend(lines.filter_map(|line| match line.entry {
+                Entry::Call(name) => Some(name.into_owned()),
+                Entry::Tracepoint(_) => None,
             }));
         }
         Kind::Events => {

@@ -10,13 +10,13 @@ use crate::{Finding, Kind, World, shrink};
 
 /// The seed of the first run.
 const SEED: u64 = 1;
-/// Moves in which every run of an exhibit is over.
+/// Steps in which every run of an exhibit is over.
 const LONGEST: usize = 10_000;
 
 /// How the interleavings of an exhibit are searched: in about a second, with the bug and without.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Search {
-    /// This many runs are drawn, all moves as likely as each other.
+    /// This many runs are drawn, all steps as likely as each other.
     Runs(u64),
     /// Every state is visited; there are fewer than this.
     States(usize),
@@ -40,7 +40,7 @@ pub struct Searched {
 pub struct Found {
     /// The run that found it, where runs were drawn.
     pub run: Option<u64>,
-    /// What was found, with a list of choices that was made short.
+    /// What was found, with a schedule that was made short.
     pub finding: Finding,
     /// What the script's commands printed from there on where it is open.
     pub terminal: Vec<String>,
@@ -94,9 +94,9 @@ impl Search {
 /// Replays a finding and what follows it, to the end of the run; a livelock has none, and is left where
 /// it begins anew.
 fn replayed(world: &World, finding: &Finding) -> (Vec<String>, Vec<String>) {
-    let mut run = world.with(finding.choices.oracle());
-    let moves = if finding.kind == Kind::Livelock { finding.depth } else { LONGEST };
-    for _ in 0..moves {
+    let mut run = world.with(finding.schedule.oracle());
+    let steps = if finding.kind == Kind::Livelock { finding.depth } else { LONGEST };
+    for _ in 0..steps {
         if run.advance().is_none() {
             break;
         }
@@ -122,7 +122,7 @@ impl Searched {
             (Search::Runs(runs), Some(run)) => writeln!(text, "in run {run} of {runs}"),
             _ => writeln!(text, "among {} states, which are all", self.looked),
         };
-        let _ = writeln!(text, "choices: {}", finding.choices);
+        let _ = writeln!(text, "schedule: {}", finding.schedule);
         lines(&mut text, "terminal", terminal.iter());
         lines(&mut text, "kernel log", log.iter());
         text

@@ -6,13 +6,13 @@ use std::ops::ControlFlow;
 
 use explore::exhaustive::{Bounds, explore};
 use explore::random::{self, Plan, Strategy};
-use explore::{Choices, Finding, Kind, Move, World, shrink};
+use explore::{Finding, Kind, Schedule, Step, World, shrink};
 use kfn::kframe;
 use kstate::event::Event;
 use kstate::sched::{Hardirq, TaskKind, TaskState, WaitOn};
 use kstate::semantics::{KernelVersion, Semantics};
 use kstate::{CpuId, Kernel, TaskId};
-use sim::engine::Step;
+use sim::engine;
 use sim::lab::Lab;
 use sim::machine::Machine;
 use sim::script::Script;
@@ -72,10 +72,10 @@ fn whole(root: &World) -> String {
         covered.states, covered.transitions, covered.finals, covered.depth
     );
     for finding in &explored.findings {
-        text.push_str(&format!("\n{}: {}: {}", finding.kind.name(), finding.text, finding.choices));
+        text.push_str(&format!("\n{}: {}: {}", finding.kind.name(), finding.text, finding.schedule));
         // What was found is found again, by the list alone.
-        let choices: Choices = finding.choices.to_string().parse().expect("a list of choices");
-        let again = Finding { choices, ..finding.clone() }.again(root);
+        let schedule: Schedule = finding.schedule.to_string().parse().expect("a schedule");
+        let again = Finding { schedule, ..finding.clone() }.again(root);
         assert_eq!(again.map(|wrong| wrong.text).as_ref(), Some(&finding.text));
     }
     text
@@ -282,7 +282,7 @@ fn random_runs_find_what_needs_an_order() {
             };
             assert!(finding.text.contains("No irq handler"), "{}", finding.text);
             let short = shrink(&root, finding);
-            assert!(short.choices.unusual() <= finding.choices.unusual());
+            assert!(short.schedule.unusual() <= finding.schedule.unusual());
             assert_eq!(short.again(&root).map(|wrong| wrong.kind), Some(Kind::Log));
         }
     }
@@ -300,8 +300,8 @@ wait
     let mut root = model.world(Semantics::of(V6_12));
     let before = root.k.sched.tasks.len();
     while root.k.sched.tasks.len() < before + 2 {
-        let moves = root.moves();
-        let of_the_shell = moves.iter().copied().find(|next| matches!(next, Move::Actor(_)));
+        let steps = root.steps();
+        let of_the_shell = steps.iter().copied().find(|next| matches!(next, Step::Actor(_)));
         root.take(of_the_shell.expect("a job begins"));
     }
     root
@@ -314,7 +314,7 @@ fn a_circle_of_tasks_is_a_deadlock() {
     let last = root.k.sched.tasks.len() as u32 - 1;
     let [one, other] = [TaskId(last - 1), TaskId(last)];
     for task in [one, other] {
-        root.take(Move::Machine(Step::Task(task)));
+        root.take(Step::Machine(engine::Step::Task(task)));
     }
     root.k.sched.waiters.clear();
     for (task, on) in [(one, WaitOn::Exit(other)), (other, WaitOn::Exit(one))] {
@@ -350,7 +350,7 @@ wait
         V6_12,
         &model,
         ("hctx_online_tests_cpumask", "on"),
-        "9 states, 13 transitions, 0 final, depth 5\nlivelock: task 13 never ends: a state comes back after 2 moves: none",
+        "9 states, 13 transitions, 0 final, depth 5\nlivelock: task 13 never ends: a state comes back after 2 steps: none",
     );
     check(V6_12, &model, "22 states, 30 transitions, 1 final, depth 12");
 }
@@ -410,7 +410,7 @@ fn nothing_sleeps_in_atomic_context() {
 #[test]
 fn a_timer_waits_for_the_interrupt_of_its_cpu() {
     let cleanup = Event::VectorCleanup(CpuId(1));
-    let can_clean_up = |root: &mut World| root.moves().contains(&Move::Machine(Step::Event(cleanup)));
+    let can_clean_up = |root: &mut World| root.steps().contains(&Step::Machine(engine::Step::Event(cleanup)));
     let mut root = two_readers();
     root.k.events.push(10, cleanup);
     assert!(can_clean_up(&mut root));

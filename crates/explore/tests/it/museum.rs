@@ -7,7 +7,9 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use explore::exhaustive::{Bounds, explore};
-use explore::museum::{Class, EXHIBITS, Exhibit, Outcome, choices_line, describe, explore_line, replay_line};
+use explore::museum::{
+    Class, EXHIBITS, Exhibit, Outcome, describe, explore_line, replay_line, schedule_line,
+};
 use kstate::semantics::KernelVersion::{self, V5_4, V6_12};
 use kstate::semantics::Semantics;
 use sim::invariants::check_invariants;
@@ -41,9 +43,9 @@ fn check_race(exhibit: &Exhibit) {
         let mut text = format!("# {}\n{}", describe(&bug), shown.text());
         let found = shown.found.unwrap_or_else(|| panic!("{}: no bug on {}", exhibit.id, describe(&bug)));
         let mut again = found.finding.clone();
-        again.choices = found.finding.choices.to_string().parse().expect("a list of choices");
+        again.schedule = found.finding.schedule.to_string().parse().expect("a schedule");
         let wrong = again.again(&root).map(|wrong| wrong.text);
-        assert_eq!(wrong.as_ref(), Some(&found.finding.text), "{}: {}", exhibit.id, again.choices);
+        assert_eq!(wrong.as_ref(), Some(&found.finding.text), "{}: {}", exhibit.id, again.schedule);
         for fixed in exhibit.without_bug(kernel) {
             assert_ne!(fixed, bug, "{}: a fix that changes nothing", exhibit.id);
             let healthy = search.of(&world(&fixed));
@@ -228,7 +230,7 @@ fn lines(exhibit: &Exhibit, kernel: KernelVersion) -> Vec<String> {
         return vec![export, replay_line(&bug, &folder, "bug")];
     };
     let found = search.of(&exhibit.world(kernel, bug.clone())).found.expect("a finding");
-    vec![explore_line(exhibit, &bug, search), choices_line(exhibit, &bug, &found.finding.choices)]
+    vec![explore_line(exhibit, &bug, search), schedule_line(exhibit, &bug, &found.finding.schedule)]
 }
 
 /// docs/museum.md: all stories.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
-use compare::diff::because::{self, Cause};
+use compare::diff::attribution::{self, Cause};
 use compare::diff::{
     Call, Change, EventDiff, Field, FunctionDiff, Item, Printed, Report, Seen, Side, StateChange, StateDiff,
     Summary,
@@ -88,7 +88,7 @@ fn write_report(out: &mut String, report: &Report, detail: Detail) -> fmt::Resul
             "`*` with other numbers or another stack, `-` and `+` in one run only; stacks innermost first.",
         )?;
         for (tracepoint, fields) in &numbers {
-            let because = because(report, &because::of_fields(tracepoint, fields));
+            let because = because(report, &attribution::of_fields(tracepoint, fields));
             let text = changes_of(fields, detail);
             writeln!(out, "  {NUMBERS}* @ {tracepoint}: {text}{NUMBERS:#}{because}")?;
         }
@@ -113,7 +113,7 @@ fn write_report(out: &mut String, report: &Report, detail: Detail) -> fmt::Resul
         heading(out, title, "")?;
         for Printed { side, line } in lines {
             let (style, sign) = (style(*side), sign(*side));
-            let mark = because::Mark { at: at.to_owned(), what: format!("{sign}{line}") };
+            let mark = attribution::Mark { at: at.to_owned(), what: format!("{sign}{line}") };
             let because = because(report, &BTreeSet::from([mark]));
             writeln!(out, "  {style}{sign} {line}{style:#}{because}")?;
         }
@@ -157,7 +157,7 @@ fn write_causes(out: &mut String, causes: &[Cause]) -> fmt::Result {
 }
 
 /// The fields that explain something, in brackets.
-fn because(report: &Report, marks: &BTreeSet<because::Mark>) -> String {
+fn because(report: &Report, marks: &BTreeSet<attribution::Mark>) -> String {
     const NAMED: usize = 4;
     let mut fields = report.because(marks);
     if fields.is_empty() {
@@ -337,7 +337,7 @@ fn write_function(out: &mut String, function: &FunctionDiff, report: &Report, de
         if !*outermost && i == 0 && !variant.path.is_empty() {
             writeln!(out, "  {NOTE}below {}{NOTE:#}", short_path(&variant.path))?;
         }
-        let because = because(report, &because::of_items(function, &variant.items));
+        let because = because(report, &attribution::of_items(function, &variant.items));
         writeln!(out, "  {NOTE}{}:{NOTE:#}{because}", seen(&variant.seen))?;
         write_items(out, &variant.items, 2, detail)?;
     }
@@ -481,7 +481,7 @@ fn write_event(out: &mut String, event: &EventDiff, report: &Report) -> fmt::Res
     if only.is_none() && actors.is_none() && stack_changes.is_empty() {
         return Ok(());
     }
-    let seen = format!("{}{}", seen(where_), because(report, &because::of_stacks(event)));
+    let seen = format!("{}{}", seen(where_), because(report, &attribution::of_stacks(event)));
     match only {
         Some(side) => {
             let style = style(*side);
@@ -523,7 +523,7 @@ fn write_states(out: &mut String, report: &Report, detail: Detail) -> fmt::Resul
     for path in paths {
         writeln!(out, "\n{HEAD}{path}{HEAD:#}")?;
         for diff in states.iter().filter(|d| d.path == path) {
-            let mark = because::Mark { at: diff.path.clone(), what: diff.line.clone() };
+            let mark = attribution::Mark { at: diff.path.clone(), what: diff.line.clone() };
             let because = because(report, &BTreeSet::from([mark]));
             write_state(out, diff, compared, detail, &because)?;
         }

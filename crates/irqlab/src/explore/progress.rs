@@ -47,9 +47,9 @@ fn states(covered: &Covered, findings: usize, bound: usize, elapsed: Duration) -
 fn runs(drawn: &Drawn, planned: u64, elapsed: Duration) -> String {
     let (rate, left) = rate(drawn.runs, planned, elapsed);
     format!(
-        "{} of {planned} runs, {} moves, depth {}, {} found, {rate:.0} runs/s, {left} left",
+        "{} of {planned} runs, {} steps, depth {}, {} found, {rate:.0} runs/s, {left} left",
         drawn.runs,
-        drawn.moves,
+        drawn.steps,
         drawn.depth,
         drawn.findings.len()
     )
@@ -122,10 +122,10 @@ mod tests {
             states(&covered, 1, 1_000_000, Duration::from_secs(2)),
             "20000 states, 61000 transitions, depth 41, 1 found, 10000 states/s, 98 s to the bound"
         );
-        let drawn = Drawn { runs: 500, moves: 21_000, depth: 80, ..Drawn::default() };
+        let drawn = Drawn { runs: 500, steps: 21_000, depth: 80, ..Drawn::default() };
         assert_eq!(
             runs(&drawn, 1_000_000, Duration::from_millis(500)),
-            "500 of 1000000 runs, 21000 moves, depth 80, 0 found, 1000 runs/s, 17 min left"
+            "500 of 1000000 runs, 21000 steps, depth 80, 0 found, 1000 runs/s, 17 min left"
         );
         assert_eq!(time(90_000.0), "25 h");
     }

@@ -54,7 +54,7 @@ pub struct Question {
     pub changes: u32,
     /// In how many parts the runs are split.
     pub shards: u64,
-    /// Moves at which to turn back.
+    /// Steps at which to turn back.
     pub depth: u32,
     /// States to visit at most.
     pub states: u32,
@@ -67,15 +67,15 @@ pub enum Covered {
     /// Nothing yet.
     #[default]
     Nothing,
-    /// States of an exhaustive search; `cut` are those of which not all moves were tried.
+    /// States of an exhaustive search; `cut` are those of which not all steps were tried.
     States {
         /// Different states.
         states: u64,
-        /// Moves between them.
+        /// Steps between them.
         transitions: u64,
         /// States in which nothing more can happen.
         finals: u64,
-        /// Moves from the beginning to the farthest.
+        /// Steps from the beginning to the farthest.
         depth: u64,
         /// States where a bound was reached.
         cut: u64,
@@ -86,8 +86,9 @@ pub enum Covered {
         planned: u64,
         /// Runs that were made.
         runs: u64,
-        /// Their moves.
-        moves: u64,
+        /// Their steps.
+        #[serde(alias = "moves")]
+        steps: u64,
         /// Of the longest.
         depth: u64,
         /// Runs that were left before their end.
@@ -105,10 +106,12 @@ pub struct Found {
     pub text: String,
     /// The run that found it.
     pub run: Option<u64>,
-    /// Moves until it showed.
-    pub moves: u64,
-    /// The shortest list of choices known.
-    pub choices: String,
+    /// Steps until it showed.
+    #[serde(alias = "moves")]
+    pub steps: u64,
+    /// The shortest schedule known.
+    #[serde(alias = "choices")]
+    pub schedule: String,
     /// The command line that shows it.
     pub replay: String,
 }
@@ -130,7 +133,7 @@ impl Covered {
         Self::Runs {
             planned,
             runs: drawn.runs,
-            moves: drawn.moves,
+            steps: drawn.steps,
             depth: drawn.depth as u64,
             endless: drawn.endless,
         }
@@ -140,12 +143,12 @@ impl Covered {
     fn and(&self, other: &Self) -> Option<Self> {
         match (self, other) {
             (
-                &Self::Runs { planned, runs, moves, depth, endless },
-                &Self::Runs { planned: p, runs: r, moves: m, depth: d, endless: e },
+                &Self::Runs { planned, runs, steps, depth, endless },
+                &Self::Runs { planned: p, runs: r, steps: m, depth: d, endless: e },
             ) => Some(Self::Runs {
                 planned: planned + p,
                 runs: runs + r,
-                moves: moves + m,
+                steps: steps + m,
                 depth: depth.max(d),
                 endless: endless + e,
             }),
@@ -204,7 +207,7 @@ impl Report {
         for found in &self.findings {
             let run = found.run.map(|run| format!("run {run}, ")).unwrap_or_default();
             let _ = writeln!(text, "found: {}: {}", found.kind, found.text);
-            let _ = writeln!(text, "    {run}shown after {} moves:\n    {}", found.moves, found.replay);
+            let _ = writeln!(text, "    {run}shown after {} steps:\n    {}", found.steps, found.replay);
         }
         if self.findings.is_empty() {
             text.push_str("nothing was found\n");
@@ -226,15 +229,15 @@ impl Report {
                     0 => writeln!(text, "complete: {what}"),
                     _ => writeln!(
                         text,
-                        "{stopped}bounded: {what}; in {cut} states not all moves were tried, since {bound} \
+                        "{stopped}bounded: {what}; in {cut} states not all steps were tried, since {bound} \
                          states and depth {deepest} are the bound"
                     ),
                 }
             }
-            Covered::Runs { planned, runs, moves, depth, endless } => {
+            Covered::Runs { planned, runs, steps, depth, endless } => {
                 let of = if runs == planned { String::new() } else { format!(" of {planned}") };
                 let _ = write!(text, "{stopped}{runs}{of} runs from seed {seed}, ");
-                let _ = write!(text, "{moves} moves, the longest run {depth}");
+                let _ = write!(text, "{steps} steps, the longest run {depth}");
                 let left = if *endless == 0 { String::new() } else { format!("; {endless} left unfinished") };
                 let missing = gaps(&self.shards, shards);
                 let missing = if missing.is_empty() {

@@ -205,14 +205,14 @@ fn bounds_are_part_of_the_result() {
     assert_eq!(status, 0);
     assert!(text.contains("\nbounded: 100 states, "), "{text}");
     assert!(
-        text.contains("not all moves were tried, since 100 states and depth 10000 are the bound"),
+        text.contains("not all steps were tried, since 100 states and depth 10000 are the bound"),
         "{text}"
     );
     let (_, text) = folder.run(&format!("{EXPLORE} {fixed} --depth 5"));
     assert!(text.contains("\nbounded: ") && text.contains("depth 5;"), "{text}");
     let (_, text) = folder.run(&format!("{EXPLORE} --runs 10 --depth 5"));
     assert!(
-        text.ends_with("10 runs from seed 1, 50 moves, the longest run 5; 10 left unfinished\n"),
+        text.ends_with("10 runs from seed 1, 50 steps, the longest run 5; 10 left unfinished\n"),
         "{text}"
     );
 }
@@ -268,10 +268,10 @@ fn mistakes_are_named_and_leave_nothing_behind() {
         (&format!("{EXPLORE} --json ."), "cannot write ."),
         (&format!("{EXPLORE} --json nowhere/a.json"), "cannot write nowhere/a.json"),
         (&format!("{EXPLORE} --set msi=on"), "there is no field `msi`"),
-        (&format!("{replay} --choices 7"), "`7` is no choice"),
-        (&format!("{replay} --choices 7:1,3:1"), "`3:1` is no choice"),
-        (&format!("{replay} --choices 7:1000"), "choice 7:1000: at place 7 there is 0 to "),
-        (&format!("{replay} --choices 9999:1"), "choice 9999:1: the run has only "),
+        (&format!("{replay} --schedule 7"), "`7` is no choice"),
+        (&format!("{replay} --schedule 7:1,3:1"), "`3:1` is no choice"),
+        (&format!("{replay} --schedule 7:1000"), "choice 7:1000: at place 7 there is 0 to "),
+        (&format!("{replay} --schedule 9999:1"), "choice 9999:1: the run has only "),
     ] {
         let (status, text) = folder.run(line);
         assert_eq!(status, 2, "{line}: {text}");

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use crate::recording::{Line, Recording, Step, Tree};
+use crate::recording::{Entry, Line, Recording, Tree};
 
 /// A line that is not of the format.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -25,9 +25,9 @@ pub fn print(recording: &Recording) -> String {
         for line in &tree.lines {
             let indent = 2 * line.depth;
             // Writing to a String cannot fail.
-            let _ = match &line.step {
-                Step::Call(name) => writeln!(text, "{:indent$}{name}", ""),
-                Step::Tracepoint(tracepoint) => writeln!(text, "{:indent$}@ {tracepoint}", ""),
+            let _ = match &line.entry {
+                Entry::Call(name) => writeln!(text, "{:indent$}{name}", ""),
+                Entry::Tracepoint(tracepoint) => writeln!(text, "{:indent$}@ {tracepoint}", ""),
             };
         }
     }
@@ -48,20 +48,20 @@ pub fn parse(text: &str) -> Result<Recording, FormatError> {
         let indent = full.len() - rest.len();
         let deepest = match tree.lines.last() {
             None => 0,
-            Some(Line { depth, step: Step::Call(_) }) => depth + 1,
-            Some(Line { depth, step: Step::Tracepoint(_) }) => *depth,
+            Some(Line { depth, entry: Entry::Call(_) }) => depth + 1,
+            Some(Line { depth, entry: Entry::Tracepoint(_) }) => *depth,
         };
         if indent % 2 != 0 || indent / 2 > deepest {
             return fail("indented to no call above");
         }
-        let step = match rest.strip_prefix("@ ") {
-            Some(tracepoint) => Step::Tracepoint(tracepoint.to_owned()),
+        let entry = match rest.strip_prefix("@ ") {
+            Some(tracepoint) => Entry::Tracepoint(tracepoint.to_owned()),
             None if rest.is_empty() || rest.contains(char::is_whitespace) => {
                 return fail("neither a function nor a tracepoint");
             }
-            None => Step::Call(Cow::Owned(rest.to_owned())),
+            None => Entry::Call(Cow::Owned(rest.to_owned())),
         };
-        tree.lines.push(Line { depth: indent / 2, step });
+        tree.lines.push(Line { depth: indent / 2, entry });
     }
     Ok(Recording { trees })
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::recording::{Line, Recording, Step};
+use crate::recording::{Entry, Line, Recording};
 
 /// A call or tracepoint with everything below it.
 #[derive(Clone, PartialEq, Eq)]
@@ -27,9 +27,9 @@ fn tell(lines: &[Line], depth: usize) -> Vec<Told> {
     let mut at = 0;
     while let Some(line) = lines.get(at) {
         let len = 1 + lines[at + 1..].iter().take_while(|l| l.depth > depth).count();
-        let (text, below) = match &line.step {
-            Step::Call(name) => (name.to_string(), tell(&lines[at + 1..at + len], depth + 1)),
-            Step::Tracepoint(text) => (format!("@ {text}"), Vec::new()),
+        let (text, below) = match &line.entry {
+            Entry::Call(name) => (name.to_string(), tell(&lines[at + 1..at + len], depth + 1)),
+            Entry::Tracepoint(text) => (format!("@ {text}"), Vec::new()),
         };
         let told = Told { text, times: 1, below };
         match out.last_mut() {

@@ -8,20 +8,20 @@ use kstate::oracle::{Choice, Oracle};
 /// The answers of a run. Those that are 0 are not written: `17:2,40:1` is a run whose 17th choice
 /// (counted from 0) was 2, whose 40th was 1, and which is quiet otherwise.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub struct Choices(pub(super) Vec<u32>);
+pub struct Schedule(pub(super) Vec<u32>);
 
 /// Answers further on than this are a slip of the finger.
 const LONGEST: usize = 10_000_000;
 
-/// Why a text is no list of choices.
+/// Why a text is no schedule.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("`{text}` is no choice: expected PLACE:ANSWER, places in ascending order below {LONGEST}")]
-pub struct ChoicesError {
+pub struct ScheduleError {
     /// The part that is none.
     pub text: String,
 }
 
-impl Choices {
+impl Schedule {
     /// The answers of a log.
     pub fn of(log: &[Choice]) -> Self {
         Self::from_answers(log.iter().map(|choice| choice.answer))
@@ -46,7 +46,7 @@ impl Choices {
     }
 }
 
-impl fmt::Display for Choices {
+impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.unusual() == 0 {
             return f.write_str("none");
@@ -60,16 +60,16 @@ impl fmt::Display for Choices {
     }
 }
 
-impl FromStr for Choices {
-    type Err = ChoicesError;
+impl FromStr for Schedule {
+    type Err = ScheduleError;
 
-    fn from_str(text: &str) -> Result<Self, ChoicesError> {
+    fn from_str(text: &str) -> Result<Self, ScheduleError> {
         let mut answers = Vec::new();
         if text.trim() == "none" {
             return Ok(Self(answers));
         }
         for part in text.split(',') {
-            let wrong = || ChoicesError { text: part.to_owned() };
+            let wrong = || ScheduleError { text: part.to_owned() };
             let (place, answer) = part.trim().split_once(':').ok_or_else(wrong)?;
             let (place, answer): (usize, u32) =
                 (place.parse().map_err(|_| wrong())?, answer.parse().map_err(|_| wrong())?);

@@ -42,11 +42,11 @@ impl Reads {
 
 /// A number that two worlds share when they are the same state, and else only by an accident of one in
 /// 2^64.
-pub fn identity(world: &World, reads: Reads) -> u64 {
+pub fn fingerprint(world: &World, reads: Reads) -> u64 {
     let mut hasher = FixedState::default().build_hasher();
     let state = &mut hasher;
     // Every structure in which something is left out or put differently is taken apart by the names of
-    // all its fields, so that a field that is new is part of the identity or is left out on purpose.
+    // all its fields, so that a field that is new is part of the fingerprint or is left out on purpose.
     let Kernel {
         sem,
         cmdline,

@@ -1,4 +1,4 @@
-//! A run told move by move.
+//! A run, narrated step by step.
 
 use core::fmt::Write as _;
 use std::collections::BTreeMap;
@@ -7,18 +7,18 @@ use kstate::CtxId;
 use kstate::oracle::Choice;
 
 use super::shrink::Circles;
-use super::{Choices, Kind, Move, World, Wrong};
-use sim::engine::Step;
+use super::{Kind, Schedule, Step, World, Wrong};
+use sim::engine;
 use sim::shell::ActorId;
 use sim::steps;
 
 /// What a replay came to.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Told {
-    /// What was wrong, with the move behind which it showed.
+pub struct Narration {
+    /// What was wrong, with the step behind which it showed.
     pub found: Vec<(usize, Wrong)>,
-    /// Moves that were made.
-    pub moves: usize,
+    /// Steps that were made.
+    pub steps: usize,
     /// It was stopped there: more may follow.
     pub cut: bool,
     /// All choices.
@@ -27,7 +27,7 @@ pub struct Told {
     pub terminal: Vec<String>,
 }
 
-/// Why a list of choices is not one for this run.
+/// Why a schedule is not one for this run.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Misfit {
     /// The answer is none of those there are.
@@ -52,13 +52,13 @@ pub enum Misfit {
     },
 }
 
-impl Told {
+impl Narration {
     /// Whether the run made all of these choices.
     ///
     /// # Errors
     /// The first one that it could not make.
-    pub fn fits(&self, choices: &Choices) -> Result<(), Misfit> {
-        for (place, &answer) in choices.0.iter().enumerate().filter(|(_, answer)| **answer != 0) {
+    pub fn fits(&self, schedule: &Schedule) -> Result<(), Misfit> {
+        for (place, &answer) in schedule.0.iter().enumerate().filter(|(_, answer)| **answer != 0) {
             match self.made.get(place) {
                 None => return Err(Misfit::Place { place, answer, places: self.made.len() }),
                 Some(made) if made.answer != answer => {
@@ -74,7 +74,7 @@ impl Told {
 /// How much of a run is told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Detail {
-    /// Moves after which a run that goes on is left.
+    /// Steps after which a run that goes on is left.
     pub longest: usize,
     /// Every call and tracepoint, not only the outermost.
     pub calls: bool,
@@ -84,12 +84,12 @@ fn actor(id: ActorId) -> String {
     if id == ActorId::MAIN { "the shell".to_owned() } else { format!("job {}", id.0) }
 }
 
-/// Who moves, in a few words.
-fn who(world: &World, next: Move) -> String {
+/// Who takes a step, in a few words.
+fn who(world: &World, next: Step) -> String {
     let task = match next {
-        Move::Actor(id) => return actor(id),
-        Move::Machine(Step::Task(task)) => task,
-        Move::Machine(step) => return steps::describe(&world.k, &step),
+        Step::Actor(id) => return actor(id),
+        Step::Machine(engine::Step::Task(task)) => task,
+        Step::Machine(step) => return steps::describe(&world.k, &step),
     };
     let known = world.k.sched.tasks.get(task.index());
     let kind = known.map_or_else(String::new, |task| format!(" ({:?})", task.kind));
@@ -97,40 +97,40 @@ fn who(world: &World, next: Move) -> String {
     format!("task {task}{kind}{of}")
 }
 
-/// Makes the moves of a list of choices, then quiet ones to the end, and hands what there is to say about
+/// Takes the steps of a schedule, then quiet ones to the end, and hands what there is to say about
 /// each to `say`. A run that was found to go in a circle is left.
-pub fn tell(root: &World, choices: &Choices, detail: Detail, mut say: impl FnMut(&str)) -> Told {
-    let mut world = root.with(choices.oracle());
+pub fn narrate(root: &World, schedule: &Schedule, detail: Detail, mut say: impl FnMut(&str)) -> Narration {
+    let mut world = root.with(schedule.oracle());
     let mut circles = Circles::new(root);
     let mut open: BTreeMap<CtxId, usize> = BTreeMap::new();
-    // Calls that were open before the first move.
+    // Calls that were open before the first step.
     steps::flow(&world.k.trace, 0, &mut open, None);
-    let mut told = Told::default();
+    let mut told = Narration::default();
     let mut time = None;
-    while told.moves < detail.longest {
+    while told.steps < detail.longest {
         if let Some(wrong) = circles.look(&world) {
-            told.found.push((told.moves, wrong));
+            told.found.push((told.steps, wrong));
             break;
         }
         let (records, printed, made) =
             (world.k.trace.records.len(), world.terminal.len(), world.k.oracle.log.len());
-        let moves = world.moves();
-        let Some(next) = world.choose(&moves) else { break };
+        let steps = world.steps();
+        let Some(next) = world.choose(&steps) else { break };
         let mut text = match next {
-            Move::Machine(Step::Task(task)) => {
+            Step::Machine(engine::Step::Task(task)) => {
                 let cpu = world.k.sched.tasks.get(task.index()).map(|task| task.cpu);
                 format!("{} on cpu {}", who(&world, next), cpu.unwrap_or_default())
             }
             _ => who(&world, next),
         };
-        let others = moves.iter().filter(|other| **other != next).map(|other| who(&world, *other));
+        let others = steps.iter().filter(|other| **other != next).map(|other| who(&world, *other));
         let rest = others.collect::<Vec<_>>().join("; ");
         let statement = world.take(next);
-        told.moves += 1;
+        told.steps += 1;
         if let Some(statement) = statement {
             let source = world.shell.script().source(statement.span);
             let _ = write!(text, ": {}", source.lines().next().unwrap_or_default());
-        } else if let Move::Actor(_) = next {
+        } else if let Step::Actor(_) = next {
             text.push_str(": the command is over");
         }
         let mut out = String::new();
@@ -139,10 +139,10 @@ pub fn tell(root: &World, choices: &Choices, detail: Detail, mut say: impl FnMut
             let _ = writeln!(out, "at {:.6} s", world.k.events.now as f64 / 1e9);
             time = Some(world.k.events.now);
         }
-        let _ = writeln!(out, "{:4}  {text}", told.moves);
+        let _ = writeln!(out, "{:4}  {text}", told.steps);
         for (i, choice) in world.k.oracle.log.iter().enumerate().skip(made).filter(|(_, c)| c.answer != 0) {
             let _ = write!(out, "      choice {i}:{} of {}", choice.answer, choice.of);
-            let scheduled = i == made && moves.len() > 1;
+            let scheduled = i == made && steps.len() > 1;
             let _ =
                 if scheduled { writeln!(out, ", before {rest}") } else { writeln!(out, " by the device") };
         }
@@ -155,7 +155,7 @@ pub fn tell(root: &World, choices: &Choices, detail: Detail, mut say: impl FnMut
         let found = told.found.len();
         while let Some(wrong) = world.check() {
             let broken = wrong.kind == Kind::Invariant;
-            told.found.push((told.moves, wrong));
+            told.found.push((told.steps, wrong));
             if broken {
                 break;
             }
@@ -171,15 +171,15 @@ pub fn tell(root: &World, choices: &Choices, detail: Detail, mut say: impl FnMut
             let _ = writeln!(out, "      {}: {}", wrong.kind.name(), wrong.text.trim_end());
         }
         say(&out);
-        circles.moved(next, moves);
+        circles.stepped(next, steps);
         if told.found.last().is_some_and(|(_, wrong)| wrong.kind == Kind::Invariant) {
             break;
         }
     }
-    let ended = world.moves().is_empty();
-    told.cut = told.moves == detail.longest && !ended;
+    let ended = world.steps().is_empty();
+    told.cut = told.steps == detail.longest && !ended;
     if let Some(wrong) = world.check_end().filter(|_| ended) {
-        told.found.push((told.moves, wrong));
+        told.found.push((told.steps, wrong));
     }
     told.made = world.take_log();
     told.terminal = world.terminal;
