@@ -16,6 +16,7 @@ use crate::experiment::apply;
 use crate::input::{OptionError, Output, print};
 use crate::run::{kernel, read};
 
+mod numbers;
 mod text;
 
 use text::{Detail, text};

@@ -1,0 +1,463 @@
+//! The TOML form of a machine, and the checks of every value in it.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use diagnostic::Place;
+use kstate::cpumask::MAX_CPUS;
+use kstate::hw::pci::{DeviceModel, Parameter};
+use kstate::semantics::KernelVersion;
+use kstate::{CpuId, CpuMask, Irq, NodeId};
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{ApicMode, BootVector, IsaOverride, MAX_MSIX, Machine, MachineError, PciDevice};
+
+/// CPUs that 8-bit APIC IDs can name: 255 is the broadcast.
+const XAPIC_CPUS: u32 = 255;
+/// Interrupts of an IO-APIC with 24 pins.
+const IOAPIC_PINS: u32 = 24;
+/// ISA interrupts.
+const ISA_IRQS: u32 = 16;
+/// The pins above those of ISA interrupts.
+const PCI_PIN: u32 = 16;
+/// What an MSI capability can ask for (PCI Local Bus 3.0, 6.8.1.3): the field holds a power of two.
+const MSI_MESSAGES: [u32; 7] = [0, 1, 2, 4, 8, 16, 32];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    kernel: Spanned<String>,
+    #[serde(default)]
+    platform: Option<Spanned<String>>,
+    #[serde(default)]
+    cmdline: String,
+    cpus: Spanned<Cpus>,
+    #[serde(default)]
+    isa: Vec<Isa>,
+    #[serde(default)]
+    pci: Vec<Spanned<Pci>>,
+    #[serde(default)]
+    boot: Boot,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cpus {
+    possible: Spanned<u32>,
+    present: Option<Spanned<u32>>,
+    sockets: Option<Spanned<u32>>,
+    cores_per_socket: Option<Spanned<u32>>,
+    threads_per_core: Option<Spanned<u32>>,
+    nodes: Option<Vec<Spanned<String>>>,
+    apic: Option<Spanned<String>>,
+    #[serde(default)]
+    interrupt_remapping: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Isa {
+    irq: Spanned<u32>,
+    gsi: Spanned<u32>,
+}
+
+/// A function: which keys there are depends on its model.
+type Pci = BTreeMap<Spanned<String>, Spanned<toml::Value>>;
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Boot {
+    #[serde(default)]
+    vector: Vec<Spanned<Vector>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Vector {
+    irq: u32,
+    name: String,
+    cpu: Spanned<u32>,
+    vector: Spanned<u32>,
+}
+
+/// Reports mistakes of one file.
+struct Reporter<'a> {
+    name: &'a str,
+    text: &'a str,
+}
+
+impl Reporter<'_> {
+    fn error(&self, span: Range<usize>, message: String, expected: impl Into<String>) -> Box<MachineError> {
+        Box::new(MachineError {
+            message,
+            place: Place::new(self.name, self.text, span, expected),
+            help: None,
+        })
+    }
+
+    /// A number within bounds.
+    fn within(&self, what: &str, value: &Spanned<u32>, min: u32, max: u32) -> Result<u32, Box<MachineError>> {
+        let n = *value.get_ref();
+        if (min..=max).contains(&n) {
+            return Ok(n);
+        }
+        Err(self.error(
+            value.span(),
+            format!("{what} is {n}"),
+            format!("expected a number from {min} to {max}"),
+        ))
+    }
+}
+
+/// `0000:00:03.0` as bus, device and function in one number.
+fn parse_bdf(text: &str) -> Option<u16> {
+    let hex = |t: &str, digits: usize| -> Option<u32> {
+        (t.len() == digits && t.bytes().all(|b| b.is_ascii_hexdigit()))
+            .then(|| u32::from_str_radix(t, 16).ok())?
+    };
+    let [domain, bus, rest] = text.split(':').collect::<Vec<_>>()[..] else { return None };
+    let (device, function) = rest.split_once('.')?;
+    let (domain, bus) = (hex(domain, 4)?, hex(bus, 2)?);
+    let (device, function) = (hex(device, 2)?, hex(function, 1)?);
+    (domain == 0 && device < 32 && function < 8).then_some((bus << 8 | device << 3 | function) as u16)
+}
+
+/// Reads a machine file; `name` is what error messages call it.
+pub(super) fn read(name: &str, text: &str) -> Result<Machine, Box<MachineError>> {
+    let report = Reporter { name, text };
+    let file: File = toml::from_str(text).map_err(|e| {
+        let span = e.span().unwrap_or(0..text.len().min(1));
+        report.error(span, "this is no machine file".to_owned(), e.message().to_owned())
+    })?;
+    check(&report, file)
+}
+
+fn check(report: &Reporter<'_>, file: File) -> Result<Machine, Box<MachineError>> {
+    let kernel = KernelVersion::from_name(file.kernel.get_ref()).ok_or_else(|| {
+        let known = KernelVersion::names();
+        report.error(
+            file.kernel.span(),
+            format!("unknown kernel `{}`", file.kernel.get_ref()),
+            format!("expected {known}"),
+        )
+    })?;
+    if let Some(platform) = &file.platform
+        && platform.get_ref() != "q35"
+    {
+        return Err(report.error(
+            platform.span(),
+            format!("unknown platform `{}`", platform.get_ref()),
+            "expected q35, the only chipset that is modelled",
+        ));
+    }
+    let cpus_span = file.cpus.span();
+    let cpus = file.cpus.into_inner();
+    let possible = report.within("the number of possible CPUs", &cpus.possible, 1, MAX_CPUS)?;
+    let present = match &cpus.present {
+        Some(n) => report.within("the number of present CPUs", n, 1, possible)?,
+        None => possible,
+    };
+    let count = |what: &str, value: &Option<Spanned<u32>>| match value {
+        Some(n) => report.within(what, n, 1, possible),
+        None => Ok(1),
+    };
+    let sockets = count("sockets", &cpus.sockets)?;
+    let threads_per_core = count("threads_per_core", &cpus.threads_per_core)?;
+    let cores_per_socket = match &cpus.cores_per_socket {
+        Some(_) => count("cores_per_socket", &cpus.cores_per_socket)?,
+        None => (possible / (sockets * threads_per_core)).max(1),
+    };
+    if u64::from(sockets) * u64::from(cores_per_socket) * u64::from(threads_per_core) != u64::from(possible) {
+        return Err(report.error(
+            cpus.possible.span(),
+            format!("{sockets} sockets of {cores_per_socket} cores of {threads_per_core} threads are not {possible} CPUs"),
+            "expected sockets x cores_per_socket x threads_per_core",
+        ));
+    }
+    let nodes = match &cpus.nodes {
+        None => vec![CpuMask::first_n(possible)],
+        Some(lists) => nodes(report, lists, possible, &cpus_span)?,
+    };
+    let apic = match &cpus.apic {
+        None => ApicMode::Xapic,
+        Some(mode) => match mode.get_ref().as_str() {
+            "xapic" => ApicMode::Xapic,
+            "x2apic" => ApicMode::X2apic,
+            other => {
+                return Err(report.error(
+                    mode.span(),
+                    format!("unknown APIC mode `{other}`"),
+                    "expected xapic or x2apic",
+                ));
+            }
+        },
+    };
+    if apic == ApicMode::Xapic && possible > XAPIC_CPUS {
+        return Err(report.error(
+            cpus.possible.span(),
+            format!("{possible} CPUs with 8-bit APIC IDs"),
+            format!("expected at most {XAPIC_CPUS}, or apic = \"x2apic\""),
+        ));
+    }
+    let mut isa: Vec<IsaOverride> = Vec::new();
+    for entry in &file.isa {
+        // IRQ 0 is the timer's, which every PC of this chipset has on pin 2.
+        let irq = report.within("an ISA interrupt", &entry.irq, 1, ISA_IRQS - 1)?;
+        let gsi = report.within("the pin of an ISA interrupt", &entry.gsi, PCI_PIN, IOAPIC_PINS - 1)?;
+        if isa.iter().any(|e| e.irq == irq) {
+            return Err(report.error(
+                entry.irq.span(),
+                format!("ISA interrupt {irq} is there twice"),
+                "expected an interrupt that has no other pin",
+            ));
+        }
+        if isa.iter().any(|e| e.gsi == gsi) {
+            return Err(report.error(
+                entry.gsi.span(),
+                format!("pin {gsi} is there twice"),
+                "expected a pin that has no other ISA interrupt",
+            ));
+        }
+        isa.push(IsaOverride { irq, gsi });
+    }
+    let mut pci: Vec<PciDevice> = Vec::new();
+    for function in &file.pci {
+        let device = pci_device(report, function, nodes.len() as u32)?;
+        if pci.iter().any(|d| d.bdf == device.bdf) {
+            return Err(report.error(
+                span_of(function, "address"),
+                format!("{} is there twice", device.address),
+                "expected an address that no other function has",
+            ));
+        }
+        if isa.iter().any(|e| e.gsi == device.intx_gsi) {
+            return Err(report.error(
+                span_of(function, "intx_gsi"),
+                format!("pin {} is an ISA interrupt's", device.intx_gsi),
+                "expected a pin that is not listed under [[isa]]",
+            ));
+        }
+        pci.push(device);
+    }
+    pci.sort_by_key(|d| d.bdf);
+    let mut boot_vectors = Vec::new();
+    for vector in &file.boot.vector {
+        let v = vector.get_ref();
+        boot_vectors.push(BootVector {
+            irq: Irq(v.irq),
+            name: v.name.clone(),
+            cpu: CpuId(report.within("the CPU of a boot vector", &v.cpu, 0, possible - 1)?),
+            vector: report.within("a device vector", &v.vector, 32, 255)?,
+        });
+    }
+    Ok(Machine {
+        kernel,
+        cmdline: file.cmdline,
+        possible,
+        present,
+        sockets,
+        cores_per_socket,
+        threads_per_core,
+        nodes,
+        apic,
+        interrupt_remapping: cpus.interrupt_remapping,
+        isa,
+        pci,
+        boot_vectors,
+    })
+}
+
+fn nodes(
+    report: &Reporter<'_>,
+    lists: &[Spanned<String>],
+    possible: u32,
+    cpus_span: &Range<usize>,
+) -> Result<Vec<CpuMask>, Box<MachineError>> {
+    let mut nodes = Vec::new();
+    let mut seen = CpuMask::new();
+    for list in lists {
+        let mask = CpuMask::parse_list(list.get_ref(), possible).map_err(|_| {
+            report.error(
+                list.span(),
+                format!("`{}` is no list of this machine's CPUs", list.get_ref()),
+                format!("expected ranges below {possible}, as in \"0-3,8\""),
+            )
+        })?;
+        if let Some(twice) = mask.first_and(&seen) {
+            return Err(report.error(
+                list.span(),
+                format!("CPU {twice} is in two nodes"),
+                "expected CPUs that no earlier node has",
+            ));
+        }
+        seen.or_assign(&mask);
+        nodes.push(mask);
+    }
+    if let Some(missing) = CpuMask::first_n(possible).andnot(&seen).first() {
+        return Err(report.error(
+            cpus_span.clone(),
+            format!("CPU {missing} is in no node"),
+            "expected every possible CPU in one of `nodes`",
+        ));
+    }
+    Ok(nodes)
+}
+
+/// Where the value of a key stands.
+fn span_of(table: &Spanned<Pci>, key: &str) -> Range<usize> {
+    let value = table.get_ref().iter().find(|(k, _)| k.get_ref() == key);
+    value.map_or(table.span(), |(_, value)| value.span())
+}
+
+/// The keys of every function.
+const PCI_KEYS: [&str; 7] =
+    ["address", "model", "node", "msix_vectors", "msi_vectors", "msi_maskable", "intx_gsi"];
+
+/// A function's table, read key by key.
+struct Function<'a> {
+    report: &'a Reporter<'a>,
+    table: &'a Spanned<Pci>,
+}
+
+impl<'a> Function<'a> {
+    fn find(&self, key: &str) -> Option<&'a Spanned<toml::Value>> {
+        self.table.get_ref().iter().find(|(k, _)| k.get_ref() == key).map(|(_, value)| value)
+    }
+
+    fn mistake(&self, span: Range<usize>, expected: String) -> Box<MachineError> {
+        self.report.error(span, "this is no machine file".to_owned(), expected)
+    }
+
+    fn needed<T>(&self, key: &str, value: Option<T>) -> Result<T, Box<MachineError>> {
+        value.ok_or_else(|| self.mistake(self.table.span(), format!("missing field `{key}`")))
+    }
+
+    fn read<T>(
+        &self,
+        key: &str,
+        what: &str,
+        as_is: impl Fn(&'a toml::Value) -> Option<T>,
+    ) -> Result<Option<Spanned<T>>, Box<MachineError>> {
+        let Some(value) = self.find(key) else { return Ok(None) };
+        match as_is(value.get_ref()) {
+            Some(read) => Ok(Some(Spanned::new(value.span(), read))),
+            None => Err(self.mistake(value.span(), format!("invalid value of `{key}`, expected {what}"))),
+        }
+    }
+
+    fn text(&self, key: &str) -> Result<Spanned<&'a str>, Box<MachineError>> {
+        let text = self.read(key, "a string", toml::Value::as_str)?;
+        self.needed(key, text)
+    }
+
+    fn number(&self, key: &str) -> Result<Option<Spanned<u32>>, Box<MachineError>> {
+        self.read(key, "a number from 0 on", |v| v.as_integer().and_then(|n| u32::try_from(n).ok()))
+    }
+
+    /// A number within bounds that has to be there.
+    fn within(&self, key: &str, what: &str, min: u32, max: u32) -> Result<u32, Box<MachineError>> {
+        let number = self.number(key)?;
+        self.report.within(what, &self.needed(key, number)?, min, max)
+    }
+
+    /// The values of a model's own keys. Keys that it does not know are refused.
+    fn parameters(&self, model: &DeviceModel) -> Result<Vec<u32>, Box<MachineError>> {
+        let own = model.parameters;
+        for key in self.table.get_ref().keys() {
+            let name = key.get_ref();
+            if !PCI_KEYS.contains(&name.as_str()) && !own.iter().any(|p| p.key == name) {
+                let known = PCI_KEYS.iter().copied().chain(own.iter().map(|p| p.key));
+                let known: Vec<String> = known.map(|key| format!("`{key}`")).collect();
+                let known = format!("unknown field `{name}`, expected one of {}", known.join(", "));
+                return Err(self.mistake(key.span(), known));
+            }
+        }
+        let value = |p: &Parameter| {
+            let number = self.number(p.key)?.ok_or_else(|| {
+                self.report.error(
+                    self.find("model").map_or(self.table.span(), Spanned::span),
+                    format!("a {} needs `{}`", model.name, p.key),
+                    format!("expected {} = N below", p.key),
+                )
+            })?;
+            self.report.within(p.key, &number, p.min, p.max)
+        };
+        own.iter().map(value).collect()
+    }
+
+    /// The MSI capability: its messages, and whether they can be masked.
+    fn msi(&self, model: &DeviceModel) -> Result<(u32, bool), Box<MachineError>> {
+        let report = self.report;
+        let vectors = match self.number("msi_vectors")? {
+            None => 0,
+            Some(n) if !MSI_MESSAGES.contains(n.get_ref()) => {
+                return Err(report.error(
+                    n.span(),
+                    format!("an MSI capability that asks for {} messages", n.get_ref()),
+                    "expected 0, or a power of two up to 32",
+                ));
+            }
+            Some(n) if *n.get_ref() > 0 && !model.can_msi => {
+                return Err(report.error(
+                    n.span(),
+                    format!("a {} with an MSI capability", model.name),
+                    "expected 0: its driver uses MSI-X or the line",
+                ));
+            }
+            Some(n) => *n.get_ref(),
+        };
+        match self.read("msi_maskable", "true or false", toml::Value::as_bool)? {
+            Some(maskable) if vectors == 0 => Err(report.error(
+                maskable.span(),
+                "mask bits without an MSI capability".to_owned(),
+                "expected msi_vectors = N as well",
+            )),
+            maskable => Ok((vectors, maskable.is_none_or(Spanned::into_inner))),
+        }
+    }
+}
+
+fn pci_device(
+    report: &Reporter<'_>,
+    table: &Spanned<Pci>,
+    nodes: u32,
+) -> Result<PciDevice, Box<MachineError>> {
+    let f = Function { report, table };
+    let address = f.text("address")?;
+    let bdf = parse_bdf(address.get_ref()).ok_or_else(|| {
+        report.error(
+            address.span(),
+            format!("`{}` is no PCI address", address.get_ref()),
+            "expected domain:bus:device.function, as in 0000:00:03.0",
+        )
+    })?;
+    let word = f.text("model")?;
+    let model =
+        drivers::DEVICES.into_iter().find(|model| model.name == *word.get_ref()).ok_or_else(|| {
+            let known: Vec<&str> = drivers::DEVICES.iter().map(|model| model.name).collect();
+            let (last, others) = known.split_last().unwrap_or((&"", &[]));
+            report.error(
+                word.span(),
+                format!("unknown device `{}`", word.get_ref()),
+                format!("expected {} or {last}", others.join(", ")),
+            )
+        })?;
+    let parameters = f.parameters(model)?;
+    let node = match f.number("node")? {
+        Some(node) => Some(NodeId(report.within("the node of a function", &node, 0, nodes - 1)?)),
+        None => None,
+    };
+    let (msi_vectors, msi_maskable) = f.msi(model)?;
+    Ok(PciDevice {
+        address: (*address.get_ref()).to_owned(),
+        bdf,
+        model,
+        parameters,
+        node,
+        msix_vectors: f.within("msix_vectors", "the size of an MSI-X table", 0, MAX_MSIX)?,
+        msi_vectors,
+        msi_maskable,
+        intx_gsi: f.within("intx_gsi", "an IO-APIC pin", PCI_PIN, IOAPIC_PINS - 1)?,
+    })
+}
