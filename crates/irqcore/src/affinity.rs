@@ -16,11 +16,16 @@ use crate::sort::sort;
 /// Moves `cpus_per_vec` CPUs from `nmsk` to `irqmsk`, SMT siblings together.
 #[kfn("kernel/irq/affinity.c")]
 fn irq_spread_init_one(k: &mut Kernel, irqmsk: &mut CpuMask, nmsk: &mut CpuMask, cpus_per_vec: u32) {
-    spread_init_one(k, irqmsk, nmsk, cpus_per_vec);
+    grp_spread_init_one(k, irqmsk, nmsk, cpus_per_vec);
 }
 
 /// The body that `irq_spread_init_one()` and 6.12's `grp_spread_init_one()` share.
-pub(crate) fn spread_init_one(k: &Kernel, irqmsk: &mut CpuMask, nmsk: &mut CpuMask, mut cpus_per_vec: u32) {
+pub(crate) fn grp_spread_init_one(
+    k: &Kernel,
+    irqmsk: &mut CpuMask,
+    nmsk: &mut CpuMask,
+    mut cpus_per_vec: u32,
+) {
     while cpus_per_vec > 0 {
         let Some(cpu) = nmsk.take_first() else { return };
         irqmsk.set(cpu);

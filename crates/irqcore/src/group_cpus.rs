@@ -9,8 +9,8 @@ use kstate::{CpuMask, Kernel};
 use smallvec::smallvec;
 
 use crate::affinity::{
-    NodeVectors, PerNode, ncpus_cmp, node_masks, node_to_cpumask, nodes_in_cpumask, share_among_nodes,
-    spread_init_one,
+    NodeVectors, PerNode, grp_spread_init_one, ncpus_cmp, node_masks, node_to_cpumask, nodes_in_cpumask,
+    share_among_nodes,
 };
 
 /// One stage: deals the CPUs of `cpu_mask` to the groups, beginning at `startgrp`. Answers how many
@@ -70,7 +70,7 @@ fn __group_cpus_evenly(
                 }
                 curgrp = 0;
             }
-            spread_init_one(k, &mut masks[curgrp as usize], &mut nmsk, cpus_per_grp);
+            grp_spread_init_one(k, &mut masks[curgrp as usize], &mut nmsk, cpus_per_grp);
             curgrp += 1;
         }
         if !k.sem.nodes_share_by_cpus && curgrp >= last_grp {

@@ -12,7 +12,7 @@ use kstate::semantics::Semantics;
 use kstate::shared::Shared;
 use kstate::trace::Actor;
 use kstate::{CpuId, Irq, Kernel, PciDevId};
-use pcimsi::kernel::pci_driver::pci_match_driver;
+use pcimsi::kernel::pci_driver::pci_bus_match;
 
 use crate::engine;
 use crate::machine::{ApicMode, Machine, PciDevice};
@@ -134,7 +134,7 @@ fn boot_in(
     for dev in add_functions(&mut k, machine, order.reversed) {
         if let Some(seed) = order.draw
             && k.oracle.is_quiet()
-            && pci_match_driver(&k, dev).is_some_and(|drv| k.pci.drivers[drv.index()].overlaps)
+            && pci_bus_match(&k, dev).is_some_and(|drv| k.pci.drivers[drv.index()].overlaps)
         {
             k.oracle = Oracle::seeded(seed);
         }
@@ -185,7 +185,7 @@ fn add_functions(k: &mut Kernel, machine: &Machine, reversed: bool) -> Vec<PciDe
     let mut bound = Vec::new();
     for device in &machine.pci {
         let dev = add_function(k, device);
-        let driver = pci_match_driver(k, dev).filter(|drv| k.pci.drivers[drv.index()].built_in);
+        let driver = pci_bus_match(k, dev).filter(|drv| k.pci.drivers[drv.index()].built_in);
         bound.extend(driver.map(|driver| (driver, dev)));
     }
     if reversed {

@@ -11,7 +11,7 @@ use kstate::kstrtox::kstrtobool;
 use kstate::pci::PciDev;
 use kstate::sched::Call;
 use kstate::{CpuId, CpuMask, DiskId, Errno, Irq, Kernel, NvmeId, PciDevId};
-use pcimsi::kernel::pci_driver::pci_match_driver;
+use pcimsi::kernel::pci_driver::pci_bus_match;
 
 use crate::{testmod, tracefs};
 
@@ -489,7 +489,7 @@ fn try_write(k: &mut Kernel, path: &str, text: &str, append: bool) -> Result<Wri
         ["sys", "bus", "pci", "drivers", driver, op @ ("bind" | "unbind")] if is_pci_driver(k, driver) => {
             let dev = bus::bus_find_device_by_name(k, text).ok_or(Errno::ENODEV)?;
             let bound = bound_to(k, dev);
-            let matching = pci_match_driver(k, dev).map(|drv| k.pci.drivers[drv.index()].name);
+            let matching = pci_bus_match(k, dev).map(|drv| k.pci.drivers[drv.index()].name);
             let matches = matching == Some(driver);
             match op {
                 "unbind" if bound == Some(driver) => Ok(Written::Start(bus::unbind_store(dev))),

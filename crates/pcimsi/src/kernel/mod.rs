@@ -43,7 +43,7 @@ pub(crate) const fn log2_roundup(nvec: u32) -> u8 {
 }
 
 /// A mask with a bit for each of 2^`x` messages.
-pub(crate) const fn multi_mask(x: u8) -> u32 {
+pub(crate) const fn msi_multi_mask(x: u8) -> u32 {
     if x >= 5 { u32::MAX } else { (1 << (1 << x)) - 1 }
 }
 

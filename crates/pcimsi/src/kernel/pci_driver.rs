@@ -19,7 +19,7 @@ fn pci_match_one_device(k: &Kernel, id: &PciDeviceId, dev: PciDevId) -> bool {
 }
 
 /// The registered driver whose table has a function, as `__device_attach()` finds it.
-pub fn pci_match_driver(k: &Kernel, dev: PciDevId) -> Option<PciDriverId> {
+pub fn pci_bus_match(k: &Kernel, dev: PciDevId) -> Option<PciDriverId> {
     let known =
         |driver: &&'static PciDriver| driver.id_table.iter().any(|id| pci_match_one_device(k, id, dev));
     k.pci.drivers.iter().position(known).map(|i| PciDriverId(i as u32))
@@ -33,7 +33,7 @@ pub fn pci_register_driver(k: &mut Kernel, driver: &'static PciDriver) {
 
 /// `pci_bus_type`.
 pub static PCI_BUS_TYPE: BusType =
-    BusType { name: "pci", matching: pci_match_driver, probe: pci_device_probe, remove: pci_device_remove };
+    BusType { name: "pci", matching: pci_bus_match, probe: pci_device_probe, remove: pci_device_remove };
 
 /// `pci_driver_init()`: the driver core knows the bus.
 pub fn pci_driver_init(k: &mut Kernel) {
@@ -76,7 +76,7 @@ fn probe_cpu(k: &Kernel, dev: PciDevId) -> Option<CpuId> {
 /// `local_pci_probe()`.
 #[kframe("drivers/pci/pci-driver.c")]
 fn local_pci_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
-    let Some(found) = pci_match_driver(k, dev) else { return Err(Errno::ENODEV) };
+    let Some(found) = pci_bus_match(k, dev) else { return Err(Errno::ENODEV) };
     let drv: PciDriverId = found;
     k.pci_dev_mut(dev).driver = Some(drv);
     let result: Result<(), Errno> = call!((k.pci.drivers[drv.index()].probe)(k, dev));

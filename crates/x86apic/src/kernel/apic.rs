@@ -78,7 +78,7 @@ pub fn x2apic_enable(k: &mut Kernel) {
 /// Chooses the APIC driver; interrupt remapping has to be known first.
 #[kfn("arch/x86/kernel/apic/probe_64.c")]
 pub fn default_setup_apic_routing(k: &mut Kernel) {
-    super::boot::enable_ir_x2apic(k);
+    super::boot::enable_IR_x2apic(k);
     let driver = if x2apic_phys_probe(k) {
         ApicDriver::X2apicPhys
     } else if physflat_probe(k) {
@@ -137,7 +137,7 @@ pub fn send_ipi_self(k: &mut Kernel, vector: u32) {
     lapic::send_self_ipi(k, cpu, vector as u8);
 }
 
-/// `ack_APIC_irq()` (5.4), `apic_eoi()` (6.12).
+/// `ack_apic_irq()` (5.4), `apic_eoi()` (6.12).
 pub fn ack_apic_irq(k: &mut Kernel) {
     let cpu = k.cpu();
     lapic::eoi(k, cpu);

@@ -155,7 +155,7 @@ pub fn apic_intr_mode_init(k: &mut Kernel) {
 /// Turns interrupt remapping on where there is any (`enable_IR_x2apic()`).
 // DEVIATION: without remapping that can address x2APICs the APICs stay in xAPIC mode; a guest whose
 // hypervisor lets x2APICs do without remapping is no machine here.
-pub(super) fn enable_ir_x2apic(k: &mut Kernel) {
+pub(super) fn enable_IR_x2apic(k: &mut Kernel) {
     if k.apic.ioapic_is_disabled {
         k.log.push("Not enabling interrupt remapping due to skipped IO-APIC setup".to_owned());
         return;

@@ -11,7 +11,7 @@ pub fn nvme_queue_scan(k: &mut Kernel, id: NvmeId) {
     }
 }
 
-fn find_ns(k: &Kernel, id: NvmeId, nsid: u32) -> Option<NvmeNs> {
+fn nvme_find_get_ns(k: &Kernel, id: NvmeId, nsid: u32) -> Option<NvmeNs> {
     d(k, id).namespaces.iter().copied().find(|ns| ns.ns_id == nsid)
 }
 
@@ -36,7 +36,7 @@ pub(super) fn scan_by_list_then_alloc(k: &mut Kernel, id: NvmeId) {
             break;
         }
         prev = next.unwrap_or_default();
-        if find_ns(k, id, prev).is_some() {
+        if nvme_find_get_ns(k, id, prev).is_some() {
             let gone: bool = call!(nvme_revalidate_disk(id, prev));
             if gone {
                 call!(nvme_ns_remove(id, prev));
@@ -98,7 +98,7 @@ fn add_ns(k: &mut Kernel, id: NvmeId, nsid: u32, queue: QueueId) {
 /// What a partition scan reads when it finds no table: the first page, once.
 #[kframe("block/partitions/core.c", part)]
 fn partition_scan(k: &mut Kernel, id: NvmeId, nsid: u32) {
-    if find_ns(k, id, nsid).is_none() {
+    if nvme_find_get_ns(k, id, nsid).is_none() {
         return;
     }
     let read: Result<(), Errno> = call!(fops::blkdev_read_iter(disk_of(k, id, nsid), 0, 8));
@@ -108,7 +108,7 @@ fn partition_scan(k: &mut Kernel, id: NvmeId, nsid: u32) {
 }
 
 fn disk_of(k: &Kernel, id: NvmeId, nsid: u32) -> kstate::DiskId {
-    find_ns(k, id, nsid).map_or(kstate::DiskId(u32::MAX), |ns| ns.disk)
+    nvme_find_get_ns(k, id, nsid).map_or(kstate::DiskId(u32::MAX), |ns| ns.disk)
 }
 
 /// `nvme_scan_work()` of 6.12 with `nvme_scan_ns_list()`.
@@ -161,7 +161,7 @@ fn nvme_scan_ns(k: &mut Kernel, id: NvmeId, nsid: u32) {
         call!(nvme_ns_remove(id, nsid));
         return;
     }
-    if find_ns(k, id, nsid).is_some() {
+    if nvme_find_get_ns(k, id, nsid).is_some() {
         let update: Sync = call!(nvme_update_ns_info_block(id, nsid));
         if update.ret() > 0 && update.ret() as u16 & hw::status::DNR != 0 {
             call!(nvme_ns_remove(id, nsid));

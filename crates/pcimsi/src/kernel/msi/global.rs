@@ -23,8 +23,8 @@ use crate::kernel::access::{
 };
 use crate::kernel::pci::pci_intx;
 use crate::kernel::{
-    PCI_IRQ_AFFINITY, PCI_IRQ_INTX, PCI_IRQ_MSI, PCI_IRQ_MSIX, PCI_IRQ_VIRTUAL, log2_roundup,
-    msix_table_size, multi_mask,
+    PCI_IRQ_AFFINITY, PCI_IRQ_INTX, PCI_IRQ_MSI, PCI_IRQ_MSIX, PCI_IRQ_VIRTUAL, log2_roundup, msi_multi_mask,
+    msix_table_size,
 };
 
 /// Capability ID of MSI, as the `type` of a setup.
@@ -311,7 +311,7 @@ pub fn msi_capability_init(
     pci_msi_set_enable(k, dev, false);
     let entry = msi_setup_entry(k, dev, nvec, affd);
 
-    let mask = multi_mask(k.msi.descs[entry].multi_cap);
+    let mask = msi_multi_mask(k.msi.descs[entry].multi_cap);
     msi_mask_irq(k, entry, mask, mask);
     k.pci_dev_mut(dev).msi_list.push(entry);
 
@@ -461,7 +461,7 @@ pub fn pci_msi_shutdown(k: &mut Kernel, dev: PciDevId) {
     pci_intx_for_msi(k, dev, true);
     k.pci_dev_mut(dev).msi_enabled = false;
 
-    let mask = multi_mask(k.msi.descs[desc].multi_cap);
+    let mask = msi_multi_mask(k.msi.descs[desc].multi_cap);
     __pci_msi_desc_mask_irq(k, desc, mask, !mask);
     let default_irq = k.msi.descs[desc].default_irq;
     k.pci_dev_mut(dev).irq = default_irq;

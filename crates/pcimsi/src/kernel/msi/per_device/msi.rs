@@ -26,7 +26,7 @@ use crate::kernel::access::{
     pci_read_config_dword, pci_read_config_word, pci_write_config_dword, pci_write_config_word, readl, writel,
 };
 use crate::kernel::pci::pci_intx;
-use crate::kernel::{PCI_IRQ_VIRTUAL, log2_roundup, msix_table_size, multi_mask};
+use crate::kernel::{PCI_IRQ_VIRTUAL, log2_roundup, msi_multi_mask, msix_table_size};
 
 const PCI_CAP_ID_MSI: u32 = 0x05;
 const PCI_CAP_ID_MSIX: u32 = 0x11;
@@ -287,7 +287,7 @@ pub fn msi_capability_init(
         return Err(e);
     }
     let Some(entry) = msi_first_desc(k, dev) else { return Err(Errno::ENOMEM) };
-    let mask = multi_mask(k.msi.descs[entry].multi_cap);
+    let mask = msi_multi_mask(k.msi.descs[entry].multi_cap);
     pci_msi_mask(k, entry, mask);
 
     let mut ret = pci_msi_setup_msi_irqs(k, dev, nvec, PCI_CAP_ID_MSI);
@@ -406,7 +406,7 @@ pub fn pci_msi_shutdown(k: &mut Kernel, dev: PciDevId) {
         k.warn("WARNING: drivers/pci/msi/msi.c: pci_msi_shutdown");
         return;
     };
-    let mask = multi_mask(k.msi.descs[desc].multi_cap);
+    let mask = msi_multi_mask(k.msi.descs[desc].multi_cap);
     pci_msi_unmask(k, desc, mask);
     let default_irq = k.msi.descs[desc].default_irq;
     k.pci_dev_mut(dev).irq = default_irq;
