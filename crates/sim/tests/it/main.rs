@@ -9,6 +9,7 @@ mod embedded;
 mod files;
 mod inject;
 mod jobs;
+mod names;
 mod plain_msi;
 mod scripts;
 mod semantics;
