@@ -97,7 +97,7 @@ impl Session {
         let functions = Functions::of(self.k.sem.version);
         match functions.get(meta.name) {
             Some(f) => format!(" {}:{}", f.file, f.line),
-            None => format!(" {}", meta.file),
+            None => format!(" {}", functions.file_of(meta)),
         }
     }
 

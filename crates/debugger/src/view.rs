@@ -186,11 +186,11 @@ impl Session {
             What::Enter { meta, .. } | What::Exit { meta, .. } => meta,
             What::Tracepoint(_) | What::Warn(_) => *self.stack_at(at).last()?,
         };
-        let known = Functions::of(self.k.sem.version).get(meta.name);
+        let functions = Functions::of(self.k.sem.version);
         Some(Source {
             function: meta.name,
-            file: known.map_or(meta.file, |f| f.file),
-            line: known.map(|f| f.line),
+            file: functions.file_of(meta),
+            line: functions.get(meta.name).map(|f| f.line),
         })
     }
 

@@ -103,7 +103,7 @@ pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> syn::Result<TokenS
     let item: ItemFn = syn::parse2(item)?;
     let whole = form(&item, Form::Whole)?.into_token_stream();
     // A piece of its caller is recorded in neither form.
-    let part = syn::parse2::<crate::frame::Place>(attr.clone())?.part;
+    let part = syn::parse2::<crate::place::Place>(attr.clone())?.part;
     let whole = if part { whole } else { crate::function::expand(attr.clone(), whole)? };
     let frame_name = format_ident!("{}_frame", item.sig.ident);
     let cut = crate::frame::expand_as(attr, form(&item, Form::Cut)?.into_token_stream(), &frame_name)?;

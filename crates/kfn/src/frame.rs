@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use syn::parse::{Parse, ParseStream};
 use syn::visit::{self, Visit};
 use syn::visit_mut::{self, VisitMut};
-use syn::{Block, Expr, ExprMacro, ItemFn, LitStr, Pat, Stmt, Type, parse_quote, spanned::Spanned};
+use syn::{Block, Expr, ExprMacro, ItemFn, Pat, Stmt, Type, parse_quote, spanned::Spanned};
 
 use crate::function::parameters;
+use crate::place::Place;
 
 const MARKS: [&str; 5] = ["call", "wait", "wait_until", "spin_until", "step"];
 
@@ -578,27 +578,6 @@ impl<'a> Visit<'a> for Hoist {
     fn visit_expr_closure(&mut self, _: &'a syn::ExprClosure) {}
 }
 
-/// What is said about a frame: its C file, and whether it is a part of its caller.
-pub(crate) struct Place {
-    file: LitStr,
-    pub(crate) part: bool,
-}
-
-impl Parse for Place {
-    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let file = input.parse()?;
-        if input.is_empty() {
-            return Ok(Self { file, part: false });
-        }
-        input.parse::<syn::Token![,]>()?;
-        let word: Ident = input.parse()?;
-        if word != "part" {
-            return Err(syn::Error::new(word.span(), "expected `part`, or nothing behind the C file"));
-        }
-        Ok(Self { file, part: true })
-    }
-}
-
 pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
     let parsed: ItemFn = syn::parse2(item.clone())?;
     expand_as(attr, item, &parsed.sig.ident)
@@ -606,7 +585,7 @@ pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> syn::Result<TokenS
 
 /// The same, where the function left behind has another name than the kernel's.
 pub(crate) fn expand_as(attr: TokenStream, item: TokenStream, left: &Ident) -> syn::Result<TokenStream> {
-    let Place { file, part } = syn::parse2(attr)?;
+    let Place { files, part } = syn::parse2(attr)?;
     let item: ItemFn = syn::parse2(item)?;
     let params = parameters(&item)?;
     let mut locals = BTreeMap::new();
@@ -722,7 +701,7 @@ pub(crate) fn expand_as(attr: TokenStream, item: TokenStream, left: &Ident) -> s
             }
             static CODE: ::kstate::sched::FrameCode = ::kstate::sched::FrameCode {
                 meta: ::kstate::trace::FnMeta {
-                    name: #text, file: #file, args: &[#(#arg_params),*], part: #part,
+                    name: #text, files: &[#(#files),*], args: &[#(#arg_params),*], part: #part,
                 },
                 resume,
                 locals: &[#(#texts),*],

@@ -2,7 +2,9 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use syn::{FnArg, ItemFn, LitStr, Pat, spanned::Spanned};
+use syn::{FnArg, ItemFn, Pat, spanned::Spanned};
+
+use crate::place::Place;
 
 /// The identifiers of a traced function's parameters, the kernel first.
 pub(crate) fn parameters(item: &ItemFn) -> syn::Result<Vec<syn::Ident>> {
@@ -34,7 +36,7 @@ pub(crate) fn param(name: &syn::Ident, ty: Option<&syn::Type>) -> TokenStream {
 }
 
 pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
-    let file: LitStr = syn::parse2(attr)?;
+    let Place { files, part: _ } = Place::of_function(attr)?;
     let item: ItemFn = syn::parse2(item)?;
     let names = parameters(&item)?;
     let (attrs, vis, sig, body) = (&item.attrs, &item.vis, &item.sig, &item.block);
@@ -62,7 +64,7 @@ pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> syn::Result<TokenS
         #(#attrs)*
         #vis #sig {
             static META: ::kstate::trace::FnMeta =
-                ::kstate::trace::FnMeta { name: #name, file: #file, args: &[#(#params),*], part: false };
+                ::kstate::trace::FnMeta { name: #name, files: &[#(#files),*], args: &[#(#params),*], part: false };
             #[inline]
             #inner_sig {
                 // A function that has no use for the kernel takes it all the same.

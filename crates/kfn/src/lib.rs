@@ -17,12 +17,14 @@ use proc_macro::TokenStream;
 mod both;
 mod frame;
 mod function;
+mod place;
 
 /// Records entry and exit of a kernel function.
 ///
 /// `#[kfn("kernel/irq/chip.c")]` stands above a free function whose first parameter is
-/// `k: &mut Kernel`. The string is the C file, relative to the kernel tree of the older release
-/// that has the function.
+/// `k: &mut Kernel`. The string is the C file, relative to the kernel tree of the oldest release
+/// that has the function; where later ones have it in another file, that follows:
+/// `#[kfn("drivers/pci/msi.c", "drivers/pci/msi/msi.c")]`.
 #[proc_macro_attribute]
 pub fn kfn(attr: TokenStream, item: TokenStream) -> TokenStream {
     function::expand(attr.into(), item.into()).unwrap_or_else(|e| e.into_compile_error()).into()

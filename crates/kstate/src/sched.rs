@@ -178,7 +178,7 @@ impl PartialEq for Frame {
     fn eq(&self, other: &Self) -> bool {
         let Self { code, pc, entered, args, ret, slots } = self;
         code.meta.name == other.code.meta.name
-            && code.meta.file == other.code.meta.file
+            && code.meta.files == other.code.meta.files
             && (pc, entered, args, ret, slots)
                 == (&other.pc, &other.entered, &other.args, &other.ret, &other.slots)
     }

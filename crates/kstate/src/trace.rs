@@ -9,13 +9,14 @@ use crate::sched::Slot as _;
 use crate::tracing::Mark;
 use crate::{CpuId, CtxId, Irq};
 
-/// Name and C file of a kernel function.
+/// Name and C files of a kernel function.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct FnMeta {
     /// The C name.
     pub name: &'static str,
-    /// The C file, relative to the kernel tree.
-    pub file: &'static str,
+    /// The C files it is in, relative to the kernel tree: that of the oldest generation first, then
+    /// those it moved to.
+    pub files: &'static [&'static str],
     /// Its parameters, without the kernel.
     pub args: &'static [Param],
     /// It is no function of C's but a piece of its caller: nothing records it.

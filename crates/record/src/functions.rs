@@ -6,6 +6,7 @@
 use std::sync::OnceLock;
 
 use kstate::semantics::KernelVersion;
+use kstate::trace::FnMeta;
 
 /// A function in scope.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -126,6 +127,13 @@ impl Functions {
     pub fn get(&self, name: &str) -> Option<&Function> {
         let at = self.by_name.binary_search_by_key(&name, |f| f.name).ok()?;
         self.by_name.get(at)
+    }
+
+    /// Which of a function's C files it is in in this kernel; the oldest generation's for a function out
+    /// of scope.
+    pub fn file_of(&self, meta: &FnMeta) -> &'static str {
+        let listed = self.get(meta.name).map(|function| function.file);
+        listed.filter(|file| meta.files.contains(file)).unwrap_or(meta.files[0])
     }
 
     /// The function, if a call tree shows it.

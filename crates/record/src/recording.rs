@@ -214,7 +214,10 @@ impl Recording {
                     let function = functions.shown(meta.name);
                     open.calls.push(function.is_some());
                     let Some(function) = function else {
-                        if open.bracket.is_none() && open.draft.is_none() && is_bracket(meta.file) {
+                        if open.bracket.is_none()
+                            && open.draft.is_none()
+                            && is_bracket(functions.file_of(meta))
+                        {
                             open.bracket = Some(open.calls.len() - 1);
                         }
                         continue;
@@ -400,7 +403,7 @@ mod tests {
 
     // Names are leaked: a FnMeta is static in real code.
     fn meta(name: &'static str) -> &'static FnMeta {
-        Box::leak(Box::new(FnMeta { name, file: "", args: &[], part: false }))
+        Box::leak(Box::new(FnMeta { name, files: &[""], args: &[], part: false }))
     }
 
     /// `a(` enters, `)` leaves the innermost call, `!` fires a tracepoint, `+` and `-` are a

@@ -119,7 +119,7 @@ pub fn pci_msix_vec_count(k: &mut Kernel, dev: PciDevId) -> Result<u32, Errno> {
 }
 
 /// Gives back what `pci_alloc_irq_vectors_affinity` allocated.
-#[kframe("drivers/pci/msi.c")]
+#[kframe("drivers/pci/msi.c", "drivers/pci/msi/api.c")]
 pub fn pci_free_irq_vectors(k: &mut Kernel, dev: PciDevId) {
     match k.sem.msi_domains {
         MsiDomains::Global => {

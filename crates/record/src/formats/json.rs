@@ -35,7 +35,7 @@ pub fn print(slice: &Slice<'_>, version: KernelVersion, cpus: u32) -> String {
             What::Enter { meta, args } => {
                 line.insert("is".into(), "enter".into());
                 line.insert("function".into(), meta.name.into());
-                line.insert("file".into(), meta.file.into());
+                line.insert("file".into(), slice.functions.file_of(meta).into());
                 line.insert("traceable".into(), slice.functions.shown(meta.name).is_some().into());
                 let value = |arg| match arg {
                     Arg::Word(word) => word.into(),

@@ -185,7 +185,7 @@ pub fn encode(slice: &Slice<'_>) -> Vec<u8> {
                     .number(field::EVENT_TYPE, SLICE_BEGIN)
                     .text(field::EVENT_CATEGORY, "function")
                     .text(field::EVENT_NAME, meta.name)
-                    .message(field::EVENT_ANNOTATION, &annotation("file", meta.file))
+                    .message(field::EVENT_ANNOTATION, &annotation("file", slice.functions.file_of(meta)))
             }
             What::Exit { .. } => {
                 let Some(left) = depth[ctx].checked_sub(1) else { continue };

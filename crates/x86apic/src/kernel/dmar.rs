@@ -55,19 +55,19 @@ pub fn qi_submit_sync(k: &mut Kernel, index: u16, mask: u8) -> Result<(), Errno>
 }
 
 /// Lets fault interrupts through.
-#[kfn("drivers/iommu/dmar.c")]
+#[kfn("drivers/iommu/dmar.c", "drivers/iommu/intel/dmar.c")]
 pub fn dmar_msi_unmask(k: &mut Kernel, _data: Irqd) {
     vtd::write_fectl(k, 0);
 }
 
 /// Holds fault interrupts back.
-#[kfn("drivers/iommu/dmar.c")]
+#[kfn("drivers/iommu/dmar.c", "drivers/iommu/intel/dmar.c")]
 pub fn dmar_msi_mask(k: &mut Kernel, _data: Irqd) {
     vtd::write_fectl(k, FECTL_IM);
 }
 
 /// Writes the message of the fault interrupt.
-#[kfn("drivers/iommu/dmar.c")]
+#[kfn("drivers/iommu/dmar.c", "drivers/iommu/intel/dmar.c")]
 pub fn dmar_msi_write(k: &mut Kernel, _irq: Irq, msg: &MsiMsg) {
     k.hw.vtd.fedata = msg.data;
     k.hw.vtd.feaddr = u64::from(msg.address_hi) << 32 | u64::from(msg.address_lo);
@@ -85,7 +85,7 @@ const IRQ_REMAP_FAULT_REASONS: [&str; 7] = [
 ];
 
 /// Reports one fault in the log.
-#[kfn("drivers/iommu/dmar.c")]
+#[kfn("drivers/iommu/dmar.c", "drivers/iommu/intel/dmar.c")]
 fn dmar_fault_do_one(k: &mut Kernel, fault_reason: u8, source_id: u16, index: u16) {
     let reason = IRQ_REMAP_FAULT_REASONS[usize::from(fault_reason - 0x20)];
     let (bus, slot, func) = (source_id >> 8, source_id >> 3 & 0x1f, source_id & 7);
@@ -101,7 +101,7 @@ fn dmar_fault_do_one(k: &mut Kernel, fault_reason: u8, source_id: u16, index: u1
 
 /// The fault interrupt's handler: takes every record.
 // DEVIATION: the log is not rate-limited.
-#[kfn("drivers/iommu/dmar.c")]
+#[kfn("drivers/iommu/dmar.c", "drivers/iommu/intel/dmar.c")]
 pub fn dmar_fault(k: &mut Kernel, _irq: Irq, _dev_id: DevId) -> IrqReturn {
     let fault_status = k.hw.vtd.fsts;
     if fault_status != 0 {
@@ -115,7 +115,7 @@ pub fn dmar_fault(k: &mut Kernel, _irq: Irq, _dev_id: DevId) -> IrqReturn {
 }
 
 /// Gives a unit its fault interrupt, once.
-#[kfn("drivers/iommu/dmar.c")]
+#[kfn("drivers/iommu/dmar.c", "drivers/iommu/intel/dmar.c")]
 pub fn dmar_set_interrupt(k: &mut Kernel, iommu: u32) -> Result<(), Errno> {
     let unit = &k.remap.iommus[iommu as usize];
     if unit.irq.is_some() {
@@ -142,7 +142,7 @@ pub fn dmar_set_interrupt(k: &mut Kernel, iommu: u32) -> Result<(), Errno> {
 
 /// Gives the units their fault interrupts; in 6.12 those of this CPU's node only, so that a unit
 /// without a node is left to [`init_dmars`].
-#[kfn("drivers/iommu/dmar.c")]
+#[kfn("drivers/iommu/dmar.c", "drivers/iommu/intel/dmar.c")]
 pub fn enable_drhd_fault_handling(k: &mut Kernel) -> Result<(), Errno> {
     let here = k.cpu_to_node(k.cpu()).0 as i32;
     for iommu in 0..k.remap.iommus.len() as u32 {
