@@ -16,6 +16,7 @@ pub mod pci_driver;
 pub mod probe;
 
 pub use irq::{pci_assign_irq, pci_free_irq, pci_request_irq};
+pub use msi::{pci_msix_vec_count, pci_no_msi};
 pub use pci::{pci_disable_device, pci_enable_device, pci_enable_device_mem, pci_intx, pci_set_master};
 pub use probe::pci_device_add;
 
@@ -107,17 +108,6 @@ pub fn pci_irq_get_affinity(k: &mut Kernel, dev: PciDevId, nr: u32) -> Option<Cp
     }
 }
 
-/// How many MSI-X vectors a function has.
-///
-/// # Errors
-/// `EINVAL` without the capability.
-pub fn pci_msix_vec_count(k: &mut Kernel, dev: PciDevId) -> Result<u32, Errno> {
-    match k.sem.msi_domains {
-        MsiDomains::Global => msi::global::pci_msix_vec_count(k, dev),
-        MsiDomains::PerDevice => msi::per_device::api::pci_msix_vec_count(k, dev),
-    }
-}
-
 /// Gives back what `pci_alloc_irq_vectors_affinity` allocated.
 #[kframe("drivers/pci/msi.c", "drivers/pci/msi/api.c")]
 pub fn pci_free_irq_vectors(k: &mut Kernel, dev: PciDevId) {
@@ -145,14 +135,6 @@ pub fn pci_msi_create_irq_domain(
         MsiDomains::PerDevice => {
             msi::per_device::irqdomain::pci_msi_create_irq_domain(k, fwnode, info, parent)
         }
-    }
-}
-
-/// `pci=nomsi`.
-pub fn pci_no_msi(k: &mut Kernel) {
-    match k.sem.msi_domains {
-        MsiDomains::Global => msi::global::pci_no_msi(k),
-        MsiDomains::PerDevice => msi::per_device::msi::pci_no_msi(k),
     }
 }
 

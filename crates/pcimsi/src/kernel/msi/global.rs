@@ -5,7 +5,6 @@ use irqcore::msi::{alloc_msi_entry, free_msi_entry};
 use kfn::{kfn, kframe};
 use kstate::irqchip::IRQCHIP_ONESHOT_SAFE;
 use kstate::irqdesc::Irqd;
-use kstate::irqdomain::IRQ_DOMAIN_FLAG_HIERARCHY;
 use kstate::msi::{
     DOMAIN_BUS_PCI_MSI, IrqAffinity, IrqAffinityDesc, MSI_FLAG_ACTIVATE_EARLY, MSI_FLAG_LEVEL_CAPABLE,
     MSI_FLAG_MULTI_PCI_MSI, MSI_FLAG_MUST_REACTIVATE, MSI_FLAG_PCI_MSIX, MSI_FLAG_USE_DEF_CHIP_OPS,
@@ -21,37 +20,18 @@ use crate::hw::{hw_point, msi, msix};
 use crate::kernel::access::{
     pci_read_config_dword, pci_read_config_word, pci_write_config_dword, pci_write_config_word, readl, writel,
 };
+use crate::kernel::msi::{
+    PCI_CAP_ID_MSI, PCI_CAP_ID_MSIX, PCI_MSI_ADDRESS_HI, PCI_MSI_ADDRESS_LO, PCI_MSI_DATA_32,
+    PCI_MSI_DATA_64, PCI_MSI_FLAGS, PCI_MSI_FLAGS_QMASK, PCI_MSI_FLAGS_QSIZE, PCI_MSI_MASK_32,
+    PCI_MSI_MASK_64, PCI_MSIX_FLAGS, hierarchical_domain, msix_map_region, pci_intx_for_msi,
+    pci_msi_domain_write_msg, pci_msi_set_enable, pci_msi_supported, pci_msi_vec_count,
+    pci_msix_clear_and_set_ctrl, pci_msix_vec_count,
+};
 use crate::kernel::pci::pci_intx;
 use crate::kernel::{
     PCI_IRQ_AFFINITY, PCI_IRQ_INTX, PCI_IRQ_MSI, PCI_IRQ_MSIX, PCI_IRQ_VIRTUAL, log2_roundup, msi_multi_mask,
     msix_table_size,
 };
-
-/// Capability ID of MSI, as the `type` of a setup.
-const PCI_CAP_ID_MSI: u32 = 0x05;
-/// Capability ID of MSI-X.
-const PCI_CAP_ID_MSIX: u32 = 0x11;
-/// Message Control.
-const PCI_MSI_FLAGS: u16 = 2;
-/// Message Control: Multiple Message Enable.
-const PCI_MSI_FLAGS_QSIZE: u16 = 0x70;
-/// Message Control: Multiple Message Capable.
-const PCI_MSI_FLAGS_QMASK: u16 = 0x0e;
-const PCI_MSI_ADDRESS_LO: u16 = 4;
-const PCI_MSI_ADDRESS_HI: u16 = 8;
-const PCI_MSI_DATA_32: u16 = 8;
-const PCI_MSI_DATA_64: u16 = 12;
-const PCI_MSI_MASK_32: u16 = 12;
-const PCI_MSI_MASK_64: u16 = 16;
-/// Message Control of MSI-X.
-const PCI_MSIX_FLAGS: u16 = 2;
-const PCI_MSIX_TABLE: u16 = 4;
-
-/// `dev_get_msi_domain()`, where it is a hierarchical one.
-fn hierarchical_domain(k: &Kernel, dev: PciDevId) -> Option<DomainId> {
-    let domain = k.pci_dev(dev).msi_domain?;
-    (k.domain(domain).flags & IRQ_DOMAIN_FLAG_HIERARCHY != 0).then_some(domain)
-}
 
 /// Sets up interrupts for the descriptors of a function. A positive value asks the caller to try
 /// again with so many.
@@ -238,29 +218,6 @@ pub fn free_msi_irqs(k: &mut Kernel, dev: PciDevId) {
     }
 }
 
-/// Lets a function use its pin, or forbids it.
-#[kfn("drivers/pci/msi.c")]
-pub fn pci_intx_for_msi(k: &mut Kernel, dev: PciDevId, enable: bool) {
-    pci_intx(k, dev, enable);
-}
-
-/// `pci_msi_set_enable()`, inline in drivers/pci/pci.h.
-fn pci_msi_set_enable(k: &mut Kernel, dev: PciDevId, enable: bool) {
-    let at = k.pci_dev(dev).msi_cap + PCI_MSI_FLAGS;
-    let mut control = pci_read_config_word(k, dev, at) & !msi::CONTROL_ENABLE;
-    if enable {
-        control |= msi::CONTROL_ENABLE;
-    }
-    pci_write_config_word(k, dev, at, control);
-}
-
-/// `pci_msix_clear_and_set_ctrl()`, inline in drivers/pci/pci.h.
-fn pci_msix_clear_and_set_ctrl(k: &mut Kernel, dev: PciDevId, clear: u16, set: u16) {
-    let at = k.pci_dev(dev).msix_cap + PCI_MSIX_FLAGS;
-    let ctrl = pci_read_config_word(k, dev, at) & !clear | set;
-    pci_write_config_word(k, dev, at, ctrl);
-}
-
 /// Allocates the descriptor of a function's MSIs. It is not in the device's list yet.
 #[kfn("drivers/pci/msi.c")]
 pub fn msi_setup_entry(
@@ -335,15 +292,6 @@ pub fn msi_capability_init(
     dev.msi_enabled = true;
     dev.irq = irq.0;
     Ok(0)
-}
-
-/// Maps the MSI-X table; false when nothing answers behind its base address register.
-#[kfn("drivers/pci/msi.c")]
-pub fn msix_map_region(k: &mut Kernel, dev: PciDevId, nr_entries: u32) -> bool {
-    let _ = nr_entries;
-    let table_offset = pci_read_config_dword(k, dev, k.pci_dev(dev).msix_cap + PCI_MSIX_TABLE);
-    let bir = table_offset as u16 & 7;
-    bir < 6 && pci_read_config_dword(k, dev, crate::hw::config::BASE_ADDRESS_0 + 4 * bir) != 0
 }
 
 /// Allocates the descriptors of a function's MSI-X vectors.
@@ -433,23 +381,6 @@ pub fn msix_capability_init(
     Ok(0)
 }
 
-/// Whether `nvec` messages may be set up at all.
-#[kfn("drivers/pci/msi.c")]
-pub fn pci_msi_supported(k: &mut Kernel, dev: PciDevId, nvec: u32) -> bool {
-    k.pci.pci_msi_enable && !k.pci_dev(dev).no_msi && nvec >= 1
-}
-
-/// How many messages an MSI capability asks for.
-#[kfn("drivers/pci/msi.c")]
-pub fn pci_msi_vec_count(k: &mut Kernel, dev: PciDevId) -> Result<u32, Errno> {
-    let pos = k.pci_dev(dev).msi_cap;
-    if pos == 0 {
-        return Err(Errno::EINVAL);
-    }
-    let msgctl = pci_read_config_word(k, dev, pos + PCI_MSI_FLAGS);
-    Ok(1 << ((msgctl & PCI_MSI_FLAGS_QMASK) >> 1))
-}
-
 /// Turns MSI off at the function.
 #[kfn("drivers/pci/msi.c")]
 pub fn pci_msi_shutdown(k: &mut Kernel, dev: PciDevId) {
@@ -475,16 +406,6 @@ pub fn pci_disable_msi(k: &mut Kernel, dev: PciDevId) {
     }
     pci_msi_shutdown(k, dev);
     call!(free_msi_irqs(dev));
-}
-
-/// How many entries an MSI-X table has.
-#[kfn("drivers/pci/msi.c")]
-pub fn pci_msix_vec_count(k: &mut Kernel, dev: PciDevId) -> Result<u32, Errno> {
-    let pos = k.pci_dev(dev).msix_cap;
-    if pos == 0 {
-        return Err(Errno::EINVAL);
-    }
-    Ok(msix_table_size(pci_read_config_word(k, dev, pos + PCI_MSIX_FLAGS)))
 }
 
 /// Enables MSI-X with exactly `nvec` vectors. A positive value says how many could be had.
@@ -549,12 +470,6 @@ pub fn pci_disable_msix(k: &mut Kernel, dev: PciDevId) {
     call!(free_msi_irqs(dev));
 }
 
-/// `pci=nomsi`.
-#[kfn("drivers/pci/msi.c")]
-pub fn pci_no_msi(k: &mut Kernel) {
-    k.pci.pci_msi_enable = false;
-}
-
 /// Enables MSI with as many of `minvec` to `maxvec` messages as can be had.
 #[kfn("drivers/pci/msi.c")]
 pub fn __pci_enable_msi_range(
@@ -600,12 +515,6 @@ pub fn __pci_enable_msi_range(
     }
 }
 
-/// Enables MSI with one message.
-#[kfn("drivers/pci/msi.c")]
-pub fn pci_enable_msi(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
-    __pci_enable_msi_range(k, dev, 1, 1, None).map(|_| ())
-}
-
 /// Enables MSI-X with as many of `minvec` to `maxvec` vectors as can be had.
 #[kfn("drivers/pci/msi.c")]
 pub fn __pci_enable_msix_range(
@@ -639,19 +548,6 @@ pub fn __pci_enable_msix_range(
             rc => nvec = rc,
         }
     }
-}
-
-/// Enables MSI-X for entries chosen by number.
-#[kfn("drivers/pci/msi.c")]
-pub fn pci_enable_msix_range(
-    k: &mut Kernel,
-    dev: PciDevId,
-    entries: &mut [MsixEntry],
-    minvec: u32,
-    maxvec: u32,
-) -> Result<u32, Errno> {
-    let maxvec = maxvec.min(entries.len() as u32);
-    __pci_enable_msix_range(k, dev, Some(entries), minvec, maxvec, None, 0)
 }
 
 /// Allocates vectors of the best kind that `flags` allow.
@@ -742,16 +638,6 @@ pub fn pci_irq_get_affinity(k: &mut Kernel, dev: PciDevId, nr: u32) -> Option<Cp
             k.warn("WARNING: drivers/pci/msi.c: pci_irq_get_affinity");
             None
         }
-    }
-}
-
-/// `irq_write_msi_msg` of PCI/MSI chips. Several MSIs of a function share one message, which is
-/// written with the first.
-#[kfn("drivers/pci/msi.c")]
-pub fn pci_msi_domain_write_msg(k: &mut Kernel, irq_data: Irqd, msg: &MsiMsg) {
-    let Some(desc) = k.irq_get_msi_desc(irq_data.irq) else { return };
-    if k.msi.descs[desc].irq == Some(irq_data.irq) {
-        __pci_write_msi_msg(k, desc, msg);
     }
 }
 

@@ -1,5 +1,167 @@
 //! drivers/pci/msi: MSI and MSI-X. [`global`] has one domain for all functions, as it was in a single
-//! file; [`per_device`] gives every function its own, and is a folder in C too.
+//! file; [`per_device`] gives every function its own, and is a folder in C too. What did not change in
+//! between is here.
+
+use kfn::kfn;
+use kstate::irqdesc::Irqd;
+use kstate::irqdomain::IRQ_DOMAIN_FLAG_HIERARCHY;
+use kstate::msi::{IrqAffinity, MsiMsg};
+use kstate::pci::MsixEntry;
+use kstate::semantics::MsiDomains;
+use kstate::{DomainId, Errno, Kernel, PciDevId};
+
+use super::access::{pci_read_config_dword, pci_read_config_word, pci_write_config_word};
+use super::msix_table_size;
+use super::pci::pci_intx;
+use crate::hw::config::BASE_ADDRESS_0;
+use crate::hw::msi;
 
 pub mod global;
 pub mod per_device;
+
+/// Capability ID of MSI, as the `type` of a setup.
+const PCI_CAP_ID_MSI: u32 = 0x05;
+/// Capability ID of MSI-X.
+const PCI_CAP_ID_MSIX: u32 = 0x11;
+/// Message Control.
+const PCI_MSI_FLAGS: u16 = 2;
+/// Message Control: Multiple Message Enable.
+const PCI_MSI_FLAGS_QSIZE: u16 = 0x70;
+/// Message Control: Multiple Message Capable.
+const PCI_MSI_FLAGS_QMASK: u16 = 0x0e;
+const PCI_MSI_ADDRESS_LO: u16 = 4;
+const PCI_MSI_ADDRESS_HI: u16 = 8;
+const PCI_MSI_DATA_32: u16 = 8;
+const PCI_MSI_DATA_64: u16 = 12;
+const PCI_MSI_MASK_32: u16 = 12;
+const PCI_MSI_MASK_64: u16 = 16;
+/// Message Control of MSI-X.
+const PCI_MSIX_FLAGS: u16 = 2;
+const PCI_MSIX_TABLE: u16 = 4;
+
+/// `dev_get_msi_domain()`, where it is a hierarchical one.
+fn hierarchical_domain(k: &Kernel, dev: PciDevId) -> Option<DomainId> {
+    let domain = k.pci_dev(dev).msi_domain?;
+    (k.domain(domain).flags & IRQ_DOMAIN_FLAG_HIERARCHY != 0).then_some(domain)
+}
+
+/// Whether `nvec` messages may be set up at all.
+#[kfn("drivers/pci/msi.c", "drivers/pci/msi/msi.c")]
+fn pci_msi_supported(k: &mut Kernel, dev: PciDevId, nvec: u32) -> bool {
+    k.pci.pci_msi_enable && !k.pci_dev(dev).no_msi && nvec >= 1
+}
+
+/// Lets a function use its pin, or forbids it.
+#[kfn("drivers/pci/msi.c", "drivers/pci/msi/msi.c")]
+fn pci_intx_for_msi(k: &mut Kernel, dev: PciDevId, enable: bool) {
+    pci_intx(k, dev, enable);
+}
+
+/// Turns MSI on or off at the function.
+#[kfn("drivers/pci/pci.h", "drivers/pci/msi/msi.c")]
+fn pci_msi_set_enable(k: &mut Kernel, dev: PciDevId, enable: bool) {
+    let at = k.pci_dev(dev).msi_cap + PCI_MSI_FLAGS;
+    let mut control = pci_read_config_word(k, dev, at) & !msi::CONTROL_ENABLE;
+    if enable {
+        control |= msi::CONTROL_ENABLE;
+    }
+    pci_write_config_word(k, dev, at, control);
+}
+
+/// Changes the Message Control of MSI-X.
+#[kfn("drivers/pci/pci.h", "drivers/pci/msi/msi.c")]
+fn pci_msix_clear_and_set_ctrl(k: &mut Kernel, dev: PciDevId, clear: u16, set: u16) {
+    let at = k.pci_dev(dev).msix_cap + PCI_MSIX_FLAGS;
+    let ctrl = pci_read_config_word(k, dev, at) & !clear | set;
+    pci_write_config_word(k, dev, at, ctrl);
+}
+
+/// Maps the MSI-X table; false when nothing answers behind its base address register.
+#[kfn("drivers/pci/msi.c", "drivers/pci/msi/msi.c")]
+fn msix_map_region(k: &mut Kernel, dev: PciDevId, nr_entries: u32) -> bool {
+    let _ = nr_entries;
+    let table_offset = pci_read_config_dword(k, dev, k.pci_dev(dev).msix_cap + PCI_MSIX_TABLE);
+    let bir = table_offset as u16 & 7;
+    bir < 6 && pci_read_config_dword(k, dev, BASE_ADDRESS_0 + 4 * bir) != 0
+}
+
+/// How many messages an MSI capability asks for.
+///
+/// # Errors
+/// `EINVAL` without the capability.
+#[kfn("drivers/pci/msi.c", "drivers/pci/msi/msi.c")]
+pub fn pci_msi_vec_count(k: &mut Kernel, dev: PciDevId) -> Result<u32, Errno> {
+    let pos = k.pci_dev(dev).msi_cap;
+    if pos == 0 {
+        return Err(Errno::EINVAL);
+    }
+    let msgctl = pci_read_config_word(k, dev, pos + PCI_MSI_FLAGS);
+    Ok(1 << ((msgctl & PCI_MSI_FLAGS_QMASK) >> 1))
+}
+
+/// How many entries an MSI-X table has.
+///
+/// # Errors
+/// `EINVAL` without the capability.
+#[kfn("drivers/pci/msi.c", "drivers/pci/msi/api.c")]
+pub fn pci_msix_vec_count(k: &mut Kernel, dev: PciDevId) -> Result<u32, Errno> {
+    let pos = k.pci_dev(dev).msix_cap;
+    if pos == 0 {
+        return Err(Errno::EINVAL);
+    }
+    Ok(msix_table_size(pci_read_config_word(k, dev, pos + PCI_MSIX_FLAGS)))
+}
+
+/// `pci=nomsi`.
+#[kfn("drivers/pci/msi.c", "drivers/pci/msi/msi.c")]
+pub fn pci_no_msi(k: &mut Kernel) {
+    k.pci.pci_msi_enable = false;
+}
+
+/// Enables MSI with one message.
+///
+/// # Errors
+/// `ENOSPC` when there is none, and those of setting it up.
+#[kfn("drivers/pci/msi.c", "drivers/pci/msi/api.c")]
+pub fn pci_enable_msi(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
+    let __pci_enable_msi_range = match k.sem.msi_domains {
+        MsiDomains::Global => global::__pci_enable_msi_range,
+        MsiDomains::PerDevice => per_device::msi::__pci_enable_msi_range,
+    };
+    __pci_enable_msi_range(k, dev, 1, 1, None).map(|_| ())
+}
+
+/// Enables MSI-X for entries chosen by number.
+///
+/// # Errors
+/// `ENOSPC` when there are fewer than `minvec`, and those of setting them up.
+#[kfn("drivers/pci/msi.c", "drivers/pci/msi/api.c")]
+pub fn pci_enable_msix_range(
+    k: &mut Kernel,
+    dev: PciDevId,
+    entries: &mut [MsixEntry],
+    minvec: u32,
+    maxvec: u32,
+) -> Result<u32, Errno> {
+    let maxvec = maxvec.min(entries.len() as u32);
+    let affd: Option<&mut IrqAffinity> = None;
+    match k.sem.msi_domains {
+        MsiDomains::Global => global::__pci_enable_msix_range(k, dev, Some(entries), minvec, maxvec, affd, 0),
+        MsiDomains::PerDevice => {
+            per_device::msi::__pci_enable_msix_range(k, dev, Some(entries), minvec, maxvec, affd, 0)
+        }
+    }
+}
+
+/// `irq_write_msi_msg` of PCI/MSI chips. Several MSIs of a function share one message, which is
+/// written with the first.
+#[kfn("drivers/pci/msi.c", "drivers/pci/msi/irqdomain.c")]
+fn pci_msi_domain_write_msg(k: &mut Kernel, irq_data: Irqd, msg: &MsiMsg) {
+    let Some(desc) = k.irq_get_msi_desc(irq_data.irq) else { return };
+    if k.msi.descs[desc].irq == Some(irq_data.irq) {
+        match k.sem.msi_domains {
+            MsiDomains::Global => global::__pci_write_msi_msg(k, desc, msg),
+            MsiDomains::PerDevice => per_device::msi::__pci_write_msi_msg(k, desc, msg),
+        }
+    }
+}

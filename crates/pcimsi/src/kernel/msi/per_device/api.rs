@@ -4,22 +4,13 @@ use irqcore::affinity::irq_create_affinity_masks;
 use irqcore::msi::msi_domain_get_virq;
 use kfn::{kfn, kframe};
 use kstate::msi::{IrqAffinity, MSI_DEFAULT_DOMAIN};
-use kstate::pci::MsixEntry;
 use kstate::{CpuMask, Errno, Irq, Kernel, PciDevId};
 
 use super::msi::{
-    __pci_enable_msi_range, __pci_enable_msix_range, PCI_MSIX_FLAGS, pci_free_msi_irqs, pci_msi_shutdown,
-    pci_msix_shutdown,
+    __pci_enable_msi_range, __pci_enable_msix_range, pci_free_msi_irqs, pci_msi_shutdown, pci_msix_shutdown,
 };
-use crate::kernel::access::pci_read_config_word;
 use crate::kernel::pci::pci_intx;
-use crate::kernel::{PCI_IRQ_AFFINITY, PCI_IRQ_INTX, PCI_IRQ_MSI, PCI_IRQ_MSIX, msix_table_size};
-
-/// Enables MSI with one message.
-#[kfn("drivers/pci/msi/api.c")]
-pub fn pci_enable_msi(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
-    __pci_enable_msi_range(k, dev, 1, 1, None).map(|_| ())
-}
+use crate::kernel::{PCI_IRQ_AFFINITY, PCI_IRQ_INTX, PCI_IRQ_MSI, PCI_IRQ_MSIX};
 
 /// Turns MSI off and frees the interrupts.
 #[kframe("drivers/pci/msi/api.c")]
@@ -29,29 +20,6 @@ pub fn pci_disable_msi(k: &mut Kernel, dev: PciDevId) {
     }
     pci_msi_shutdown(k, dev);
     call!(pci_free_msi_irqs(dev));
-}
-
-/// How many entries an MSI-X table has.
-#[kfn("drivers/pci/msi/api.c")]
-pub fn pci_msix_vec_count(k: &mut Kernel, dev: PciDevId) -> Result<u32, Errno> {
-    let pos = k.pci_dev(dev).msix_cap;
-    if pos == 0 {
-        return Err(Errno::EINVAL);
-    }
-    Ok(msix_table_size(pci_read_config_word(k, dev, pos + PCI_MSIX_FLAGS)))
-}
-
-/// Enables MSI-X for entries chosen by number.
-#[kfn("drivers/pci/msi/api.c")]
-pub fn pci_enable_msix_range(
-    k: &mut Kernel,
-    dev: PciDevId,
-    entries: &mut [MsixEntry],
-    minvec: u32,
-    maxvec: u32,
-) -> Result<u32, Errno> {
-    let maxvec = maxvec.min(entries.len() as u32);
-    __pci_enable_msix_range(k, dev, Some(entries), minvec, maxvec, None, 0)
 }
 
 /// Turns MSI-X off and frees the interrupts.

@@ -8,26 +8,21 @@ use irqcore::msi::{
 use kfn::{kfn, kframe};
 use kstate::irqchip::{IRQCHIP_ONESHOT_SAFE, IrqChip};
 use kstate::irqdesc::Irqd;
-use kstate::irqdomain::{IRQ_DOMAIN_FLAG_HIERARCHY, IRQ_DOMAIN_FLAG_MSI_PARENT, IrqAllocInfo};
+use kstate::irqdomain::{IRQ_DOMAIN_FLAG_MSI_PARENT, IrqAllocInfo};
 use kstate::msi::{
     DOMAIN_BUS_PCI_DEVICE_MSI, DOMAIN_BUS_PCI_DEVICE_MSIX, DOMAIN_BUS_PCI_MSI, MSI_DEFAULT_DOMAIN,
     MSI_FLAG_ACTIVATE_EARLY, MSI_FLAG_DEV_SYSFS, MSI_FLAG_FREE_MSI_DESCS, MSI_FLAG_LEVEL_CAPABLE,
     MSI_FLAG_MULTI_PCI_MSI, MSI_FLAG_MUST_REACTIVATE, MSI_FLAG_PCI_MSI_MASK_PARENT, MSI_FLAG_PCI_MSIX,
     MSI_FLAG_PCI_MSIX_ALLOC_DYN, MSI_FLAG_USE_DEF_CHIP_OPS, MSI_FLAG_USE_DEF_DOM_OPS, MsiDomainInfo,
-    MsiDomainOps, MsiDomainTemplate, MsiMsg, pci_msi_domain_calc_hwirq,
+    MsiDomainOps, MsiDomainTemplate, pci_msi_domain_calc_hwirq,
 };
 use kstate::{DomainId, Errno, Kernel, MsiDescId, PciDevId};
 
 use super::msi::{
-    __pci_write_msi_msg, msix_prepare_msi_desc, pci_msi_mask, pci_msi_mask_irq, pci_msi_unmask,
-    pci_msi_unmask_irq, pci_msix_mask, pci_msix_unmask,
+    msix_prepare_msi_desc, pci_msi_mask, pci_msi_mask_irq, pci_msi_unmask, pci_msi_unmask_irq, pci_msix_mask,
+    pci_msix_unmask,
 };
-
-/// `dev_get_msi_domain()`, where it is a hierarchical one.
-fn hierarchical_domain(k: &Kernel, dev: PciDevId) -> Option<DomainId> {
-    let domain = k.pci_dev(dev).msi_domain?;
-    (k.domain(domain).flags & IRQ_DOMAIN_FLAG_HIERARCHY != 0).then_some(domain)
-}
+use crate::kernel::msi::{hierarchical_domain, pci_msi_domain_write_msg};
 
 /// Sets up interrupts for the descriptors of a function. A positive value asks the caller to try
 /// again with so many.
@@ -51,16 +46,6 @@ pub fn pci_msi_teardown_msi_irqs(k: &mut Kernel, dev: PciDevId) {
         call!(msi_domain_free_irqs_all_locked(dev, MSI_DEFAULT_DOMAIN));
     } else {
         k.warn("WARNING: drivers/pci/msi/msi.h: pci_msi_legacy_teardown_msi_irqs");
-    }
-}
-
-/// `irq_write_msi_msg` of PCI/MSI chips. Several MSIs of a function share one message, which is
-/// written with the first.
-#[kfn("drivers/pci/msi/irqdomain.c")]
-pub fn pci_msi_domain_write_msg(k: &mut Kernel, irq_data: Irqd, msg: &MsiMsg) {
-    let Some(desc) = k.irq_get_msi_desc(irq_data.irq) else { return };
-    if k.msi.descs[desc].irq == Some(irq_data.irq) {
-        __pci_write_msi_msg(k, desc, msg);
     }
 }
 

@@ -12,12 +12,10 @@ use kstate::msi::{
 use kstate::pci::MsixEntry;
 use kstate::{Errno, Kernel, MsiDescId, PciDevId};
 
-use super::api::pci_msix_vec_count;
 use super::irqdomain::{
     pci_msi_domain_supports, pci_msi_setup_msi_irqs, pci_msi_teardown_msi_irqs, pci_setup_msi_device_domain,
     pci_setup_msix_device_domain,
 };
-use crate::hw::config::BASE_ADDRESS_0;
 use crate::hw::msix::{
     ENTRY_ADDRESS_HI, ENTRY_ADDRESS_LO, ENTRY_DATA, ENTRY_SIZE, ENTRY_VECTOR_CONTROL, VECTOR_CONTROL_MASK,
 };
@@ -25,35 +23,18 @@ use crate::hw::{hw_point, msi, msix};
 use crate::kernel::access::{
     pci_read_config_dword, pci_read_config_word, pci_write_config_dword, pci_write_config_word, readl, writel,
 };
-use crate::kernel::pci::pci_intx;
+use crate::kernel::msi::{
+    PCI_CAP_ID_MSI, PCI_CAP_ID_MSIX, PCI_MSI_ADDRESS_HI, PCI_MSI_ADDRESS_LO, PCI_MSI_DATA_32,
+    PCI_MSI_DATA_64, PCI_MSI_FLAGS, PCI_MSI_FLAGS_QMASK, PCI_MSI_FLAGS_QSIZE, PCI_MSI_MASK_32,
+    PCI_MSI_MASK_64, PCI_MSIX_FLAGS, msix_map_region, pci_intx_for_msi, pci_msi_set_enable,
+    pci_msi_supported, pci_msi_vec_count, pci_msix_clear_and_set_ctrl, pci_msix_vec_count,
+};
 use crate::kernel::{PCI_IRQ_VIRTUAL, log2_roundup, msi_multi_mask, msix_table_size};
-
-const PCI_CAP_ID_MSI: u32 = 0x05;
-const PCI_CAP_ID_MSIX: u32 = 0x11;
-/// Message Control.
-const PCI_MSI_FLAGS: u16 = 2;
-const PCI_MSI_FLAGS_QSIZE: u16 = 0x70;
-const PCI_MSI_FLAGS_QMASK: u16 = 0x0e;
-const PCI_MSI_ADDRESS_LO: u16 = 4;
-const PCI_MSI_ADDRESS_HI: u16 = 8;
-const PCI_MSI_DATA_32: u16 = 8;
-const PCI_MSI_DATA_64: u16 = 12;
-const PCI_MSI_MASK_32: u16 = 12;
-const PCI_MSI_MASK_64: u16 = 16;
-/// Message Control of MSI-X.
-pub(super) const PCI_MSIX_FLAGS: u16 = 2;
-const PCI_MSIX_TABLE: u16 = 4;
 
 /// All descriptors of a function, in order of their index.
 fn all_descs(k: &Kernel, dev: PciDevId) -> Vec<MsiDescId> {
     let data = k.pci_dev(dev).msi_data.as_ref();
     data.map(|data| data.default_domain.store.values().copied().collect()).unwrap_or_default()
-}
-
-/// Whether `nvec` messages may be set up at all.
-#[kfn("drivers/pci/msi/msi.c")]
-pub fn pci_msi_supported(k: &mut Kernel, dev: PciDevId, nvec: u32) -> bool {
-    k.pci.pci_msi_enable && !k.pci_dev(dev).no_msi && nvec >= 1
 }
 
 /// Has MSI released with the device, for drivers that use the managed interface.
@@ -200,23 +181,6 @@ pub fn __pci_write_msi_msg(k: &mut Kernel, entry: MsiDescId, msg: &MsiMsg) {
         pci_write_msg_msi(k, dev, entry, msg);
     }
     k.msi.descs[entry].msg = *msg;
-}
-
-/// Lets a function use its pin, or forbids it.
-#[kfn("drivers/pci/msi/msi.c")]
-pub fn pci_intx_for_msi(k: &mut Kernel, dev: PciDevId, enable: bool) {
-    pci_intx(k, dev, enable);
-}
-
-/// Turns MSI on or off at the function.
-#[kfn("drivers/pci/msi/msi.c")]
-pub fn pci_msi_set_enable(k: &mut Kernel, dev: PciDevId, enable: bool) {
-    let at = k.pci_dev(dev).msi_cap + PCI_MSI_FLAGS;
-    let mut control = pci_read_config_word(k, dev, at) & !msi::CONTROL_ENABLE;
-    if enable {
-        control |= msi::CONTROL_ENABLE;
-    }
-    pci_write_config_word(k, dev, at, control);
 }
 
 /// Allocates the descriptor of a function's MSIs.
@@ -381,17 +345,6 @@ pub fn __pci_enable_msi_range(
     }
 }
 
-/// How many messages an MSI capability asks for.
-#[kfn("drivers/pci/msi/msi.c")]
-pub fn pci_msi_vec_count(k: &mut Kernel, dev: PciDevId) -> Result<u32, Errno> {
-    let pos = k.pci_dev(dev).msi_cap;
-    if pos == 0 {
-        return Err(Errno::EINVAL);
-    }
-    let msgctl = pci_read_config_word(k, dev, pos + PCI_MSI_FLAGS);
-    Ok(1 << ((msgctl & PCI_MSI_FLAGS_QMASK) >> 1))
-}
-
 /// Turns MSI off at the function.
 #[kfn("drivers/pci/msi/msi.c")]
 pub fn pci_msi_shutdown(k: &mut Kernel, dev: PciDevId) {
@@ -410,23 +363,6 @@ pub fn pci_msi_shutdown(k: &mut Kernel, dev: PciDevId) {
     pci_msi_unmask(k, desc, mask);
     let default_irq = k.msi.descs[desc].default_irq;
     k.pci_dev_mut(dev).irq = default_irq;
-}
-
-/// Changes the Message Control of MSI-X.
-#[kfn("drivers/pci/msi/msi.c")]
-pub fn pci_msix_clear_and_set_ctrl(k: &mut Kernel, dev: PciDevId, clear: u16, set: u16) {
-    let at = k.pci_dev(dev).msix_cap + PCI_MSIX_FLAGS;
-    let ctrl = pci_read_config_word(k, dev, at) & !clear | set;
-    pci_write_config_word(k, dev, at, ctrl);
-}
-
-/// Maps the MSI-X table; false when nothing answers behind its base address register.
-#[kfn("drivers/pci/msi/msi.c")]
-pub fn msix_map_region(k: &mut Kernel, dev: PciDevId, nr_entries: u32) -> bool {
-    let _ = nr_entries;
-    let table_offset = pci_read_config_dword(k, dev, k.pci_dev(dev).msix_cap + PCI_MSIX_TABLE);
-    let bir = table_offset as u16 & 7;
-    bir < 6 && pci_read_config_dword(k, dev, BASE_ADDRESS_0 + 4 * bir) != 0
 }
 
 /// Completes a descriptor that has an index, and notes how its entry is masked.
@@ -651,10 +587,4 @@ pub fn pci_msix_shutdown(k: &mut Kernel, dev: PciDevId) {
 pub fn pci_free_msi_irqs(k: &mut Kernel, dev: PciDevId) {
     call!(pci_msi_teardown_msi_irqs(dev));
     k.pci_dev_mut(dev).msix_base = false;
-}
-
-/// `pci=nomsi`.
-#[kfn("drivers/pci/msi/msi.c")]
-pub fn pci_no_msi(k: &mut Kernel) {
-    k.pci.pci_msi_enable = false;
 }
