@@ -67,7 +67,7 @@ fn parse(k: &Kernel, list: bool, text: &str) -> Result<CpuMask, Errno> {
 /// `EOVERFLOW` for a text that is no mask, `EINVAL` for a mask without online CPU where the kernel
 /// does not choose itself.
 #[kfn("kernel/irq/proc.c")]
-pub fn write_irq_affinity(k: &mut Kernel, list: bool, irq: Irq, text: &str) -> Result<(), Errno> {
+fn write_irq_affinity(k: &mut Kernel, list: bool, irq: Irq, text: &str) -> Result<(), Errno> {
     if k.find_desc(irq).is_none_or(|desc| !desc.proc_dir) {
         return Err(Errno::ENOENT);
     }

@@ -14,7 +14,7 @@ use crate::settings::{irq_settings_is_level, irq_settings_is_nested_thread};
 // DEVIATION: nothing in this machine needs it, since the local APIC can retrigger every interrupt.
 // It is here for callers that drain the list themselves.
 #[kfn("kernel/irq/resend.c")]
-pub fn resend_irqs(k: &mut Kernel) {
+fn resend_irqs(k: &mut Kernel) {
     while let Some(irq) = k.irq.resend_list.pop() {
         if k.find_desc(irq).is_some() {
             generic_handle_irq_desc(k, irq);

@@ -77,7 +77,7 @@ pub fn write(k: &Kernel, ctrl: NvmeId, file: &str, text: &str) -> Result<Call<Re
 /// `EBUSY` for a controller that is being reset or removed, `ENETRESET` when it is not live
 /// afterwards.
 #[kframe("drivers/nvme/host/sysfs.c")]
-pub fn nvme_sysfs_reset(k: &mut Kernel, ctrl: NvmeId) -> Result<(), Errno> {
+fn nvme_sysfs_reset(k: &mut Kernel, ctrl: NvmeId) -> Result<(), Errno> {
     call!(core::nvme_reset_ctrl_sync(ctrl))
 }
 
@@ -86,7 +86,7 @@ pub fn nvme_sysfs_reset(k: &mut Kernel, ctrl: NvmeId) -> Result<(), Errno> {
 /// # Errors
 /// None.
 #[kframe("drivers/nvme/host/sysfs.c")]
-pub fn nvme_sysfs_rescan(k: &mut Kernel, ctrl: NvmeId) -> Result<(), Errno> {
+fn nvme_sysfs_rescan(k: &mut Kernel, ctrl: NvmeId) -> Result<(), Errno> {
     core::nvme_queue_scan(k, ctrl);
     Ok(())
 }

@@ -47,7 +47,7 @@ pub fn vp_set_status(k: &mut Kernel, id: VirtioId, status: u8) {
 
 /// `config->reset`.
 #[kframe("drivers/virtio/virtio_pci_modern.c")]
-pub fn vp_reset(k: &mut Kernel, id: VirtioId) {
+pub(crate) fn vp_reset(k: &mut Kernel, id: VirtioId) {
     iowrite(k, id, Reg::DeviceStatus, 0);
     // DEVIATION: the C loop sleeps until the status reads 0; this device resets within the write.
     call!(pci_common::vp_synchronize_vectors(id));
@@ -117,7 +117,7 @@ pub fn del_vq(k: &mut Kernel, id: VirtioId, index: u16) {
 
 /// `config->find_vqs`: creates the queues, then enables them, from where only a reset leads back.
 #[kframe("drivers/virtio/virtio_pci_modern.c")]
-pub fn vp_modern_find_vqs(k: &mut Kernel, id: VirtioId, nvqs: u32) -> Result<(), Errno> {
+pub(crate) fn vp_modern_find_vqs(k: &mut Kernel, id: VirtioId, nvqs: u32) -> Result<(), Errno> {
     let rc: Result<(), Errno> = call!(pci_common::vp_find_vqs(id, nvqs));
     if rc.is_ok() {
         let queues: Vec<u16> = k.virtio.dev(id).vdev_vqs.keys().copied().collect();

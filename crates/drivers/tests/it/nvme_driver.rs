@@ -37,6 +37,12 @@ fn start(k: &mut Kernel, cpu: u32, call: Call<Result<(), Errno>>) -> TaskId {
     k.spawn(TaskKind::Task, CpuId(cpu), call.frame, &[])
 }
 
+/// Writes to a file of the controller, as a task on a CPU.
+fn write(k: &mut Kernel, cpu: u32, file: &str) -> TaskId {
+    let call = drivers::nvme::sysfs::write(k, NVME, file, "1").expect("a file that can be written");
+    start(k, cpu, call)
+}
+
 /// A started task's result, `None` while it runs.
 fn result(k: &Kernel, task: TaskId) -> Option<Result<(), Errno>> {
     match k.sched.tasks[task.index()].state {
@@ -92,8 +98,8 @@ fn binding_and_unbinding_leaves_nothing_behind() {
 fn a_second_reset_is_busy_and_a_reset_keeps_the_disk() {
     for &kernel in KernelVersion::ALL {
         let mut k = boot(kernel, 4, |_| {});
-        let first = start(&mut k, 0, drivers::nvme::sysfs::nvme_sysfs_reset(NVME));
-        let second = start(&mut k, 1, drivers::nvme::sysfs::nvme_sysfs_reset(NVME));
+        let first = write(&mut k, 0, "reset_controller");
+        let second = write(&mut k, 1, "reset_controller");
         run(&mut k, SECOND);
         assert_eq!((result(&k, first), result(&k, second)), (Some(Ok(())), Some(Err(Errno::EBUSY))));
         let d = disk(&k);
@@ -110,7 +116,7 @@ fn reads_survive_a_reset_in_any_order() {
             let mut k = boot(kernel, 4, |_| {});
             k.oracle = Oracle::seeded(seed);
             let d = disk(&k);
-            let reset = start(&mut k, 0, drivers::nvme::sysfs::nvme_sysfs_reset(NVME));
+            let reset = write(&mut k, 0, "reset_controller");
             let reads: Vec<TaskId> = (0..24)
                 .map(|i| start(&mut k, i % 4, drivers::block::fops::blkdev_read_iter(d, u64::from(i) * 8, 8)))
                 .collect();
@@ -136,8 +142,8 @@ fn reads_end_one_way_or_the_other_when_the_driver_goes() {
                 .map(|i| start(&mut k, i % 4, drivers::block::fops::blkdev_read_iter(d, u64::from(i) * 8, 8)))
                 .collect();
             tasks.push(start(&mut k, 0, unbind(DEV)));
-            tasks.push(start(&mut k, 1, drivers::nvme::sysfs::nvme_sysfs_reset(NVME)));
-            tasks.push(start(&mut k, 2, drivers::nvme::sysfs::nvme_sysfs_rescan(NVME)));
+            tasks.push(write(&mut k, 1, "reset_controller"));
+            tasks.push(write(&mut k, 2, "rescan_controller"));
             run(&mut k, 100 * SECOND);
             for (i, &task) in tasks.iter().enumerate() {
                 assert!(
@@ -261,7 +267,7 @@ fn the_same_run_twice_is_the_same_state() {
             for cpu in 0..4 {
                 start(&mut k, cpu, drivers::block::fops::blkdev_read_iter(d, 0, 8));
             }
-            start(&mut k, 0, drivers::nvme::sysfs::nvme_sysfs_reset(NVME));
+            write(&mut k, 0, "reset_controller");
             run(&mut k, SECOND);
             k
         };

@@ -188,7 +188,7 @@ pub(super) fn is_forced(k: &Kernel, irq: Irq, me: TaskId) -> bool {
 
 /// An interrupt's thread.
 #[kframe("kernel/irq/manage.c")]
-pub fn irq_thread(k: &mut Kernel, irq: Irq) {
+fn irq_thread(k: &mut Kernel, irq: Irq) {
     let me: TaskId = current(k);
     // A request that failed has taken its action back before the thread ran.
     if k.find_desc(irq).is_none_or(|desc| action_of(desc, me).is_none()) {

@@ -85,7 +85,7 @@ pub fn msi_domain_prepare_irqs(
 /// Whether the interrupts may stand on a dummy vector until they are requested. That is safe only
 /// where they can be masked.
 #[kfn("kernel/irq/msi.c")]
-pub fn msi_check_reservation_mode(k: &mut Kernel, domain: DomainId, dev: PciDevId) -> bool {
+fn msi_check_reservation_mode(k: &mut Kernel, domain: DomainId, dev: PciDevId) -> bool {
     if k.domain(domain).bus_token != DOMAIN_BUS_PCI_MSI {
         return false;
     }

@@ -98,25 +98,20 @@ pub fn msi_domain_set_affinity(
 
 /// Writes the message of an interrupt whose vector was just assigned.
 #[kfn("kernel/irq/msi.c")]
-pub fn msi_domain_activate(
-    k: &mut Kernel,
-    _domain: DomainId,
-    irq_data: Irqd,
-    _early: bool,
-) -> Result<(), Errno> {
+fn msi_domain_activate(k: &mut Kernel, _domain: DomainId, irq_data: Irqd, _early: bool) -> Result<(), Errno> {
     compose_and_write(k, irq_data);
     Ok(())
 }
 
 /// Writes an empty message, which no APIC takes for an interrupt.
 #[kfn("kernel/irq/msi.c")]
-pub fn msi_domain_deactivate(k: &mut Kernel, _domain: DomainId, irq_data: Irqd) {
+fn msi_domain_deactivate(k: &mut Kernel, _domain: DomainId, irq_data: Irqd) {
     irq_chip_write_msi_msg(k, irq_data, &MsiMsg::default());
 }
 
 /// Allocates interrupts in an MSI domain and below.
 #[kfn("kernel/irq/msi.c")]
-pub fn msi_domain_alloc(
+fn msi_domain_alloc(
     k: &mut Kernel,
     domain: DomainId,
     virq: Irq,
@@ -145,7 +140,7 @@ pub fn msi_domain_alloc(
 
 /// Frees interrupts of an MSI domain and below.
 #[kfn("kernel/irq/msi.c")]
-pub fn msi_domain_free(k: &mut Kernel, domain: DomainId, virq: Irq, nr_irqs: u32) {
+fn msi_domain_free(k: &mut Kernel, domain: DomainId, virq: Irq, nr_irqs: u32) {
     if let Some(msi_free) = info(k, domain).ops.msi_free {
         for i in 0..nr_irqs {
             msi_free(k, domain, Irq(virq.0 + i));
@@ -173,7 +168,7 @@ pub fn msi_domain_ops_get_hwirq(_k: &Kernel, arg: &IrqAllocInfo) -> u64 {
 
 /// Starts with an empty allocation description.
 #[kfn("kernel/irq/msi.c")]
-pub fn msi_domain_ops_prepare(
+fn msi_domain_ops_prepare(
     k: &mut Kernel,
     domain: DomainId,
     dev: PciDevId,
@@ -192,7 +187,7 @@ pub fn msi_domain_ops_set_desc(_k: &mut Kernel, arg: &mut IrqAllocInfo, desc: Ms
 
 /// Gives a new interrupt its chip and flow handler.
 #[kfn("kernel/irq/msi.c")]
-pub fn msi_domain_ops_init(
+fn msi_domain_ops_init(
     k: &mut Kernel,
     domain: DomainId,
     virq: Irq,
@@ -211,14 +206,14 @@ pub fn msi_domain_ops_init(
 
 /// Accepts every device (5.4).
 #[kfn("kernel/irq/msi.c")]
-pub fn msi_domain_ops_check(k: &mut Kernel, domain: DomainId, dev: PciDevId) -> Result<u32, Errno> {
+fn msi_domain_ops_check(k: &mut Kernel, domain: DomainId, dev: PciDevId) -> Result<u32, Errno> {
     let _ = (k, domain, dev);
     Ok(0)
 }
 
 /// Fills in the domain callbacks that the driver left out.
 #[kfn("kernel/irq/msi.c")]
-pub fn msi_domain_update_dom_ops(k: &mut Kernel, info: &mut MsiDomainInfo) {
+fn msi_domain_update_dom_ops(k: &mut Kernel, info: &mut MsiDomainInfo) {
     let global = k.sem.msi_domains == MsiDomains::Global;
     // 5.4 asks before it calls, 6.12 here.
     if !global && info.flags & MSI_FLAG_USE_DEF_DOM_OPS == 0 {
@@ -236,7 +231,7 @@ pub fn msi_domain_update_dom_ops(k: &mut Kernel, info: &mut MsiDomainInfo) {
 
 /// Fills in the chip callbacks that the driver left out.
 #[kfn("kernel/irq/msi.c")]
-pub fn msi_domain_update_chip_ops(k: &mut Kernel, info: &mut MsiDomainInfo) {
+fn msi_domain_update_chip_ops(k: &mut Kernel, info: &mut MsiDomainInfo) {
     let can_set = info.flags & MSI_FLAG_NO_AFFINITY == 0;
     let chip = &mut k.irq.chips[info.chip.index()];
     if chip.irq_mask.is_none() || chip.irq_unmask.is_none() {

@@ -110,7 +110,7 @@ fn msi_ctrl_valid(k: &mut Kernel, dev: PciDevId, ctrl: MsiCtrl) -> bool {
 
 /// Enters a descriptor into the store, or frees it when its place is taken or outside.
 #[kfn("kernel/irq/msi.c")]
-pub fn msi_insert_desc(
+fn msi_insert_desc(
     k: &mut Kernel,
     dev: PciDevId,
     desc: MsiDescId,
@@ -148,7 +148,7 @@ pub fn msi_domain_insert_msi_desc(
 
 /// Removes and frees the descriptors of a range.
 #[kfn("kernel/irq/msi.c")]
-pub fn msi_domain_free_descs(k: &mut Kernel, dev: PciDevId, ctrl: MsiCtrl) {
+fn msi_domain_free_descs(k: &mut Kernel, dev: PciDevId, ctrl: MsiCtrl) {
     if !msi_ctrl_valid(k, dev, ctrl) {
         return;
     }
@@ -169,7 +169,7 @@ pub fn msi_domain_free_descs(k: &mut Kernel, dev: PciDevId, ctrl: MsiCtrl) {
 
 /// Allocates a plain descriptor for each index of a range.
 #[kfn("kernel/irq/msi.c")]
-pub fn msi_domain_add_simple_msi_descs(k: &mut Kernel, dev: PciDevId, ctrl: MsiCtrl) -> Result<(), Errno> {
+fn msi_domain_add_simple_msi_descs(k: &mut Kernel, dev: PciDevId, ctrl: MsiCtrl) -> Result<(), Errno> {
     if !msi_ctrl_valid(k, dev, ctrl) {
         return Err(Errno::EINVAL);
     }
@@ -231,7 +231,7 @@ pub fn msi_domain_get_virq(k: &mut Kernel, dev: PciDevId, domid: u32, index: u32
 
 /// Creates a domain from its description.
 #[kfn("kernel/irq/msi.c")]
-pub fn __msi_create_irq_domain(
+fn __msi_create_irq_domain(
     k: &mut Kernel,
     fwnode: &str,
     info: &mut MsiDomainInfo,
@@ -371,7 +371,7 @@ fn is_pci_msi(bus_token: u32) -> bool {
 /// Whether the interrupts may stand on a dummy vector until they are requested. That is safe only
 /// where they can be masked.
 #[kfn("kernel/irq/msi.c")]
-pub fn msi_check_reservation_mode(k: &mut Kernel, domain: DomainId, dev: PciDevId) -> bool {
+fn msi_check_reservation_mode(k: &mut Kernel, domain: DomainId, dev: PciDevId) -> bool {
     if !is_pci_msi(k.domain(domain).bus_token) {
         return false;
     }
@@ -387,7 +387,7 @@ pub fn msi_check_reservation_mode(k: &mut Kernel, domain: DomainId, dev: PciDevI
 
 /// What a failed allocation means: so many could be had, or none.
 #[kfn("kernel/irq/msi.c")]
-pub fn msi_handle_pci_fail(
+fn msi_handle_pci_fail(
     k: &mut Kernel,
     domain: DomainId,
     desc: MsiDescId,
@@ -408,7 +408,7 @@ const VIRQ_ACTIVATE: u32 = 0x02;
 
 /// Activates a new interrupt early.
 #[kfn("kernel/irq/msi.c")]
-pub fn msi_init_virq(k: &mut Kernel, domain: DomainId, virq: Irq, vflags: u32) -> Result<(), Errno> {
+fn msi_init_virq(k: &mut Kernel, domain: DomainId, virq: Irq, vflags: u32) -> Result<(), Errno> {
     let Some(irqd) = irq_domain_get_irq_data(k, domain, virq) else { return Err(Errno::EINVAL) };
     if vflags & VIRQ_CAN_RESERVE == 0 {
         k.desc_mut(virq).clear(IRQD_CAN_RESERVE);
@@ -435,7 +435,7 @@ pub fn msi_init_virq(k: &mut Kernel, domain: DomainId, virq: Irq, vflags: u32) -
 /// Allocates interrupts for the descriptors of a range that have none. A positive value says how
 /// many could be had.
 #[kfn("kernel/irq/msi.c")]
-pub fn __msi_domain_alloc_irqs(
+fn __msi_domain_alloc_irqs(
     k: &mut Kernel,
     dev: PciDevId,
     domain: DomainId,
@@ -484,7 +484,7 @@ pub fn __msi_domain_alloc_irqs(
 
 /// Allocates descriptors where the core does that for the driver.
 #[kfn("kernel/irq/msi.c")]
-pub fn msi_domain_alloc_simple_msi_descs(
+fn msi_domain_alloc_simple_msi_descs(
     k: &mut Kernel,
     dev: PciDevId,
     domain: DomainId,
@@ -498,7 +498,7 @@ pub fn msi_domain_alloc_simple_msi_descs(
 
 /// Allocates the interrupts of a range.
 #[kfn("kernel/irq/msi.c")]
-pub fn __msi_domain_alloc_locked(k: &mut Kernel, dev: PciDevId, ctrl: MsiCtrl) -> Result<u32, Errno> {
+fn __msi_domain_alloc_locked(k: &mut Kernel, dev: PciDevId, ctrl: MsiCtrl) -> Result<u32, Errno> {
     if !msi_ctrl_valid(k, dev, ctrl) {
         return Err(Errno::EINVAL);
     }
@@ -509,7 +509,7 @@ pub fn __msi_domain_alloc_locked(k: &mut Kernel, dev: PciDevId, ctrl: MsiCtrl) -
 
 /// Allocates the interrupts of a range, or frees all of them.
 #[kfn("kernel/irq/msi.c")]
-pub fn msi_domain_alloc_locked(k: &mut Kernel, dev: PciDevId, ctrl: MsiCtrl) -> Result<u32, Errno> {
+fn msi_domain_alloc_locked(k: &mut Kernel, dev: PciDevId, ctrl: MsiCtrl) -> Result<u32, Errno> {
     let ret = __msi_domain_alloc_locked(k, dev, ctrl);
     if ret != Ok(0) {
         // Nobody has requested these interrupts yet: freeing them waits for nothing.
@@ -532,7 +532,7 @@ pub fn msi_domain_alloc_irqs_all_locked(
 
 /// Frees the interrupts of a range.
 #[kframe("kernel/irq/msi.c")]
-pub fn __msi_domain_free_irqs(k: &mut Kernel, dev: PciDevId, domain: DomainId, ctrl: MsiCtrl) {
+fn __msi_domain_free_irqs(k: &mut Kernel, dev: PciDevId, domain: DomainId, ctrl: MsiCtrl) {
     loop {
         // Each turn takes the next descriptor that still has its interrupt.
         let next: Option<MsiDescId> = descs(k, dev, ctrl, true).first().copied();
@@ -557,7 +557,7 @@ pub fn __msi_domain_free_irqs(k: &mut Kernel, dev: PciDevId, domain: DomainId, c
 
 /// Frees the interrupts of a range, and the descriptors where the domain says so.
 #[kframe("kernel/irq/msi.c")]
-pub fn msi_domain_free_locked(k: &mut Kernel, dev: PciDevId, ctrl: MsiCtrl) {
+fn msi_domain_free_locked(k: &mut Kernel, dev: PciDevId, ctrl: MsiCtrl) {
     if !msi_ctrl_valid(k, dev, ctrl) {
         return;
     }

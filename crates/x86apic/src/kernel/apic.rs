@@ -39,7 +39,7 @@ pub fn calc_dest_apicid(k: &Kernel, cpu: CpuId) -> u32 {
 
 /// `physflat_probe()`: the flat model has eight bits, for CPUs that may ever exist.
 #[kfn("arch/x86/kernel/apic/apic_flat_64.c")]
-pub fn physflat_probe(k: &mut Kernel) -> bool {
+fn physflat_probe(k: &mut Kernel) -> bool {
     !k.sem.flat_apic || k.topo.possible.weight() > 8
 }
 
@@ -47,7 +47,7 @@ pub fn physflat_probe(k: &mut Kernel) -> bool {
 // DEVIATION: the firmware of these machines asks for physical destinations (ACPI_FADT_APIC_PHYSICAL),
 // so that the driver for clusters of logical ones is never chosen.
 #[kfn("arch/x86/kernel/apic/x2apic_phys.c")]
-pub fn x2apic_phys_probe(k: &mut Kernel) -> bool {
+fn x2apic_phys_probe(k: &mut Kernel) -> bool {
     k.apic.x2apic_mode
 }
 
@@ -69,7 +69,7 @@ pub fn x2apic_setup(k: &mut Kernel) {
 
 /// Switches the boot CPU to x2APIC mode, and with it the machine.
 #[kfn("arch/x86/kernel/apic/apic.c")]
-pub fn x2apic_enable(k: &mut Kernel) {
+pub(crate) fn x2apic_enable(k: &mut Kernel) {
     k.apic.x2apic_mode = true;
     k.log.push("x2apic enabled".to_owned());
     x2apic_setup(k);
@@ -107,14 +107,14 @@ pub fn flat_init_apic_ldr(k: &mut Kernel) {
 
 /// Sends a vector to the CPUs whose bits are set.
 #[kfn("arch/x86/kernel/apic/apic_flat_64.c")]
-pub fn _flat_send_IPI_mask(k: &mut Kernel, mask: u64, vector: u32) {
+fn _flat_send_IPI_mask(k: &mut Kernel, mask: u64, vector: u32) {
     let cpu = k.cpu();
     lapic::icr_write(k, cpu, mask << 56 | APIC_DEST_LOGICAL | u64::from(vector));
 }
 
 /// Sends a vector to a set of CPUs.
 #[kfn("arch/x86/kernel/apic/apic_flat_64.c")]
-pub fn flat_send_IPI_mask(k: &mut Kernel, cpumask: &CpuMask, vector: u32) {
+fn flat_send_IPI_mask(k: &mut Kernel, cpumask: &CpuMask, vector: u32) {
     let mask = cpumask.low_word();
     _flat_send_IPI_mask(k, mask, vector);
 }

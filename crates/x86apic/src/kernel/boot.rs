@@ -175,7 +175,7 @@ pub(super) fn enable_IR_x2apic(k: &mut Kernel) {
 
 /// Sets the boot CPU's local APIC and the IO-APIC up.
 #[kfn("arch/x86/kernel/apic/apic.c")]
-pub fn apic_bsp_setup(k: &mut Kernel) {
+fn apic_bsp_setup(k: &mut Kernel) {
     setup_local_APIC(k);
     enable_IO_APIC(k);
     // C ignores the result.

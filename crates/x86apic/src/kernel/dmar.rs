@@ -177,6 +177,6 @@ pub fn init_dmars(k: &mut Kernel) -> Result<(), Errno> {
 
 /// `dmar_msi_write_msg()` of arch/x86/kernel/apic/msi.c: hands the message to the unit.
 #[kfn("arch/x86/kernel/apic/msi.c")]
-pub fn dmar_msi_write_msg(k: &mut Kernel, data: Irqd, msg: &MsiMsg) {
+fn dmar_msi_write_msg(k: &mut Kernel, data: Irqd, msg: &MsiMsg) {
     dmar_msi_write(k, data.irq, msg);
 }

@@ -22,39 +22,39 @@ fn write_mask(k: &mut Kernel, irq: u32) {
 
 /// Masks an input.
 #[kfn("arch/x86/kernel/i8259.c")]
-pub fn mask_8259A_irq(k: &mut Kernel, irq: u32) {
+pub(crate) fn mask_8259A_irq(k: &mut Kernel, irq: u32) {
     k.apic.cached_irq_mask |= 1 << irq;
     write_mask(k, irq);
 }
 
 /// Unmasks an input.
 #[kfn("arch/x86/kernel/i8259.c")]
-pub fn unmask_8259A_irq(k: &mut Kernel, irq: u32) {
+fn unmask_8259A_irq(k: &mut Kernel, irq: u32) {
     k.apic.cached_irq_mask &= !(1 << irq);
     write_mask(k, irq);
 }
 
 /// Masks an interrupt.
 #[kfn("arch/x86/kernel/i8259.c")]
-pub fn disable_8259A_irq(k: &mut Kernel, data: Irqd) {
+fn disable_8259A_irq(k: &mut Kernel, data: Irqd) {
     mask_8259A_irq(k, data.irq.0);
 }
 
 /// Unmasks an interrupt.
 #[kfn("arch/x86/kernel/i8259.c")]
-pub fn enable_8259A_irq(k: &mut Kernel, data: Irqd) {
+fn enable_8259A_irq(k: &mut Kernel, data: Irqd) {
     unmask_8259A_irq(k, data.irq.0);
 }
 
 /// An input requests service.
 #[kfn("arch/x86/kernel/i8259.c")]
-pub fn i8259A_irq_pending(k: &mut Kernel, irq: u32) -> bool {
+pub(crate) fn i8259A_irq_pending(k: &mut Kernel, irq: u32) -> bool {
     u16::from_le_bytes(k.hw.pic.irr) >> irq & 1 != 0
 }
 
 /// Masks an interrupt and ends it with a specific EOI, the slave's also at the cascade.
 #[kfn("arch/x86/kernel/i8259.c")]
-pub fn mask_and_ack_8259A(k: &mut Kernel, data: Irqd) {
+fn mask_and_ack_8259A(k: &mut Kernel, data: Irqd) {
     let irq = data.irq.0;
     mask_8259A_irq(k, irq);
     let eoi = 0x60 | (irq & 7) as u8;
@@ -68,21 +68,21 @@ pub fn mask_and_ack_8259A(k: &mut Kernel, data: Irqd) {
 
 /// Masks both controllers, whatever the cached bits say.
 #[kfn("arch/x86/kernel/i8259.c")]
-pub fn mask_8259A(k: &mut Kernel) {
+pub(crate) fn mask_8259A(k: &mut Kernel) {
     pic::write(k, 0, true, 0xff);
     pic::write(k, 1, true, 0xff);
 }
 
 /// Writes the cached mask bits back.
 #[kfn("arch/x86/kernel/i8259.c")]
-pub fn unmask_8259A(k: &mut Kernel) {
+pub(crate) fn unmask_8259A(k: &mut Kernel) {
     write_mask(k, 0);
     write_mask(k, 8);
 }
 
 /// Programs both controllers: vectors from ISA interrupt 0's on, slave on input 2.
 #[kfn("arch/x86/kernel/i8259.c")]
-pub fn init_8259A(k: &mut Kernel, auto_eoi: bool) {
+pub(crate) fn init_8259A(k: &mut Kernel, auto_eoi: bool) {
     pic::write(k, 0, true, 0xff);
     let icw4 = if auto_eoi { 0x03 } else { 0x01 };
     let words = [

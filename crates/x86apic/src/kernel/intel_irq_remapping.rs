@@ -77,7 +77,7 @@ fn bitmap_release_region(bitmap: &mut [u64], start: u32, order: u32) {
 
 /// Allocates `count` entries, rounded up to a power of two.
 #[kfn("drivers/iommu/intel_irq_remapping.c", "drivers/iommu/intel/irq_remapping.c")]
-pub fn alloc_irte(k: &mut Kernel, iommu: u32, irq_iommu: &mut Irq2Iommu, count: u16) -> Result<u16, Errno> {
+fn alloc_irte(k: &mut Kernel, iommu: u32, irq_iommu: &mut Irq2Iommu, count: u16) -> Result<u16, Errno> {
     if count == 0 {
         return Err(Errno::EPERM);
     }
@@ -103,13 +103,13 @@ pub fn alloc_irte(k: &mut Kernel, iommu: u32, irq_iommu: &mut Irq2Iommu, count: 
 
 /// Makes the unit forget `1 << mask` cached entries from `index`.
 #[kfn("drivers/iommu/intel_irq_remapping.c", "drivers/iommu/intel/irq_remapping.c")]
-pub fn qi_flush_iec(k: &mut Kernel, _iommu: u32, index: u16, mask: u8) -> Result<(), Errno> {
+fn qi_flush_iec(k: &mut Kernel, _iommu: u32, index: u16, mask: u8) -> Result<(), Errno> {
     dmar::qi_submit_sync(k, index, mask)
 }
 
 /// Writes an entry into the table and flushes it.
 #[kfn("drivers/iommu/intel_irq_remapping.c", "drivers/iommu/intel/irq_remapping.c")]
-pub fn modify_irte(k: &mut Kernel, irq_iommu: Irq2Iommu, irte_modified: Irte) -> Result<(), Errno> {
+fn modify_irte(k: &mut Kernel, irq_iommu: Irq2Iommu, irte_modified: Irte) -> Result<(), Errno> {
     let index = irq_iommu.irte_index.wrapping_add(irq_iommu.sub_handle);
     vtd::write_irte(k, index, irte_modified);
     qi_flush_iec(k, irq_iommu.iommu, index, 0)
@@ -117,19 +117,19 @@ pub fn modify_irte(k: &mut Kernel, irq_iommu: Irq2Iommu, irte_modified: Irte) ->
 
 /// The unit that remaps an IO-APIC (`map_ioapic_to_ir()` in 5.4).
 #[kfn("drivers/iommu/intel_irq_remapping.c", "drivers/iommu/intel/irq_remapping.c")]
-pub fn map_ioapic_to_iommu(k: &mut Kernel, apic: u32) -> Option<u32> {
+fn map_ioapic_to_iommu(k: &mut Kernel, apic: u32) -> Option<u32> {
     k.remap.ir_ioapic.iter().find(|scope| scope.id == apic).map(|scope| scope.iommu)
 }
 
 /// The unit that remaps a function; in 6.12 the caller wants its domain.
 #[kfn("drivers/iommu/intel_irq_remapping.c", "drivers/iommu/intel/irq_remapping.c")]
-pub fn map_dev_to_ir(k: &mut Kernel, dev: PciDevId) -> Option<u32> {
+fn map_dev_to_ir(k: &mut Kernel, dev: PciDevId) -> Option<u32> {
     dmar::dmar_find_matched_drhd_unit(k, dev)
 }
 
 /// Clears and frees the block of entries, when called for its first one.
 #[kfn("drivers/iommu/intel_irq_remapping.c", "drivers/iommu/intel/irq_remapping.c")]
-pub fn clear_entries(k: &mut Kernel, irq_iommu: Irq2Iommu) -> Result<(), Errno> {
+fn clear_entries(k: &mut Kernel, irq_iommu: Irq2Iommu) -> Result<(), Errno> {
     if irq_iommu.sub_handle != 0 {
         return Ok(());
     }
@@ -146,7 +146,7 @@ pub fn clear_entries(k: &mut Kernel, irq_iommu: Irq2Iommu) -> Result<(), Errno> 
 
 /// Says which requesters an entry is for.
 #[kfn("drivers/iommu/intel_irq_remapping.c", "drivers/iommu/intel/irq_remapping.c")]
-pub fn set_irte_sid(k: &mut Kernel, irte: &mut Irte, svt: u32, sq: u32, sid: u32) {
+fn set_irte_sid(k: &mut Kernel, irte: &mut Irte, svt: u32, sq: u32, sid: u32) {
     irte.set_svt(if k.remap.disable_sourceid_checking { 0 } else { svt });
     irte.set_sq(sq);
     irte.set_sid(sid);
@@ -154,13 +154,13 @@ pub fn set_irte_sid(k: &mut Kernel, irte: &mut Irte, svt: u32, sq: u32, sid: u32
 
 /// An entry for every requester on these buses.
 #[kfn("drivers/iommu/intel_irq_remapping.c", "drivers/iommu/intel/irq_remapping.c")]
-pub fn set_irte_verify_bus(k: &mut Kernel, irte: &mut Irte, start_bus: u32, end_bus: u32) {
+fn set_irte_verify_bus(k: &mut Kernel, irte: &mut Irte, start_bus: u32, end_bus: u32) {
     set_irte_sid(k, irte, SVT_VERIFY_BUS, SQ_ALL_16, start_bus << 8 | end_bus);
 }
 
 /// An entry for an IO-APIC.
 #[kfn("drivers/iommu/intel_irq_remapping.c", "drivers/iommu/intel/irq_remapping.c")]
-pub fn set_ioapic_sid(k: &mut Kernel, irte: &mut Irte, apic: u32) -> Result<(), Errno> {
+fn set_ioapic_sid(k: &mut Kernel, irte: &mut Irte, apic: u32) -> Result<(), Errno> {
     let scope = k.remap.ir_ioapic.iter().find(|scope| scope.id == apic);
     let sid = scope.map_or(0, |scope| u32::from(scope.bus) << 8 | u32::from(scope.devfn));
     if sid == 0 {
@@ -186,7 +186,7 @@ pub struct SetMsiSidData {
 
 /// Notes one requester id that a function's messages can carry.
 #[kfn("drivers/iommu/intel_irq_remapping.c", "drivers/iommu/intel/irq_remapping.c")]
-pub fn set_msi_sid_cb(k: &mut Kernel, pdev: PciDevId, alias: u16, data: &mut SetMsiSidData) {
+fn set_msi_sid_cb(k: &mut Kernel, pdev: PciDevId, alias: u16, data: &mut SetMsiSidData) {
     let _ = k;
     if data.count == 0 || alias >> 8 == data.alias >> 8 {
         data.busmatch_count += 1;
@@ -198,7 +198,7 @@ pub fn set_msi_sid_cb(k: &mut Kernel, pdev: PciDevId, alias: u16, data: &mut Set
 
 /// An entry for a PCI function.
 #[kfn("drivers/iommu/intel_irq_remapping.c", "drivers/iommu/intel/irq_remapping.c")]
-pub fn set_msi_sid(k: &mut Kernel, irte: &mut Irte, dev: PciDevId) {
+fn set_msi_sid(k: &mut Kernel, irte: &mut Irte, dev: PciDevId) {
     let mut data = SetMsiSidData::default();
     let own = k.pci_dev(dev).bdf;
     // DEVIATION: pci_for_each_dma_alias() stops at the function itself, because machines here have
@@ -218,7 +218,7 @@ pub fn set_msi_sid(k: &mut Kernel, irte: &mut Irte, dev: PciDevId) {
 
 /// Tells the unit where the table is.
 #[kfn("drivers/iommu/intel_irq_remapping.c", "drivers/iommu/intel/irq_remapping.c")]
-pub fn iommu_set_irq_remapping(k: &mut Kernel, iommu: u32, mode: bool) {
+fn iommu_set_irq_remapping(k: &mut Kernel, iommu: u32, mode: bool) {
     vtd::write_irta(k, INTR_REMAP_TABLE_ENTRIES, mode);
     let gcmd = k.remap.iommus[iommu as usize].gcmd;
     vtd::write_gcmd(k, gcmd | IRTP);
@@ -227,7 +227,7 @@ pub fn iommu_set_irq_remapping(k: &mut Kernel, iommu: u32, mode: bool) {
 
 /// Turns remapping on and blocks messages of the compatibility format.
 #[kfn("drivers/iommu/intel_irq_remapping.c", "drivers/iommu/intel/irq_remapping.c")]
-pub fn iommu_enable_irq_remapping(k: &mut Kernel, iommu: u32) {
+fn iommu_enable_irq_remapping(k: &mut Kernel, iommu: u32) {
     let unit = &mut k.remap.iommus[iommu as usize];
     unit.gcmd |= IRE;
     unit.gcmd &= !CFI;
@@ -237,7 +237,7 @@ pub fn iommu_enable_irq_remapping(k: &mut Kernel, iommu: u32) {
 
 /// Turns remapping off.
 #[kfn("drivers/iommu/intel_irq_remapping.c", "drivers/iommu/intel/irq_remapping.c")]
-pub fn iommu_disable_irq_remapping(k: &mut Kernel, iommu: u32) {
+fn iommu_disable_irq_remapping(k: &mut Kernel, iommu: u32) {
     dmar::qi_global_iec(k, iommu);
     if !vtd::enabled(&k.hw.vtd) {
         return;
@@ -275,7 +275,7 @@ fn intel_ir_domain_ops() -> IrqDomainOps {
 
 /// Gives a unit its table and its domains.
 #[kfn("drivers/iommu/intel_irq_remapping.c", "drivers/iommu/intel/irq_remapping.c")]
-pub fn intel_setup_irq_remapping(k: &mut Kernel, iommu: u32) -> Result<(), Errno> {
+fn intel_setup_irq_remapping(k: &mut Kernel, iommu: u32) -> Result<(), Errno> {
     let unit = &k.remap.iommus[iommu as usize];
     if unit.ir_table.is_some() {
         return Ok(());
@@ -336,7 +336,7 @@ fn ioapic_id(k: &Kernel) -> u32 {
 
 /// Finds the units and sets them up, with remapping still off.
 #[kfn("drivers/iommu/intel_irq_remapping.c", "drivers/iommu/intel/irq_remapping.c")]
-pub fn intel_prepare_irq_remapping(k: &mut Kernel) -> Result<(), Errno> {
+pub(crate) fn intel_prepare_irq_remapping(k: &mut Kernel) -> Result<(), Errno> {
     dmar::dmar_table_init(k)?;
     parse_ioapics_under_ir(k)?;
     // The CPUs of a machine whose unit can hold 32-bit destinations have x2APICs.
@@ -349,7 +349,7 @@ pub fn intel_prepare_irq_remapping(k: &mut Kernel) -> Result<(), Errno> {
 
 /// Turns remapping on; true when it can address x2APICs.
 #[kfn("drivers/iommu/intel_irq_remapping.c", "drivers/iommu/intel/irq_remapping.c")]
-pub fn intel_enable_irq_remapping(k: &mut Kernel) -> Result<bool, Errno> {
+pub(crate) fn intel_enable_irq_remapping(k: &mut Kernel) -> Result<bool, Errno> {
     for iommu in 0..k.remap.iommus.len() as u32 {
         iommu_enable_irq_remapping(k, iommu);
     }
@@ -364,7 +364,7 @@ pub fn intel_enable_irq_remapping(k: &mut Kernel) -> Result<bool, Errno> {
 
 /// Turns remapping off.
 #[kfn("drivers/iommu/intel_irq_remapping.c", "drivers/iommu/intel/irq_remapping.c")]
-pub fn disable_irq_remapping(k: &mut Kernel) {
+pub(crate) fn disable_irq_remapping(k: &mut Kernel) {
     for iommu in 0..k.remap.iommus.len() as u32 {
         iommu_disable_irq_remapping(k, iommu);
     }
@@ -383,7 +383,7 @@ pub fn intel_irq_remap_add_device(k: &mut Kernel, dev: PciDevId) {
 
 /// An entry for this vector and destination.
 #[kfn("drivers/iommu/intel_irq_remapping.c", "drivers/iommu/intel/irq_remapping.c")]
-pub fn prepare_irte(k: &mut Kernel, irte: &mut Irte, vector: u32, dest: u32) {
+fn prepare_irte(k: &mut Kernel, irte: &mut Irte, vector: u32, dest: u32) {
     *irte = Irte::default();
     irte.set_present(1);
     irte.set_dst_mode(u32::from(k.apic.driver == ApicDriver::Flat));
@@ -409,14 +409,14 @@ fn unit_of(k: &mut Kernel, info: &IrqAllocInfo) -> Option<u32> {
 
 /// The remapping domain an interrupt belongs below (5.4).
 #[kfn("drivers/iommu/intel_irq_remapping.c")]
-pub fn intel_get_ir_irq_domain(k: &mut Kernel, info: &IrqAllocInfo) -> Option<DomainId> {
+pub(crate) fn intel_get_ir_irq_domain(k: &mut Kernel, info: &IrqAllocInfo) -> Option<DomainId> {
     let unit = unit_of(k, info)?;
     k.remap.iommus[unit as usize].ir_domain
 }
 
 /// The MSI domain above the remapping domain (5.4).
 #[kfn("drivers/iommu/intel_irq_remapping.c")]
-pub fn intel_get_irq_domain(k: &mut Kernel, info: &IrqAllocInfo) -> Option<DomainId> {
+pub(crate) fn intel_get_irq_domain(k: &mut Kernel, info: &IrqAllocInfo) -> Option<DomainId> {
     match info.kind {
         AllocType::PciMsi | AllocType::PciMsix => {
             let unit = map_dev_to_ir(k, info.dev?)?;
@@ -428,14 +428,14 @@ pub fn intel_get_irq_domain(k: &mut Kernel, info: &IrqAllocInfo) -> Option<Domai
 
 /// 6.12: does this domain serve the IO-APIC with that id (`intel_irq_remapping_select()`)?
 #[kfn("drivers/iommu/intel/irq_remapping.c")]
-pub fn intel_irq_remapping_select(k: &mut Kernel, domain: DomainId, ioapic: u32) -> bool {
+fn intel_irq_remapping_select(k: &mut Kernel, domain: DomainId, ioapic: u32) -> bool {
     let unit = map_ioapic_to_iommu(k, ioapic);
     unit.is_some_and(|unit| k.remap.iommus[unit as usize].ir_domain == Some(domain))
 }
 
 /// 6.12: the entry goes to the hardware unless a guest owns the interrupt.
 #[kfn("drivers/iommu/intel/irq_remapping.c")]
-pub fn __intel_ir_reconfigure_irte(k: &mut Kernel, irqd: Irqd, force_host: bool) {
+fn __intel_ir_reconfigure_irte(k: &mut Kernel, irqd: Irqd, force_host: bool) {
     let Some(data) = ir_data_mut(k, irqd.irq) else {
         return;
     };
@@ -450,7 +450,7 @@ pub fn __intel_ir_reconfigure_irte(k: &mut Kernel, irqd: Irqd, force_host: bool)
 
 /// Brings the entry in line with the vector below.
 #[kfn("drivers/iommu/intel_irq_remapping.c", "drivers/iommu/intel/irq_remapping.c")]
-pub fn intel_ir_reconfigure_irte(k: &mut Kernel, irqd: Irqd, force: bool) {
+fn intel_ir_reconfigure_irte(k: &mut Kernel, irqd: Irqd, force: bool) {
     let Some(cfg) = k.apic.apicd(irqd.irq).map(|apicd| apicd.hw_irq_cfg) else {
         return;
     };
@@ -471,12 +471,7 @@ pub fn intel_ir_reconfigure_irte(k: &mut Kernel, irqd: Irqd, force: bool) {
 /// Moves an interrupt: the vector domain finds a new place, and one write to the entry sends all
 /// later interrupts there.
 #[kfn("drivers/iommu/intel_irq_remapping.c", "drivers/iommu/intel/irq_remapping.c")]
-pub fn intel_ir_set_affinity(
-    k: &mut Kernel,
-    data: Irqd,
-    mask: &CpuMask,
-    force: bool,
-) -> Result<SetMask, Errno> {
+fn intel_ir_set_affinity(k: &mut Kernel, data: Irqd, mask: &CpuMask, force: bool) -> Result<SetMask, Errno> {
     let parent = data.parent();
     let set_affinity = k.chip(parent).irq_set_affinity.ok_or(Errno::ENOSYS)?;
     let ret = set_affinity(k, parent, mask, force)?;
@@ -493,7 +488,7 @@ pub fn intel_ir_set_affinity(
 
 /// The message never changes: it names the entry, not the vector.
 #[kfn("drivers/iommu/intel_irq_remapping.c", "drivers/iommu/intel/irq_remapping.c")]
-pub fn intel_ir_compose_msi_msg(k: &mut Kernel, irq_data: Irqd, msg: &mut MsiMsg) {
+fn intel_ir_compose_msi_msg(k: &mut Kernel, irq_data: Irqd, msg: &mut MsiMsg) {
     *msg = k.remap.data(irq_data.irq).map(|data| data.msi_entry).unwrap_or_default();
 }
 
@@ -525,14 +520,14 @@ fn remappable_msg(index: u16, subhandle: u16) -> MsiMsg {
 
 /// 6.12: the message of any kind of interrupt.
 #[kfn("drivers/iommu/intel/irq_remapping.c")]
-pub fn fill_msi_msg(k: &mut Kernel, msg: &mut MsiMsg, index: u16, subhandle: u16) {
+fn fill_msi_msg(k: &mut Kernel, msg: &mut MsiMsg, index: u16, subhandle: u16) {
     let _ = k;
     *msg = remappable_msg(index, subhandle);
 }
 
 /// Composes the entry of an interrupt, and the message or redirection entry that leads to it.
 #[kfn("drivers/iommu/intel_irq_remapping.c", "drivers/iommu/intel/irq_remapping.c")]
-pub fn intel_irq_remapping_prepare_irte(
+fn intel_irq_remapping_prepare_irte(
     k: &mut Kernel,
     data: &mut IntelIrData,
     virq: Irq,
@@ -586,7 +581,7 @@ fn ir_data_mut(k: &mut Kernel, irq: Irq) -> Option<&mut IntelIrData> {
 
 /// Gives back the entries of interrupts.
 #[kfn("drivers/iommu/intel_irq_remapping.c", "drivers/iommu/intel/irq_remapping.c")]
-pub fn intel_free_irq_resources(k: &mut Kernel, domain: DomainId, virq: Irq, nr_irqs: u32) {
+fn intel_free_irq_resources(k: &mut Kernel, domain: DomainId, virq: Irq, nr_irqs: u32) {
     for i in 0..nr_irqs {
         let irq = Irq(virq.0 + i);
         let Some(irq_data) = irqcore::irqdomain::irq_domain_get_irq_data(k, domain, irq) else {
@@ -604,7 +599,7 @@ pub fn intel_free_irq_resources(k: &mut Kernel, domain: DomainId, virq: Irq, nr_
 
 /// Allocates vectors below, then a block of entries for them.
 #[kfn("drivers/iommu/intel_irq_remapping.c", "drivers/iommu/intel/irq_remapping.c")]
-pub fn intel_irq_remapping_alloc(
+fn intel_irq_remapping_alloc(
     k: &mut Kernel,
     domain: DomainId,
     virq: Irq,
@@ -662,14 +657,14 @@ pub fn intel_irq_remapping_alloc(
 
 /// Frees the entries, then the vectors below.
 #[kfn("drivers/iommu/intel_irq_remapping.c", "drivers/iommu/intel/irq_remapping.c")]
-pub fn intel_irq_remapping_free(k: &mut Kernel, domain: DomainId, virq: Irq, nr_irqs: u32) {
+fn intel_irq_remapping_free(k: &mut Kernel, domain: DomainId, virq: Irq, nr_irqs: u32) {
     intel_free_irq_resources(k, domain, virq, nr_irqs);
     irqcore::irqdomain::irq_domain_free_irqs_common(k, domain, virq, nr_irqs);
 }
 
 /// Writes the entry for the vector that the level below just activated.
 #[kfn("drivers/iommu/intel_irq_remapping.c", "drivers/iommu/intel/irq_remapping.c")]
-pub fn intel_irq_remapping_activate(
+fn intel_irq_remapping_activate(
     k: &mut Kernel,
     _domain: DomainId,
     irq_data: Irqd,
@@ -681,7 +676,7 @@ pub fn intel_irq_remapping_activate(
 
 /// Clears the entry: messages that still come are refused.
 #[kfn("drivers/iommu/intel_irq_remapping.c", "drivers/iommu/intel/irq_remapping.c")]
-pub fn intel_irq_remapping_deactivate(k: &mut Kernel, _domain: DomainId, irq_data: Irqd) {
+fn intel_irq_remapping_deactivate(k: &mut Kernel, _domain: DomainId, irq_data: Irqd) {
     let Some(data) = ir_data_mut(k, irq_data.irq) else {
         return;
     };

@@ -108,14 +108,14 @@ fn io_apic_modify_irq(k: &mut Kernel, irq: Irq, masked: bool) {
 
 /// Masks an interrupt.
 #[kfn("arch/x86/kernel/apic/io_apic.c")]
-pub fn mask_ioapic_irq(k: &mut Kernel, irq_data: Irqd) {
+fn mask_ioapic_irq(k: &mut Kernel, irq_data: Irqd) {
     // C then reads a register back, to be sure that the write has arrived.
     io_apic_modify_irq(k, irq_data.irq, true);
 }
 
 /// Unmasks an interrupt.
 #[kfn("arch/x86/kernel/apic/io_apic.c")]
-pub fn unmask_ioapic_irq(k: &mut Kernel, irq_data: Irqd) {
+fn unmask_ioapic_irq(k: &mut Kernel, irq_data: Irqd) {
     io_apic_modify_irq(k, irq_data.irq, false);
 }
 
@@ -132,7 +132,7 @@ fn __eoi_ioapic_pin(k: &mut Kernel, pin: u32, vector: u8) {
 
 /// The same for all pins of an interrupt.
 #[kfn("arch/x86/kernel/apic/io_apic.c")]
-pub fn eoi_ioapic_pin(k: &mut Kernel, vector: u8, irq: Irq) {
+fn eoi_ioapic_pin(k: &mut Kernel, vector: u8, irq: Irq) {
     for_each_irq_pin(k, irq, |k, pin| __eoi_ioapic_pin(k, pin, vector));
 }
 
@@ -239,7 +239,7 @@ fn ioapic_copy_alloc_attr(k: &Kernel, src: Option<&IrqAllocInfo>, gsi: u32, pin:
 
 /// Installs the flow handler for a trigger mode.
 #[kfn("arch/x86/kernel/apic/io_apic.c")]
-pub fn mp_register_handler(k: &mut Kernel, irq: Irq, level: bool) {
+fn mp_register_handler(k: &mut Kernel, irq: Irq, level: bool) {
     let (handler, name) = if level {
         irq_set_status_flags(k, irq, IRQ_LEVEL);
         (FlowHandler::HandleFasteoiIrq, "fasteoi")
@@ -283,7 +283,7 @@ fn alloc_irq_from_domain(
 
 /// Puts an ISA interrupt, whose descriptor exists, on a pin.
 #[kfn("arch/x86/kernel/apic/io_apic.c")]
-pub fn alloc_isa_irq_from_domain(
+fn alloc_isa_irq_from_domain(
     k: &mut Kernel,
     domain: DomainId,
     irq: Irq,
@@ -385,7 +385,7 @@ fn drop_user(k: &mut Kernel, irq: Irq) -> bool {
 
 /// Gives the ISA interrupts their pins.
 #[kfn("arch/x86/kernel/apic/io_apic.c")]
-pub fn setup_IO_APIC_irqs(k: &mut Kernel) {
+fn setup_IO_APIC_irqs(k: &mut Kernel) {
     for pin in 0..k.apic.nr_ioapic_pins {
         if let Some(entry) = find_irq_entry(k, pin) {
             // C does not look at the result: a pin that nobody gets stays as it is.
@@ -396,7 +396,7 @@ pub fn setup_IO_APIC_irqs(k: &mut Kernel) {
 
 /// Unmasks a pin. True if the 8259 saw an edge meanwhile.
 #[kfn("arch/x86/kernel/apic/io_apic.c")]
-pub fn startup_ioapic_irq(k: &mut Kernel, data: Irqd) -> u32 {
+fn startup_ioapic_irq(k: &mut Kernel, data: Irqd) -> u32 {
     let irq = data.irq;
     let mut was_pending = 0;
     if irq.0 < nr_legacy_irqs() {
@@ -440,7 +440,7 @@ fn ioapic_finish_move(k: &mut Kernel, data: Irqd, moveit: bool) {
 
 /// Ends a level-triggered interrupt.
 #[kfn("arch/x86/kernel/apic/io_apic.c")]
-pub fn ioapic_ack_level(k: &mut Kernel, irq_data: Irqd) {
+fn ioapic_ack_level(k: &mut Kernel, irq_data: Irqd) {
     let irq = irq_data.irq;
     irq_complete_move(k, irq);
     let masked = ioapic_prepare_move(k, irq_data);
@@ -461,7 +461,7 @@ pub fn ioapic_ack_level(k: &mut Kernel, irq_data: Irqd) {
 /// Ends a level-triggered interrupt that is remapped: the entry's vector is the pin's number, which
 /// the local APIC's EOI does not name.
 #[kfn("arch/x86/kernel/apic/io_apic.c")]
-pub fn ioapic_ir_ack_level(k: &mut Kernel, irq_data: Irqd) {
+fn ioapic_ir_ack_level(k: &mut Kernel, irq_data: Irqd) {
     apic_ack_irq(k, irq_data);
     let vector = mp_chip_data(k, irq_data.irq).entry.vector;
     eoi_ioapic_pin(k, vector, irq_data.irq);
@@ -469,7 +469,7 @@ pub fn ioapic_ir_ack_level(k: &mut Kernel, irq_data: Irqd) {
 
 /// Takes the routing part of an entry from the message that the parent composes (6.12).
 #[kfn("arch/x86/kernel/apic/io_apic.c")]
-pub fn ioapic_setup_msg_from_msi(k: &mut Kernel, irq_data: Irqd) {
+fn ioapic_setup_msg_from_msi(k: &mut Kernel, irq_data: Irqd) {
     let mut msg = MsiMsg::default();
     if irq_chip_compose_msi_msg(k, irq_data, &mut msg).is_err() {
         k.warn("ioapic_setup_msg_from_msi: no parent composes the message");
@@ -484,7 +484,7 @@ pub fn ioapic_setup_msg_from_msi(k: &mut Kernel, irq_data: Irqd) {
 
 /// Writes an interrupt's entry to its pins.
 #[kfn("arch/x86/kernel/apic/io_apic.c")]
-pub fn ioapic_configure_entry(k: &mut Kernel, irqd: Irqd) {
+fn ioapic_configure_entry(k: &mut Kernel, irqd: Irqd) {
     let irq = irqd.irq;
     if k.sem.ioapic_entry_from_msi {
         ioapic_setup_msg_from_msi(k, irqd);
@@ -504,7 +504,7 @@ pub fn ioapic_configure_entry(k: &mut Kernel, irqd: Irqd) {
 /// # Errors
 /// Those of the parent.
 #[kfn("arch/x86/kernel/apic/io_apic.c")]
-pub fn ioapic_set_affinity(
+fn ioapic_set_affinity(
     k: &mut Kernel,
     irq_data: Irqd,
     mask: &CpuMask,
@@ -524,7 +524,7 @@ pub fn ioapic_set_affinity(
 /// # Errors
 /// `EINVAL` for any other question.
 #[kfn("arch/x86/kernel/apic/io_apic.c")]
-pub fn ioapic_irq_get_chip_state(k: &mut Kernel, irqd: Irqd, which: IrqchipIrqState) -> Result<bool, Errno> {
+fn ioapic_irq_get_chip_state(k: &mut Kernel, irqd: Irqd, which: IrqchipIrqState) -> Result<bool, Errno> {
     if which != IrqchipIrqState::Active {
         return Err(Errno::EINVAL);
     }
@@ -570,7 +570,7 @@ pub fn arch_early_ioapic_init(k: &mut Kernel) {
 
 /// Lets the timer interrupt come through the IO-APIC and sees that it does.
 #[kfn("arch/x86/kernel/apic/io_apic.c")]
-pub fn check_timer(k: &mut Kernel) {
+fn check_timer(k: &mut Kernel) {
     i8259::mask_8259A_irq(k, 0);
     let cpu = k.cpu();
     lapic::set_lvt(k, cpu, Lvt::Lint0, LVT_MASK | 0x700);
@@ -588,7 +588,7 @@ pub fn check_timer(k: &mut Kernel) {
 
 /// Creates the IO-APIC's domain.
 #[kfn("arch/x86/kernel/apic/io_apic.c")]
-pub fn mp_irqdomain_create(k: &mut Kernel) {
+fn mp_irqdomain_create(k: &mut Kernel) {
     let info = IrqAllocInfo { kind: AllocType::IoApic, ..init_irq_alloc_info(None) };
     let remapped = irq_remapping_get_ir_irq_domain(k, &info);
     // 6.12 always names the domain after the IO-APIC's id; it finds the parent by asking every

@@ -34,7 +34,7 @@ pub const X86_VECTOR_MSI_FLAGS_SUPPORTED: u32 =
 
 /// The message that reaches an interrupt's vector directly (5.4).
 #[kfn("arch/x86/kernel/apic/msi.c")]
-pub fn irq_msi_compose_msg(k: &mut Kernel, data: Irqd, msg: &mut MsiMsg) {
+fn irq_msi_compose_msg(k: &mut Kernel, data: Irqd, msg: &mut MsiMsg) {
     let cfg = irqd_cfg(k, data.irq).unwrap_or_default();
     *msg = message(k, cfg);
 }
@@ -190,7 +190,7 @@ pub fn arch_create_remap_msi_irq_domain(
 
 /// Writes the message for a given configuration (5.6 and later).
 #[kfn("arch/x86/kernel/apic/msi.c")]
-pub fn irq_msi_update_msg(k: &mut Kernel, irqd: Irqd, cfg: IrqCfg) {
+fn irq_msi_update_msg(k: &mut Kernel, irqd: Irqd, cfg: IrqCfg) {
     let mut msg = MsiMsg::default();
     match k.sem.msi_domains {
         MsiDomains::Global => msg = message(k, cfg),
@@ -212,7 +212,7 @@ fn maskable(k: &Kernel, irq: Irq) -> bool {
 /// # Errors
 /// Those of the vector domain.
 #[kfn("arch/x86/kernel/apic/msi.c")]
-pub fn msi_set_affinity(k: &mut Kernel, irqd: Irqd, mask: &CpuMask, force: bool) -> Result<SetMask, Errno> {
+fn msi_set_affinity(k: &mut Kernel, irqd: Irqd, mask: &CpuMask, force: bool) -> Result<SetMask, Errno> {
     let irq = irqd.irq;
     let parent = irqd.parent();
 
@@ -284,7 +284,7 @@ pub fn pci_dev_has_default_msi_parent_domain(k: &mut Kernel, dev: PciDevId) -> b
 /// # Errors
 /// `EINVAL` for a domain that is not one of a PCI function.
 #[kfn("arch/x86/kernel/apic/msi.c")]
-pub fn x86_msi_prepare(
+fn x86_msi_prepare(
     k: &mut Kernel,
     domain: DomainId,
     dev: PciDevId,
@@ -305,7 +305,7 @@ pub fn x86_msi_prepare(
 
 /// Completes the description of a function's own domain (6.12).
 #[kfn("arch/x86/kernel/apic/msi.c")]
-pub fn x86_init_dev_msi_info(
+fn x86_init_dev_msi_info(
     k: &mut Kernel,
     dev: PciDevId,
     domain: DomainId,
@@ -380,7 +380,7 @@ pub fn x86_create_pci_msi_domain(k: &mut Kernel) {
 
 /// The message of the IOMMU's own interrupt, which may name any CPU (6.12).
 #[kfn("arch/x86/kernel/apic/msi.c")]
-pub fn dmar_msi_compose_msg(k: &mut Kernel, data: Irqd, msg: &mut MsiMsg) {
+fn dmar_msi_compose_msg(k: &mut Kernel, data: Irqd, msg: &mut MsiMsg) {
     let cfg = irqd_cfg(k, data.irq).unwrap_or_default();
     __irq_msi_compose_msg(k, cfg, msg, true);
 }
@@ -395,7 +395,7 @@ fn dmar_msi_get_hwirq(_k: &Kernel, arg: &IrqAllocInfo) -> u64 {
 /// # Errors
 /// None; C returns 0.
 #[kfn("arch/x86/kernel/apic/msi.c")]
-pub fn dmar_msi_init(
+fn dmar_msi_init(
     k: &mut Kernel,
     domain: DomainId,
     virq: Irq,
@@ -433,7 +433,7 @@ pub const DMAR_MSI_DOMAIN_OPS: MsiDomainOps = MsiDomainOps {
 
 /// The domain of the IOMMUs' own interrupts, created on first use.
 #[kfn("arch/x86/kernel/apic/msi.c")]
-pub fn dmar_get_irq_domain(k: &mut Kernel, ops: DmarMsiOps) -> Option<DomainId> {
+fn dmar_get_irq_domain(k: &mut Kernel, ops: DmarMsiOps) -> Option<DomainId> {
     if k.apic.dmar_domain.is_some() {
         return k.apic.dmar_domain;
     }

@@ -85,20 +85,20 @@ fn apic_chip_data(k: &Kernel, irq: Irq) -> ApicChipData {
 
 /// Makes room for the chip data of an interrupt.
 #[kfn("arch/x86/kernel/apic/vector.c")]
-pub fn alloc_apic_chip_data(k: &mut Kernel, node: i32) -> ApicChipData {
+fn alloc_apic_chip_data(k: &mut Kernel, node: i32) -> ApicChipData {
     let _ = (k, node);
     ApicChipData::default()
 }
 
 /// Gives it back.
 #[kfn("arch/x86/kernel/apic/vector.c")]
-pub fn free_apic_chip_data(k: &mut Kernel, irq: Irq) {
+fn free_apic_chip_data(k: &mut Kernel, irq: Irq) {
     k.apic.chip_data[irq.index()] = None;
 }
 
 /// Decides what the hardware will be told. The only writer of `hw_irq_cfg`.
 #[kfn("arch/x86/kernel/apic/vector.c")]
-pub fn apic_update_irq_cfg(k: &mut Kernel, irqd: Irqd, vector: u32, cpu: CpuId) {
+fn apic_update_irq_cfg(k: &mut Kernel, irqd: Irqd, vector: u32, cpu: CpuId) {
     let dest_apicid = calc_dest_apicid(k, cpu);
     k.apic.apicd_mut(irqd.irq).hw_irq_cfg = IrqCfg { dest_apicid, vector };
     k.desc_mut(irqd.irq).irq_common_data.effective_affinity = CpuMask::of(cpu);
@@ -107,7 +107,7 @@ pub fn apic_update_irq_cfg(k: &mut Kernel, irqd: Irqd, vector: u32, cpu: CpuId) 
 
 /// Moves an interrupt to a new vector, and keeps the old one for cleanup.
 #[kfn("arch/x86/kernel/apic/vector.c")]
-pub fn apic_update_vector(k: &mut Kernel, irqd: Irqd, newvec: u32, newcpu: CpuId) {
+fn apic_update_vector(k: &mut Kernel, irqd: Irqd, newvec: u32, newcpu: CpuId) {
     let irq = irqd.irq;
     let managed = k.desc(irq).has(IRQD_AFFINITY_MANAGED);
     let ApicChipData { vector, cpu, .. } = *k.apic.apicd_mut(irq);
@@ -141,7 +141,7 @@ pub fn apic_update_vector(k: &mut Kernel, irqd: Irqd, newvec: u32, newcpu: CpuId
 
 /// Tells the hardware a vector that nobody handles.
 #[kfn("arch/x86/kernel/apic/vector.c")]
-pub fn vector_assign_managed_shutdown(k: &mut Kernel, irqd: Irqd) {
+fn vector_assign_managed_shutdown(k: &mut Kernel, irqd: Irqd) {
     let cpu = k.topo.online.first().unwrap_or_default();
     apic_update_irq_cfg(k, irqd, MANAGED_IRQ_SHUTDOWN_VECTOR, cpu);
 }
@@ -151,7 +151,7 @@ pub fn vector_assign_managed_shutdown(k: &mut Kernel, irqd: Irqd) {
 /// # Errors
 /// `ENOSPC` when a CPU has none left.
 #[kfn("arch/x86/kernel/apic/vector.c")]
-pub fn reserve_managed_vector(k: &mut Kernel, irqd: Irqd) -> Result<(), Errno> {
+fn reserve_managed_vector(k: &mut Kernel, irqd: Irqd) -> Result<(), Errno> {
     let affmsk = k.desc(irqd.irq).irq_common_data.affinity.clone();
     k.apic.apicd_mut(irqd.irq).is_managed = true;
     let ret = irq_matrix_reserve_managed(k, &affmsk);
@@ -161,7 +161,7 @@ pub fn reserve_managed_vector(k: &mut Kernel, irqd: Irqd) -> Result<(), Errno> {
 
 /// Reserves a vector without saying where.
 #[kfn("arch/x86/kernel/apic/vector.c")]
-pub fn reserve_irq_vector_locked(k: &mut Kernel, irqd: Irqd) {
+fn reserve_irq_vector_locked(k: &mut Kernel, irqd: Irqd) {
     irq_matrix_reserve(k);
     let apicd = k.apic.apicd_mut(irqd.irq);
     apicd.can_reserve = true;
@@ -176,7 +176,7 @@ pub fn reserve_irq_vector_locked(k: &mut Kernel, irqd: Irqd) {
 /// # Errors
 /// None; C returns 0.
 #[kfn("arch/x86/kernel/apic/vector.c")]
-pub fn reserve_irq_vector(k: &mut Kernel, irqd: Irqd) -> Result<(), Errno> {
+fn reserve_irq_vector(k: &mut Kernel, irqd: Irqd) -> Result<(), Errno> {
     reserve_irq_vector_locked(k, irqd);
     Ok(())
 }
@@ -186,7 +186,7 @@ pub fn reserve_irq_vector(k: &mut Kernel, irqd: Irqd) -> Result<(), Errno> {
 /// # Errors
 /// `EBUSY` while the last move is not finished; what `irq_matrix_alloc` says.
 #[kfn("arch/x86/kernel/apic/vector.c")]
-pub fn assign_vector_locked(k: &mut Kernel, irqd: Irqd, dest: &CpuMask) -> Result<(), Errno> {
+fn assign_vector_locked(k: &mut Kernel, irqd: Irqd, dest: &CpuMask) -> Result<(), Errno> {
     let apicd = k.apic.apicd_mut(irqd.irq);
     let resvd = apicd.has_reserved;
     let mut cpu = apicd.cpu;
@@ -246,7 +246,7 @@ fn boot_placement(k: &Kernel, irq: Irq, dest: &CpuMask) -> Option<(CpuId, u32)> 
 /// # Errors
 /// Those of [`assign_vector_locked`].
 #[kfn("arch/x86/kernel/apic/vector.c")]
-pub fn assign_irq_vector(k: &mut Kernel, irqd: Irqd, dest: &CpuMask) -> Result<(), Errno> {
+fn assign_irq_vector(k: &mut Kernel, irqd: Irqd, dest: &CpuMask) -> Result<(), Errno> {
     let searchmask = dest.and(&k.topo.online);
     assign_vector_locked(k, irqd, &searchmask)
 }
@@ -256,7 +256,7 @@ pub fn assign_irq_vector(k: &mut Kernel, irqd: Irqd, dest: &CpuMask) -> Result<(
 /// # Errors
 /// Those of the last attempt.
 #[kfn("arch/x86/kernel/apic/vector.c")]
-pub fn assign_irq_vector_any_locked(k: &mut Kernel, irqd: Irqd) -> Result<(), Errno> {
+fn assign_irq_vector_any_locked(k: &mut Kernel, irqd: Irqd) -> Result<(), Errno> {
     let common = &k.desc(irqd.irq).irq_common_data;
     let affmsk = common.affinity.clone();
     // A node without a map has no CPUs.
@@ -293,7 +293,7 @@ pub fn assign_irq_vector_any_locked(k: &mut Kernel, irqd: Irqd) -> Result<(), Er
 /// # Errors
 /// Those of the way it goes.
 #[kfn("arch/x86/kernel/apic/vector.c")]
-pub fn assign_irq_vector_policy(k: &mut Kernel, irqd: Irqd, info: &IrqAllocInfo) -> Result<(), Errno> {
+fn assign_irq_vector_policy(k: &mut Kernel, irqd: Irqd, info: &IrqAllocInfo) -> Result<(), Errno> {
     if k.desc(irqd.irq).has(IRQD_AFFINITY_MANAGED) {
         return reserve_managed_vector(k, irqd);
     }
@@ -308,7 +308,7 @@ pub fn assign_irq_vector_policy(k: &mut Kernel, irqd: Irqd, info: &IrqAllocInfo)
 /// # Errors
 /// Those of `irq_matrix_alloc_managed`.
 #[kfn("arch/x86/kernel/apic/vector.c")]
-pub fn assign_managed_vector(k: &mut Kernel, irqd: Irqd, dest: &CpuMask) -> Result<(), Errno> {
+fn assign_managed_vector(k: &mut Kernel, irqd: Irqd, dest: &CpuMask) -> Result<(), Errno> {
     let searchmask = dest.and(&k.desc(irqd.irq).irq_common_data.affinity);
     let apicd = k.apic.apicd_mut(irqd.irq);
 
@@ -327,7 +327,7 @@ pub fn assign_managed_vector(k: &mut Kernel, irqd: Irqd, dest: &CpuMask) -> Resu
 
 /// Frees an interrupt's vector, and the one before it.
 #[kfn("arch/x86/kernel/apic/vector.c")]
-pub fn clear_irq_vector(k: &mut Kernel, irqd: Irqd) {
+fn clear_irq_vector(k: &mut Kernel, irqd: Irqd) {
     let irq = irqd.irq;
     let managed = k.desc(irq).has(IRQD_AFFINITY_MANAGED);
     let ApicChipData { vector, cpu, prev_vector, prev_cpu, .. } = *k.apic.apicd_mut(irq);
@@ -363,7 +363,7 @@ fn hlist_del_init(k: &mut Kernel, irq: Irq) {
 
 /// Gives an interrupt's vector back and returns to the reservation.
 #[kfn("arch/x86/kernel/apic/vector.c")]
-pub fn x86_vector_deactivate(k: &mut Kernel, dom: DomainId, irqd: Irqd) {
+fn x86_vector_deactivate(k: &mut Kernel, dom: DomainId, irqd: Irqd) {
     let _ = dom;
     let ApicChipData { is_managed, can_reserve, has_reserved, .. } = *k.apic.apicd_mut(irqd.irq);
     k.tp(Tracepoint::VectorDeactivate { irq: irqd.irq, is_managed, can_reserve, reserve: false });
@@ -386,7 +386,7 @@ pub fn x86_vector_deactivate(k: &mut Kernel, dom: DomainId, irqd: Irqd) {
 /// # Errors
 /// Those of [`assign_irq_vector_any_locked`].
 #[kfn("arch/x86/kernel/apic/vector.c")]
-pub fn activate_reserved(k: &mut Kernel, irqd: Irqd) -> Result<(), Errno> {
+fn activate_reserved(k: &mut Kernel, irqd: Irqd) -> Result<(), Errno> {
     let ret = assign_irq_vector_any_locked(k, irqd);
     if ret.is_ok() {
         // The core may have switched reservation off after the allocation.
@@ -408,7 +408,7 @@ pub fn activate_reserved(k: &mut Kernel, irqd: Irqd) -> Result<(), Errno> {
 /// # Errors
 /// `EINVAL` when none of its CPUs is; `ENOSPC` when the reservation is broken.
 #[kfn("arch/x86/kernel/apic/vector.c")]
-pub fn activate_managed(k: &mut Kernel, irqd: Irqd) -> Result<(), Errno> {
+fn activate_managed(k: &mut Kernel, irqd: Irqd) -> Result<(), Errno> {
     let searchmask = k.desc(irqd.irq).irq_common_data.affinity.and(&k.topo.online);
     if searchmask.is_empty() {
         k.warn("activate_managed: no CPU of the affinity is online");
@@ -426,7 +426,7 @@ pub fn activate_managed(k: &mut Kernel, irqd: Irqd) -> Result<(), Errno> {
 /// # Errors
 /// Those of [`activate_managed`] and [`activate_reserved`].
 #[kfn("arch/x86/kernel/apic/vector.c")]
-pub fn x86_vector_activate(k: &mut Kernel, dom: DomainId, irqd: Irqd, reserve: bool) -> Result<(), Errno> {
+fn x86_vector_activate(k: &mut Kernel, dom: DomainId, irqd: Irqd, reserve: bool) -> Result<(), Errno> {
     let _ = dom;
     let ApicChipData { is_managed, can_reserve, has_reserved, .. } = *k.apic.apicd_mut(irqd.irq);
     k.tp(Tracepoint::VectorActivate { irq: irqd.irq, is_managed, can_reserve, reserve });
@@ -452,7 +452,7 @@ pub fn x86_vector_activate(k: &mut Kernel, dom: DomainId, irqd: Irqd, reserve: b
 
 /// Gives reservations back.
 #[kfn("arch/x86/kernel/apic/vector.c")]
-pub fn vector_free_reserved_and_managed(k: &mut Kernel, irqd: Irqd) {
+fn vector_free_reserved_and_managed(k: &mut Kernel, irqd: Irqd) {
     let dest = k.desc(irqd.irq).irq_common_data.affinity.clone();
     let ApicChipData { is_managed, has_reserved, .. } = *k.apic.apicd_mut(irqd.irq);
     k.tp(Tracepoint::VectorTeardown { irq: irqd.irq, is_managed, has_reserved });
@@ -467,7 +467,7 @@ pub fn vector_free_reserved_and_managed(k: &mut Kernel, irqd: Irqd) {
 
 /// Frees all that interrupts have of the vector domain.
 #[kfn("arch/x86/kernel/apic/vector.c")]
-pub fn x86_vector_free_irqs(k: &mut Kernel, domain: DomainId, virq: Irq, nr_irqs: u32) {
+fn x86_vector_free_irqs(k: &mut Kernel, domain: DomainId, virq: Irq, nr_irqs: u32) {
     for i in 0..nr_irqs {
         let irq = Irq(virq.0 + i);
         let Some(irqd) = irq_domain_get_irq_data(k, domain, irq) else { continue };
@@ -483,7 +483,7 @@ pub fn x86_vector_free_irqs(k: &mut Kernel, domain: DomainId, virq: Irq, nr_irqs
 
 /// Takes a legacy interrupt over from the 8259. True if it needs a new vector.
 #[kfn("arch/x86/kernel/apic/vector.c")]
-pub fn vector_configure_legacy(k: &mut Kernel, virq: Irq, irqd: Irqd) -> bool {
+fn vector_configure_legacy(k: &mut Kernel, virq: Irq, irqd: Irqd) -> bool {
     let vector = isa_irq_vector(virq.0);
     let apicd = k.apic.apicd_mut(virq);
     apicd.vector = vector;
@@ -507,7 +507,7 @@ pub fn vector_configure_legacy(k: &mut Kernel, virq: Irq, irqd: Irqd) -> bool {
 /// `ENXIO` without APICs, `ENOSYS` for a block of vectors (5.4), those of
 /// [`assign_irq_vector_policy`].
 #[kfn("arch/x86/kernel/apic/vector.c")]
-pub fn x86_vector_alloc_irqs(
+fn x86_vector_alloc_irqs(
     k: &mut Kernel,
     domain: DomainId,
     virq: Irq,
@@ -711,7 +711,7 @@ pub fn arch_early_irq_init(k: &mut Kernel) {
 
 /// Which descriptor a CPU that comes up finds at `vector`.
 #[kfn("arch/x86/kernel/apic/vector.c")]
-pub fn __setup_vector_irq(k: &mut Kernel, vector: u32) -> VectorIrq {
+fn __setup_vector_irq(k: &mut Kernel, vector: u32) -> VectorIrq {
     let Some(isairq) = vector.checked_sub(isa_irq_vector(0)) else {
         return VectorIrq::Unused;
     };
@@ -763,7 +763,7 @@ pub fn lapic_offline(k: &mut Kernel) {
 /// # Errors
 /// `EIO` for an inactive interrupt (6.12), else those of the allocation.
 #[kfn("arch/x86/kernel/apic/vector.c")]
-pub fn apic_set_affinity(k: &mut Kernel, irqd: Irqd, dest: &CpuMask, force: bool) -> Result<SetMask, Errno> {
+fn apic_set_affinity(k: &mut Kernel, irqd: Irqd, dest: &CpuMask, force: bool) -> Result<SetMask, Errno> {
     let _ = force;
     let activated = k.desc(irqd.irq).has(IRQD_ACTIVATED);
     if k.sem.apic_affinity_needs_active {
@@ -790,7 +790,7 @@ pub fn apic_set_affinity(k: &mut Kernel, irqd: Irqd, dest: &CpuMask, force: bool
 
 /// Raises an interrupt's vector on its CPU.
 #[kfn("arch/x86/kernel/apic/vector.c")]
-pub fn apic_retrigger_irq(k: &mut Kernel, irqd: Irqd) -> bool {
+fn apic_retrigger_irq(k: &mut Kernel, irqd: Irqd) -> bool {
     let ApicChipData { cpu, vector, .. } = *k.apic.apicd_mut(irqd.irq);
     send_ipi(k, cpu, vector);
     true
@@ -812,7 +812,7 @@ pub fn apic_ack_edge(k: &mut Kernel, irqd: Irqd) {
 
 /// The message that reaches an interrupt's vector directly (6.12).
 #[kfn("arch/x86/kernel/apic/vector.c")]
-pub fn x86_vector_msi_compose_msg(k: &mut Kernel, data: Irqd, msg: &mut MsiMsg) {
+fn x86_vector_msi_compose_msg(k: &mut Kernel, data: Irqd, msg: &mut MsiMsg) {
     let cfg = irqd_cfg(k, data.irq).unwrap_or_default();
     __irq_msi_compose_msg(k, cfg, msg, false);
 }

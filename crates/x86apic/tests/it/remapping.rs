@@ -9,7 +9,7 @@ use kstate::semantics::{KernelVersion, Semantics};
 use kstate::topology::CpuPlace;
 use kstate::{ApicId, CpuId, CpuMask, DomainId, Irq, Kernel};
 use x86apic::hw::{bus, ioapic, lapic, pic, vtd};
-use x86apic::kernel::{boot_done, boot_irqs, dmar, intel_irq_remapping};
+use x86apic::kernel::{boot_done, boot_irqs, dmar};
 
 /// Requester id of the IO-APIC.
 const IOAPIC_SID: u16 = 0xff00;
@@ -171,7 +171,8 @@ fn freeing_gives_the_entry_back() {
             table.bitmap.iter().map(|word| word.count_ones()).sum::<u32>()
         };
         let before = used(&k);
-        intel_irq_remapping::intel_irq_remapping_free(&mut k, domain, Irq(10), 1);
+        let free = k.domain(domain).ops.free.unwrap();
+        free(&mut k, domain, Irq(10), 1);
         assert_eq!((used(&k), k.remap.data(Irq(10))), (before - 1, None));
     }
 }

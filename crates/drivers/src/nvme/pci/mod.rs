@@ -229,7 +229,7 @@ pub(super) fn nvme_pci_complete_rq(k: &mut Kernel, rq: ReqId) {
 
 /// Asks the device to report its next event.
 #[kfn("drivers/nvme/host/pci.c")]
-pub fn nvme_pci_submit_async_event(k: &mut Kernel, id: NvmeId) {
+pub(crate) fn nvme_pci_submit_async_event(k: &mut Kernel, id: NvmeId) {
     let cmd = NvmeCommand {
         opcode: opcode::ASYNC_EVENT,
         command_id: NVME_AQ_BLK_MQ_DEPTH as u16,
@@ -299,7 +299,7 @@ fn of_dev_id(k: &Kernel, dev_id: DevId) -> Option<(NvmeId, u16)> {
 
 /// The handler: takes all new completions.
 #[kfn("drivers/nvme/host/pci.c")]
-pub fn nvme_irq(k: &mut Kernel, irq: Irq, data: DevId) -> IrqReturn {
+fn nvme_irq(k: &mut Kernel, irq: Irq, data: DevId) -> IrqReturn {
     let _ = irq;
     let Some((id, qid)) = of_dev_id(k, data) else { return IrqReturn::None };
     match k.sem.nvme_probe {
@@ -310,7 +310,7 @@ pub fn nvme_irq(k: &mut Kernel, irq: Irq, data: DevId) -> IrqReturn {
 
 /// The hard half with `nvme.use_threaded_interrupts=1`.
 #[kfn("drivers/nvme/host/pci.c")]
-pub fn nvme_irq_check(k: &mut Kernel, irq: Irq, data: DevId) -> IrqReturn {
+fn nvme_irq_check(k: &mut Kernel, irq: Irq, data: DevId) -> IrqReturn {
     let _ = irq;
     match of_dev_id(k, data) {
         Some((id, qid)) if nvme_cqe_pending(k, id, qid).is_some() => IrqReturn::WakeThread,

@@ -36,7 +36,7 @@ use crate::kernel::{
 /// Sets up interrupts for the descriptors of a function. A positive value asks the caller to try
 /// again with so many.
 #[kfn("drivers/pci/msi.c")]
-pub fn pci_msi_setup_msi_irqs(k: &mut Kernel, dev: PciDevId, nvec: u32, kind: u32) -> Result<u32, Errno> {
+fn pci_msi_setup_msi_irqs(k: &mut Kernel, dev: PciDevId, nvec: u32, kind: u32) -> Result<u32, Errno> {
     if let Some(domain) = hierarchical_domain(k, dev) {
         return irqcore::msi::msi_domain_alloc_irqs(k, domain, dev, nvec);
     }
@@ -45,7 +45,7 @@ pub fn pci_msi_setup_msi_irqs(k: &mut Kernel, dev: PciDevId, nvec: u32, kind: u3
 
 /// Frees the interrupts of a function's descriptors.
 #[kframe("drivers/pci/msi.c")]
-pub fn pci_msi_teardown_msi_irqs(k: &mut Kernel, dev: PciDevId) {
+fn pci_msi_teardown_msi_irqs(k: &mut Kernel, dev: PciDevId) {
     let domain: Option<DomainId> = hierarchical_domain(k, dev);
     if domain.is_some() {
         call!(irqcore::msi::msi_domain_free_irqs(domain.unwrap_or_default(), dev));
@@ -112,7 +112,7 @@ pub fn __pci_msi_desc_mask_irq(k: &mut Kernel, desc: MsiDescId, mask: u32, flag:
 
 /// Changes the mask bits of an MSI capability.
 #[kfn("drivers/pci/msi.c")]
-pub fn msi_mask_irq(k: &mut Kernel, desc: MsiDescId, mask: u32, flag: u32) {
+fn msi_mask_irq(k: &mut Kernel, desc: MsiDescId, mask: u32, flag: u32) {
     let masked = __pci_msi_desc_mask_irq(k, desc, mask, flag);
     k.msi.descs[desc].masked = masked;
 }
@@ -134,14 +134,14 @@ pub fn __pci_msix_desc_mask_irq(k: &mut Kernel, desc: MsiDescId, flag: u32) -> u
 
 /// Masks or unmasks an MSI-X entry.
 #[kfn("drivers/pci/msi.c")]
-pub fn msix_mask_irq(k: &mut Kernel, desc: MsiDescId, flag: u32) {
+fn msix_mask_irq(k: &mut Kernel, desc: MsiDescId, flag: u32) {
     let masked = __pci_msix_desc_mask_irq(k, desc, flag);
     k.msi.descs[desc].masked = masked;
 }
 
 /// Masks or unmasks an interrupt, MSI or MSI-X.
 #[kfn("drivers/pci/msi.c")]
-pub fn msi_set_mask_bit(k: &mut Kernel, data: Irqd, flag: u32) {
+fn msi_set_mask_bit(k: &mut Kernel, data: Irqd, flag: u32) {
     let Some(desc) = k.irq_get_msi_desc(data.irq) else { return };
     if k.msi.descs[desc].is_msix {
         msix_mask_irq(k, desc, flag);
@@ -201,7 +201,7 @@ pub fn __pci_write_msi_msg(k: &mut Kernel, entry: MsiDescId, msg: &MsiMsg) {
 
 /// Frees the interrupts and descriptors of a function.
 #[kframe("drivers/pci/msi.c")]
-pub fn free_msi_irqs(k: &mut Kernel, dev: PciDevId) {
+fn free_msi_irqs(k: &mut Kernel, dev: PciDevId) {
     for &entry in &k.pci_dev(dev).msi_list.clone() {
         let desc = &k.msi.descs[entry];
         let Some(irq) = desc.irq else { continue };
@@ -220,12 +220,7 @@ pub fn free_msi_irqs(k: &mut Kernel, dev: PciDevId) {
 
 /// Allocates the descriptor of a function's MSIs. It is not in the device's list yet.
 #[kfn("drivers/pci/msi.c")]
-pub fn msi_setup_entry(
-    k: &mut Kernel,
-    dev: PciDevId,
-    nvec: u32,
-    affd: Option<&mut IrqAffinity>,
-) -> MsiDescId {
+fn msi_setup_entry(k: &mut Kernel, dev: PciDevId, nvec: u32, affd: Option<&mut IrqAffinity>) -> MsiDescId {
     let masks = affd.and_then(|affd| irq_create_affinity_masks(k, nvec, affd));
     let entry = alloc_msi_entry(k, dev, nvec, masks.as_deref());
     let pos = k.pci_dev(dev).msi_cap;
@@ -259,7 +254,7 @@ fn msi_verify_entries(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
 
 /// Sets up and enables MSI. A positive value asks the caller to try again with so many.
 #[kfn("drivers/pci/msi.c")]
-pub fn msi_capability_init(
+fn msi_capability_init(
     k: &mut Kernel,
     dev: PciDevId,
     nvec: u32,
@@ -296,7 +291,7 @@ pub fn msi_capability_init(
 
 /// Allocates the descriptors of a function's MSI-X vectors.
 #[kfn("drivers/pci/msi.c")]
-pub fn msix_setup_entries(
+fn msix_setup_entries(
     k: &mut Kernel,
     dev: PciDevId,
     entries: Option<&[MsixEntry]>,
@@ -322,7 +317,7 @@ pub fn msix_setup_entries(
 
 /// Masks every entry that is in use, and notes how it was.
 #[kfn("drivers/pci/msi.c")]
-pub fn msix_program_entries(k: &mut Kernel, dev: PciDevId, entries: Option<&mut [MsixEntry]>) {
+fn msix_program_entries(k: &mut Kernel, dev: PciDevId, entries: Option<&mut [MsixEntry]>) {
     let list = k.pci_dev(dev).msi_list.clone();
     if let Some(entries) = entries {
         for (slot, &entry) in entries.iter_mut().zip(&list) {
@@ -338,7 +333,7 @@ pub fn msix_program_entries(k: &mut Kernel, dev: PciDevId, entries: Option<&mut 
 
 /// Sets up and enables MSI-X. A positive value asks the caller to try again with so many.
 #[kfn("drivers/pci/msi.c")]
-pub fn msix_capability_init(
+fn msix_capability_init(
     k: &mut Kernel,
     dev: PciDevId,
     entries: Option<&mut [MsixEntry]>,
@@ -383,7 +378,7 @@ pub fn msix_capability_init(
 
 /// Turns MSI off at the function.
 #[kfn("drivers/pci/msi.c")]
-pub fn pci_msi_shutdown(k: &mut Kernel, dev: PciDevId) {
+fn pci_msi_shutdown(k: &mut Kernel, dev: PciDevId) {
     if !k.pci.pci_msi_enable || !k.pci_dev(dev).msi_enabled {
         return;
     }
@@ -410,7 +405,7 @@ pub fn pci_disable_msi(k: &mut Kernel, dev: PciDevId) {
 
 /// Enables MSI-X with exactly `nvec` vectors. A positive value says how many could be had.
 #[kfn("drivers/pci/msi.c")]
-pub fn __pci_enable_msix(
+fn __pci_enable_msix(
     k: &mut Kernel,
     dev: PciDevId,
     entries: Option<&mut [MsixEntry]>,
@@ -443,7 +438,7 @@ pub fn __pci_enable_msix(
 
 /// Turns MSI-X off at the function.
 #[kfn("drivers/pci/msi.c")]
-pub fn pci_msix_shutdown(k: &mut Kernel, dev: PciDevId) {
+fn pci_msix_shutdown(k: &mut Kernel, dev: PciDevId) {
     if !k.pci.pci_msi_enable || !k.pci_dev(dev).msix_enabled {
         return;
     }
@@ -472,7 +467,7 @@ pub fn pci_disable_msix(k: &mut Kernel, dev: PciDevId) {
 
 /// Enables MSI with as many of `minvec` to `maxvec` messages as can be had.
 #[kfn("drivers/pci/msi.c")]
-pub fn __pci_enable_msi_range(
+pub(super) fn __pci_enable_msi_range(
     k: &mut Kernel,
     dev: PciDevId,
     minvec: u32,
@@ -517,7 +512,7 @@ pub fn __pci_enable_msi_range(
 
 /// Enables MSI-X with as many of `minvec` to `maxvec` vectors as can be had.
 #[kfn("drivers/pci/msi.c")]
-pub fn __pci_enable_msix_range(
+pub(super) fn __pci_enable_msix_range(
     k: &mut Kernel,
     dev: PciDevId,
     entries: Option<&mut [MsixEntry]>,
@@ -662,7 +657,7 @@ pub fn pci_msi_domain_check_cap(k: &mut Kernel, domain: DomainId, dev: PciDevId)
 
 /// What a failed allocation means: several MSIs are tried again as one.
 #[kfn("drivers/pci/msi.c")]
-pub fn pci_msi_domain_handle_error(
+fn pci_msi_domain_handle_error(
     k: &mut Kernel,
     domain: DomainId,
     desc: MsiDescId,
@@ -679,7 +674,7 @@ fn pci_msi_domain_set_desc(k: &mut Kernel, arg: &mut kstate::irqdomain::IrqAlloc
 
 /// Fills in the domain callbacks that the architecture left out.
 #[kfn("drivers/pci/msi.c")]
-pub fn pci_msi_domain_update_dom_ops(k: &mut Kernel, info: &mut MsiDomainInfo) {
+fn pci_msi_domain_update_dom_ops(k: &mut Kernel, info: &mut MsiDomainInfo) {
     let _ = &k;
     info.ops.set_desc.get_or_insert(pci_msi_domain_set_desc);
     info.ops.msi_check.get_or_insert(pci_msi_domain_check_cap);
@@ -688,7 +683,7 @@ pub fn pci_msi_domain_update_dom_ops(k: &mut Kernel, info: &mut MsiDomainInfo) {
 
 /// Fills in the chip callbacks that the architecture left out.
 #[kfn("drivers/pci/msi.c")]
-pub fn pci_msi_domain_update_chip_ops(k: &mut Kernel, info: &mut MsiDomainInfo) {
+fn pci_msi_domain_update_chip_ops(k: &mut Kernel, info: &mut MsiDomainInfo) {
     let chip = &mut k.irq.chips[info.chip.index()];
     chip.irq_write_msi_msg.get_or_insert(pci_msi_domain_write_msg);
     chip.irq_mask.get_or_insert(pci_msi_mask_irq);

@@ -1,6 +1,6 @@
-//! drivers/pci/msi: MSI and MSI-X. [`global`] has one domain for all functions, as it was in a single
-//! file; [`per_device`] gives every function its own, and is a folder in C too. What did not change in
-//! between is here.
+//! drivers/pci/msi.c and the folder that it became, drivers/pci/msi. [`global`] has one domain for all
+//! functions, [`per_device`] gives every function its own. What did not change in between is here, with
+//! two inline functions of drivers/pci/pci.h that moved into that folder.
 
 use kfn::kfn;
 use kstate::irqdesc::Irqd;

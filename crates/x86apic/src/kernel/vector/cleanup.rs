@@ -10,7 +10,7 @@ const TICK_NS: u64 = 4_000_000;
 
 /// Frees the vector an interrupt has moved away from.
 #[kfn("arch/x86/kernel/apic/vector.c")]
-pub fn free_moved_vector(k: &mut Kernel, irq: Irq) {
+fn free_moved_vector(k: &mut Kernel, irq: Irq) {
     let ApicChipData { prev_vector: vector, prev_cpu: cpu, is_managed: managed, .. } = apic_chip_data(k, irq);
     if managed && k.sem.warns_moved_managed {
         k.warn("free_moved_vector: a managed interrupt was moved");
@@ -44,7 +44,7 @@ pub fn smp_irq_move_cleanup_interrupt(k: &mut Kernel) {
 
 /// Frees the vectors that have been moved away from `cpu` (6.12).
 #[kfn("arch/x86/kernel/apic/vector.c")]
-pub fn __vector_cleanup(k: &mut Kernel, cpu: CpuId, check_irr: bool) {
+pub(super) fn __vector_cleanup(k: &mut Kernel, cpu: CpuId, check_irr: bool) {
     let mut rearm = false;
     let mut i = 0;
     while let Some(&irq) = k.apic.cpu_mut(cpu).cleanup_list.get(i) {
@@ -94,7 +94,7 @@ fn old_cpu_is_offline(k: &mut Kernel, irq: Irq) {
 
 /// Asks the old CPU to free the old vector (5.4).
 #[kfn("arch/x86/kernel/apic/vector.c")]
-pub fn __send_cleanup_vector(k: &mut Kernel, irq: Irq) {
+fn __send_cleanup_vector(k: &mut Kernel, irq: Irq) {
     let apicd = k.apic.apicd_mut(irq);
     apicd.move_in_progress = false;
     let cpu = apicd.prev_cpu;
@@ -117,7 +117,7 @@ pub fn send_cleanup_vector(k: &mut Kernel, irq: Irq) {
 
 /// Lets a timer on the old CPU free the old vector (6.12).
 #[kfn("arch/x86/kernel/apic/vector.c")]
-pub fn __vector_schedule_cleanup(k: &mut Kernel, irq: Irq) {
+fn __vector_schedule_cleanup(k: &mut Kernel, irq: Irq) {
     let apicd = k.apic.apicd_mut(irq);
     let cpu = apicd.prev_cpu;
     apicd.move_in_progress = false;
@@ -151,7 +151,7 @@ pub fn finish_move(k: &mut Kernel, irq: Irq) {
 
 /// Finishes the last move if this interrupt came on the new vector (5.4).
 #[kfn("arch/x86/kernel/apic/vector.c")]
-pub fn __irq_complete_move(k: &mut Kernel, irq: Irq, vector: u32) {
+fn __irq_complete_move(k: &mut Kernel, irq: Irq, vector: u32) {
     let ApicChipData { move_in_progress, vector: new, cpu, .. } = *k.apic.apicd_mut(irq);
     if move_in_progress && vector == new && cpu == k.cpu() {
         __send_cleanup_vector(k, irq);

@@ -51,21 +51,21 @@ pub fn pci_msi_teardown_msi_irqs(k: &mut Kernel, dev: PciDevId) {
 
 /// Stores the descriptor and its number in a global domain.
 #[kfn("drivers/pci/msi/irqdomain.c")]
-pub fn pci_msi_domain_set_desc(k: &mut Kernel, arg: &mut IrqAllocInfo, desc: MsiDescId) {
+fn pci_msi_domain_set_desc(k: &mut Kernel, arg: &mut IrqAllocInfo, desc: MsiDescId) {
     arg.desc = Some(desc);
     arg.hwirq = pci_msi_domain_calc_hwirq(k, desc);
 }
 
 /// Fills in the domain callbacks that the architecture left out.
 #[kfn("drivers/pci/msi/irqdomain.c")]
-pub fn pci_msi_domain_update_dom_ops(k: &mut Kernel, info: &mut MsiDomainInfo) {
+fn pci_msi_domain_update_dom_ops(k: &mut Kernel, info: &mut MsiDomainInfo) {
     let _ = &k;
     info.ops.set_desc.get_or_insert(pci_msi_domain_set_desc);
 }
 
 /// Fills in the chip callbacks that the architecture left out.
 #[kfn("drivers/pci/msi/irqdomain.c")]
-pub fn pci_msi_domain_update_chip_ops(k: &mut Kernel, info: &mut MsiDomainInfo) {
+fn pci_msi_domain_update_chip_ops(k: &mut Kernel, info: &mut MsiDomainInfo) {
     let chip = &mut k.irq.chips[info.chip.index()];
     chip.irq_write_msi_msg.get_or_insert(pci_msi_domain_write_msg);
     chip.irq_mask.get_or_insert(pci_msi_mask_irq);
@@ -128,7 +128,7 @@ fn msi_bit(k: &Kernel, data: Irqd, desc: MsiDescId) -> u32 {
 
 /// `irq_mask` of a function's MSI domain.
 #[kfn("drivers/pci/msi/irqdomain.c")]
-pub fn pci_irq_mask_msi(k: &mut Kernel, data: Irqd) {
+fn pci_irq_mask_msi(k: &mut Kernel, data: Irqd) {
     let Some(desc) = k.irq_get_msi_desc(data.irq) else { return };
     let bit = msi_bit(k, data, desc);
     pci_msi_mask(k, desc, bit);
@@ -137,7 +137,7 @@ pub fn pci_irq_mask_msi(k: &mut Kernel, data: Irqd) {
 
 /// `irq_unmask` of a function's MSI domain.
 #[kfn("drivers/pci/msi/irqdomain.c")]
-pub fn pci_irq_unmask_msi(k: &mut Kernel, data: Irqd) {
+fn pci_irq_unmask_msi(k: &mut Kernel, data: Irqd) {
     let Some(desc) = k.irq_get_msi_desc(data.irq) else { return };
     cond_unmask_parent(k, data);
     let bit = msi_bit(k, data, desc);
@@ -146,7 +146,7 @@ pub fn pci_irq_unmask_msi(k: &mut Kernel, data: Irqd) {
 
 /// `irq_mask` of a function's MSI-X domain.
 #[kfn("drivers/pci/msi/irqdomain.c")]
-pub fn pci_irq_mask_msix(k: &mut Kernel, data: Irqd) {
+fn pci_irq_mask_msix(k: &mut Kernel, data: Irqd) {
     if let Some(desc) = k.irq_get_msi_desc(data.irq) {
         pci_msix_mask(k, desc);
     }
@@ -155,7 +155,7 @@ pub fn pci_irq_mask_msix(k: &mut Kernel, data: Irqd) {
 
 /// `irq_unmask` of a function's MSI-X domain.
 #[kfn("drivers/pci/msi/irqdomain.c")]
-pub fn pci_irq_unmask_msix(k: &mut Kernel, data: Irqd) {
+fn pci_irq_unmask_msix(k: &mut Kernel, data: Irqd) {
     cond_unmask_parent(k, data);
     if let Some(desc) = k.irq_get_msi_desc(data.irq) {
         pci_msix_unmask(k, desc);
@@ -164,7 +164,7 @@ pub fn pci_irq_unmask_msix(k: &mut Kernel, data: Irqd) {
 
 /// Completes a descriptor that the core allocated.
 #[kfn("drivers/pci/msi/irqdomain.c")]
-pub fn pci_msix_prepare_desc(k: &mut Kernel, domain: DomainId, arg: &mut IrqAllocInfo, desc: MsiDescId) {
+fn pci_msix_prepare_desc(k: &mut Kernel, domain: DomainId, arg: &mut IrqAllocInfo, desc: MsiDescId) {
     let _ = (domain, arg);
     if !k.msi.descs[desc].mask_base {
         let mut prepared = k.msi.descs[desc].clone();
@@ -232,12 +232,7 @@ fn pci_match_device_domain(k: &Kernel, pdev: PciDevId, bus_token: u32) -> bool {
 
 /// Creates a function's own domain where the domain below wants one.
 #[kfn("drivers/pci/msi/irqdomain.c")]
-pub fn pci_create_device_domain(
-    k: &mut Kernel,
-    pdev: PciDevId,
-    tmpl: &MsiDomainTemplate,
-    hwsize: u32,
-) -> bool {
+fn pci_create_device_domain(k: &mut Kernel, pdev: PciDevId, tmpl: &MsiDomainTemplate, hwsize: u32) -> bool {
     let Some(domain) = k.pci_dev(pdev).msi_domain else { return true };
     if k.domain(domain).flags & IRQ_DOMAIN_FLAG_MSI_PARENT == 0 {
         return true;

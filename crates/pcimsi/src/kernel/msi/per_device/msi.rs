@@ -39,7 +39,7 @@ fn all_descs(k: &Kernel, dev: PciDevId) -> Vec<MsiDescId> {
 
 /// Has MSI released with the device, for drivers that use the managed interface.
 #[kfn("drivers/pci/msi/msi.c")]
-pub fn pcim_setup_msi_release(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
+fn pcim_setup_msi_release(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
     // DEVIATION: the release itself is not modelled; neither driver here is managed.
     let dev = k.pci_dev_mut(dev);
     if dev.is_managed {
@@ -50,7 +50,7 @@ pub fn pcim_setup_msi_release(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno
 
 /// Gives a function what MSI needs.
 #[kfn("drivers/pci/msi/msi.c")]
-pub fn pci_setup_msi_context(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
+fn pci_setup_msi_context(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
     msi_setup_device_data(k, dev)?;
     pcim_setup_msi_release(k, dev)
 }
@@ -185,7 +185,7 @@ pub fn __pci_write_msi_msg(k: &mut Kernel, entry: MsiDescId, msg: &MsiMsg) {
 
 /// Allocates the descriptor of a function's MSIs.
 #[kfn("drivers/pci/msi/msi.c")]
-pub fn msi_setup_msi_desc(
+fn msi_setup_msi_desc(
     k: &mut Kernel,
     dev: PciDevId,
     nvec: u32,
@@ -232,7 +232,7 @@ fn msi_verify_entries(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
 
 /// Sets up and enables MSI. A positive value asks the caller to try again with so many.
 #[kfn("drivers/pci/msi/msi.c")]
-pub fn msi_capability_init(
+fn msi_capability_init(
     k: &mut Kernel,
     dev: PciDevId,
     nvec: u32,
@@ -382,7 +382,7 @@ pub fn msix_prepare_msi_desc(k: &mut Kernel, dev: PciDevId, desc: &mut MsiDesc) 
 
 /// Allocates the descriptors of a function's MSI-X vectors.
 #[kfn("drivers/pci/msi/msi.c")]
-pub fn msix_setup_msi_descs(
+fn msix_setup_msi_descs(
     k: &mut Kernel,
     dev: PciDevId,
     entries: Option<&[MsixEntry]>,
@@ -406,7 +406,7 @@ pub fn msix_setup_msi_descs(
 
 /// Tells a driver that chose entries by number which interrupts they got.
 #[kfn("drivers/pci/msi/msi.c")]
-pub fn msix_update_entries(k: &mut Kernel, dev: PciDevId, entries: Option<&mut [MsixEntry]>) {
+fn msix_update_entries(k: &mut Kernel, dev: PciDevId, entries: Option<&mut [MsixEntry]>) {
     let Some(entries) = entries else { return };
     for (slot, desc) in entries.iter_mut().zip(all_descs(k, dev)) {
         slot.vector = k.msi.descs[desc].irq.unwrap_or_default().0;
@@ -415,7 +415,7 @@ pub fn msix_update_entries(k: &mut Kernel, dev: PciDevId, entries: Option<&mut [
 
 /// Masks every entry of the table, in use or not.
 #[kfn("drivers/pci/msi/msi.c")]
-pub fn msix_mask_all(k: &mut Kernel, dev: PciDevId, tsize: u32) {
+fn msix_mask_all(k: &mut Kernel, dev: PciDevId, tsize: u32) {
     for entry in 0..tsize {
         msix::table_write(k, dev, entry * ENTRY_SIZE + ENTRY_VECTOR_CONTROL, 4, VECTOR_CONTROL_MASK.into());
     }
@@ -423,7 +423,7 @@ pub fn msix_mask_all(k: &mut Kernel, dev: PciDevId, tsize: u32) {
 
 /// Allocates descriptors and interrupts for MSI-X.
 #[kfn("drivers/pci/msi/msi.c")]
-pub fn msix_setup_interrupts(
+fn msix_setup_interrupts(
     k: &mut Kernel,
     dev: PciDevId,
     entries: Option<&mut [MsixEntry]>,
@@ -451,7 +451,7 @@ pub fn msix_setup_interrupts(
 
 /// Sets up and enables MSI-X. A positive value asks the caller to try again with so many.
 #[kfn("drivers/pci/msi/msi.c")]
-pub fn msix_capability_init(
+fn msix_capability_init(
     k: &mut Kernel,
     dev: PciDevId,
     entries: Option<&mut [MsixEntry]>,
@@ -485,7 +485,7 @@ pub fn msix_capability_init(
 /// Whether entries chosen by number are different ones, and without gaps where the domain needs
 /// that.
 #[kfn("drivers/pci/msi/msi.c")]
-pub fn pci_msix_validate_entries(
+fn pci_msix_validate_entries(
     k: &mut Kernel,
     dev: PciDevId,
     entries: Option<&[MsixEntry]>,
