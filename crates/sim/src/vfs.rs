@@ -6,6 +6,7 @@
 
 use drivers::nvme::sysfs;
 use kcore::base::bus;
+use kcore::x86::topology::arch_register_cpu;
 use kstate::irqdomain::IrqDomain;
 use kstate::kstrtox::kstrtobool;
 use kstate::pci::PciDev;
@@ -92,18 +93,6 @@ fn cpu_of(k: &Kernel, text: &str) -> Result<CpuId, Errno> {
     if k.topo.possible.contains(cpu) { Ok(cpu) } else { Err(Errno::ENOENT) }
 }
 
-/// `arch_register_cpu()`, arch/x86/kernel/topology.c: the CPU has a file `online`. The boot CPU has
-/// one if the command line asks for it and nobody needs the 8259, which only that CPU can serve.
-fn hotpluggable(k: &Kernel, cpu: CpuId) -> bool {
-    if cpu.0 != 0 {
-        return k.topo.present.contains(cpu);
-    }
-    let of_8259 = |irq: &Irq| irq.0 < 16 && k.apic.io_apic_irqs >> irq.0 & 1 == 0;
-    k.sem.cpu0_hotplug
-        && k.cmdline.iter().any(|word| word == "cpu0_hotplug")
-        && !k.for_each_irq().filter(of_8259).any(|irq| !k.desc(irq).action.is_empty())
-}
-
 /// The disk behind `/dev/NAME`.
 ///
 /// # Errors
@@ -150,7 +139,7 @@ pub fn read(k: &mut Kernel, path: &str) -> Result<String, Errno> {
         }
         ["sys", "devices", "system", "cpu", cpu, "online"] => {
             let cpu = cpu_of(k, cpu)?;
-            if !hotpluggable(k, cpu) {
+            if !arch_register_cpu(k, cpu) {
                 return Err(Errno::ENOENT);
             }
             Ok(line(u8::from(k.topo.online.contains(cpu))))
@@ -382,7 +371,7 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
         ["sys", "devices", "system", "cpu", cpu]
             if cpu_of(k, cpu).is_ok_and(|c| k.topo.present.contains(c)) =>
         {
-            let online = cpu_of(k, cpu).is_ok_and(|cpu| hotpluggable(k, cpu));
+            let online = cpu_of(k, cpu).is_ok_and(|cpu| arch_register_cpu(k, cpu));
             let online = if online { &["online"][..] } else { &[] };
             let topology = cpu_of(k, cpu).is_ok_and(|c| k.topo.online.contains(c));
             names(online).into_iter().chain(topology.then(|| "topology".to_owned())).collect()
@@ -480,7 +469,7 @@ fn try_write(k: &mut Kernel, path: &str, text: &str, append: bool) -> Result<Wri
             if !k.topo.present.contains(cpu) {
                 return Err(Errno::ENOENT);
             }
-            if !hotpluggable(k, cpu) {
+            if !arch_register_cpu(k, cpu) {
                 return Err(Errno::EACCES);
             }
             let online = kstrtobool(&k.sem, text.as_bytes())?;

@@ -1,3 +1,4 @@
-//! Starting and stopping a CPU of a PC: arch/x86/kernel.
+//! The CPUs of a PC: arch/x86/kernel.
 
 pub mod smpboot;
+pub mod topology;
