@@ -105,6 +105,24 @@ pub fn flat_init_apic_ldr(k: &mut Kernel) {
     lapic::set_ldr(k, cpu, 1 << (24 + cpu.0 % 8));
 }
 
+/// Physical destinations need no logical ones. 6.12 has no function for it.
+#[kfn("arch/x86/kernel/apic/apic_flat_64.c")]
+fn physflat_init_apic_ldr(k: &mut Kernel) {}
+
+/// An x2APIC derives its logical id itself. 6.12 has no function for it.
+#[kfn("arch/x86/kernel/apic/x2apic_phys.c")]
+fn init_x2apic_ldr(k: &mut Kernel) {}
+
+/// `apic->init_apic_ldr()`.
+fn init_apic_ldr(k: &mut Kernel) {
+    match k.apic.driver {
+        ApicDriver::Flat => flat_init_apic_ldr(k),
+        ApicDriver::Physflat if k.sem.flat_apic => physflat_init_apic_ldr(k),
+        ApicDriver::X2apicPhys if k.sem.flat_apic => init_x2apic_ldr(k),
+        ApicDriver::Physflat | ApicDriver::X2apicPhys => {}
+    }
+}
+
 /// Sends a vector to the CPUs whose bits are set.
 #[kfn("arch/x86/kernel/apic/apic_flat_64.c")]
 fn _flat_send_IPI_mask(k: &mut Kernel, mask: u64, vector: u32) {
@@ -177,9 +195,7 @@ pub fn setup_local_APIC(k: &mut Kernel) {
         return;
     }
     lapic::soft_disable(k, cpu);
-    if k.apic.driver == ApicDriver::Flat {
-        flat_init_apic_ldr(k);
-    }
+    init_apic_ldr(k);
     lapic::set_tpr(k, cpu, TASKPRI);
     lapic::soft_enable(k, cpu, SPURIOUS_APIC_VECTOR as u8);
 
