@@ -49,6 +49,7 @@ const ROOTS: &[&str] = &[
     "virtio_dev_probe",
     "virtio_dev_remove",
     "worker_thread",
+    "write_irq_affinity",
 ];
 
 /// Traceable, and taken by the task of every CPU hotplug (`takedown_cpu()`, `bringup_cpu()`), yet
