@@ -10,6 +10,7 @@ use kfn::{kfn, kframe};
 use kstate::irqchip::*;
 use kstate::irqdesc::*;
 use kstate::sched::{TaskKind, TaskState, WaitOn};
+use kstate::trace::Actor;
 use kstate::{CpuMask, Errno, Irq, Kernel, TaskId};
 
 use crate::chip::*;
@@ -420,9 +421,9 @@ fn __setup_irq(k: &mut Kernel, irq: Irq, new: IrqAction) -> Result<(), Errno> {
         irq_setup_forced_threading(k, &mut new);
     }
     if new.thread_fn.is_some() && !nested {
-        setup_irq_thread(k, &mut new, irq);
+        setup_irq_thread(k, &mut new, irq, false);
         if let Some(mut second) = new.secondary.take() {
-            setup_irq_thread(k, &mut second, irq);
+            setup_irq_thread(k, &mut second, irq, true);
             new.secondary = Some(second);
         }
     }

@@ -331,7 +331,7 @@ impl Kernel {
             TaskKind::Cpuhp(cpu) => Actor::Cpuhp(cpu),
             TaskKind::Migration(cpu) => Actor::Migration(cpu),
             TaskKind::Idle(cpu) => Actor::Idle(cpu),
-            TaskKind::IrqThread(irq) => Actor::IrqThread(irq),
+            TaskKind::IrqThread(irq) => Actor::IrqThread(format!("irq/{irq}")),
         };
         let ctx = self.trace.open(actor, roots);
         let id = TaskId(self.sched.tasks.len() as u32);

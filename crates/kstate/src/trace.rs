@@ -92,8 +92,8 @@ pub enum Actor {
     },
     /// The vector cleanup interrupt or timer on a CPU.
     Cleanup(CpuId),
-    /// An interrupt's thread.
-    IrqThread(Irq),
+    /// An interrupt's thread, by its name.
+    IrqThread(String),
     /// Power-on, before there are tasks.
     Boot,
 }

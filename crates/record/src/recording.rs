@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use kstate::CtxId;
-use kstate::trace::{Actor, Record, Trace, Tracepoint, What};
+use kstate::trace::{Actor, Ctx, Record, Trace, Tracepoint, What};
 
 use crate::functions::Functions;
 
@@ -82,6 +82,9 @@ pub struct StackedEvent {
     pub stack: Vec<Cow<'static, str>>,
 }
 
+/// How many characters of a task's name the tracer prints (`print_graph_proc()`).
+const TRACER_CHARS: usize = 7;
+
 /// An actor's name in a call tree.
 pub fn flow_label(actor: &Actor) -> String {
     match actor {
@@ -97,7 +100,7 @@ pub fn flow_label(actor: &Actor) -> String {
         Actor::Irq { irq: Some(irq), name: _, cpu } => format!("irq {irq} cpu={cpu}"),
         Actor::Irq { irq: None, name: _, cpu } => format!("irq cpu={cpu}"),
         Actor::Cleanup(cpu) => format!("cleanup cpu={cpu}"),
-        Actor::IrqThread(irq) => format!("irq/{irq}"),
+        Actor::IrqThread(name) => name.chars().take(TRACER_CHARS).collect(),
         Actor::Boot => "boot".into(),
     }
 }
@@ -176,6 +179,11 @@ fn is_bracket(file: &str) -> bool {
     file.starts_with("kernel/irq/")
 }
 
+/// The thread of an interrupt never ends: what it is in the middle of is in the file as far as it came.
+fn is_irq_thread(trace: &Trace, ctx: CtxId) -> bool {
+    matches!(trace.ctxs.get(ctx.index()), Some(Ctx { actor: Actor::IrqThread(_), .. }))
+}
+
 impl Open {
     fn close(&mut self) -> Option<bool> {
         let shown = self.calls.pop()?;
@@ -198,6 +206,10 @@ impl Recording {
                     let shown = functions.shown(meta.name).is_some();
                     open.calls.push(shown);
                     open.before += usize::from(shown);
+                    // What a thread that sleeps in its loop calls next stands at the top.
+                    if is_irq_thread(trace, record.ctx) {
+                        open.before = 0;
+                    }
                 }
                 What::Exit { .. } => {
                     open.close();
@@ -285,7 +297,7 @@ impl Recording {
         let mut seen: HashSet<Tree> = HashSet::new();
         let trees = drafts
             .into_iter()
-            .filter(|draft| draft.closed)
+            .filter(|draft| draft.closed || is_irq_thread(trace, draft.ctx))
             .filter_map(|draft| {
                 let actor = &trace.ctxs.get(draft.ctx.index())?.actor;
                 if is_background(actor) {
@@ -475,6 +487,18 @@ mod tests {
         );
         // The record itself begins in the middle of a call.
         check_flow(TASK, "nvme_dev_map( ) ) nvme_remove( )", false, "# task\nnvme_remove\n");
+    }
+
+    #[test]
+    fn what_the_thread_of_an_interrupt_calls_stands_at_the_top() {
+        check_flow(
+            &[Actor::IrqThread("irq/9-acpi".into())],
+            "irq_thread( irq_wait_for_interrupt( | irq_thread_check_affinity( ) ) irq_thread_fn( nvme_irq( ) ) \
+             irq_wait_for_interrupt( irq_thread_check_affinity( ) | ) )",
+            false,
+            "# irq/9-a\nirq_thread_check_affinity\n# irq/9-a\nirq_thread_fn\n  nvme_irq\n\
+             # irq/9-a\nirq_wait_for_interrupt\n  irq_thread_check_affinity\n",
+        );
     }
 
     #[test]

@@ -3,11 +3,13 @@
 
 use super::*;
 
-pub(super) fn irq_default_primary_handler(_: &mut Kernel, _: Irq, _: DevId) -> IrqReturn {
+#[kfn("kernel/irq/manage.c")]
+pub(super) fn irq_default_primary_handler(k: &mut Kernel, _irq: Irq, _dev_id: DevId) -> IrqReturn {
     IrqReturn::WakeThread
 }
 
-pub(super) fn irq_forced_secondary_handler(k: &mut Kernel, _: Irq, _: DevId) -> IrqReturn {
+#[kfn("kernel/irq/manage.c")]
+pub(super) fn irq_forced_secondary_handler(k: &mut Kernel, _irq: Irq, _dev_id: DevId) -> IrqReturn {
     k.warn("WARNING: kernel/irq/manage.c: secondary action handler called");
     IrqReturn::None
 }
@@ -45,11 +47,14 @@ pub(super) fn current(k: &Kernel) -> TaskId {
     k.cur.task.unwrap_or_default()
 }
 
+/// Moves the thread to the CPU of its interrupt, if somebody said that it has one to go to. Answers
+/// whether it did: the thread counts as running from then on, and its next sleep ends at once
+/// (`__set_current_state(TASK_RUNNING)`).
 #[kfn("kernel/irq/manage.c")]
-pub(super) fn irq_thread_check_affinity(k: &mut Kernel, irq: Irq, me: TaskId) {
-    let Some(action) = action_of_mut(k.desc_mut(irq), me) else { return };
+pub(super) fn irq_thread_check_affinity(k: &mut Kernel, irq: Irq, me: TaskId) -> bool {
+    let Some(action) = action_of_mut(k.desc_mut(irq), me) else { return false };
     if action.thread_flags & IRQTF_AFFINITY == 0 {
-        return;
+        return false;
     }
     action.thread_flags &= !IRQTF_AFFINITY;
     // set_cpus_allowed_ptr(): the thread moves when it is not on one of the CPUs.
@@ -59,6 +64,7 @@ pub(super) fn irq_thread_check_affinity(k: &mut Kernel, irq: Irq, me: TaskId) {
     {
         k.sched.tasks[me.index()].cpu = cpu;
     }
+    true
 }
 
 // What a thread that has looked at its flags does next: run, stop, or sleep.
@@ -76,12 +82,17 @@ pub(super) fn thread_todo(k: &mut Kernel, irq: Irq, me: TaskId) -> Option<bool> 
 pub(super) fn irq_wait_for_interrupt(k: &mut Kernel, irq: Irq, me: TaskId) -> bool {
     let mut todo: Option<bool> = None;
     while todo.is_none() {
+        let mut runs: bool = false;
         if k.sem.set_affinity_wakes_thread {
-            irq_thread_check_affinity(k, irq, me);
+            runs = irq_thread_check_affinity(k, irq, me);
         }
         todo = thread_todo(k, irq, me);
         if todo.is_none() {
-            wait!(WaitOn::IrqThread(me));
+            if runs {
+                step!();
+            } else {
+                wait!(WaitOn::IrqThread(me));
+            }
         }
     }
     todo.unwrap_or(false)
@@ -260,10 +271,17 @@ pub(super) fn irq_setup_forced_threading(k: &Kernel, new: &mut IrqAction) {
     new.handler = DEFAULT_PRIMARY;
 }
 
+/// What a task's name can hold: `TASK_COMM_LEN` without the byte that ends it.
+const COMM_CHARS: usize = 15;
+
 #[kfn("kernel/irq/manage.c")]
-pub(super) fn setup_irq_thread(k: &mut Kernel, new: &mut IrqAction, irq: Irq) {
+pub(super) fn setup_irq_thread(k: &mut Kernel, new: &mut IrqAction, irq: Irq, secondary: bool) {
     let cpu = k.cpu();
-    new.thread = Some(k.spawn(TaskKind::IrqThread(irq), cpu, irq_thread(irq).frame, &["kthread"]));
+    let thread = k.spawn(TaskKind::IrqThread(irq), cpu, irq_thread(irq).frame, &["kthread"]);
+    let name = format!("irq/{irq}-{}{}", if secondary { "s-" } else { "" }, new.name);
+    let ctx = k.sched.tasks[thread.index()].ctx;
+    k.trace.ctxs[ctx.index()].actor = Actor::IrqThread(name.chars().take(COMM_CHARS).collect());
+    new.thread = Some(thread);
     // The thread moves itself to the interrupt's CPU, also one that joins a line later.
     new.thread_flags |= IRQTF_AFFINITY;
 }

@@ -191,7 +191,7 @@ fn task(trace: &Trace, ctx: Option<CtxId>) -> (String, u32) {
         Actor::Kworker => ("kworker/u16:1".to_owned(), pid),
         Actor::Cpuhp(CpuId(cpu)) => (format!("cpuhp/{cpu}"), 13 + 5 * cpu),
         Actor::Migration(CpuId(cpu)) => (format!("migration/{cpu}"), 11 + 5 * cpu),
-        Actor::IrqThread(irq) => (format!("irq/{irq}"), pid),
+        Actor::IrqThread(name) => (name.clone(), pid),
         Actor::Boot => ("swapper/0".to_owned(), 1),
         // Interrupts and softirqs run on top of whatever the CPU does: here, mostly nothing.
         Actor::Idle(_) | Actor::Softirq(_) | Actor::Irq { .. } | Actor::Cleanup(_) => {

@@ -122,6 +122,7 @@ fn tracks(slice: &Slice<'_>) -> (Vec<Option<u64>>, BTreeMap<u64, (u64, String)>)
             | Actor::Boot => {
                 let name = match actor {
                     Actor::Migration(cpu) => format!("migration/{cpu}"),
+                    Actor::IrqThread(name) => name.clone(),
                     actor => flow_label(actor),
                 };
                 let lanes = lanes.entry(name.clone()).or_default();
