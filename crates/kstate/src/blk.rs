@@ -184,6 +184,8 @@ pub struct RequestQueue {
     pub quiesced: bool,
     /// `QUEUE_FLAG_DYING`: requests that want to enter fail.
     pub dying: bool,
+    /// `elevator`: an I/O scheduler holds requests until a worker takes them.
+    pub elevator: bool,
 }
 
 /// What a request asks for.

@@ -14,6 +14,7 @@ pub mod blk_mq_tag;
 pub mod blk_mq_virtio;
 pub mod blk_softirq;
 pub mod blk_timeout;
+mod elevator;
 pub mod fops;
 pub mod genhd;
 

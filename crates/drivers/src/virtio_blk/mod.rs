@@ -86,10 +86,7 @@ fn vblk_mut(k: &mut Kernel, id: VirtioId) -> &mut VirtioBlk {
 }
 
 /// `virtio_mq_ops`, with what 6.12 added to it.
-fn virtio_mq_ops(k: &Kernel, nr_hw_queues: u32) -> BlkMqOps {
-    // A disk with a single queue has an I/O scheduler (`elevator_get_default`, block/elevator.c),
-    // and what a scheduler passes on never comes as a list.
-    let lists = k.sem.virtio_queue_rqs && nr_hw_queues > 1;
+fn virtio_mq_ops(k: &Kernel) -> BlkMqOps {
     BlkMqOps {
         name: "virtio_mq_ops",
         queue_rq: virtio_queue_rq,
@@ -98,7 +95,7 @@ fn virtio_mq_ops(k: &Kernel, nr_hw_queues: u32) -> BlkMqOps {
         init_hctx: None,
         exit_hctx: None,
         poll: if k.sem.virtblk_poll_queues { Some(virtblk_poll) } else { None },
-        queue_rqs: if lists { Some(virtio_queue_rqs) } else { None },
+        queue_rqs: if k.sem.virtio_queue_rqs { Some(virtio_queue_rqs) } else { None },
         timeout: None,
     }
 }
@@ -375,7 +372,7 @@ fn make_queue(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
     }
     let queue_depth = module_param(k, "queue_depth").filter(|&n| n != 0).unwrap_or(queue_depth);
     let nr_maps = if polls { HCTX_MAX_TYPES as u32 } else { 1 };
-    let (ops, owner) = (virtio_mq_ops(k, nr_hw_queues), u64::from(id.0));
+    let (ops, owner) = (virtio_mq_ops(k), u64::from(id.0));
     // No handler of timeouts: a request that takes too long gets more time.
     let set = blk_mq_alloc_tag_set(k, ops, owner, nr_hw_queues, nr_maps, queue_depth, 0, 0)?;
     let q = blk_mq_init_queue(k, set);

@@ -617,6 +617,11 @@ macro_rules! fields {
         V5_4 off "one at a time, in virtio_queue_rq()",
         V6_12 on "in virtio_queue_rqs(), with one notification per queue",
     }
+    /// Whether a disk with a single hardware queue gets an I/O scheduler.
+    single_queue_elevator: bool = "elevator_get_default()", "block/elevator.c" {
+        V5_4 on "mq-deadline: a worker gives its requests to the driver",
+        V6_12 off "none: the kernel is built without mq-deadline",
+    }
     /// Whether virtio_blk.poll_queues and virtio_blk.num_request_queues exist.
     virtblk_poll_queues: bool = "init_vq()", "drivers/block/virtio_blk.c" {
         V5_4 off "they do not: every queue has an interrupt",

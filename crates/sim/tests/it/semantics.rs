@@ -994,6 +994,13 @@ const SEMANTICS: &[Row] = &[
         &[(Look::Trace, "\nvirtio_queue_rq\n", "\nvirtio_queue_rqs\n")],
     ),
     row(
+        "single_queue_elevator",
+        V5_4,
+        Pc { devices: &[SINGLE_DISK], ..PC },
+        "dd if=/dev/vda of=/dev/null bs=4k count=1 iflag=direct\n",
+        &[(Look::Trace, "\nblk_mq_run_work_fn\nvirtio_queue_rq\n", "\nblk_queue_enter\nvirtio_queue_rq\n")],
+    ),
+    row(
         "virtblk_poll_queues",
         V5_4,
         Pc { cmdline: "virtio_blk.poll_queues=1", ..PC },
