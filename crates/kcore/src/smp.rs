@@ -7,6 +7,7 @@ use kstate::hotplug::CpuhpState;
 use kstate::{CpuId, Errno, Kernel};
 
 use crate::cpu::{bringup_nonboot_cpus, cpu_up};
+use crate::sched::core::sched_init_smp;
 
 /// `setup_max_cpus`: how many CPUs the command line wants at boot.
 fn setup_max_cpus(k: &Kernel) -> u32 {
@@ -32,5 +33,6 @@ pub fn smp_init(k: &mut Kernel) {
             cpu = k.topo.present.next_after(cpu.unwrap_or_default());
         }
     }
+    sched_init_smp(k);
     k.hotplug.system_running = true;
 }

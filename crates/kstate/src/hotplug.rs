@@ -334,6 +334,9 @@ pub struct Hotplug {
     pub cpu_hotplug_disabled: u32,
     /// `cpus_booted_once_mask`.
     pub cpus_booted_once_mask: CpuMask,
+    /// `def_root_domain.dl_bw.total_bw`: what deadline entities take of the CPUs that are in none of the
+    /// scheduler's domains, in parts of 2^20 of one CPU.
+    pub def_root_domain_bw: u64,
     /// 5.4: `cpu_initialized_mask`.
     pub cpu_initialized_mask: CpuMask,
     /// 5.4: `cpu_callout_mask`.

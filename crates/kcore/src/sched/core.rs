@@ -5,21 +5,52 @@
 use kstate::sched::TaskKind;
 use kstate::{CpuId, Errno, Kernel};
 
+use super::deadline::{FAIR_SERVER_BW, dl_bw_check_overflow};
+
 /// The run queue of a CPU that comes is made ready. Here it has nothing that could be wrong.
 pub(crate) fn sched_cpu_starting(_k: &mut Kernel, _cpu: CpuId) -> Result<(), Errno> {
     Ok(())
 }
 
+/// All CPUs that boot brings up are in the default root domain until the scheduler's domains are built,
+/// and each has started its server by then. A CPU that moves into a domain is accounted there once more,
+/// and nobody takes it back from the default one (`rq_attach_root()`).
+pub(crate) fn sched_init_smp(k: &mut Kernel) {
+    if k.sem.fair_server {
+        k.hotplug.def_root_domain_bw = FAIR_SERVER_BW * u64::from(k.topo.online.weight());
+    }
+}
+
 /// Tasks can be put on the CPU.
 pub(crate) fn sched_cpu_activate(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
     k.topo.active.set(cpu);
+    if k.hotplug.system_running {
+        cpuset_update_active_cpus(k);
+    }
     Ok(())
 }
 
-/// No more tasks are put on the CPU.
+/// No more tasks are put on the CPU, unless those that have a claim would not fit on the others: it
+/// stays active then.
 pub(crate) fn sched_cpu_deactivate(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
     k.topo.active.clear(cpu);
-    Ok(())
+    if !k.hotplug.system_running {
+        return Ok(());
+    }
+    let fits = dl_bw_check_overflow(k, cpu);
+    if fits.is_ok() {
+        cpuset_update_active_cpus(k);
+    } else {
+        k.topo.active.set(cpu);
+    }
+    fits
+}
+
+/// The domains are built anew. The default root domain is emptied then, and only tasks are accounted
+/// there again (`dl_rebuild_rd_accounting()`, kernel/cgroup/cpuset.c).
+// DEVIATION: CONFIG_CPUSETS is taken to be set, as in every distribution's kernel.
+fn cpuset_update_active_cpus(k: &mut Kernel) {
+    k.hotplug.def_root_domain_bw = 0;
 }
 
 /// Tasks that may run elsewhere leave a CPU that goes down.

@@ -622,6 +622,11 @@ macro_rules! fields {
         V5_4 on "mq-deadline: a worker gives its requests to the driver",
         V6_12 off "none: the kernel is built without mq-deadline",
     }
+    /// Whether the ordinary tasks of a CPU take deadline bandwidth.
+    fair_server: bool = "dl_server_start()", "kernel/sched/deadline.c", "6.12 (5f6bd380c7bd)" {
+        V5_4 off "they take none",
+        V6_12 on "a twentieth of every CPU that boot brought up, of the default root domain as well: an isolated CPU cannot go offline where that does not fit on the other ones",
+    }
     /// Whether virtio_blk.poll_queues and virtio_blk.num_request_queues exist.
     virtblk_poll_queues: bool = "init_vq()", "drivers/block/virtio_blk.c" {
         V5_4 off "they do not: every queue has an interrupt",

@@ -1001,6 +1001,13 @@ const SEMANTICS: &[Row] = &[
         &[(Look::Trace, "\nblk_mq_run_work_fn\nvirtio_queue_rq\n", "\nblk_queue_enter\nvirtio_queue_rq\n")],
     ),
     row(
+        "fair_server",
+        V6_12,
+        Pc { cmdline: "isolcpus=domain,1", ..PC },
+        "echo 0 > /sys/devices/system/cpu/cpu1/online\ncat /sys/devices/system/cpu/online\n",
+        &[(Look::Terminal, "0-3", "0,2-3")],
+    ),
+    row(
         "virtblk_poll_queues",
         V5_4,
         Pc { cmdline: "virtio_blk.poll_queues=1", ..PC },
