@@ -599,11 +599,18 @@ pub fn namespace_sectors(k: &Kernel, id: NvmeId, nsid: u32) -> u64 {
     if nsid == 1 { c(k, id).ns_sectors } else { 0 }
 }
 
+/// The interrupt vectors that a completion queue can name: entries of the MSI-X table, messages that
+/// MSI was given, or the one pin (7.5).
+fn vectors(function: &PciFunction) -> usize {
+    match (&function.msix, &function.msi) {
+        (Some(msix), _) if msix.enable => msix.table.len(),
+        (_, Some(msi)) if msi.enable => 1 << msi.multiple_message_enable,
+        _ => 1,
+    }
+}
+
 fn admin(k: &mut Kernel, id: NvmeId, command: &NvmeCommand) -> (u16, u32) {
-    let entries = {
-        let dev = c(k, id).dev;
-        k.hw.pci[dev.index()].msix.as_ref().filter(|x| x.enable).map_or(1, |x| x.table.len())
-    };
+    let vectors = vectors(&k.hw.pci[c(k, id).dev.index()]);
     let c = m(k, id);
     let mqes = (c.cap & 0xffff) as u32;
     let (qid, size) = (command.cdw10 as u16, command.cdw10 >> 16);
@@ -616,7 +623,7 @@ fn admin(k: &mut Kernel, id: NvmeId, command: &NvmeCommand) -> (u16, u32) {
                 status::QID_INVALID
             } else if !size_is_valid {
                 status::QUEUE_SIZE
-            } else if usize::from(vector) >= entries {
+            } else if usize::from(vector) >= vectors {
                 status::INVALID_VECTOR
             } else {
                 let cq = CompletionQueue {

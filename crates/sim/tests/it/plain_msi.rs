@@ -75,3 +75,41 @@ fn the_machine_of_the_documentation_is_one() {
     assert_eq!((machine.pci.len(), machine.isa.len()), (2, 1));
     assert!(!machine.pci[0].msi_maskable);
 }
+
+/// With remapping a function gets as many messages as it asks for, and a completion queue can name each.
+fn check_remapped(kernel: KernelVersion, vectors: u32) {
+    let text = format!(
+        "kernel = \"{}\"
+[cpus]
+possible = 4
+interrupt_remapping = true
+[[pci]]
+address = \"0000:00:03.0\"
+model = \"nvme\"
+io_queue_pairs_max = 4
+msix_vectors = 0
+msi_vectors = {vectors}
+intx_gsi = 23
+",
+        kernel.name()
+    );
+    let mut lab = Lab::boot(&Machine::parse("machine.toml", &text).expect("a machine"));
+    let script = "for c in 0 1 2 3; do\ntaskset -c $c dd if=/dev/nvme0n1 of=/dev/null bs=4k count=1 iflag=direct\ndone\n";
+    let script = Script::parse("script.sh", script).expect("a script");
+    lab.run_each(&script, |k| assert_eq!(check_invariants(k), Ok(())), |_, _| {});
+    assert_eq!(lab.terminal, [""; 0], "{} {vectors}", kernel.name());
+    assert_eq!(lab.k.warnings, 0, "{:?}", lab.k.log);
+    // One message is the admin queue's as long as there is another.
+    let queues = lab.k.nvme.devs[0].online_queues - 1;
+    assert_eq!(queues, 4.min(vectors - 1), "{} {vectors}: {:?}", kernel.name(), lab.k.log);
+}
+
+#[test]
+fn remapped_v5_4_uses_every_message() {
+    [2, 4, 8, 16, 32].into_iter().for_each(|n| check_remapped(KernelVersion::V5_4, n));
+}
+
+#[test]
+fn remapped_v6_12_uses_every_message() {
+    [2, 4, 8, 16, 32].into_iter().for_each(|n| check_remapped(KernelVersion::V6_12, n));
+}
