@@ -1,11 +1,12 @@
 //! A capture folder: one machine, one script, and what was recorded.
 //!
 //! ```text
-//! machine.toml  script.sh
+//! machine.toml  script.sh  boot.toml
 //! 01-off3-graph.flow  02-on3.events     recordings, numbered in the order of the script
 //! state-boot.txt  msix-boot.txt         states and MSI-X tables, by name alone
 //! ```
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use diagnostic::file::{self, Existing};
@@ -25,6 +26,8 @@ pub struct Capture {
     pub folder: PathBuf,
     /// The text of `machine.toml`.
     pub machine: String,
+    /// The text of `boot.toml`, where there is one: where messages stood after boot.
+    pub boot: Option<String>,
     /// The script.
     pub script: Script,
     /// What the script makes, in order, and the text where the capture has the file. A capture may
@@ -63,28 +66,30 @@ impl Capture {
     /// The machine it was taken on.
     ///
     /// # Errors
-    /// A mistake in `machine.toml`.
+    /// A mistake in `machine.toml` or `boot.toml`.
     pub fn machine(&self) -> Result<Machine, Box<MachineError>> {
-        Machine::parse(&self.folder.join("machine.toml").display().to_string(), &self.machine)
+        let name = |file: &str| self.folder.join(file).display().to_string();
+        let machine = Machine::parse(&name("machine.toml"), &self.machine)?;
+        match &self.boot {
+            Some(boot) => machine.with_boot(&name("boot.toml"), boot),
+            None => Ok(machine),
+        }
     }
 
     /// Reads a folder.
     pub fn read(folder: &Path) -> Result<Self, CaptureError> {
         let machine = file::read(&folder.join("machine.toml"))?;
+        let boot = optional(&folder.join("boot.toml"))?;
         let path = folder.join("script.sh");
         let script = Script::parse(&path.display().to_string(), &file::read(&path)?)?;
         let files = plan(&script)
             .into_iter()
             .map(|planned| {
-                let text = match file::read(&folder.join(&planned.file)) {
-                    Ok(text) => Some(text),
-                    Err(e) if e.is_missing() => None,
-                    Err(e) => return Err(e.into()),
-                };
+                let text = optional(&folder.join(&planned.file))?;
                 Ok((planned, text))
             })
             .collect::<Result<_, CaptureError>>()?;
-        Ok(Self { folder: folder.into(), machine, script, files })
+        Ok(Self { folder: folder.into(), machine, boot, script, files })
     }
 
     /// Boots the machine of the capture and runs its script, with the states showing what the
@@ -114,6 +119,30 @@ impl Capture {
         let nodes = machine.get("cpus").and_then(|cpus| cpus.get("nodes")).and_then(|nodes| nodes.as_array());
         nodes.is_none_or(|nodes| nodes.len() <= 1)
     }
+}
+
+/// A file that a capture need not have.
+fn optional(path: &Path) -> Result<Option<String>, CaptureError> {
+    match file::read(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(e) if e.is_missing() => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// The capture folders that a path stands for: itself, or, where it is no capture, those right in it,
+/// sorted by name.
+pub fn folders(path: &Path) -> Vec<PathBuf> {
+    let is_capture = |folder: &Path| folder.join("machine.toml").exists();
+    let entries = if is_capture(path) { None } else { fs::read_dir(path).ok() };
+    let mut folders: Vec<PathBuf> = entries
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|folder| is_capture(folder))
+        .collect();
+    folders.sort();
+    if folders.is_empty() { vec![path.to_owned()] } else { folders }
 }
 
 /// Writes a folder: the machine, the script and what was recorded; all of it or nothing.

@@ -86,6 +86,7 @@ fn machine(kernel: KernelVersion, cpus: u32, controllers: u32, vectors: u32) -> 
         isa: Vec::new(),
         pci: pci.collect(),
         boot_vectors: Vec::new(),
+        boot_interrupts: Vec::new(),
         ..Machine::embedded(kernel)
     }
 }

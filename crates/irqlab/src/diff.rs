@@ -134,6 +134,7 @@ fn compare(
         // not both runs are of that kernel, neither is told.
         if [left.1.version, right.1.version] != [machine.kernel; 2] {
             machine.boot_vectors.clear();
+            machine.boot_interrupts.clear();
         }
         machine.kernel = semantics.version;
         diff::observe(name, &machine, semantics.clone(), functions, script, &sections)

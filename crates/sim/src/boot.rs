@@ -11,11 +11,15 @@ use kstate::sched::TaskKind;
 use kstate::semantics::Semantics;
 use kstate::shared::Shared;
 use kstate::trace::Actor;
-use kstate::{CpuId, Irq, Kernel, PciDevId};
+use kstate::{CpuId, Irq, Kernel, PciDevId, TaskId};
 use pcimsi::kernel::pci_driver::pci_bus_match;
 
 use crate::engine;
 use crate::machine::{ApicMode, Machine, PciDevice};
+
+mod order;
+
+use order::{Turn, Turns};
 
 /// `NUMA_NO_NODE`: the PC's firmware does not say which node its PCI bus belongs to.
 const NO_NODE: i32 = -1;
@@ -35,61 +39,73 @@ pub fn boot(machine: &Machine, semantics: Semantics, trace: bool) -> Kernel {
 /// As [`boot`]; `after` is called after every step of the engine.
 ///
 /// On real hardware drivers probe in parallel, and who comes first is a race that the machine file
-/// has the outcome of. So the orders are tried one after the other until one leads there; a machine
-/// file without `[[boot.vector]]` takes the first. Several NVMe controllers come up at the same time,
-/// so that orders in which they overtake each other are drawn for them as well.
+/// has the outcome of. Where it lists the messages of several NVMe controllers, turns of their drivers
+/// are looked for that lead there. Otherwise orders are tried one after the other until one leads to what
+/// `[[boot.vector]]` lists, drawn ones included in which controllers overtake each other; a machine file
+/// without either takes the first.
 pub fn boot_each(
     machine: &Machine,
     semantics: Semantics,
     trace: bool,
     after: &mut impl FnMut(&Kernel),
 ) -> Kernel {
-    let listed = machine.boot_vectors.len();
-    let mut best: Option<((usize, usize), Kernel)> = None;
-    // Whether this order leads to what the file lists.
-    let mut leads_there = |order: Order| {
+    if machine.pci.len() > 1
+        && !machine.boot_interrupts.is_empty()
+        && let Some(turns) = find_turns(machine, semantics.clone())
+    {
+        return boot_in(machine, semantics, trace, &Order::Turns(turns), after);
+    }
+    let listed = (machine.boot_interrupts.len(), machine.boot_vectors.len(), machine.boot_vectors.len());
+    let mut best: Option<((usize, usize, usize), Kernel)> = None;
+    // Whether this order leads to what the file lists, and how many may be drawn.
+    let mut leads_there = |order: &Order| {
         let k = boot_in(machine, semantics.clone(), trace, order, after);
-        let overlapping =
+        let together =
             k.pci.devs.iter().filter_map(|d| d.driver).filter(|d| k.pci.drivers[d.index()].overlaps);
-        let draws = if overlapping.count() > 1 { DRAWS } else { 0 };
-        let likeness = likeness(&k, machine);
+        let draws = if together.count() > 1 { DRAWS } else { 0 };
+        let (named, placed) = likeness(&k, machine);
+        let likeness = (order::listed(&k, machine), named, placed);
         if best.as_ref().is_none_or(|(found, _)| likeness > *found) {
             best = Some((likeness, k));
         }
-        (likeness == (listed, listed), draws)
+        (likeness == listed, draws)
     };
     let mut draws = 0;
     let mut found = false;
-    for order in ORDERS {
+    for order in &ORDERS {
         (found, draws) = leads_there(order);
         if found {
             break;
         }
     }
-    let mut drawn = (0..draws).map(|seed| Order { settles: false, reversed: false, draw: Some(seed) });
-    let _ = found || drawn.any(|order| leads_there(order).0);
+    let _ = found || (0..draws).any(|seed| leads_there(&Order::Drawn(seed)).0);
     best.expect("there is an order to try").1
 }
 
 /// In which order PCI drivers probe.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Order {
-    /// A device settles before the next one is probed.
-    settles: bool,
-    /// Devices of a driver are probed from the highest address down.
-    reversed: bool,
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Order {
+    /// One after the other.
+    Fixed {
+        /// A device settles before the next one is probed.
+        settles: bool,
+        /// Devices of a driver are probed from the highest address down.
+        reversed: bool,
+    },
     /// Controllers come up together, in an order that this seed decides from step to step.
-    draw: Option<u64>,
+    Drawn(u64),
+    /// They come up together and take these turns.
+    Turns(Vec<Turn>),
 }
 
 /// How many orders are drawn.
 const DRAWS: u64 = 64;
 
 const ORDERS: [Order; 4] = [
-    Order { settles: true, reversed: false, draw: None },
-    Order { settles: false, reversed: false, draw: None },
-    Order { settles: true, reversed: true, draw: None },
-    Order { settles: false, reversed: true, draw: None },
+    Order::Fixed { settles: true, reversed: false },
+    Order::Fixed { settles: false, reversed: false },
+    Order::Fixed { settles: true, reversed: true },
+    Order::Fixed { settles: false, reversed: true },
 ];
 
 /// How many of the interrupts that the machine file lists have their name, and how many of those
@@ -104,11 +120,20 @@ fn likeness(k: &Kernel, machine: &Machine) -> (usize, usize) {
     (named.count(), placed)
 }
 
-fn boot_in(
+/// Turns of the controllers' drivers that lead to what the machine file lists.
+fn find_turns(machine: &Machine, semantics: Semantics) -> Option<Vec<Turn>> {
+    let none = &mut |_: &Kernel| {};
+    let mut k = before_drivers(machine, semantics, false, none);
+    let devs = add_functions(&mut k, machine, false);
+    let turns = start_together(&mut k, &devs, none);
+    order::find(k, turns, machine)
+}
+
+/// Everything that comes before the drivers of PCI functions.
+fn before_drivers(
     machine: &Machine,
     semantics: Semantics,
     trace: bool,
-    order: Order,
     after: &mut impl FnMut(&Kernel),
 ) -> Kernel {
     let mut k = power_on(machine, semantics);
@@ -122,8 +147,7 @@ fn boot_in(
     k.vector_matrix.set_aside = placed;
     let init = k.spawn(TaskKind::Task, CpuId(0), kcore::smp::smp_init().frame, &[]);
     engine::run_task(&mut k, init, after);
-    let now = k.events.now;
-    engine::run_until(&mut k, now + SETTLE, after);
+    settle(&mut k, after);
 
     drivers::init(&mut k);
     irqcore::proc::init_irq_proc(&mut k);
@@ -131,26 +155,78 @@ fn boot_in(
         k.warn("DMAR: no fault interrupt");
     }
     platform(&mut k, machine, Platform::Early, after);
-    for dev in add_functions(&mut k, machine, order.reversed) {
-        if let Some(seed) = order.draw
-            && k.oracle.is_quiet()
-            && pci_bus_match(&k, dev).is_some_and(|drv| k.pci.drivers[drv.index()].overlaps)
-        {
-            k.oracle = Oracle::seeded(seed);
-        }
-        let probe = k.spawn(TaskKind::Task, CpuId(0), device_driver_attach(dev).frame, &[]);
-        // `PROBE_PREFER_ASYNCHRONOUS`: the next probe does not wait for this one.
-        if order.draw.is_some() && driver_allows_async_probing(&k, dev) {
-            continue;
-        }
-        engine::run_task(&mut k, probe, after);
-        if order.settles {
-            let now = k.events.now;
-            engine::run_until(&mut k, now + SETTLE, after);
+    k
+}
+
+fn settle(k: &mut Kernel, after: &mut impl FnMut(&Kernel)) {
+    let now = k.events.now;
+    engine::run_until(k, now + SETTLE, after);
+}
+
+fn probe(k: &mut Kernel, dev: PciDevId) -> TaskId {
+    k.spawn(TaskKind::Task, CpuId(0), device_driver_attach(dev).frame, &[])
+}
+
+/// The driver of a function brings it up beside others.
+fn overlaps(k: &Kernel, dev: PciDevId) -> bool {
+    pci_bus_match(k, dev).is_some_and(|drv| k.pci.drivers[drv.index()].overlaps)
+}
+
+/// Binds all functions but those that are brought up together, and starts the drivers of these: 5.4
+/// probes them one after the other and leaves the rest to workers, 6.12 probes them at the same time.
+fn start_together(k: &mut Kernel, devs: &[PciDevId], after: &mut impl FnMut(&Kernel)) -> Turns {
+    for &dev in devs.iter().filter(|&&dev| !overlaps(k, dev)).collect::<Vec<_>>() {
+        let task = probe(k, dev);
+        engine::run_task(k, task, after);
+        settle(k, after);
+    }
+    let together: Vec<PciDevId> = devs.iter().copied().filter(|&dev| overlaps(k, dev)).collect();
+    let mut turns = Turns::new(k, together.clone());
+    for (turn, &dev) in (0..).zip(&together) {
+        let task = probe(k, dev);
+        if driver_allows_async_probing(k, dev) {
+            turns.own(k, turn);
+        } else {
+            turns.finish(k, turn, task, after);
         }
     }
-    let now = k.events.now;
-    engine::run_until(&mut k, now + SETTLE, after);
+    turns
+}
+
+fn boot_in(
+    machine: &Machine,
+    semantics: Semantics,
+    trace: bool,
+    order: &Order,
+    after: &mut impl FnMut(&Kernel),
+) -> Kernel {
+    let mut k = before_drivers(machine, semantics, trace, after);
+    let devs = add_functions(&mut k, machine, matches!(order, Order::Fixed { reversed: true, .. }));
+    if let Order::Turns(list) = order {
+        let mut turns = start_together(&mut k, &devs, after);
+        for &turn in list {
+            turns.take(&mut k, turn, after);
+        }
+    } else {
+        for dev in devs {
+            if let Order::Drawn(seed) = order
+                && k.oracle.is_quiet()
+                && overlaps(&k, dev)
+            {
+                k.oracle = Oracle::seeded(*seed);
+            }
+            let task = probe(&mut k, dev);
+            // `PROBE_PREFER_ASYNCHRONOUS`: the next probe does not wait for this one.
+            if matches!(order, Order::Drawn(_)) && driver_allows_async_probing(&k, dev) {
+                continue;
+            }
+            engine::run_task(&mut k, task, after);
+            if matches!(order, Order::Fixed { settles: true, .. }) {
+                settle(&mut k, after);
+            }
+        }
+    }
+    settle(&mut k, after);
     k.oracle = Oracle::default();
     platform(&mut k, machine, Platform::Late, after);
     x86apic::kernel::boot_done(&mut k);
@@ -236,9 +312,9 @@ enum Platform {
 }
 
 /// A device on the board, as far as its interrupt goes.
-struct PlatformDevice {
-    irq: u32,
-    name: &'static str,
+pub(crate) struct PlatformDevice {
+    pub(crate) irq: u32,
+    pub(crate) name: &'static str,
     when: Platform,
     handler: &'static str,
     /// It asks for its interrupt once to try it out, before it asks to keep it.
@@ -246,7 +322,7 @@ struct PlatformDevice {
 }
 
 /// In the order in which they ask.
-const PLATFORM: [PlatformDevice; 5] = [
+pub(crate) const PLATFORM: [PlatformDevice; 5] = [
     PlatformDevice { irq: 9, name: "acpi", when: Platform::Early, handler: "acpi_irq", tries: false },
     // i8042_check_aux() requests the interrupt to see whether it arrives.
     PlatformDevice { irq: 12, name: "i8042", when: Platform::Late, handler: "i8042_interrupt", tries: true },

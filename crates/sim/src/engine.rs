@@ -43,6 +43,11 @@ fn first_candidate(k: &Kernel) -> Option<Step> {
     interrupts(k).next().or_else(|| softirqs(k).next()).or_else(|| tasks(k).next())
 }
 
+/// The first interrupt or softirq that a CPU can take.
+pub(crate) fn first_interrupt(k: &Kernel) -> Option<Step> {
+    interrupts(k).next().or_else(|| softirqs(k).next())
+}
+
 /// CPUs that can take an interrupt.
 #[inline]
 fn interrupts(k: &Kernel) -> impl Iterator<Item = Step> {
@@ -181,7 +186,8 @@ pub fn run_task(k: &mut Kernel, task: TaskId, after: &mut impl FnMut(&Kernel)) -
     }
 }
 
-fn run(k: &mut Kernel, step: Step) {
+/// Does a step that was chosen elsewhere; an event has been taken out of the queue.
+pub(crate) fn run(k: &mut Kernel, step: Step) {
     match step {
         Step::Interrupt(cpu, vector) => interrupt(k, cpu, vector),
         Step::Hardirq(cpu) => {

@@ -8,9 +8,13 @@ use std::collections::BTreeMap;
 use diagnostic::{Diagnostic, Place};
 use kstate::hw::pci::DeviceModel;
 use kstate::semantics::{KernelVersion, Semantics};
-use kstate::{ApicId, CpuId, CpuMask, Irq, NodeId, topology};
+use kstate::{ApicId, CpuId, CpuMask, NodeId, topology};
 
+mod boot;
 mod file;
+
+pub(crate) use boot::FIRST_MSI;
+pub use boot::{BootInterrupt, BootVector};
 
 /// The largest MSI-X table (PCI Express 7.7.2: the size field has 11 bits).
 pub const MAX_MSIX: u32 = 2048;
@@ -65,19 +69,6 @@ pub struct PciDevice {
     pub intx_gsi: u32,
 }
 
-/// Where a non-managed interrupt stood after boot.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct BootVector {
-    /// The interrupt.
-    pub irq: Irq,
-    /// Its action.
-    pub name: String,
-    /// The CPU.
-    pub cpu: CpuId,
-    /// The vector.
-    pub vector: u32,
-}
-
 /// What the firmware says about an ISA interrupt (ACPI 6.3, 5.2.12.5): it is on another pin than
 /// that of its number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -117,6 +108,8 @@ pub struct Machine {
     pub pci: Vec<PciDevice>,
     /// Where non-managed interrupts stand after boot.
     pub boot_vectors: Vec<BootVector>,
+    /// Where messages stand after boot, as far as the file says so.
+    pub boot_interrupts: Vec<BootInterrupt>,
 }
 
 impl Machine {
@@ -126,6 +119,15 @@ impl Machine {
     /// A [`MachineError`] with the place of the first mistake and what was expected there.
     pub fn parse(name: &str, text: &str) -> Result<Self, Box<MachineError>> {
         file::read(name, text)
+    }
+
+    /// Adds the messages that a second file lists (`boot.toml` of a capture): where they stood after boot.
+    ///
+    /// # Errors
+    /// As [`Machine::parse`].
+    pub fn with_boot(self, name: &str, text: &str) -> Result<Self, Box<MachineError>> {
+        let boot_interrupts = file::read_boot(&self, name, text)?;
+        Ok(Self { boot_interrupts, ..self })
     }
 
     /// The file of [`Machine::embedded`].
@@ -142,19 +144,22 @@ impl Machine {
     /// The CPUs with their places, none of them online.
     pub fn topology(&self, semantics: &Semantics) -> topology::Topology {
         let possible = if semantics.madt_absent_cpus_possible { self.possible } else { self.present };
-        let bits = |n: u32| n.next_power_of_two().trailing_zeros();
-        let (thread_bits, core_bits) = (bits(self.threads_per_core), bits(self.cores_per_socket));
         let cpus = (0..possible)
             .map(|cpu| {
-                let thread = cpu % self.threads_per_core;
                 let core = cpu / self.threads_per_core % self.cores_per_socket;
                 let socket = cpu / (self.threads_per_core * self.cores_per_socket);
-                let node = self.nodes.iter().position(|n| n.contains(CpuId(cpu))).unwrap_or(0);
+                // The firmware lists no APIC ID for a CPU that is absent, and without one nobody knows
+                // its node: the kernel deals such CPUs out in turn (`numa_init_array()`).
+                let node = if cpu < self.present {
+                    self.nodes.iter().position(|n| n.contains(CpuId(cpu))).unwrap_or(0)
+                } else {
+                    cpu as usize % self.nodes.len()
+                };
                 topology::CpuPlace {
                     node: NodeId(node as u32),
                     socket,
                     core: socket * self.cores_per_socket + core,
-                    apic_id: ApicId((socket << core_bits | core) << thread_bits | thread),
+                    apic_id: apic_id(cpu, self.cores_per_socket, self.threads_per_core),
                 }
             })
             .collect();
@@ -171,6 +176,16 @@ impl Machine {
             core_cpus: BTreeMap::new(),
         }
     }
+}
+
+/// The APIC ID of a CPU: threads and cores have as many bits as the largest number of them needs.
+fn apic_id(cpu: u32, cores_per_socket: u32, threads_per_core: u32) -> ApicId {
+    let bits = |n: u32| n.next_power_of_two().trailing_zeros();
+    let (thread_bits, core_bits) = (bits(threads_per_core), bits(cores_per_socket));
+    let thread = cpu % threads_per_core;
+    let core = cpu / threads_per_core % cores_per_socket;
+    let socket = cpu / (threads_per_core * cores_per_socket);
+    ApicId((socket << core_bits | core) << thread_bits | thread)
 }
 
 #[cfg(test)]
@@ -207,7 +222,7 @@ mod tests {
         );
         assert_eq!(
             check(&cpus("300")),
-            "3: 300 CPUs with 8-bit APIC IDs: expected at most 255, or apic = \"x2apic\""
+            "3: 300 CPUs with 8-bit APIC IDs: expected at most 255, or apic = \"x2apic\" with interrupt_remapping = true"
         );
         assert_eq!(
             check("kernel = \"v2.4\"\n[cpus]\npossible = 1\n"),
@@ -296,6 +311,39 @@ mod tests {
             isa("[[isa]]\nirq = 2\ngsi = 20"),
             "12: pin 20 is an ISA interrupt's: expected a pin that is not listed under [[isa]]"
         );
+    }
+
+    #[test]
+    fn apic_ids_are_those_that_a_message_can_name() {
+        let cpus = |lines: &str| check(&format!("kernel = \"v6.12\"\n[cpus]\n{lines}\n"));
+        let wide = "apic = \"x2apic\"\ninterrupt_remapping = true";
+        assert_eq!(cpus("possible = 255"), "fine");
+        assert_eq!(cpus(&format!("possible = 257\n{wide}")), "fine");
+        let expected = "expected at most 255, or apic = \"x2apic\" with interrupt_remapping = true";
+        assert_eq!(
+            cpus("possible = 257\napic = \"x2apic\""),
+            format!("3: 257 CPUs with 8-bit APIC IDs: {expected}")
+        );
+        let sparse = "possible = 125\nsockets = 5\nthreads_per_core = 5";
+        assert_eq!(
+            cpus(sparse),
+            "4: CPU 100 has APIC ID 256, which no interrupt message can name: expected IDs up to 254 with the \
+             room for cores and threads, or apic = \"x2apic\" with interrupt_remapping = true"
+        );
+        assert_eq!(cpus(&format!("{sparse}\n{wide}")), "fine");
+        assert!(cpus(&format!("{sparse}\napic = \"x2apic\"")).contains("CPU 100 has APIC ID"));
+        assert!(cpus(&format!("{sparse}\ninterrupt_remapping = true")).contains("CPU 100 has APIC ID"));
+        // What is not plugged in is not addressed.
+        assert_eq!(cpus(&format!("{sparse}\npresent = 80")), "fine");
+    }
+
+    #[test]
+    fn the_nodes_of_absent_cpus_are_dealt_out_in_turn() {
+        let text =
+            "kernel = \"v5.4\"\n[cpus]\npossible = 8\npresent = 3\nnodes = [\"0-1\", \"2\", \"3-7\"]\n";
+        let topo = Machine::parse("m.toml", text).unwrap().topology(&Semantics::of(KernelVersion::V5_4));
+        let nodes: Vec<u32> = topo.cpus.iter().map(|c| c.node.0).collect();
+        assert_eq!(nodes, [0, 0, 1, 0, 1, 2, 0, 1]);
     }
 
     #[test]

@@ -7,18 +7,23 @@ use diagnostic::Place;
 use kstate::cpumask::MAX_CPUS;
 use kstate::hw::pci::{DeviceModel, Parameter};
 use kstate::semantics::KernelVersion;
-use kstate::{CpuId, CpuMask, Irq, NodeId};
+use kstate::{CpuMask, NodeId};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{ApicMode, BootVector, IsaOverride, MAX_MSIX, Machine, MachineError, PciDevice};
+use super::boot::{Boot, BootFile, Known};
+use super::{ApicMode, IsaOverride, MAX_MSIX, Machine, MachineError, PciDevice, apic_id};
 
 /// CPUs that 8-bit APIC IDs can name: 255 is the broadcast.
 const XAPIC_CPUS: u32 = 255;
+/// The largest APIC ID that a message holds which nobody remaps.
+const LAST_APIC_ID: u32 = XAPIC_CPUS - 1;
+/// What lets messages name any CPU.
+const WIDE: &str = "apic = \"x2apic\" with interrupt_remapping = true";
 /// Interrupts of an IO-APIC with 24 pins.
-const IOAPIC_PINS: u32 = 24;
+pub(super) const IOAPIC_PINS: u32 = 24;
 /// ISA interrupts.
-const ISA_IRQS: u32 = 16;
+pub(super) const ISA_IRQS: u32 = 16;
 /// The pins above those of ISA interrupts.
 const PCI_PIN: u32 = 16;
 /// What an MSI capability can ask for (PCI Local Bus 3.0, 6.8.1.3): the field holds a power of two.
@@ -65,30 +70,19 @@ struct Isa {
 /// A function: which keys there are depends on its model.
 type Pci = BTreeMap<Spanned<String>, Spanned<toml::Value>>;
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Boot {
-    #[serde(default)]
-    vector: Vec<Spanned<Vector>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Vector {
-    irq: u32,
-    name: String,
-    cpu: Spanned<u32>,
-    vector: Spanned<u32>,
-}
-
 /// Reports mistakes of one file.
-struct Reporter<'a> {
+pub(super) struct Reporter<'a> {
     name: &'a str,
     text: &'a str,
 }
 
 impl Reporter<'_> {
-    fn error(&self, span: Range<usize>, message: String, expected: impl Into<String>) -> Box<MachineError> {
+    pub(super) fn error(
+        &self,
+        span: Range<usize>,
+        message: String,
+        expected: impl Into<String>,
+    ) -> Box<MachineError> {
         Box::new(MachineError {
             message,
             place: Place::new(self.name, self.text, span, expected),
@@ -97,7 +91,13 @@ impl Reporter<'_> {
     }
 
     /// A number within bounds.
-    fn within(&self, what: &str, value: &Spanned<u32>, min: u32, max: u32) -> Result<u32, Box<MachineError>> {
+    pub(super) fn within(
+        &self,
+        what: &str,
+        value: &Spanned<u32>,
+        min: u32,
+        max: u32,
+    ) -> Result<u32, Box<MachineError>> {
         let n = *value.get_ref();
         if (min..=max).contains(&n) {
             return Ok(n);
@@ -126,11 +126,34 @@ fn parse_bdf(text: &str) -> Option<u16> {
 /// Reads a machine file; `name` is what error messages call it.
 pub(super) fn read(name: &str, text: &str) -> Result<Machine, Box<MachineError>> {
     let report = Reporter { name, text };
-    let file: File = toml::from_str(text).map_err(|e| {
-        let span = e.span().unwrap_or(0..text.len().min(1));
+    check(&report, parse(&report)?)
+}
+
+/// Reads a file of messages that goes with `machine`.
+pub(super) fn read_boot(
+    machine: &Machine,
+    name: &str,
+    text: &str,
+) -> Result<Vec<super::BootInterrupt>, Box<MachineError>> {
+    let report = Reporter { name, text };
+    let BootFile { boot } = parse(&report)?;
+    if let Some(span) = boot.first_vector() {
+        return Err(report.error(
+            span,
+            "[[boot.vector]] in a file of messages".to_owned(),
+            "expected [[boot.interrupt]] only; vectors belong into the machine file",
+        ));
+    }
+    let &Machine { kernel, present, interrupt_remapping, ref pci, .. } = machine;
+    let known = Known { kernel, present, interrupt_remapping, pci };
+    boot.interrupts(&report, &known, &machine.boot_vectors, machine.boot_interrupts.clone())
+}
+
+fn parse<'de, T: Deserialize<'de>>(report: &Reporter<'de>) -> Result<T, Box<MachineError>> {
+    toml::from_str(report.text).map_err(|e| {
+        let span = e.span().unwrap_or(0..report.text.len().min(1));
         report.error(span, "this is no machine file".to_owned(), e.message().to_owned())
-    })?;
-    check(&report, file)
+    })
 }
 
 fn check(report: &Reporter<'_>, file: File) -> Result<Machine, Box<MachineError>> {
@@ -193,11 +216,24 @@ fn check(report: &Reporter<'_>, file: File) -> Result<Machine, Box<MachineError>
             }
         },
     };
-    if apic == ApicMode::Xapic && possible > XAPIC_CPUS {
+    let wide = apic == ApicMode::X2apic && cpus.interrupt_remapping;
+    if !wide && possible > XAPIC_CPUS {
         return Err(report.error(
             cpus.possible.span(),
             format!("{possible} CPUs with 8-bit APIC IDs"),
-            format!("expected at most {XAPIC_CPUS}, or apic = \"x2apic\""),
+            format!("expected at most {XAPIC_CPUS}, or {WIDE}"),
+        ));
+    }
+    // Without remapping the kernels leave x2APIC mode alone (`try_to_enable_x2apic()`), and a message has
+    // eight bits for its destination.
+    let place = |cpu| apic_id(cpu, cores_per_socket, threads_per_core);
+    if let Some((cpu, id)) = (0..present).map(|cpu| (cpu, place(cpu))).find(|(_, id)| id.0 > LAST_APIC_ID)
+        && !wide
+    {
+        return Err(report.error(
+            cpus.sockets.as_ref().unwrap_or(&cpus.possible).span(),
+            format!("CPU {cpu} has APIC ID {}, which no interrupt message can name", id.0),
+            format!("expected IDs up to {LAST_APIC_ID} with the room for cores and threads, or {WIDE}"),
         ));
     }
     let mut isa: Vec<IsaOverride> = Vec::new();
@@ -241,16 +277,8 @@ fn check(report: &Reporter<'_>, file: File) -> Result<Machine, Box<MachineError>
         pci.push(device);
     }
     pci.sort_by_key(|d| d.bdf);
-    let mut boot_vectors = Vec::new();
-    for vector in &file.boot.vector {
-        let v = vector.get_ref();
-        boot_vectors.push(BootVector {
-            irq: Irq(v.irq),
-            name: v.name.clone(),
-            cpu: CpuId(report.within("the CPU of a boot vector", &v.cpu, 0, possible - 1)?),
-            vector: report.within("a device vector", &v.vector, 32, 255)?,
-        });
-    }
+    let known = Known { kernel, present, interrupt_remapping: cpus.interrupt_remapping, pci: &pci };
+    let (boot_vectors, boot_interrupts) = file.boot.check(report, &known)?;
     Ok(Machine {
         kernel,
         cmdline: file.cmdline,
@@ -265,6 +293,7 @@ fn check(report: &Reporter<'_>, file: File) -> Result<Machine, Box<MachineError>
         isa,
         pci,
         boot_vectors,
+        boot_interrupts,
     })
 }
 

@@ -40,7 +40,7 @@ const REMAPPED: &str = "possible = 4\npresent = 4\ncores_per_socket = 4\ninterru
 const PLUGGABLE: &str = "possible = 4\npresent = 2\ncores_per_socket = 4\n";
 const TWO_NODES: &str = "possible = 4\npresent = 4\ncores_per_socket = 4\nnodes = [\"0-1\", \"2-3\"]\n";
 const THREE_NODES: &str =
-    "possible = 7\npresent = 4\ncores_per_socket = 7\nnodes = [\"0-1\", \"2-4\", \"5-6\"]\n";
+    "possible = 6\npresent = 4\ncores_per_socket = 6\nnodes = [\"0-1\", \"2-4\", \"5\"]\n";
 const FOUR_NODES: &str =
     "possible = 8\npresent = 8\ncores_per_socket = 8\nnodes = [\"0-1\", \"2-3\", \"4-5\", \"6-7\"]\n";
 

@@ -10,12 +10,12 @@ use irqcore::manage::request_threaded_irq;
 use irqcore::settings::irq_set_status_flags;
 use kfn::kfn;
 use kstate::apic::{
-    ERROR_APIC_VECTOR, IRQ_MOVE_CLEANUP_VECTOR, LOCAL_TIMER_VECTOR, NR_VECTORS, SPURIOUS_APIC_VECTOR,
-    VectorIrq, isa_irq_vector,
+    ERROR_APIC_VECTOR, FIRST_EXTERNAL_VECTOR, IRQ_MOVE_CLEANUP_VECTOR, LOCAL_TIMER_VECTOR, NR_VECTORS,
+    PIC_CASCADE_IR, SPURIOUS_APIC_VECTOR, VectorIrq, isa_irq_vector,
 };
 use kstate::irqchip::Handler;
 use kstate::irqdesc::{DevId, FlowHandler, IRQ_LEVEL, IrqReturn};
-use kstate::semantics::{MsiDomains, VectorCleanup};
+use kstate::semantics::{MsiDomains, Semantics, VectorCleanup};
 use kstate::{CpuId, Irq, Kernel};
 
 use super::apic::{default_setup_apic_routing, initial_driver, setup_local_APIC, x2apic_enable};
@@ -68,31 +68,48 @@ pub fn boot_done(k: &mut Kernel) {
     k.vector_matrix.set_aside.clear();
 }
 
-/// Marks the gates that are no device's.
-fn idt_setup_apic_and_irq_gates(k: &mut Kernel) {
+/// `system_vectors`: the gates that are no device's, a bit each.
+fn system_gates(sem: &Semantics) -> [u64; 4] {
     let mut system: Vec<u32> = (0..=17).collect();
     system.push(19);
-    if k.sem.idt_has_control_protection {
+    if sem.idt_has_control_protection {
         system.push(21);
     }
     // Reboot, call function (two), reschedule; irq_work and the platform's; timer, error, spurious.
     system.extend([0xf8, 0xfb, 0xfc, 0xfd, 0xf6, 0xf7]);
     system.extend([LOCAL_TIMER_VECTOR, ERROR_APIC_VECTOR, SPURIOUS_APIC_VECTOR]);
-    if k.sem.vector_cleanup == VectorCleanup::Ipi {
+    if sem.vector_cleanup == VectorCleanup::Ipi {
         system.push(IRQ_MOVE_CLEANUP_VECTOR);
     }
-    if k.sem.thermal_vector {
+    if sem.thermal_vector {
         system.push(0xfa);
     }
-    if k.sem.kvm_vectors {
+    if sem.kvm_vectors {
         system.extend([0xf0, 0xf1, 0xf2]);
     }
-    if k.sem.idt_fills_system_vectors {
-        system.extend(k.sem.first_system_vector..NR_VECTORS);
+    if sem.idt_fills_system_vectors {
+        system.extend(sem.first_system_vector..NR_VECTORS);
     }
+    let mut gates = [0; 4];
     for vector in system {
-        k.apic.system_vectors[(vector / 64) as usize] |= 1 << (vector % 64);
+        gates[(vector / 64) as usize] |= 1 << (vector % 64);
     }
+    gates
+}
+
+/// Marks the gates that are no device's.
+fn idt_setup_apic_and_irq_gates(k: &mut Kernel) {
+    for (vectors, gates) in k.apic.system_vectors.iter_mut().zip(system_gates(&k.sem)) {
+        *vectors |= gates;
+    }
+}
+
+/// Whether a device's interrupt can have a vector: it is neither the system's nor that of the cascade
+/// of the two 8259.
+pub fn is_device_vector(sem: &Semantics, vector: u32) -> bool {
+    let system = |vector: u32| system_gates(sem)[(vector / 64) as usize] >> (vector % 64) & 1 != 0;
+    let range = FIRST_EXTERNAL_VECTOR..sem.first_system_vector;
+    range.contains(&vector) && !system(vector) && vector != isa_irq_vector(PIC_CASCADE_IR)
 }
 
 /// Gives the legacy interrupts to the 8259.

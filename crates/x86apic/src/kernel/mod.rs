@@ -13,5 +13,5 @@ pub mod vector;
 mod boot;
 mod invariants;
 
-pub use boot::{boot_done, boot_irqs};
+pub use boot::{boot_done, boot_irqs, is_device_vector};
 pub use invariants::check_invariants;
