@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use compare::capture::Capture;
+use compare::capture::{self, Capture};
 use compare::verify;
 
 use crate::cli::DIFFERS;
@@ -13,7 +13,7 @@ use crate::input::Output;
 /// Options of `irqlab verify`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Capture folders: machine.toml, script.sh and recordings
+    /// Capture folders (machine.toml, script.sh and recordings), or folders of such folders
     #[arg(value_name = "DIR", required = true)]
     folders: Vec<PathBuf>,
     #[command(flatten)]
@@ -27,8 +27,8 @@ pub struct Args {
 pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let mut passed = true;
     let mut out = Output::new();
-    for folder in &args.folders {
-        let capture = Capture::read(folder)?;
+    for folder in args.folders.iter().flat_map(|path| capture::folders(path)) {
+        let capture = Capture::read(&folder)?;
         let machine = capture.machine()?;
         let semantics = args.experiment.semantics(machine.kernel)?;
         let note = args.experiment.note(&semantics);

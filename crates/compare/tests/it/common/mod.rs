@@ -1,7 +1,7 @@
 //! The capture folders beside the workspace.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use compare::capture::Capture;
 
@@ -16,10 +16,18 @@ pub fn capture(kernel: &str, case: &str) -> Capture {
     Capture::read(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()))
 }
 
-/// The names of the folders of one kernel, sorted.
+/// The names of the capture folders of one kernel, sorted; those of drawn machines stand in `fuzz`.
 pub fn cases(kernel: &str) -> Vec<String> {
-    let folder = root().join(kernel);
-    let entries = fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let mut names = folders(&root().join(kernel));
+    if let Some(at) = names.iter().position(|name| name == "fuzz") {
+        let drawn = folders(&root().join(kernel).join("fuzz"));
+        names.splice(at..=at, drawn.into_iter().map(|name| format!("fuzz/{name}")));
+    }
+    names
+}
+
+fn folders(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     let folders = entries.map(|entry| entry.expect("an entry")).filter(|entry| entry.path().is_dir());
     let mut names: Vec<_> =
         folders.map(|folder| folder.file_name().into_string().expect("a name in UTF-8")).collect();
