@@ -284,7 +284,9 @@ mod tests {
             "10: this is no machine file: unknown field `request_queues`, expected one of `address`, `model`, `node`, `msix_vectors`, `msi_vectors`, `msi_maskable`, `intx_gsi`"
         );
         let unknown = text(0).replace("\"test\"", "\"floppy\"");
-        assert_eq!(check(&unknown), "7: unknown device `floppy`: expected nvme, virtio-blk or test");
+        let found = check(&unknown);
+        assert!(found.starts_with("7: unknown device `floppy`: expected nvme, virtio-blk"), "{found}");
+        assert!(found.ends_with(" or test"), "{found}");
     }
 
     #[test]
