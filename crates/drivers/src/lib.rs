@@ -1,4 +1,4 @@
-//! Drivers and the devices that they drive: NVMe, virtio-blk and a module for experiments, and the
+//! Drivers and the devices that they drive: NVMe, virtio-blk, virtio-net and a module for experiments, and the
 //! block layer between a disk's driver and a reader.
 //!
 //! # Architecture
@@ -21,20 +21,23 @@ pub mod nvme;
 pub mod test;
 pub mod virtio;
 pub mod virtio_blk;
+pub mod virtio_net;
 
 use kstate::Kernel;
 use kstate::hw::pci::DeviceModel;
 
 /// Every kind of device that a machine file can name.
-pub const DEVICES: [&DeviceModel; 3] = [&nvme::hw::MODEL, &virtio_blk::hw::MODEL, &test::hw::MODEL];
+pub const DEVICES: [&DeviceModel; 4] =
+    [&nvme::hw::MODEL, &virtio_blk::hw::MODEL, &virtio_net::hw::MODEL, &test::hw::MODEL];
 
-/// What block/ and the drivers do once when the kernel starts, in its link order: drivers/block,
-/// drivers/virtio, drivers/nvme. Every driver registers itself.
-const INITCALLS: [fn(&mut Kernel); 5] = [
+/// What block/ and the drivers do once when the kernel starts, in its link order: drivers/virtio,
+/// drivers/block, drivers/nvme, drivers/net. Every driver registers itself.
+const INITCALLS: [fn(&mut Kernel); 6] = [
     block::blk_mq::blk_mq_init,
-    virtio_blk::init,
     virtio::pci_common::virtio_pci_driver_init,
+    virtio_blk::init,
     nvme::pci::nvme_init,
+    virtio_net::virtio_net_driver_init,
     test::init,
 ];
 

@@ -17,3 +17,4 @@ mod testmod;
 mod tidy;
 mod vfs_fuzz;
 mod virtio;
+mod virtio_net;
