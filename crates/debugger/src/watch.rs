@@ -118,6 +118,8 @@ pub fn roots(k: &Kernel) -> [(&'static str, &dyn Debug); 20] {
         cur: _,
         log,
         warnings,
+        // Places of the program, and no part of the machine.
+        printk: _,
         tracing,
         trace: _,
         oracle,

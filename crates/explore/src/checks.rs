@@ -46,7 +46,7 @@ pub const KNOWN: &[Known] = &[
               interrupt has arrived at its new vector; the old one is freed",
     },
     Known {
-        shows: "__irq_startup_managed: forced start of a managed interrupt",
+        shows: "WARNING: at kernel/irq/chip.c __irq_startup_managed",
         says: by_reset_work,
         why: "nvme_poll_irqdisable(), drivers/nvme/host/pci.c: disables and enables the interrupt of every \
               queue, also of one that was requested while no CPU of its affinity was online",

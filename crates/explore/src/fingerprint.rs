@@ -67,6 +67,7 @@ pub fn fingerprint(world: &World, reads: Reads) -> u64 {
         cur,
         log,
         warnings,
+        printk,
         tracing,
         trace: _,
         oracle: _,
@@ -79,7 +80,7 @@ pub fn fingerprint(world: &World, reads: Reads) -> u64 {
     hash_blk(blk, state);
     hash_sched(sched, events.now, state);
     if reads.log {
-        (log, warnings).hash(state);
+        (log, warnings, printk).hash(state);
     }
     world.shell.hash_relative(events.now, state);
     hasher.finish()

@@ -171,12 +171,12 @@ pub(crate) fn share_among_nodes(
             continue;
         }
         if numvecs == 0 {
-            k.warn("alloc_nodes_vectors: no vectors left for a node");
+            k.warn_once("WARNING: at kernel/irq/affinity.c alloc_nodes_vectors");
         }
         let ncpus = nv.n;
         let nvectors = (numvecs.wrapping_mul(ncpus) / remaining_ncpus).max(1);
         if nvectors > ncpus {
-            k.warn("alloc_nodes_vectors: more vectors than CPUs in a node");
+            k.warn_once("WARNING: at kernel/irq/affinity.c alloc_nodes_vectors");
         }
         nv.n = nvectors;
         remaining_ncpus -= ncpus;
@@ -265,7 +265,7 @@ fn __irq_build_affinity_masks(
             continue;
         }
         if nv.n > ncpus {
-            k.warn("__irq_build_affinity_masks: more vectors than CPUs in a node");
+            k.warn_once("WARNING: at kernel/irq/affinity.c __irq_build_affinity_masks");
         }
         let mut extra_vecs = ncpus - nv.n * (ncpus / nv.n);
         for _ in 0..nv.n {
@@ -317,7 +317,7 @@ fn irq_build_affinity_masks(
     let nr_others =
         __irq_build_affinity_masks(k, curvec, numvecs, firstvec, &node_to_cpumask, &npresmsk, masks);
     if nr_present.wrapping_add(nr_others) < numvecs {
-        k.warn("irq_build_affinity_masks: more vectors than CPUs");
+        k.warn("WARNING: at kernel/irq/affinity.c irq_build_affinity_masks");
     }
     free_node_to_cpumask(k, node_to_cpumask);
     Ok(())
@@ -344,7 +344,7 @@ pub fn irq_create_affinity_masks(
     // The callback runs even when there is nothing to spread, so that the driver can adjust.
     calc_sets(k, affd, affvecs);
     if affd.nr_sets as usize > IRQ_AFFINITY_MAX_SETS {
-        k.warn("irq_create_affinity_masks: too many sets");
+        k.warn_once("WARNING: at kernel/irq/affinity.c irq_create_affinity_masks");
         return None;
     }
     if affvecs == 0 {

@@ -117,13 +117,13 @@ fn __irq_startup_managed(k: &mut Kernel, irq: Irq, force: bool) -> Startup {
         // No CPU for it is online: it stays shut down until CPU hotplug starts it up. Nobody should
         // enable such an interrupt by force.
         if force {
-            k.warn("WARNING: kernel/irq/chip.c: __irq_startup_managed: forced start of a managed interrupt");
+            k.warn_once("WARNING: at kernel/irq/chip.c __irq_startup_managed");
         }
         return Startup::Abort;
     }
     // Its vectors are reserved, so this is not expected to fail.
     if irq_domain_activate_irq(k, Irqd::top(irq), false).is_err() {
-        k.warn("WARNING: kernel/irq/chip.c: __irq_startup_managed: activation failed");
+        k.warn("WARNING: at kernel/irq/chip.c __irq_startup_managed");
         return Startup::Abort;
     }
     Startup::Managed
@@ -133,7 +133,7 @@ fn __irq_startup_managed(k: &mut Kernel, irq: Irq, force: bool) -> Startup {
 fn __irq_startup(k: &mut Kernel, irq: Irq) -> u32 {
     let d = Irqd::top(irq);
     if !k.desc(irq).has(IRQD_ACTIVATED) {
-        k.warn("WARNING: kernel/irq/chip.c: __irq_startup: interrupt is not activated");
+        k.warn_once("WARNING: at kernel/irq/chip.c __irq_startup");
     }
     let mut ret = 0;
     if let Some(startup) = k.chip(d).irq_startup {
@@ -215,7 +215,7 @@ pub fn irq_activate(k: &mut Kernel, irq: Irq) -> Result<(), Errno> {
 #[kfn("kernel/irq/chip.c")]
 pub fn irq_activate_and_startup(k: &mut Kernel, irq: Irq, resend: bool) -> u32 {
     if irq_activate(k, irq).is_err() {
-        k.warn("WARNING: kernel/irq/chip.c: irq_activate_and_startup: activation failed");
+        k.warn("WARNING: at kernel/irq/chip.c irq_activate_and_startup");
         return 0;
     }
     irq_startup(k, irq, resend, IRQ_START_FORCE)
@@ -551,13 +551,13 @@ fn __irq_do_set_handler(
                 break;
             }
             if is_chained {
-                k.warn("WARNING: kernel/irq/chip.c: __irq_do_set_handler: chained handler without chip");
+                k.warn("WARNING: at kernel/irq/chip.c __irq_do_set_handler");
                 return;
             }
             at = k.parent_data(d);
         }
         if at.is_none() {
-            k.warn("WARNING: kernel/irq/chip.c: __irq_do_set_handler: handler without chip");
+            k.warn("WARNING: at kernel/irq/chip.c __irq_do_set_handler");
             return;
         }
     }
@@ -620,7 +620,7 @@ pub fn irq_modify_status(k: &mut Kernel, irq: Irq, clr: u32, set: u32) {
         return;
     }
     if k.desc(irq).depth == 0 && set & IRQ_NOAUTOEN != 0 {
-        k.warn("WARNING: kernel/irq/chip.c: irq_modify_status: IRQ_NOAUTOEN on an active interrupt");
+        k.warn_once("WARNING: at kernel/irq/chip.c irq_modify_status");
     }
     let desc = k.desc_mut(irq);
     irq_settings_clr_and_set(desc, clr, set);

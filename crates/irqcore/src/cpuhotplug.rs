@@ -50,8 +50,7 @@ fn irq_needs_fixup(k: &mut Kernel, irq: Irq) -> bool {
             "Eff. affinity {} of IRQ {irq} contains only offline CPUs after offlining CPU {cpu}",
             m.list()
         );
-        k.warnings += 1;
-        k.log.push(line);
+        k.pr_warn(line);
         return true;
     }
     here
@@ -116,8 +115,7 @@ fn migrate_one_irq(k: &mut Kernel, irq: Irq) -> bool {
         err = irq_do_set_affinity(k, d, &affinity, false);
     }
     if let Err(e) = err {
-        k.warnings += 1;
-        k.log.push(format!("IRQ{irq}: set affinity failed({}).", e.code()));
+        k.pr_warn_ratelimited("migrate_one_irq", format!("IRQ{irq}: set affinity failed({}).", e.code()));
         brokeaff = false;
     }
     if maskchip && let Some(unmask) = k.chip(d).irq_unmask {
@@ -135,8 +133,10 @@ pub fn irq_migrate_all_off_this_cpu(k: &mut Kernel) {
         let affinity_broken = migrate_one_irq(k, irq);
         if affinity_broken && k.sem.migrate_logs_broken_affinity {
             let cpu = k.cpu();
-            k.warnings += 1;
-            k.log.push(format!("IRQ {irq}: no longer affine to CPU{cpu}"));
+            k.pr_warn_ratelimited(
+                "irq_migrate_all_off_this_cpu",
+                format!("IRQ {irq}: no longer affine to CPU{cpu}"),
+            );
         }
         next = irq_get_next_irq(k, irq.0 + 1);
     }

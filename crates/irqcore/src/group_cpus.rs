@@ -54,7 +54,7 @@ fn __group_cpus_evenly(
             continue;
         }
         if nv.n > ncpus {
-            k.warn("__group_cpus_evenly: more groups than CPUs in a node");
+            k.warn_once("WARNING: at lib/group_cpus.c __group_cpus_evenly");
         }
         let mut extra_grps = ncpus - nv.n * (ncpus / nv.n);
         for _ in 0..nv.n {
@@ -97,7 +97,7 @@ pub fn group_cpus_evenly(k: &mut Kernel, numgrps: u32) -> Option<Vec<CpuMask>> {
     let others = k.topo.possible.andnot(&present);
     let nr_others = __group_cpus_evenly(k, curgrp, numgrps, &node_masks, &others, &mut masks);
     if nr_present.wrapping_add(nr_others) < numgrps {
-        k.warn("group_cpus_evenly: more groups than CPUs");
+        k.warn("WARNING: at lib/group_cpus.c group_cpus_evenly");
     }
     Some(masks)
 }

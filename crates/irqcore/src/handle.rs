@@ -15,17 +15,51 @@ pub const IRQ_HANDLED: u32 = IrqReturn::Handled as u32;
 /// `IRQ_WAKE_THREAD` in that sum.
 pub const IRQ_WAKE_THREAD: u32 = IrqReturn::WakeThread as u32;
 
-/// `print_irq_desc()`, kernel/irq/debug.h, reduced to the line that identifies the interrupt.
-pub fn print_irq_desc(k: &mut Kernel, irq: Irq) {
+/// How `%p` reads where a pointer has no value.
+pub(crate) const NO_POINTER: &str = "(____ptrval____)";
+
+/// `print_irq_desc()`, kernel/irq/debug.h. Five times in five seconds.
+// DEVIATION: pointers have no value here: `%p` reads as before the kernel can hash them, `%pS` of a function as
+// its name alone, and a chip goes by its name.
+pub(crate) fn print_irq_desc(k: &mut Kernel, irq: Irq) {
+    if !k.ratelimit("print_irq_desc", 5) {
+        return;
+    }
     let desc = k.desc(irq);
-    let line = format!(
-        "irq {irq}, depth: {}, count: {}, unhandled: {}, handler: {}",
-        desc.depth,
-        desc.irq_count,
-        desc.irqs_unhandled,
-        desc.handle_irq.name()
-    );
-    k.log.push(line);
+    let mut lines = vec![
+        format!(
+            "irq {irq}, desc: {NO_POINTER}, depth: {}, count: {}, unhandled: {}",
+            desc.depth, desc.irq_count, desc.irqs_unhandled
+        ),
+        format!("->handle_irq():  {NO_POINTER}, {}", desc.handle_irq.name()),
+        format!("->irq_data.chip(): {NO_POINTER}, {}", k.chip(Irqd::top(irq)).name),
+    ];
+    match desc.action.first() {
+        Some(action) => {
+            lines.push(format!("->action(): {NO_POINTER}"));
+            lines.push(format!("->action->handler(): {NO_POINTER}, {}", action.handler.name));
+        }
+        None => lines.push("->action(): (null)".to_owned()),
+    }
+    const FLAGS: [(u32, &str); 6] = [
+        (IRQ_LEVEL, "IRQ_LEVEL"),
+        (IRQ_PER_CPU, "IRQ_PER_CPU"),
+        (IRQ_NOPROBE, "IRQ_NOPROBE"),
+        (IRQ_NOREQUEST, "IRQ_NOREQUEST"),
+        (IRQ_NOTHREAD, "IRQ_NOTHREAD"),
+        (IRQ_NOAUTOEN, "IRQ_NOAUTOEN"),
+    ];
+    let set = FLAGS.iter().filter(|flag| desc.status_use_accessors & flag.0 != 0);
+    lines.extend(set.map(|flag| format!("{:>14} set", flag.1)));
+    const STATES: [(u32, &str); 4] = [
+        (IRQS_AUTODETECT, "IRQS_AUTODETECT"),
+        (IRQS_REPLAY, "IRQS_REPLAY"),
+        (IRQS_WAITING, "IRQS_WAITING"),
+        (IRQS_PENDING, "IRQS_PENDING"),
+    ];
+    let set = STATES.iter().filter(|flag| desc.istate & flag.0 != 0);
+    lines.extend(set.map(|flag| format!("{:>14} set", flag.1)));
+    k.log.extend(lines);
 }
 
 /// The flow handler of a line that has none.
@@ -46,8 +80,7 @@ fn warn_no_thread(k: &mut Kernel, irq: Irq, n: usize) {
     }
     action.thread_flags |= IRQTF_WARNED;
     let name = action.name.clone();
-    k.warnings += 1;
-    k.log.push(format!("IRQ {irq} device {name} returned IRQ_WAKE_THREAD but no thread function available."));
+    k.pr_warn(format!("IRQ {irq} device {name} returned IRQ_WAKE_THREAD but no thread function available."));
 }
 
 /// Wakes the thread of the action at position `n`; of its secondary one on request.

@@ -180,7 +180,7 @@ pub fn irq_domain_remove(k: &mut Kernel, domain: DomainId) {
     let d = k.domain(domain);
     let size = u64::from(d.revmap_size);
     if d.revmap.range(size..).next().is_some() {
-        k.warn("WARNING: kernel/irq/irqdomain.c: irq_domain_remove: the domain has mappings");
+        k.warn("WARNING: at kernel/irq/irqdomain.c irq_domain_remove");
     }
     if k.irq.default_domain == Some(domain) {
         irq_set_default_host(k, None);
@@ -219,16 +219,22 @@ fn irq_domain_set_mapping(k: &mut Kernel, domain: DomainId, hwirq: u64, irq: Irq
 }
 
 fn associate(k: &mut Kernel, domain: DomainId, virq: Irq, hwirq: u64) -> Result<(), Errno> {
+    let at = if k.sem.irq_domain_root_lock {
+        "WARNING: at kernel/irq/irqdomain.c irq_domain_associate_locked"
+    } else {
+        "WARNING: at kernel/irq/irqdomain.c irq_domain_associate"
+    };
     if hwirq >= k.domain(domain).hwirq_max {
-        k.warn("error: hwirq is too large for the domain");
+        let line = format!("error: hwirq 0x{hwirq:x} is too large for {}", k.domain(domain).name);
+        k.warn_text(line, at);
         return Err(Errno::EINVAL);
     }
     let Some(desc) = k.find_desc(virq) else {
-        k.warn("error: virq is not allocated");
+        k.warn_text(format!("error: virq{virq} is not allocated"), at);
         return Err(Errno::EINVAL);
     };
     if desc.irq_data[0].domain.is_some() {
-        k.warn("error: virq is already associated");
+        k.warn_text(format!("error: virq{virq} is already associated"), at);
         return Err(Errno::EINVAL);
     }
     let data = k.irqd_mut(Irqd::top(virq));
@@ -548,7 +554,10 @@ fn freeable_domain(k: &mut Kernel, virq: Irq) -> Option<DomainId> {
     let domain = k.find_desc(virq).and_then(|desc| desc.irq_data[0].domain);
     let domain = domain.filter(|&domain| k.domain(domain).ops.free.is_some());
     if domain.is_none() {
-        k.warn("NULL pointer, cannot free irq");
+        k.warn_text(
+            "NULL pointer, cannot free irq",
+            "WARNING: at kernel/irq/irqdomain.c irq_domain_free_irqs",
+        );
     }
     domain
 }

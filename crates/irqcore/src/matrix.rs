@@ -10,10 +10,6 @@ use kstate::matrix::{IRQ_MATRIX_BITS, IrqMatrix};
 use kstate::trace::Tracepoint;
 use kstate::{CpuId, CpuMask, Errno, Kernel};
 
-// DEVIATION: a BUG_ON ends a real machine. Here it is a warning and the operation has no effect,
-// so that a recording up to that point can be looked at.
-const BUG: &str = "kernel BUG at kernel/irq/matrix.c";
-
 /// Creates the matrix with bits `0..matrix_bits`, of which `alloc_start..alloc_end` can be
 /// allocated.
 ///
@@ -39,7 +35,7 @@ pub fn irq_matrix_online(k: &mut Kernel) {
     let m = &mut k.vector_matrix;
     let cm = &mut m.maps[cpu.index()];
     if cm.online {
-        k.warn(BUG);
+        k.bug("kernel BUG at kernel/irq/matrix.c irq_matrix_online");
         return;
     }
     if !cm.initialized {
@@ -116,14 +112,14 @@ pub fn irq_matrix_assign_system(k: &mut Kernel, bit: u32, replace: bool) {
     let cpu = k.cpu();
     let m = &mut k.vector_matrix;
     if bit > m.matrix_bits || m.online_maps > 1 || (m.online_maps != 0 && !replace) {
-        k.warn(BUG);
+        k.bug("kernel BUG at kernel/irq/matrix.c irq_matrix_assign_system");
         return;
     }
     m.system_map.set(bit);
     if replace {
         let cm = &mut m.maps[cpu.index()];
         if !cm.alloc_map.test(bit) {
-            k.warn(BUG);
+            k.bug("kernel BUG at kernel/irq/matrix.c irq_matrix_assign_system");
             return;
         }
         cm.alloc_map.clear(bit);
@@ -179,12 +175,12 @@ pub fn irq_matrix_remove_managed(k: &mut Kernel, msk: &CpuMask) {
         let end = m.alloc_end;
         let cm = &mut m.maps[cpu.index()];
         if cm.managed == 0 {
-            k.warn("irq_matrix_remove_managed: no managed interrupt on this CPU");
+            k.warn_once("WARNING: at kernel/irq/matrix.c irq_matrix_remove_managed");
             continue;
         }
         let bit = cm.managed_map.andnot(&cm.alloc_map).find_first(end);
         if bit >= end {
-            k.warn("irq_matrix_remove_managed: all managed interrupts of this CPU are allocated");
+            k.warn_once("WARNING: at kernel/irq/matrix.c irq_matrix_remove_managed");
             continue;
         }
         cm.managed_map.clear(bit);
@@ -236,12 +232,12 @@ pub fn irq_matrix_assign(k: &mut Kernel, bit: u32) {
     let cpu = k.cpu();
     let m = &mut k.vector_matrix;
     if bit < m.alloc_start || bit >= m.alloc_end {
-        k.warn("irq_matrix_assign: bit outside of the allocation range");
+        k.warn_once("WARNING: at kernel/irq/matrix.c irq_matrix_assign");
         return;
     }
     let cm = &mut m.maps[cpu.index()];
     if cm.alloc_map.test(bit) {
-        k.warn("irq_matrix_assign: bit is allocated already");
+        k.warn_once("WARNING: at kernel/irq/matrix.c irq_matrix_assign");
         return;
     }
     cm.alloc_map.set(bit);
@@ -265,7 +261,7 @@ pub fn irq_matrix_reserve(k: &mut Kernel) {
         reserved <= available && reserved.wrapping_add(1) > available
     };
     if exhausted {
-        k.warn("Interrupt reservation exceeds available resources");
+        k.pr_warn("Interrupt reservation exceeds available resources");
     }
     let m = &mut k.vector_matrix;
     m.global_reserved = m.global_reserved.wrapping_add(1);
@@ -323,13 +319,13 @@ pub fn irq_matrix_alloc(
 pub fn irq_matrix_free(k: &mut Kernel, cpu: CpuId, bit: u32, managed: bool) {
     let m = &mut k.vector_matrix;
     if bit < m.alloc_start || bit >= m.alloc_end {
-        k.warn("irq_matrix_free: bit outside of the allocation range");
+        k.warn_once("WARNING: at kernel/irq/matrix.c irq_matrix_free");
         return;
     }
     let cm = &mut m.maps[cpu.index()];
     if !cm.alloc_map.test(bit) {
         if k.sem.matrix_free_checks_bit {
-            k.warn("irq_matrix_free: bit is not allocated");
+            k.warn_once("WARNING: at kernel/irq/matrix.c irq_matrix_free");
             return;
         }
         cm.freed_unallocated = cm.freed_unallocated.wrapping_add(1);

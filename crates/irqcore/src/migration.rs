@@ -35,7 +35,7 @@ pub fn irq_move_masked_irq(k: &mut Kernel, idata: Irqd) {
     }
     k.desc_mut(irq).clear(IRQD_SETAFFINITY_PENDING);
     if k.desc(irq).has(IRQD_PER_CPU) {
-        k.warn("WARNING: kernel/irq/migration.c: irq_move_masked_irq: a per-CPU interrupt cannot move");
+        k.warn("WARNING: at kernel/irq/migration.c irq_move_masked_irq");
         return;
     }
     if k.desc(irq).pending_mask.is_empty() || k.chip(top).irq_set_affinity.is_none() {

@@ -4,12 +4,14 @@
 //! Polling of other lines (`irqfixup`, `irqpoll`), and the timer that polls a line which was
 //! switched off.
 
+use core::fmt::Write as _;
+
 use kfn::kfn;
 use kstate::irqdesc::*;
 use kstate::{Irq, Kernel};
 
 use crate::chip::irq_disable;
-use crate::handle::{IRQ_HANDLED, IRQ_WAKE_THREAD};
+use crate::handle::{IRQ_HANDLED, IRQ_WAKE_THREAD, NO_POINTER};
 use crate::settings::irq_settings_is_polled;
 
 /// A tenth of a second: unhandled interrupts further apart are not a storm.
@@ -22,10 +24,11 @@ fn __report_bad_irq(k: &mut Kernel, irq: Irq) {
     k.log.push("handlers:".to_owned());
     for n in 0..k.desc(irq).action.len() {
         let action = &k.desc(irq).action[n];
-        let line = match action.thread_fn {
-            Some(thread_fn) => format!("{} threaded {}", action.handler.name, thread_fn.name),
-            None => action.handler.name.to_owned(),
-        };
+        // DEVIATION: pointers have no value here: `%p` reads as before the kernel can hash them.
+        let mut line = format!("[<{NO_POINTER}>] {}", action.handler.name);
+        if let Some(thread_fn) = action.thread_fn {
+            let _ = write!(line, " threaded [<{NO_POINTER}>] {}", thread_fn.name);
+        }
         k.log.push(line);
     }
 }
@@ -78,8 +81,7 @@ pub fn note_interrupt(k: &mut Kernel, irq: Irq, action_ret: u32) {
     desc.irq_count = 0;
     if desc.irqs_unhandled > 99_900 {
         __report_bad_irq(k, irq);
-        k.warn("Disabling IRQ: nobody cared");
-        k.log.push(format!("Disabling IRQ #{irq}"));
+        k.pr_warn(format!("Disabling IRQ #{irq}"));
         let desc = k.desc_mut(irq);
         desc.istate |= IRQS_SPURIOUS_DISABLED;
         desc.depth += 1;

@@ -58,13 +58,13 @@ fn cpuhp_invoke_callback(
     }
     if cpuhp_step_empty(k, bringup, state) {
         if k.sem.cpuhp_skips_empty_states {
-            k.warn("cpuhp_invoke_callback: the state has no callback");
+            k.warn_once("WARNING: at kernel/cpu.c cpuhp_invoke_callback");
         }
         return Ok(());
     }
     if !cpuhp_get_step(k, state).multi_instance {
         if lastp && k.cpuhp_state(cpu).last.is_some() {
-            k.warn("cpuhp_invoke_callback: a state without instances has failed in the middle");
+            k.warn_once("WARNING: at kernel/cpu.c cpuhp_invoke_callback");
         }
         return call!(callback(k, cpu, state, bringup, None));
     }
@@ -101,7 +101,7 @@ fn cpuhp_invoke_callback(
         node = cpuhp_get_step(k, state).list.get(undone as usize).copied();
         let rollback_ret: Result<(), Errno> = call!(callback(k, cpu, state, !bringup, node));
         if rollback_ret.is_err() {
-            k.warn("cpuhp_invoke_callback: rollback failed");
+            k.warn_once("WARNING: at kernel/cpu.c cpuhp_invoke_callback");
         }
         undone += 1;
     }
@@ -369,10 +369,10 @@ pub(crate) fn cpuhp_thread_fun(k: &mut Kernel, cpu: CpuId) {
         k.cpuhp_state_mut(cpu).result = ret.err();
         if ret.is_err() {
             if cpuhp_is_atomic_state(state) {
-                k.warn("cpuhp_thread_fun: a STARTING or DYING callback failed");
+                k.warn_once("WARNING: at kernel/cpu.c cpuhp_thread_fun");
             }
             if k.cpuhp_state(cpu).rollback {
-                k.warn("cpuhp_thread_fun: a callback failed during rollback");
+                k.warn_once("WARNING: at kernel/cpu.c cpuhp_thread_fun");
             }
             k.cpuhp_state_mut(cpu).should_run = false;
         }
@@ -428,7 +428,7 @@ fn __cpuhp_invoke_callback_range(
             if !nofail {
                 return err;
             }
-            k.warn("CPU hotplug: a callback that must not fail failed");
+            // DEVIATION: C logs the state's number, which is another one here; no callback of this model fails.
             result = Err(Errno::EPERM);
         }
     }
@@ -446,7 +446,7 @@ fn cpuhp_up_callbacks(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<
             cpuhp_reset_state(k, cpu, prev_state);
             let undo: Result<(), Errno> = call!(__cpuhp_invoke_callback_range(false, cpu, prev_state, false));
             if undo.is_err() {
-                k.warn("cpuhp_up_callbacks: rollback failed");
+                k.warn("WARNING: at kernel/cpu.c cpuhp_up_callbacks");
             }
         }
         return ret;
@@ -488,7 +488,7 @@ fn cpuhp_down_callbacks(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Resul
                 let undo: Result<(), Errno> =
                     call!(__cpuhp_invoke_callback_range(true, cpu, prev_state, false));
                 if undo.is_err() {
-                    k.warn("cpuhp_down_callbacks: rollback failed");
+                    k.warn("WARNING: at kernel/cpu.c cpuhp_down_callbacks");
                 }
             }
         }
@@ -529,19 +529,19 @@ pub(crate) fn take_cpu_down(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
     native_cpu_disable(k)?;
     if k.sem.cpuhp_skips_empty_states {
         if k.cpuhp_state(cpu).state != CpuhpState::TeardownCpu.down() {
-            k.warn("take_cpu_down: not called from CPUHP_TEARDOWN_CPU");
+            k.warn("WARNING: at kernel/cpu.c take_cpu_down");
         }
         let _ret: Result<(), Errno> = call!(__cpuhp_invoke_callback_range(false, cpu, target, true));
     } else {
         if k.cpuhp_state(cpu).state != CpuhpState::TeardownCpu {
-            k.warn("take_cpu_down: not called from CPUHP_TEARDOWN_CPU");
+            k.warn("WARNING: at kernel/cpu.c take_cpu_down");
         }
         k.cpuhp_state_mut(cpu).step_down();
         while k.cpuhp_state(cpu).state > target {
             let ret: Result<(), Errno> =
                 call!(cpuhp_invoke_callback(cpu, k.cpuhp_state(cpu).state, false, false));
             if ret.is_err() {
-                k.warn("take_cpu_down: a DYING callback failed");
+                k.warn_once("WARNING: at kernel/cpu.c take_cpu_down");
             }
             k.cpuhp_state_mut(cpu).step_down();
         }
@@ -554,7 +554,7 @@ pub(crate) fn take_cpu_down(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
 #[kframe("kernel/cpu.c")]
 pub(crate) fn cpuhp_report_idle_dead(k: &mut Kernel, cpu: CpuId) {
     if k.cpuhp_state(cpu).state != CpuhpState::ApOffline {
-        k.warn("cpuhp_report_idle_dead: the CPU is not at CPUHP_AP_OFFLINE");
+        k.bug("kernel BUG at kernel/cpu.c cpuhp_report_idle_dead");
     }
     let st = k.cpuhp_state_mut(cpu);
     st.state = CpuhpState::ApIdleDead;
@@ -570,13 +570,16 @@ fn takedown_cpu(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
     // The hotplug thread is parked and the sparse irq lock taken; nothing here depends on either.
     call!(stop_machine_cpuslocked(cpu))?;
     if k.topo.online.contains(cpu) {
-        k.warn("kernel BUG at kernel/cpu.c: takedown_cpu left the CPU online");
+        k.bug("kernel BUG at kernel/cpu.c takedown_cpu");
     }
     call!(wait_for_ap_thread(cpu, false));
     if k.sem.cpuhp_split_startup {
         call!(cpuhp_bp_sync_dead(cpu));
     }
-    k.log.push(format!("smpboot: CPU {cpu} is now offline"));
+    // common_cpu_die(), arch_cpuhp_cleanup_dead_cpu(): not while the machine comes up.
+    if k.hotplug.system_running {
+        k.log.push(format!("smpboot: CPU {cpu} is now offline"));
+    }
     Ok(())
 }
 
@@ -617,7 +620,10 @@ fn _cpu_down(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno
                 cpuhp_reset_state(k, cpu, prev_state);
                 call!(__cpuhp_kick_ap(cpu));
             } else if k.sem.cpuhp_skips_empty_states {
-                k.warn("DEAD callback error");
+                k.warn_text(
+                    format!("DEAD callback error for CPU{cpu}"),
+                    "WARNING: at kernel/cpu.c _cpu_down",
+                );
             }
         }
     }
@@ -698,7 +704,7 @@ pub(crate) fn notify_cpu_starting(k: &mut Kernel, cpu: CpuId) {
         k.cpuhp_state_mut(cpu).step_up();
         let ret: Result<(), Errno> = call!(cpuhp_invoke_callback(cpu, k.cpuhp_state(cpu).state, true, false));
         if ret.is_err() {
-            k.warn("notify_cpu_starting: a STARTING callback failed");
+            k.warn_once("WARNING: at kernel/cpu.c notify_cpu_starting");
         }
     }
 }
@@ -724,7 +730,7 @@ fn bringup_cpu(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
 fn bringup_wait_for_ap(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
     call!(wait_for_ap_thread(cpu, true));
     if !k.topo.online.contains(cpu) {
-        k.warn("bringup_wait_for_ap: the CPU is not online");
+        k.warn_once("WARNING: at kernel/cpu.c bringup_wait_for_ap");
         return Err(Errno::ECANCELED);
     }
     if !cpu_smt_allowed(k, cpu) {
@@ -783,7 +789,7 @@ fn cpuhp_bp_sync_alive(k: &mut Kernel, cpu: CpuId) {
 fn bringup_wait_for_ap_online(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
     call!(wait_for_ap_thread(cpu, true));
     if !k.topo.online.contains(cpu) {
-        k.warn("bringup_wait_for_ap_online: the CPU is not online");
+        k.warn_once("WARNING: at kernel/cpu.c bringup_wait_for_ap_online");
         return Err(Errno::ECANCELED);
     }
     cpu_smt_allowed(k, cpu).then_some(()).ok_or(Errno::ECANCELED)
@@ -985,7 +991,7 @@ fn cpuhp_bringup_mask(k: &mut Kernel, which: Threads, ncpus: u32, target: CpuhpS
                 false
             ));
             if undo.is_err() {
-                k.warn("cpuhp_bringup_mask: rollback failed");
+                k.warn("WARNING: at kernel/cpu.c cpuhp_bringup_mask");
             }
         }
         left -= 1;

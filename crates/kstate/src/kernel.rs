@@ -11,6 +11,7 @@ use crate::msi::Msi;
 use crate::nvme::NvmeState;
 use crate::oracle::Oracle;
 use crate::pci::PciState;
+use crate::printk::Printk;
 use crate::remap::RemapState;
 use crate::sched::Sched;
 use crate::semantics::Semantics;
@@ -72,8 +73,10 @@ pub struct Kernel {
     pub cur: Current,
     /// The kernel log (`dmesg`), without time stamps.
     pub log: Vec<String>,
-    /// How many WARNs and warnings fired.
+    /// How many WARNs held and warnings were said.
     pub warnings: u32,
+    /// What is said once, or not too often.
+    pub printk: Printk,
     /// What /sys/kernel/tracing is set to.
     pub tracing: Tracing,
     /// The record of the run.
@@ -147,13 +150,14 @@ macro_rules! compared {
             cur,
             log,
             warnings,
+            printk,
             tracing,
             trace: _,
             oracle: _,
         } = $self;
         (
             (sem, cmdline, topo, irq, vector_matrix, apic, remap, msi, pci, blk),
-            (nvme, virtio, hotplug, hw, sched, events, cur.cpu, cur.task, log, warnings, tracing),
+            (nvme, virtio, hotplug, hw, sched, events, cur.cpu, cur.task, log, (warnings, printk), tracing),
         )
     }};
 }

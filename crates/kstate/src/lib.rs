@@ -31,6 +31,7 @@ mod named;
 pub mod nvme;
 pub mod oracle;
 pub mod pci;
+pub mod printk;
 pub mod remap;
 pub mod sched;
 pub mod semantics;

@@ -207,7 +207,7 @@ pub fn exit(k: &mut Kernel, meta: &'static FnMeta, ret: Option<u64>) {
     push(k, What::Exit { meta, ret });
 }
 
-fn push(k: &mut Kernel, what: What) {
+pub(crate) fn push(k: &mut Kernel, what: What) {
     let record = Record { ctx: k.cur.ctx, cpu: k.cur.cpu, time: k.events.now, what };
     k.trace.records.push(record);
     if k.trace.probe.is_some() {
@@ -231,15 +231,6 @@ impl Kernel {
     pub fn tp(&mut self, tracepoint: Tracepoint) {
         if self.trace.on && self.topo.online.contains(self.cur.cpu) {
             push(self, What::Tracepoint(tracepoint));
-        }
-    }
-
-    /// A `WARN_ON` or `pr_warn`: counted, recorded, and a line of the kernel log.
-    pub fn warn(&mut self, text: &'static str) {
-        self.warnings += 1;
-        self.log.push(text.to_owned());
-        if self.trace.on {
-            push(self, What::Warn(text));
         }
     }
 

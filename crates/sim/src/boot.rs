@@ -152,7 +152,7 @@ fn before_drivers(
     drivers::init(&mut k);
     irqcore::proc::init_irq_proc(&mut k);
     if x86apic::kernel::dmar::init_dmars(&mut k).is_err() {
-        k.warn("DMAR: no fault interrupt");
+        k.pr_warn("DMAR: Initialization failed");
     }
     platform(&mut k, machine, Platform::Early, after);
     k
@@ -367,14 +367,12 @@ fn platform(k: &mut Kernel, machine: &Machine, when: Platform, after: &mut impl 
             } else {
                 (handler, None, IRQF_SHARED)
             };
-            let result =
-                irqcore::manage::request_threaded_irq(k, irq, handler, thread_fn, flags, device.name, dev_id);
-            if result.is_err() {
-                k.warn("a platform device got no interrupt");
-            }
+            irqcore::manage::request_threaded_irq(k, irq, handler, thread_fn, flags, device.name, dev_id)
+                .is_ok()
         };
-        request(k);
-        if device.tries {
+        let requested = request(k);
+        // i8042_check_aux(), drivers/input/serio/i8042.c: frees what it has got, and gives up without.
+        if device.tries && requested {
             let free = k.spawn(TaskKind::Task, CpuId(0), irqcore::manage::free_irq(irq, dev_id).frame, &[]);
             engine::run_task(k, free, after);
             request(k);

@@ -247,8 +247,9 @@ fn hardirq(k: &mut Kernel, cpu: CpuId) {
     let state = resume_frames(k, &mut frames);
     if let TaskState::Waiting(_) = state {
         let function = frames.last().map_or("", |frame| frame.code.meta.name);
-        k.log.push(format!("{function} wants to sleep in an interrupt on CPU {cpu}"));
-        k.warn("BUG: scheduling while atomic");
+        k.pr_warn(format!(
+            "irqlab: BUG: scheduling while atomic: {function} wants to sleep in an interrupt on CPU {cpu}"
+        ));
     }
     match state {
         TaskState::Done(_) => x86apic::kernel::irq::leave_vector(k),
@@ -297,8 +298,7 @@ fn might_sleep(k: &mut Kernel, cpu: CpuId, on: WaitOn) {
     } else {
         return;
     };
-    k.log.push(format!("CPU {cpu} wants to wait for {on:?} {why}"));
-    k.warn("BUG: scheduling while atomic");
+    k.pr_warn(format!("irqlab: BUG: scheduling while atomic: CPU {cpu} wants to wait for {on:?} {why}"));
 }
 
 /// Runs a stack of frames to where it cannot or need not go on at once. `Done` has the value of the

@@ -15,7 +15,7 @@ pub fn blk_mq_pci_map_queues(k: &mut Kernel, set: TagSetId, map: usize, pdev: Pc
     for queue in 0..nr_queues {
         let Some(mask) = pcimsi::kernel::pci_irq_get_affinity(k, pdev, queue + offset) else {
             if nr_queues > 1 {
-                k.warn("WARNING: blk_mq_pci_map_queues: a vector without affinity");
+                k.warn_once("WARNING: at block/blk-mq-pci.c blk_mq_pci_map_queues");
             }
             blk_mq_clear_mq_map(&mut k.blk.set_mut(set).map[map]);
             return;

@@ -25,7 +25,10 @@ pub fn vp_get_features(k: &mut Kernel, id: VirtioId) -> u64 {
 pub fn vp_finalize_features(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
     let features = k.virtio.dev(id).features;
     if features & F_VERSION_1 == 0 {
-        k.warn("virtio: device uses modern interface but does not have VIRTIO_F_VERSION_1");
+        let name = format!("virtio{}", k.virtio.dev(id).index);
+        k.pr_warn(format!(
+            "virtio_blk {name}: virtio: device uses modern interface but does not have VIRTIO_F_VERSION_1"
+        ));
         return Err(Errno::EINVAL);
     }
     iowrite(k, id, Reg::DriverFeatureSelect, 0);

@@ -62,8 +62,10 @@ fn virtio_config_enable(k: &mut Kernel, id: VirtioId) {
 /// `virtio_features_ok`: the device has the last word on the features.
 fn virtio_features_ok(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
     virtio_add_status(k, id, STATUS_FEATURES_OK);
-    if pci_modern::vp_get_status(k, id) & STATUS_FEATURES_OK == 0 {
-        k.warn("virtio: device refuses features");
+    let status = pci_modern::vp_get_status(k, id);
+    if status & STATUS_FEATURES_OK == 0 {
+        let name = format!("virtio{}", k.virtio.dev(id).index);
+        k.pr_warn(format!("virtio_blk {name}: virtio: device refuses features: {status:x}"));
         return Err(Errno::ENODEV);
     }
     Ok(())
@@ -107,7 +109,7 @@ pub fn virtio_dev_remove(k: &mut Kernel, id: VirtioId) {
     let Some(drv) = k.virtio.dev(id).driver else { return };
     call!((k.virtio.drivers[drv.index()].remove)(id));
     if pci_modern::vp_get_status(k, id) != 0 {
-        k.warn("WARNING: drivers/virtio/virtio.c virtio_dev_remove: the driver did not reset the device");
+        k.warn_once("WARNING: at drivers/virtio/virtio.c virtio_dev_remove");
     }
     virtio_add_status(k, id, STATUS_ACKNOWLEDGE);
 }

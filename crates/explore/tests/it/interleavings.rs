@@ -395,7 +395,7 @@ fn nothing_sleeps_in_atomic_context() {
             let frames = vec![sleeps(false).frame];
             k.sched.hardirqs.insert(CpuId(1), Hardirq { frames, spinning: false, ctx: k.cur.ctx });
         },
-        Some("sleeps wants to sleep in an interrupt on CPU 1"),
+        Some("irqlab: BUG: scheduling while atomic: sleeps wants to sleep in an interrupt on CPU 1"),
     );
     check_sleep(
         |k| {

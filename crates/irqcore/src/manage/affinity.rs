@@ -39,12 +39,9 @@ pub(super) fn irq_set_thread_affinity(k: &mut Kernel, irq: Irq) {
 
 pub(super) fn irq_validate_effective_affinity(k: &mut Kernel, d: Irqd) {
     if k.desc(d.irq).irq_common_data.effective_affinity.is_empty() {
-        // pr_warn_once() in C.
-        let line = format!("irq_chip {} did not update eff. affinity mask of irq {}", k.chip(d).name, d.irq);
-        if !k.log.contains(&line) {
-            k.warnings += 1;
-            k.log.push(line);
-        }
+        let chip = &k.chip(d).name;
+        let line = format!("genirq: irq_chip {chip} did not update eff. affinity mask of irq {}", d.irq);
+        k.pr_warn_once(line);
     }
 }
 

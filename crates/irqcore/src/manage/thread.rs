@@ -9,8 +9,11 @@ pub(super) fn irq_default_primary_handler(k: &mut Kernel, _irq: Irq, _dev_id: De
 }
 
 #[kfn("kernel/irq/manage.c")]
-pub(super) fn irq_forced_secondary_handler(k: &mut Kernel, _irq: Irq, _dev_id: DevId) -> IrqReturn {
-    k.warn("WARNING: kernel/irq/manage.c: secondary action handler called");
+pub(super) fn irq_forced_secondary_handler(k: &mut Kernel, irq: Irq, _dev_id: DevId) -> IrqReturn {
+    k.warn_text(
+        format!("Secondary action handler called for irq {irq}"),
+        "WARNING: at kernel/irq/manage.c irq_forced_secondary_handler",
+    );
     IrqReturn::None
 }
 
@@ -171,7 +174,7 @@ pub(super) fn irq_wake_secondary(k: &mut Kernel, irq: Irq, me: TaskId) {
     let n = k.desc(irq).action.iter().position(|a| a.thread == Some(me) && a.secondary.is_some());
     match n {
         Some(n) => crate::handle::__irq_wake_thread(k, irq, n, true),
-        None => k.warn("WARNING: kernel/irq/manage.c: irq_wake_secondary: no secondary action"),
+        None => k.warn_once("WARNING: at kernel/irq/manage.c irq_wake_secondary"),
     }
 }
 

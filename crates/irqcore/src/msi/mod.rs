@@ -69,11 +69,12 @@ fn irq_chip_write_msi_msg(k: &mut Kernel, d: Irqd, msg: &MsiMsg) {
     }
 }
 
-/// Composes the message of `d` and writes it to the device.
-fn compose_and_write(k: &mut Kernel, d: Irqd) {
+/// Composes the message of `d` and writes it to the device. `bug` is what a caller without a chip that can
+/// compose it says.
+fn compose_and_write(k: &mut Kernel, d: Irqd, bug: &'static str) {
     let mut msg = MsiMsg::default();
     if irq_chip_compose_msi_msg(k, d, &mut msg).is_err() {
-        k.warn("kernel BUG at kernel/irq/msi.c: no chip composes the message");
+        k.bug(bug);
         return;
     }
     irq_chip_write_msi_msg(k, d, &msg);
@@ -91,7 +92,7 @@ pub fn msi_domain_set_affinity(
     let set = k.chip(parent).irq_set_affinity.ok_or(Errno::ENOSYS)?;
     let ret = set(k, parent, mask, force)?;
     if ret != SetMask::OkDone {
-        compose_and_write(k, irq_data);
+        compose_and_write(k, irq_data, "kernel BUG at kernel/irq/msi.c msi_domain_set_affinity");
     }
     Ok(ret)
 }
@@ -99,7 +100,7 @@ pub fn msi_domain_set_affinity(
 /// Writes the message of an interrupt whose vector was just assigned.
 #[kfn("kernel/irq/msi.c")]
 fn msi_domain_activate(k: &mut Kernel, _domain: DomainId, irq_data: Irqd, _early: bool) -> Result<(), Errno> {
-    compose_and_write(k, irq_data);
+    compose_and_write(k, irq_data, "kernel BUG at kernel/irq/msi.c msi_domain_activate");
     Ok(())
 }
 
@@ -235,7 +236,7 @@ fn msi_domain_update_chip_ops(k: &mut Kernel, info: &mut MsiDomainInfo) {
     let can_set = info.flags & MSI_FLAG_NO_AFFINITY == 0;
     let chip = &mut k.irq.chips[info.chip.index()];
     if chip.irq_mask.is_none() || chip.irq_unmask.is_none() {
-        k.warn("kernel BUG at kernel/irq/msi.c: an MSI chip cannot mask");
+        k.bug("kernel BUG at kernel/irq/msi.c msi_domain_update_chip_ops");
         return;
     }
     if can_set {

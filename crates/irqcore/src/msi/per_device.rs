@@ -102,7 +102,7 @@ fn msi_ctrl_valid(k: &mut Kernel, dev: PciDevId, ctrl: MsiCtrl) -> bool {
     let missing = k.pci_dev(dev).msi_domain.is_some() && msi_get_device_domain(k, dev, ctrl.domid).is_none();
     let hwsize = msi_domain_get_hwsize(k, dev, ctrl.domid);
     if missing || ctrl.first > ctrl.last || ctrl.first >= hwsize || ctrl.last >= hwsize {
-        k.warn("WARNING: kernel/irq/msi.c: msi_ctrl_valid");
+        k.warn_once("WARNING: at kernel/irq/msi.c msi_ctrl_valid");
         return false;
     }
     true
@@ -160,7 +160,7 @@ fn msi_domain_free_descs(k: &mut Kernel, dev: PciDevId, ctrl: MsiCtrl) {
     }
     for (_, id) in range {
         if k.msi.descs[id].irq.is_some() {
-            k.warn("WARNING: kernel/irq/msi.c: msi_domain_free_descs");
+            k.warn_once("WARNING: at kernel/irq/msi.c msi_domain_free_descs");
             continue;
         }
         k.msi.descs.remove(id);
@@ -188,7 +188,7 @@ fn msi_domain_add_simple_msi_descs(k: &mut Kernel, dev: PciDevId, ctrl: MsiCtrl)
 pub fn msi_device_data_release(k: &mut Kernel, dev: PciDevId) {
     msi_remove_device_irq_domain(k, dev, MSI_DEFAULT_DOMAIN);
     if store(k, dev).is_some_and(|store| !store.is_empty()) {
-        k.warn("WARNING: kernel/irq/msi.c: msi_device_data_release");
+        k.warn_once("WARNING: at kernel/irq/msi.c msi_device_data_release");
     }
     k.pci_dev_mut(dev).msi_data = None;
 }
@@ -214,7 +214,7 @@ pub fn msi_setup_device_data(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno>
 #[kfn("kernel/irq/msi.c")]
 pub fn msi_domain_get_virq(k: &mut Kernel, dev: PciDevId, domid: u32, index: u32) -> u32 {
     if domid != MSI_DEFAULT_DOMAIN || index >= MSI_XA_DOMAIN_SIZE {
-        k.warn("WARNING: kernel/irq/msi.c: msi_domain_get_virq");
+        k.warn_once("WARNING: at kernel/irq/msi.c msi_domain_get_virq");
         return 0;
     }
     // Several MSIs of a function share one descriptor, MSI-X has one for each.
@@ -280,7 +280,7 @@ pub fn msi_parent_init_dev_msi_info(
     let init =
         parent.and_then(|parent| k.domain(parent).msi_parent_ops).and_then(|ops| ops.init_dev_msi_info);
     let (Some(parent), Some(init)) = (parent, init) else {
-        k.warn("WARNING: kernel/irq/msi.c: msi_parent_init_dev_msi_info");
+        k.warn_once("WARNING: at kernel/irq/msi.c msi_parent_init_dev_msi_info");
         return false;
     };
     init(k, dev, parent, msi_parent_domain, msi_child_info)
@@ -313,7 +313,7 @@ pub fn msi_create_device_irq_domain(
         return false;
     }
     if msi_get_device_domain(k, dev, domid).is_some() {
-        k.warn("WARNING: kernel/irq/msi.c: msi_create_device_irq_domain");
+        k.warn_once("WARNING: at kernel/irq/msi.c msi_create_device_irq_domain");
         return false;
     }
     let Some(init) = pops.init_dev_msi_info else { return false };
@@ -457,7 +457,7 @@ fn __msi_domain_alloc_irqs(
 
     for (allocated, desc) in (0..).zip(descs(k, dev, ctrl, false)) {
         if allocated >= ctrl.nirqs {
-            k.warn("WARNING: kernel/irq/msi.c: __msi_domain_alloc_irqs");
+            k.warn_once("WARNING: at kernel/irq/msi.c __msi_domain_alloc_irqs");
             return Err(Errno::EINVAL);
         }
         if let Some(prepare_desc) = ops.prepare_desc {

@@ -35,8 +35,9 @@ pub fn acpi_pci_irq_enable(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
             Ok(())
         }
         Err(e) => {
-            let name = k.pci_dev(dev).name();
-            k.log.push(format!("pci {name}: PCI INT A: failed to register GSI"));
+            let name = k.dev_name(dev);
+            let pin = char::from(b'A' + k.pci_dev(dev).pin.saturating_sub(1));
+            k.pr_warn(format!("{name}: PCI INT {pin}: failed to register GSI"));
             Err(e)
         }
     }

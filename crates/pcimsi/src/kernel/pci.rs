@@ -109,7 +109,8 @@ fn pcibios_disable_device(k: &mut Kernel, dev: PciDevId) {
 #[kframe("drivers/pci/pci.c")]
 pub fn pci_disable_device(k: &mut Kernel, dev: PciDevId) {
     if k.pci_dev(dev).enable_cnt == 0 {
-        k.warn("WARNING: drivers/pci/pci.c: disabling already-disabled device");
+        let line = format!("{}: disabling already-disabled device", k.dev_name(dev));
+        k.warn_once_text(line, "WARNING: at drivers/pci/pci.c pci_disable_device");
         return;
     }
     k.pci_dev_mut(dev).enable_cnt -= 1;

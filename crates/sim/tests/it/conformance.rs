@@ -509,7 +509,8 @@ fn one_cpu_is_left_for_the_vectors_of_two(version: KernelVersion, failed: usize)
     assert_eq!(hotplug(&mut lab, [3], false), [""; 0]);
     assert_eq!((cm(&lab.k, 2).available, cm(&lab.k, 2).allocated), (0, 202));
     let lines = lab.k.log.iter().filter(|line| line.ends_with(": set affinity failed(-28)."));
-    assert_eq!(lines.count(), failed, "{}", version.name());
+    // The line is rate-limited: ten of them in five seconds.
+    assert_eq!(lines.count(), failed.min(10), "{}", version.name());
     // What found no place stays where no interrupt arrives; later kernels find one elsewhere.
     assert_eq!(cm(&lab.k, 3).allocated as usize, failed);
     let elsewhere: u32 = [0, 1, 4, 5, 6, 7].iter().map(|&cpu| cm(&lab.k, cpu).allocated).sum();

@@ -384,7 +384,7 @@ const SEMANTICS: &[Row] = &[
         BARE,
         "",
         &[
-            (Look::Log, "", "irq_matrix_free: bit is not allocated"),
+            (Look::Log, "", "WARNING: at kernel/irq/matrix.c irq_matrix_free"),
             (Look::Terminal, "1 allocated", "2 allocated"),
         ],
     )
@@ -443,7 +443,7 @@ const SEMANTICS: &[Row] = &[
         "echo 2 > /proc/irq/5/smp_affinity_list\n",
         &[
             (Look::Terminal, "", "write error: Input/output error"),
-            (Look::Log, "", "apic_set_affinity: the interrupt is not active"),
+            (Look::Log, "", "WARNING: at arch/x86/kernel/apic/vector.c apic_set_affinity"),
         ],
     ),
     row("affinity_on_activate", V5_4, BARE, "", &[(Look::State, "", "IRQD_AFFINITY_ON_ACTIVATE")]),
@@ -459,7 +459,7 @@ const SEMANTICS: &[Row] = &[
          taskset -c 2 dd if=/dev/nvme0n1 of=/dev/null bs=4k count=2 iflag=direct
          sleep 1
          ",
-        &[(Look::Log, "", "free_moved_vector: a managed interrupt was moved")],
+        &[(Look::Log, "", "WARNING: at arch/x86/kernel/apic/vector.c free_moved_vector")],
     ),
     row(
         "legacy_vectors_follow_ioapic",

@@ -296,6 +296,11 @@ fn declares(line: &str) -> Option<String> {
     (kinds.contains(&kind) && !name.is_empty()).then(|| format!("{name}{call}"))
 }
 
+/// A type's name begins with a capital, and is no constant's.
+fn is_type(name: &str) -> bool {
+    name.starts_with(char::is_uppercase) && name.contains(char::is_lowercase)
+}
+
 fn deviations(source: &Source) -> Result<Vec<Deviation>, String> {
     let mark = ["DEVI", "ATION"].concat();
     let lines: Vec<&str> = source.text.lines().collect();
@@ -315,14 +320,29 @@ fn deviations(source: &Source) -> Result<Vec<Deviation>, String> {
         if reason.split_whitespace().count() < 5 || !reason.ends_with('.') {
             return Err(format!("{at}: give the reason in a sentence"));
         }
-        // A comment within a function is about that function, any other about what follows.
-        let inside = line.starts_with(' ');
-        let about = if inside {
-            lines[..i].iter().rev().filter(|l| !l.starts_with("        ")).find_map(|line| declares(line))
+        // A comment in front of a function or type is about that, one within a function about that function,
+        // and one at the top about the module.
+        let depth = line.len() - line.trim_start().len();
+        let follows = lines[i + 1..].iter().find(|l| {
+            let code = l.trim_start();
+            !code.starts_with("//") && !code.starts_with("#[") && !code.is_empty()
+        });
+        let follows = follows.filter(|l| l.len() - l.trim_start().len() == depth);
+        let module = follows.is_some_and(|l| has_word(l, "mod"));
+        let in_front = follows.and_then(|l| declares(l));
+        let about = if line.starts_with("//!") {
+            Some(String::new())
+        } else if in_front.is_some() {
+            in_front
         } else {
-            lines[i..].iter().find_map(|line| declares(line))
+            let outer = |l: &&&str| !l.starts_with("        ");
+            lines[..i].iter().rev().filter(outer).find_map(|line| declares(line))
         };
-        found.push(Deviation { about: about.unwrap_or_default(), reason });
+        let about = about.unwrap_or_default();
+        if !line.starts_with("//!") && !module && !about.ends_with("()") && !is_type(&about) {
+            return Err(format!("{at}: put it at the function, the type or the module that it is about"));
+        }
+        found.push(Deviation { about, reason });
     }
     Ok(found)
 }
@@ -475,6 +495,17 @@ fn rules_find_what_they_look_for() {
         )),
         "f() it is simpler for a reason.|f() so is what is in here."
     );
+    assert_eq!(
+        list(&format!(
+            "mod m {{\n    // {mark}: it is simpler for a reason.\n    #[kfn]\n    fn g() {{\n    }}\n}}\n"
+        )),
+        "g() it is simpler for a reason."
+    );
+    assert_eq!(
+        list(&format!("// {mark}: it is simpler for a reason.\nconst N: u32 = 1;\n")),
+        "crates/x/src/x.rs:1: put it at the function, the type or the module that it is about"
+    );
+    assert_eq!(list(&format!("//! {mark}: it is simpler for a reason.\n")), " it is simpler for a reason.");
     assert_eq!(
         list(&format!("// {mark}\n")),
         format!("crates/x/src/x.rs:1: expected `{mark}: ` and the reason")

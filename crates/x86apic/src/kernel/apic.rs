@@ -62,8 +62,9 @@ pub fn x2apic_setup(k: &mut Kernel) {
     // Reading the register that says so works in every mode.
     let base = lapic::rdmsr(k, cpu, lapic::IA32_APIC_BASE).unwrap_or_default();
     let enabled = base | lapic::BASE_EN | lapic::BASE_EXTD;
-    if base != enabled && lapic::wrmsr(k, cpu, lapic::IA32_APIC_BASE, enabled).is_err() {
-        k.warn("x2apic: the local APIC cannot be switched to x2APIC mode");
+    if base != enabled {
+        // An APIC without x2APIC mode refuses, and stays as it is.
+        let _ = lapic::wrmsr(k, cpu, lapic::IA32_APIC_BASE, enabled);
     }
 }
 
@@ -182,7 +183,7 @@ pub fn __irq_msi_compose_msg(k: &mut Kernel, cfg: IrqCfg, msg: &mut MsiMsg, dmar
     if dmar {
         msg.address_hi = cfg.dest_apicid & 0xffff_ff00;
     } else if cfg.dest_apicid > 0xff {
-        k.warn("__irq_msi_compose_msg: the destination does not fit into the address");
+        k.warn_once("WARNING: at arch/x86/kernel/apic/apic.c __irq_msi_compose_msg");
     }
 }
 

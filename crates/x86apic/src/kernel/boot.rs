@@ -153,7 +153,7 @@ fn x86_late_time_init(k: &mut Kernel) {
     let handler = Handler { name: "timer_interrupt", call: timer_interrupt };
     let flags = IRQF_NOBALANCING | IRQF_IRQPOLL | IRQF_TIMER;
     if request_threaded_irq(k, Irq(0), Some(handler), None, flags, "timer", DevId::None).is_err() {
-        k.warn("Failed to register legacy timer interrupt");
+        k.log.push("Failed to register legacy timer interrupt".to_owned());
     }
     apic_intr_mode_init(k);
 }
@@ -185,7 +185,9 @@ pub(super) fn enable_IR_x2apic(k: &mut Kernel) {
     match irq_remapping_enable(k) {
         Ok(true) => x2apic_enable(k),
         Ok(false) => {}
-        Err(_) => k.log.push("Failed to enable irq remapping.".to_owned()),
+        Err(_) => {
+            k.pr_warn("DMAR-IR: Failed to enable irq remapping. You are vulnerable to irq-injection attacks.")
+        }
     }
     i8259::unmask_8259A(k);
 }

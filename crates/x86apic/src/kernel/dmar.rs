@@ -124,7 +124,7 @@ pub fn dmar_set_interrupt(k: &mut Kernel, iommu: u32) -> Result<(), Errno> {
     let (seq_id, node, name) = (unit.seq_id, unit.node, unit.name.clone());
     let ops = DmarMsiOps { unmask: dmar_msi_unmask, mask: dmar_msi_mask, write: dmar_msi_write_msg };
     let Ok(irq) = dmar_alloc_hwirq(k, seq_id, node, ops) else {
-        k.warn("DMAR: No free IRQ vectors");
+        k.pr_warn("DMAR: No free IRQ vectors");
         return Err(Errno::EINVAL);
     };
     k.remap.iommus[iommu as usize].irq = Some(irq);

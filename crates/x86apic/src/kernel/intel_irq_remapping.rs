@@ -83,12 +83,16 @@ fn alloc_irte(k: &mut Kernel, iommu: u32, irq_iommu: &mut Irq2Iommu, count: u16)
     }
     let mask = u32::from(count).next_power_of_two().trailing_zeros();
     if mask > u32::from(k.hw.vtd.max_handle_mask) {
-        k.warn("DMAR-IR: Requested mask exceeds the max invalidation handle mask value");
+        let max = k.hw.vtd.max_handle_mask;
+        k.pr_warn(format!(
+            "DMAR-IR: Requested mask {mask:x} exceeds the max invalidation handle mask value {max:x}"
+        ));
         return Err(Errno::EPERM);
     }
     let table = k.remap.iommus[iommu as usize].ir_table.get_or_insert_default();
     let Some(index) = bitmap_find_free_region(&mut table.bitmap, INTR_REMAP_TABLE_ENTRIES, mask) else {
-        k.warn("DMAR-IR: can't allocate an IRTE");
+        let seq_id = k.remap.iommus[iommu as usize].seq_id;
+        k.pr_warn(format!("DMAR-IR: IR{seq_id}: can't allocate an IRTE"));
         return Err(Errno::ENOMEM);
     };
     *irq_iommu = Irq2Iommu {
@@ -164,7 +168,7 @@ fn set_ioapic_sid(k: &mut Kernel, irte: &mut Irte, apic: u32) -> Result<(), Errn
     let scope = k.remap.ir_ioapic.iter().find(|scope| scope.id == apic);
     let sid = scope.map_or(0, |scope| u32::from(scope.bus) << 8 | u32::from(scope.devfn));
     if sid == 0 {
-        k.warn("DMAR-IR: Failed to set source-id of IOAPIC");
+        k.pr_warn(format!("DMAR-IR: Failed to set source-id of IOAPIC ({apic})"));
         return Err(Errno::EPERM);
     }
     set_irte_sid(k, irte, SVT_VERIFY_SID_SQ, SQ_ALL_16, sid);
@@ -624,7 +628,7 @@ fn intel_irq_remapping_alloc(
     let index = match alloc_irte(k, unit as u32, &mut data.irq_2_iommu, nr_irqs as u16) {
         Ok(index) => index,
         Err(_) => {
-            k.warn("DMAR-IR: Failed to allocate IRTE");
+            k.pr_warn("DMAR-IR: Failed to allocate IRTE");
             irqcore::irqdomain::irq_domain_free_irqs_common(k, domain, virq, nr_irqs);
             return Err(Errno::ENOMEM);
         }

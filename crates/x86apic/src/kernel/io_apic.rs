@@ -471,9 +471,7 @@ fn ioapic_ir_ack_level(k: &mut Kernel, irq_data: Irqd) {
 #[kfn("arch/x86/kernel/apic/io_apic.c")]
 fn ioapic_setup_msg_from_msi(k: &mut Kernel, irq_data: Irqd) {
     let mut msg = MsiMsg::default();
-    if irq_chip_compose_msi_msg(k, irq_data, &mut msg).is_err() {
-        k.warn("ioapic_setup_msg_from_msi: no parent composes the message");
-    }
+    let _ = irq_chip_compose_msi_msg(k, irq_data, &mut msg);
     let entry = &mut mp_chip_data(k, irq_data.irq).entry;
     entry.vector = msg.data as u8;
     entry.delivery_mode = (msg.data >> 8 & 7) as u8;

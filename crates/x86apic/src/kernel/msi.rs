@@ -168,7 +168,7 @@ pub fn arch_init_msi_domain(k: &mut Kernel, parent: DomainId) {
         k.apic.msi_default_domain = create(k, "PCI-MSI", info, parent);
     }
     if k.apic.msi_default_domain.is_none() {
-        k.warn("failed to initialize irqdomain for MSI/MSI-x.");
+        k.pr_warn("failed to initialize irqdomain for MSI/MSI-x.");
     }
 }
 
@@ -247,7 +247,7 @@ fn msi_set_affinity(k: &mut Kernel, irqd: Irqd, mask: &CpuMask, force: bool) -> 
 
     let this_cpu = k.cpu();
     if cpu != Some(this_cpu) {
-        k.warn("msi_set_affinity: not called on the interrupt's CPU");
+        k.warn_once("WARNING: at arch/x86/kernel/apic/msi.c msi_set_affinity");
         irq_msi_update_msg(k, irqd, cfg);
         return Ok(ret);
     }
@@ -318,7 +318,7 @@ fn x86_init_dev_msi_info(
     match parent.bus_token {
         DOMAIN_BUS_ANY => {
             if domain != real_parent {
-                k.warn("x86_init_dev_msi_info: only the vector domain serves any bus");
+                k.warn_once("WARNING: at arch/x86/kernel/apic/msi.c x86_init_dev_msi_info");
                 return false;
             }
             if k.sem.msi_affinity != MsiAffinity::OneWrite {
@@ -327,12 +327,12 @@ fn x86_init_dev_msi_info(
         }
         DOMAIN_BUS_DMAR => {}
         _ => {
-            k.warn("x86_init_dev_msi_info: unknown parent domain");
+            k.warn_once("WARNING: at arch/x86/kernel/apic/msi.c x86_init_dev_msi_info");
             return false;
         }
     }
     if !matches!(info.bus_token, DOMAIN_BUS_PCI_DEVICE_MSI | DOMAIN_BUS_PCI_DEVICE_MSIX) {
-        k.warn("x86_init_dev_msi_info: unknown domain");
+        k.warn_once("WARNING: at arch/x86/kernel/apic/msi.c x86_init_dev_msi_info");
         return false;
     }
 

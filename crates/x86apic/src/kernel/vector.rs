@@ -42,12 +42,6 @@ mod cleanup;
 
 pub use cleanup::*;
 
-/// Logs a message of the kernel that carries numbers. The text is not part of any comparison.
-pub(super) fn pr_warn(k: &mut Kernel, text: String) {
-    k.warnings += 1;
-    k.log.push(text);
-}
-
 /// `nr_legacy_irqs()`: this PC always has its 8259 pair.
 pub const fn nr_legacy_irqs() -> u32 {
     NR_IRQS_LEGACY
@@ -58,7 +52,8 @@ pub const fn nr_legacy_irqs() -> u32 {
 pub fn lock_vector_lock(k: &mut Kernel) {
     let cpu = k.cpu();
     if k.apic.vector_lock.replace(cpu) == Some(cpu) {
-        k.warn("BUG: spinlock recursion: vector_lock");
+        // A real CPU spins for ever.
+        k.pr_warn(format!("irqlab: BUG: CPU {cpu} takes vector_lock twice"));
     }
 }
 
@@ -123,7 +118,7 @@ fn apic_update_vector(k: &mut Kernel, irqd: Irqd, newvec: u32, newcpu: CpuId) {
             apicd.prev_vector = vector;
             apicd.prev_cpu = cpu;
             if k.sem.vector_cleanup == VectorCleanup::Timer && cpu == newcpu {
-                k.warn("apic_update_vector: a move to another vector of the same CPU");
+                k.warn_once("WARNING: at arch/x86/kernel/apic/vector.c apic_update_vector");
             }
         } else {
             irq_matrix_free(k, cpu, vector, managed);
@@ -134,7 +129,7 @@ fn apic_update_vector(k: &mut Kernel, irqd: Irqd, newvec: u32, newcpu: CpuId) {
     apicd.vector = newvec;
     apicd.cpu = newcpu;
     if matches!(k.apic.vector_irq(newcpu, newvec), VectorIrq::Desc(_)) {
-        k.warn("apic_update_vector: the new vector is in use");
+        k.bug("kernel BUG at arch/x86/kernel/apic/vector.c apic_update_vector");
     }
     k.apic.set_vector_irq(newcpu, newvec, VectorIrq::Desc(irq));
 }
@@ -398,7 +393,7 @@ fn activate_reserved(k: &mut Kernel, irqd: Irqd) -> Result<(), Errno> {
 
     let common = &k.desc(irqd.irq).irq_common_data;
     if !common.effective_affinity.is_subset(&common.affinity) {
-        pr_warn(k, format!("irq {}: Affinity broken due to vector space exhaustion.", irqd.irq));
+        k.pr_warn(format!("irq {}: Affinity broken due to vector space exhaustion.", irqd.irq));
     }
     ret
 }
@@ -411,12 +406,15 @@ fn activate_reserved(k: &mut Kernel, irqd: Irqd) -> Result<(), Errno> {
 fn activate_managed(k: &mut Kernel, irqd: Irqd) -> Result<(), Errno> {
     let searchmask = k.desc(irqd.irq).irq_common_data.affinity.and(&k.topo.online);
     if searchmask.is_empty() {
-        k.warn("activate_managed: no CPU of the affinity is online");
+        // C says in front of the second line that it should not happen.
+        k.warn_once("WARNING: at arch/x86/kernel/apic/vector.c activate_managed");
+        k.pr_warn(format!("Managed startup for irq {}, but no CPU", irqd.irq));
         return Err(Errno::EINVAL);
     }
     let ret = assign_managed_vector(k, irqd, &searchmask);
     if ret.is_err() {
-        k.warn("activate_managed: no vector available");
+        k.warn_once("WARNING: at arch/x86/kernel/apic/vector.c activate_managed");
+        k.pr_warn(format!("Managed startup irq {}, no vector available", irqd.irq));
     }
     ret
 }
@@ -522,7 +520,7 @@ fn x86_vector_alloc_irqs(
         return Err(Errno::ENOSYS);
     }
     if k.sem.isa_irq2_refused && info.legacy && virq.0 == PIC_CASCADE_IR {
-        k.warn("x86_vector_alloc_irqs: the cascade interrupt is not available");
+        k.warn_once("WARNING: at arch/x86/kernel/apic/vector.c x86_vector_alloc_irqs");
         return Err(Errno::EINVAL);
     }
 
@@ -533,7 +531,7 @@ fn x86_vector_alloc_irqs(
         };
         let node = k.desc(irq).irq_common_data.node;
         if k.irqd(irqd).chip_data != ChipData::None {
-            k.warn("x86_vector_alloc_irqs: the interrupt already has chip data");
+            k.warn_once("WARNING: at arch/x86/kernel/apic/vector.c x86_vector_alloc_irqs");
         }
         let mut apicd = alloc_apic_chip_data(k, node);
         apicd.irq = irq;
@@ -704,7 +702,7 @@ pub fn arch_early_irq_init(k: &mut Kernel) {
 
     let alloc_end = k.sem.first_system_vector;
     if irq_alloc_matrix(k, NR_VECTORS, FIRST_EXTERNAL_VECTOR, alloc_end).is_err() {
-        k.warn("arch_early_irq_init: no vector matrix");
+        k.bug("kernel BUG at arch/x86/kernel/apic/vector.c arch_early_irq_init");
     }
     super::io_apic::arch_early_ioapic_init(k);
 }
@@ -752,7 +750,7 @@ pub fn lapic_offline(k: &mut Kernel) {
         k.events.cancel_all(|e| *e == Event::VectorCleanup(cpu));
         k.apic.cpu_mut(cpu).cleanup_timer_pending = false;
         if !k.apic.cpu_mut(cpu).cleanup_list.is_empty() {
-            k.warn("lapic_offline: vectors are left to clean up");
+            k.warn_once("WARNING: at arch/x86/kernel/apic/vector.c lapic_offline");
         }
     }
     unlock_vector_lock(k);
@@ -768,7 +766,7 @@ fn apic_set_affinity(k: &mut Kernel, irqd: Irqd, dest: &CpuMask, force: bool) ->
     let activated = k.desc(irqd.irq).has(IRQD_ACTIVATED);
     if k.sem.apic_affinity_needs_active {
         if !activated {
-            k.warn("apic_set_affinity: the interrupt is not active");
+            k.warn_once("WARNING: at arch/x86/kernel/apic/vector.c apic_set_affinity");
             return Err(Errno::EIO);
         }
     } else {
@@ -840,12 +838,12 @@ pub fn lapic_can_unplug_cpu(k: &mut Kernel) -> Result<(), Errno> {
     let tomove = irq_matrix_allocated(k);
     let avl = irq_matrix_available(k, true);
     if avl < tomove {
-        pr_warn(k, format!("CPU {cpu} has {tomove} vectors, {avl} available. Cannot disable CPU"));
+        k.pr_warn(format!("CPU {cpu} has {tomove} vectors, {avl} available. Cannot disable CPU"));
         return Err(Errno::ENOSPC);
     }
     let rsvd = irq_matrix_reserved(k);
     if avl < rsvd {
-        pr_warn(k, format!("Reserved vectors {rsvd} > available {avl}. IRQ request may fail"));
+        k.pr_warn(format!("Reserved vectors {rsvd} > available {avl}. IRQ request may fail"));
     }
     Ok(())
 }

@@ -392,7 +392,7 @@ pub(in crate::nvme) fn nvme_reset_work(k: &mut Kernel, id: NvmeId) {
 #[kframe("drivers/nvme/host/pci.c", part)]
 fn reset(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
     if d(k, id).state != NvmeCtrlState::Resetting {
-        k.warn("WARNING: nvme_reset_work: the controller is not being reset");
+        k.warn("WARNING: at drivers/nvme/host/pci.c nvme_reset_work");
         return Err(Errno::ENODEV);
     }
     if d(k, id).ctrl_config & hw::CC_EN != 0 {

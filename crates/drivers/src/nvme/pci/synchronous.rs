@@ -76,7 +76,7 @@ pub(super) fn nvme_poll(k: &mut Kernel, queue: QueueId, hctx: u32) -> u32 {
 #[kframe("drivers/nvme/host/pci.c")]
 fn nvme_poll_irqdisable(k: &mut Kernel, id: NvmeId, qid: u16) {
     if q(k, id, qid).polled {
-        k.warn("WARNING: nvme_poll_irqdisable: a polled queue");
+        k.warn_once("WARNING: at drivers/nvme/host/pci.c nvme_poll_irqdisable");
     }
     let (pdev, vector) = (d(k, id).dev, u32::from(q(k, id, qid).cq_vector));
     let irq: Irq = pcimsi::kernel::pci_irq_vector(k, pdev, vector).unwrap_or_default();

@@ -208,7 +208,7 @@ fn free_msi_irqs(k: &mut Kernel, dev: PciDevId) {
         let used =
             (0..desc.nvec_used).any(|i| k.find_desc(Irq(irq.0 + i)).is_some_and(|d| !d.action.is_empty()));
         if used {
-            k.warn("kernel BUG at drivers/pci/msi.c: an MSI is freed while it is requested");
+            k.bug("kernel BUG at drivers/pci/msi.c free_msi_irqs");
         }
     }
     call!(pci_msi_teardown_msi_irqs(dev));
@@ -245,8 +245,8 @@ fn msi_setup_entry(k: &mut Kernel, dev: PciDevId, nvec: u32, affd: Option<&mut I
 fn msi_verify_entries(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
     let d = k.pci_dev(dev);
     if d.no_64bit_msi && d.msi_list.iter().any(|&entry| k.msi.descs[entry].msg.address_hi != 0) {
-        let name = d.name();
-        k.log.push(format!("pci {name}: Device has broken 64-bit MSI but arch tried to assign one above 4G"));
+        let name = k.dev_name(dev);
+        k.log.push(format!("{name}: Device has broken 64-bit MSI but arch tried to assign one above 4G"));
         return Err(Errno::EIO);
     }
     Ok(())
@@ -429,8 +429,8 @@ fn __pci_enable_msix(
         }
     }
     if k.pci_dev(dev).msi_enabled {
-        let name = k.pci_dev(dev).name();
-        k.log.push(format!("pci {name}: can't enable MSI-X (MSI IRQ already assigned)"));
+        let name = k.dev_name(dev);
+        k.log.push(format!("{name}: can't enable MSI-X (MSI IRQ already assigned)"));
         return Err(Errno::EINVAL);
     }
     msix_capability_init(k, dev, entries, nvec, affd)
@@ -479,15 +479,15 @@ pub(super) fn __pci_enable_msi_range(
         return Err(Errno::EINVAL);
     }
     if k.pci_dev(dev).msix_enabled {
-        let name = k.pci_dev(dev).name();
-        k.log.push(format!("pci {name}: can't enable MSI (MSI-X already enabled)"));
+        let name = k.dev_name(dev);
+        k.log.push(format!("{name}: can't enable MSI (MSI-X already enabled)"));
         return Err(Errno::EINVAL);
     }
     if maxvec < minvec {
         return Err(Errno::ERANGE);
     }
     if k.pci_dev(dev).msi_enabled {
-        k.warn("WARNING: drivers/pci/msi.c: __pci_enable_msi_range");
+        k.warn_once("WARNING: at drivers/pci/msi.c __pci_enable_msi_range");
         return Err(Errno::EINVAL);
     }
     let mut nvec = pci_msi_vec_count(k, dev)?;
@@ -527,7 +527,7 @@ pub(super) fn __pci_enable_msix_range(
         return Err(Errno::ERANGE);
     }
     if k.pci_dev(dev).msix_enabled {
-        k.warn("WARNING: drivers/pci/msi.c: __pci_enable_msix_range");
+        k.warn_once("WARNING: at drivers/pci/msi.c __pci_enable_msix_range");
         return Err(Errno::EINVAL);
     }
     loop {
@@ -560,7 +560,7 @@ pub fn pci_alloc_irq_vectors_affinity(
     if flags & PCI_IRQ_AFFINITY != 0 {
         affd.get_or_insert(&mut msi_default_affd);
     } else if affd.is_some() {
-        k.warn("WARNING: drivers/pci/msi.c: pci_alloc_irq_vectors_affinity");
+        k.warn("WARNING: at drivers/pci/msi.c pci_alloc_irq_vectors_affinity");
         affd = None;
     }
 
@@ -606,7 +606,7 @@ pub fn pci_irq_vector(k: &mut Kernel, dev: PciDevId, nr: u32) -> Result<Irq, Err
     match found {
         Some(irq) => Ok(Irq(irq)),
         None => {
-            k.warn("WARNING: drivers/pci/msi.c: pci_irq_vector");
+            k.warn_once("WARNING: at drivers/pci/msi.c pci_irq_vector");
             Err(Errno::EINVAL)
         }
     }
@@ -630,7 +630,7 @@ pub fn pci_irq_get_affinity(k: &mut Kernel, dev: PciDevId, nr: u32) -> Option<Cp
         // An MSI-X vector without a mask is not worth a warning.
         Some(_) if msix => None,
         _ => {
-            k.warn("WARNING: drivers/pci/msi.c: pci_irq_get_affinity");
+            k.warn_once("WARNING: at drivers/pci/msi.c pci_irq_get_affinity");
             None
         }
     }
@@ -700,7 +700,7 @@ pub fn pci_msi_create_irq_domain(
 ) -> Option<DomainId> {
     let mut info = info;
     if info.flags & MSI_FLAG_LEVEL_CAPABLE != 0 {
-        k.warn("WARNING: drivers/pci/msi.c: pci_msi_create_irq_domain");
+        k.warn("WARNING: at drivers/pci/msi.c pci_msi_create_irq_domain");
         info.flags &= !MSI_FLAG_LEVEL_CAPABLE;
     }
     if info.flags & MSI_FLAG_USE_DEF_DOM_OPS != 0 {

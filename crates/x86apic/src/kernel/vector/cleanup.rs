@@ -5,7 +5,7 @@
 use super::*;
 
 /// Length of a tick, in ns.
-// DEVIATION: both kernels are taken to run at 250 Hz; only the cleanup timer depends on it.
+/// A jiffy.
 const TICK_NS: u64 = 4_000_000;
 
 /// Frees the vector an interrupt has moved away from.
@@ -13,7 +13,7 @@ const TICK_NS: u64 = 4_000_000;
 fn free_moved_vector(k: &mut Kernel, irq: Irq) {
     let ApicChipData { prev_vector: vector, prev_cpu: cpu, is_managed: managed, .. } = apic_chip_data(k, irq);
     if managed && k.sem.warns_moved_managed {
-        k.warn("free_moved_vector: a managed interrupt was moved");
+        k.warn_once("WARNING: at arch/x86/kernel/apic/vector.c free_moved_vector");
     }
     k.tp(Tracepoint::VectorFreeMoved { irq, cpu, vector, is_managed: managed });
     irq_matrix_free(k, cpu, vector, managed);
@@ -52,7 +52,7 @@ pub(super) fn __vector_cleanup(k: &mut Kernel, cpu: CpuId, check_irr: bool) {
         // One arrived on the old CPU after the move: let it be handled first. A CPU that goes down
         // has already sent such interrupts on.
         if check_irr && is_vector_pending(k, vector) {
-            pr_warn(k, format!("Moved interrupt pending in old target APIC {irq}"));
+            k.pr_warn(format!("Moved interrupt pending in old target APIC {irq}"));
             rearm = true;
             i += 1;
             continue;
@@ -74,6 +74,7 @@ pub fn vector_cleanup_callback(k: &mut Kernel) {
 
 /// Lets the cleanup timer of `cpu` expire at `jiffies + 1`. The timer wheel never fires early: it
 /// runs at the second tick from now.
+// DEVIATION: all kernels are taken to run at 250 Hz; only this timer depends on it.
 fn mod_timer(k: &mut Kernel, cpu: CpuId) {
     let delay = 2 * TICK_NS - k.events.now % TICK_NS;
     k.events.push(delay, Event::VectorCleanup(cpu));
@@ -85,7 +86,7 @@ fn mod_timer(k: &mut Kernel, cpu: CpuId) {
 fn old_cpu_is_offline(k: &mut Kernel, irq: Irq) {
     if k.sem.migrate_completes_move_first {
         let cpu = k.apic.apicd_mut(irq).prev_cpu;
-        pr_warn(k, format!("IRQ {irq} schedule cleanup for offline CPU {cpu}"));
+        k.pr_warn(format!("IRQ {irq} schedule cleanup for offline CPU {cpu}"));
         free_moved_vector(k, irq);
     } else {
         k.apic.apicd_mut(irq).prev_vector = 0;
@@ -198,7 +199,7 @@ pub fn irq_force_complete_move(k: &mut Kernel, irq: Irq) {
     }
     if move_in_progress {
         // An interrupt raised on the old vector right before would now be lost.
-        pr_warn(k, format!("IRQ fixup: irq {irq} move in progress, old vector {vector}"));
+        k.pr_warn(format!("IRQ fixup: irq {irq} move in progress, old vector {vector}"));
     }
     free_moved_vector(k, irq);
 }

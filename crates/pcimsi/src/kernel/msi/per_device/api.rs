@@ -59,7 +59,7 @@ pub fn pci_alloc_irq_vectors_affinity(
     if flags & PCI_IRQ_AFFINITY != 0 {
         affd.get_or_insert(&mut msi_default_affd);
     } else if affd.is_some() {
-        k.warn("WARNING: drivers/pci/msi/api.c: pci_alloc_irq_vectors_affinity");
+        k.warn("WARNING: at drivers/pci/msi/api.c pci_alloc_irq_vectors_affinity");
         affd = None;
     }
 
@@ -105,7 +105,7 @@ pub fn pci_irq_vector(k: &mut Kernel, dev: PciDevId, nr: u32) -> Result<Irq, Err
 pub fn pci_irq_get_affinity(k: &mut Kernel, dev: PciDevId, nr: u32) -> Option<CpuMask> {
     let irq = pci_irq_vector(k, dev, nr).ok().filter(|irq| irq.0 != 0);
     let Some(irq) = irq else {
-        k.warn("WARNING: drivers/pci/msi/api.c: pci_irq_get_affinity");
+        k.warn_once("WARNING: at drivers/pci/msi/api.c pci_irq_get_affinity");
         return None;
     };
     let Some(desc) = k.irq_get_msi_desc(irq) else { return Some(k.topo.possible.clone()) };

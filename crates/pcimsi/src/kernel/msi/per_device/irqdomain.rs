@@ -35,7 +35,7 @@ pub fn pci_msi_setup_msi_irqs(k: &mut Kernel, dev: PciDevId, nvec: u32, kind: u3
     if hierarchical_domain(k, dev).is_some() {
         return msi_domain_alloc_irqs_all_locked(k, dev, MSI_DEFAULT_DOMAIN, nvec);
     }
-    k.warn("WARNING: drivers/pci/msi/msi.h: pci_msi_legacy_setup_msi_irqs");
+    k.warn_once("WARNING: at drivers/pci/msi/msi.h pci_msi_legacy_setup_msi_irqs");
     Err(Errno::ENODEV)
 }
 
@@ -45,7 +45,7 @@ pub fn pci_msi_teardown_msi_irqs(k: &mut Kernel, dev: PciDevId) {
     if hierarchical_domain(k, dev).is_some() {
         call!(msi_domain_free_irqs_all_locked(dev, MSI_DEFAULT_DOMAIN));
     } else {
-        k.warn("WARNING: drivers/pci/msi/msi.h: pci_msi_legacy_teardown_msi_irqs");
+        k.warn_once("WARNING: at drivers/pci/msi/msi.h pci_msi_legacy_teardown_msi_irqs");
     }
 }
 
@@ -82,7 +82,7 @@ pub fn pci_msi_create_irq_domain(
 ) -> Option<DomainId> {
     let mut info = info;
     if info.flags & MSI_FLAG_LEVEL_CAPABLE != 0 {
-        k.warn("WARNING: drivers/pci/msi/irqdomain.c: pci_msi_create_irq_domain");
+        k.warn("WARNING: at drivers/pci/msi/irqdomain.c pci_msi_create_irq_domain");
         info.flags &= !MSI_FLAG_LEVEL_CAPABLE;
     }
     if info.flags & MSI_FLAG_USE_DEF_DOM_OPS != 0 {
@@ -245,7 +245,7 @@ fn pci_create_device_domain(k: &mut Kernel, pdev: PciDevId, tmpl: &MsiDomainTemp
 #[kfn("drivers/pci/msi/irqdomain.c")]
 pub fn pci_setup_msi_device_domain(k: &mut Kernel, pdev: PciDevId) -> bool {
     if k.pci_dev(pdev).msix_enabled {
-        k.warn("WARNING: drivers/pci/msi/irqdomain.c: pci_setup_msi_device_domain");
+        k.warn_once("WARNING: at drivers/pci/msi/irqdomain.c pci_setup_msi_device_domain");
         return false;
     }
     if pci_match_device_domain(k, pdev, DOMAIN_BUS_PCI_DEVICE_MSI) {
@@ -262,7 +262,7 @@ pub fn pci_setup_msi_device_domain(k: &mut Kernel, pdev: PciDevId) -> bool {
 #[kfn("drivers/pci/msi/irqdomain.c")]
 pub fn pci_setup_msix_device_domain(k: &mut Kernel, pdev: PciDevId, hwsize: u32) -> bool {
     if k.pci_dev(pdev).msi_enabled {
-        k.warn("WARNING: drivers/pci/msi/irqdomain.c: pci_setup_msix_device_domain");
+        k.warn_once("WARNING: at drivers/pci/msi/irqdomain.c pci_setup_msix_device_domain");
         return false;
     }
     if pci_match_device_domain(k, pdev, DOMAIN_BUS_PCI_DEVICE_MSIX) {

@@ -220,9 +220,9 @@ fn msi_verify_entries(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
     for entry in all_descs(k, dev) {
         let MsiMsg { address_lo, address_hi, .. } = k.msi.descs[entry].msg;
         if address_hi != 0 {
-            let name = k.pci_dev(dev).name();
+            let name = k.dev_name(dev);
             k.log.push(format!(
-                "pci {name}: arch assigned 64-bit MSI address {address_hi:#x}{address_lo:08x} but device only supports 32 bits"
+                "{name}: arch assigned 64-bit MSI address {address_hi:#x}{address_lo:08x} but device only supports 32 bits"
             ));
             return Err(Errno::EIO);
         }
@@ -307,15 +307,15 @@ pub fn __pci_enable_msi_range(
         return Err(Errno::EINVAL);
     }
     if k.pci_dev(dev).msix_enabled {
-        let name = k.pci_dev(dev).name();
-        k.log.push(format!("pci {name}: can't enable MSI (MSI-X already enabled)"));
+        let name = k.dev_name(dev);
+        k.log.push(format!("{name}: can't enable MSI (MSI-X already enabled)"));
         return Err(Errno::EINVAL);
     }
     if maxvec < minvec {
         return Err(Errno::ERANGE);
     }
     if k.pci_dev(dev).msi_enabled {
-        k.warn("WARNING: drivers/pci/msi/msi.c: __pci_enable_msi_range");
+        k.warn_once("WARNING: at drivers/pci/msi/msi.c __pci_enable_msi_range");
         return Err(Errno::EINVAL);
     }
     if !pci_msi_domain_supports(k, dev, 0) {
@@ -356,7 +356,7 @@ pub fn pci_msi_shutdown(k: &mut Kernel, dev: PciDevId) {
     k.pci_dev_mut(dev).msi_enabled = false;
 
     let Some(desc) = msi_first_desc(k, dev) else {
-        k.warn("WARNING: drivers/pci/msi/msi.c: pci_msi_shutdown");
+        k.warn_once("WARNING: at drivers/pci/msi/msi.c pci_msi_shutdown");
         return;
     };
     let mask = msi_multi_mask(k.msi.descs[desc].multi_cap);
@@ -517,12 +517,12 @@ pub fn __pci_enable_msix_range(
         return Err(Errno::ERANGE);
     }
     if k.pci_dev(dev).msi_enabled {
-        let name = k.pci_dev(dev).name();
-        k.log.push(format!("pci {name}: can't enable MSI-X (MSI already enabled)"));
+        let name = k.dev_name(dev);
+        k.log.push(format!("{name}: can't enable MSI-X (MSI already enabled)"));
         return Err(Errno::EINVAL);
     }
     if k.pci_dev(dev).msix_enabled {
-        k.warn("WARNING: drivers/pci/msi/msi.c: __pci_enable_msix_range");
+        k.warn_once("WARNING: at drivers/pci/msi/msi.c __pci_enable_msix_range");
         return Err(Errno::EINVAL);
     }
     if !pci_msi_domain_supports(k, dev, MSI_FLAG_PCI_MSIX) {
