@@ -80,6 +80,12 @@ pub const KNOWN: &[Known] = &[
         why: "nvme_reset_work(), drivers/nvme/host/pci.c: how that ends in 6.12",
     },
     Known {
+        shows: "Disabling device after reset failure: 0",
+        says: synchronously,
+        why: "nvme_reset_work(), drivers/nvme/host/pci.c: nvme_pci_update_nr_queues() gives up beside \
+              nvme_dev_disable(), and the result is that of the step before",
+    },
+    Known {
         shows: "Disabling device after reset failure: -16",
         says: synchronously,
         why: "nvme_reset_work(), drivers/nvme/host/pci.c: the same in 6.12",

@@ -123,6 +123,8 @@ pub struct NvmeDev {
     pub vs: u32,
     /// CC as written.
     pub ctrl_config: u32,
+    /// `abort_limit`: how many more aborts the controller takes.
+    pub abort_limit: i32,
     /// Optional admin commands.
     pub oacs: u16,
     /// Optional NVM commands.

@@ -8,7 +8,7 @@ use core::panic::Location;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::trace::{What, push};
-use crate::{Kernel, PciDevId};
+use crate::{Kernel, PciDevId, VirtioId};
 
 /// `DEFAULT_RATELIMIT_INTERVAL`, 5 * HZ.
 const RATELIMIT_INTERVAL_NS: u64 = 5_000_000_000;
@@ -82,6 +82,12 @@ impl Kernel {
         let driver = self.pci_driver_of(dev).map_or("pci", |driver| driver.name);
         let dev = self.pci_dev(dev);
         format!("{driver} {}", dev.name())
+    }
+
+    /// The same for a device of the virtio bus.
+    pub fn vdev_name(&self, id: VirtioId) -> String {
+        let driver = self.virtio.driver(id).map_or("virtio", |driver| driver.name);
+        format!("{driver} virtio{}", self.virtio.dev(id).index)
     }
 
     /// `WARN_ON()`. `at` is `WARNING: at FILE FUNCTION`, of C.

@@ -335,7 +335,8 @@ pub(super) fn nvme_enable_ctrl(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> 
     dm(k, id).cap = cap;
     // MPSMIN: the smallest page the device can do must not be above 4 KiB.
     if cap >> 48 & 0xf != 0 {
-        dev_info(k, id, "Minimum device page size too large for host");
+        let smallest = 1u64 << (12 + (cap >> 48 & 0xf));
+        dev_info(k, id, &format!("Minimum device page size {smallest} too large for host (4096)"));
         return Err(Errno::ENODEV);
     }
     // NVM command set, 4 KiB pages, round robin, 64-byte commands and 16-byte completions.
@@ -361,6 +362,7 @@ pub(super) fn nvme_init_identify(k: &mut Kernel, id: NvmeId) -> Result<(), Errno
     dm(k, id).vs = hw::read32(k, id, hw::VS);
     let answer: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, 0, CNS_CTRL, 0));
     if answer.ret() != 0 {
+        dev_info(k, id, &format!("Identify Controller failed ({})", answer.ret()));
         return Err(Errno::EIO);
     }
     keep_identity(k, id);
@@ -387,6 +389,7 @@ pub(super) fn nvme_init_ctrl_finish(k: &mut Kernel, id: NvmeId) -> Result<(), Er
     dm(k, id).vs = hw::read32(k, id, hw::VS);
     let answer: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, 0, CNS_CTRL, 0));
     if answer.ret() != 0 {
+        dev_info(k, id, &format!("Identify Controller failed ({})", answer.ret()));
         return Err(Errno::EIO);
     }
     keep_identity(k, id);
@@ -421,6 +424,7 @@ fn keep_identity(k: &mut Kernel, id: NvmeId) {
     dev.oncs = identity.oncs;
     dev.oaes = identity.oaes;
     dev.ctratt = identity.ctratt;
+    dev.abort_limit = i32::from(identity.acl) + 1;
     dev.serial = serial;
 }
 
@@ -455,7 +459,7 @@ pub(super) fn nvme_set_queue_count(k: &mut Kernel, id: NvmeId, count: u32) -> Re
         return answer.ok();
     }
     if answer.ret() > 0 {
-        dev_info(k, id, "Could not set queue count");
+        dev_info(k, id, &format!("Could not set queue count ({})", answer.ret()));
         return Ok(0);
     }
     let granted = (answer.result() & 0xffff).min(answer.result() >> 16) + 1;
@@ -470,7 +474,7 @@ pub(super) fn nvme_start_ctrl(k: &mut Kernel, id: NvmeId) {
     if aens != 0 {
         let answer: Sync = call!(nvme_submit_sync_cmd(id, opcode::SET_FEATURES, 0, FEAT_ASYNC_EVENT, aens));
         if answer.ret() != 0 {
-            dev_info(k, id, "Failed to configure AEN");
+            dev_info(k, id, &format!("Failed to configure AEN (cfg {aens:x})"));
         }
         let work = d(k, id).async_event_work;
         queue_work(k, &NVME_WQ, work);

@@ -146,6 +146,8 @@ pub struct IdentifyController {
     pub lpa: u8,
     /// NN: the highest namespace identifier.
     pub nn: u32,
+    /// ACL: how many aborts may be outstanding, 0's based.
+    pub acl: u8,
 }
 
 /// AERL + 1: how many Asynchronous Event Requests may be outstanding.
@@ -586,6 +588,7 @@ pub fn identify_ctrl(k: &Kernel, id: NvmeId) -> IdentifyController {
         ctratt: CTRATT_ELBAS,
         lpa: LPA_EFFECTS,
         nn: 256,
+        acl: 3,
     }
 }
 

@@ -25,9 +25,9 @@ pub fn vp_get_features(k: &mut Kernel, id: VirtioId) -> u64 {
 pub fn vp_finalize_features(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
     let features = k.virtio.dev(id).features;
     if features & F_VERSION_1 == 0 {
-        let name = format!("virtio{}", k.virtio.dev(id).index);
+        let name = k.vdev_name(id);
         k.pr_warn(format!(
-            "virtio_blk {name}: virtio: device uses modern interface but does not have VIRTIO_F_VERSION_1"
+            "{name}: virtio: device uses modern interface but does not have VIRTIO_F_VERSION_1"
         ));
         return Err(Errno::EINVAL);
     }

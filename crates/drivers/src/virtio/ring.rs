@@ -213,7 +213,9 @@ pub fn virtqueue_get_buf(k: &mut Kernel, id: VirtioId, index: u16) -> Option<(u6
     let Some(data) = vq.desc_state.remove(&head).filter(|_| used.id < u32::from(vq.num)) else {
         // `BAD_RING`: the device named a buffer it was never given.
         vq.broken = true;
-        k.warn("virtio: used element is not a head");
+        let wrong = if used.id < u32::from(vq.num) { "is not a head!" } else { "out of range" };
+        let queue = vq.name.clone();
+        k.pr_warn(format!("{}: {queue}:id {} {wrong}", k.vdev_name(id), used.id));
         return None;
     };
     // `detach_buf_split`: the chain goes to the front of the free list.

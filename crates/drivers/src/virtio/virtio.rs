@@ -64,8 +64,8 @@ fn virtio_features_ok(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
     virtio_add_status(k, id, STATUS_FEATURES_OK);
     let status = pci_modern::vp_get_status(k, id);
     if status & STATUS_FEATURES_OK == 0 {
-        let name = format!("virtio{}", k.virtio.dev(id).index);
-        k.pr_warn(format!("virtio_blk {name}: virtio: device refuses features: {status:x}"));
+        let name = k.vdev_name(id);
+        k.pr_warn(format!("{name}: virtio: device refuses features: {status:x}"));
         return Err(Errno::ENODEV);
     }
     Ok(())

@@ -8,7 +8,7 @@ use kstate::event::Event;
 use kstate::hw::nvme::NvmeCommand;
 use kstate::nvme::NvmeCtrlState;
 use kstate::oracle::Oracle;
-use kstate::sched::{Call, Slot, TaskKind, TaskState};
+use kstate::sched::{Call, Slot, TaskKind, TaskState, WaitOn};
 use kstate::semantics::{KernelVersion, Semantics};
 use kstate::{CpuId, Errno, Kernel, NvmeId, PciDevId, TaskId};
 use sim::engine;
@@ -208,9 +208,79 @@ fn a_command_nobody_completes_is_aborted_and_then_the_controller_is_reset() {
         assert_eq!(result(&k, read), Some(Ok(())), "{kernel:?} {:#?}", k.log);
         let timeouts: Vec<&String> = k.log.iter().filter(|l| l.contains("timeout")).collect();
         assert_eq!(timeouts.len(), 2, "{timeouts:?}");
-        assert!(timeouts[0].ends_with("aborting") && timeouts[1].ends_with("reset controller"));
+        // nvme_timeout(): 6.12 also names what was asked for.
+        let (abort, reset) = match kernel {
+            KernelVersion::V5_4 => ("I/O 0 QID 3 timeout, aborting", "I/O 0 QID 3 timeout, reset controller"),
+            KernelVersion::V6_12 => (
+                "I/O tag 0 (0000) opcode 0x2 (I/O Cmd) QID 3 timeout, aborting req_op:READ(0) size:4096",
+                "I/O tag 0 (0000) opcode 0x2 (I/O Cmd) QID 3 timeout, reset controller",
+            ),
+        };
+        assert_eq!(*timeouts[0], format!("nvme nvme0: {abort}"));
+        assert_eq!(*timeouts[1], format!("nvme nvme0: {reset}"));
+        assert!(k.log.contains(&"nvme nvme0: Abort status: 0x0".to_owned()), "{:#?}", k.log);
         assert_eq!(k.nvme.dev(NVME).state, NvmeCtrlState::Live);
     }
+}
+
+#[test]
+fn no_more_is_aborted_at_a_time_than_the_controller_takes() {
+    // nvme_timeout(): `abort_limit` is the ACL of Identify Controller + 1, which is 4.
+    for &kernel in KernelVersion::ALL {
+        let mut k = boot(kernel, 4, |_| {});
+        let d = disk(&k);
+        for _ in 0..6 {
+            start(&mut k, 2, drivers::block::fops::blkdev_read_iter(d, 0, 8));
+        }
+        run(&mut k, 1000);
+        k.events.cancel_all(|e| matches!(e, Event::Device(..)));
+        run(&mut k, 31 * SECOND);
+        let aborts = k.log.iter().filter(|l| l.contains("timeout, aborting")).count();
+        assert_eq!(aborts, 4, "{kernel:?} {:#?}", k.log);
+        assert_eq!(k.blk.requests.iter().filter(|(_, rq)| rq.aborted).count(), 4, "the others get more time");
+        assert_eq!(k.nvme.dev(NVME).abort_limit, 4, "the aborts have come back");
+    }
+}
+
+#[test]
+fn a_failed_controller_says_what_its_registers_held() {
+    // nvme_warn_reset()
+    for &kernel in KernelVersion::ALL {
+        let mut k = boot(kernel, 2, |_| {});
+        let d = disk(&k);
+        start(&mut k, 1, drivers::block::fops::blkdev_read_iter(d, 0, 8));
+        run(&mut k, 1000);
+        k.events.cancel_all(|e| matches!(e, Event::Device(..)));
+        k.hw.nvme[0].csts |= drivers::nvme::hw::CSTS_CFS;
+        run(&mut k, 31 * SECOND);
+        let line = "nvme nvme0: controller is down; will reset: CSTS=0x3, PCI_STATUS=0x10".to_owned();
+        assert!(k.log.contains(&line), "{kernel:?} {:#?}", k.log);
+    }
+}
+
+#[test]
+fn a_reset_that_meets_a_shutdown_ends_with_the_result_of_what_went_well() {
+    // nvme_reset_work() of 6.12: nvme_pci_update_nr_queues() does not get shutdown_lock, and `out` logs the
+    // result of the step before.
+    let mut k = boot(KernelVersion::V6_12, 2, |_| {});
+    drivers::nvme::core::nvme_reset_ctrl(&mut k, NVME).expect("a reset");
+    let limit = k.events.now + 5 * SECOND;
+    let came_up = |k: &Kernel| {
+        let dev = k.nvme.dev(NVME);
+        dev.state == NvmeCtrlState::Connecting && dev.online_queues == 3
+    };
+    while !came_up(&k) {
+        assert!(engine::step(&mut k, limit).is_some(), "the controller comes up");
+    }
+    k.nvme.dev_mut(NVME).shutdown_lock = true;
+    let line = "nvme nvme0: Disabling device after reset failure: 0".to_owned();
+    while !k.log.contains(&line) {
+        assert!(engine::step(&mut k, limit).is_some(), "{:#?}", k.log);
+    }
+    k.nvme.dev_mut(NVME).shutdown_lock = false;
+    k.wake(WaitOn::NvmeState(NVME));
+    run(&mut k, 5 * SECOND);
+    assert_eq!(k.nvme.dev(NVME).state, NvmeCtrlState::Dead);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod embedded;
 mod files;
 mod inject;
 mod jobs;
+mod kernel_log;
 mod names;
 mod plain_msi;
 mod scripts;

@@ -8,6 +8,7 @@ use kstate::event::Event;
 use kstate::hw::nvme::NvmeCompletion;
 use kstate::irqdesc::IrqReturn;
 use kstate::nvme::NvmeCtrlState;
+use kstate::printk::RATELIMIT_BURST;
 use kstate::sched::WaitOn;
 use kstate::{Errno, Irq, Kernel, NvmeId, PciDevId, ReqId, TagSetId};
 
@@ -18,7 +19,8 @@ use super::{
     nvme_dev_unmap, nvme_free_queues, nvme_free_tagset, nvme_handle_cqe, nvme_init_queue,
     nvme_pci_complete_rq, nvme_pci_configure_admin_queue, nvme_pci_map_queues, nvme_queue_rq,
     nvme_ring_cq_doorbell, nvme_setup_irqs, nvme_suspend_io_queues, nvme_suspend_queue, nvme_update_cq_head,
-    nvmeq_dev_id, of_set, pci_is_enabled, q, qm, queue_of, queue_parameter, queue_request_irq, send_abort,
+    nvme_warn_reset, nvmeq_dev_id, of_set, pci_is_enabled, q, qm, queue_of, queue_parameter,
+    queue_request_irq, send_abort,
 };
 use crate::block::blk_mq;
 use crate::nvme::core::{self, Sync, d, dm};
@@ -284,8 +286,8 @@ fn nvme_dev_add(k: &mut Kernel, id: NvmeId) {
         match blk_mq::blk_mq_alloc_tag_set(k, NVME_MQ_OPS, owner, queues, nr_maps, depth, 0, NVME_IO_TIMEOUT)
         {
             Ok(tagset) => dm(k, id).tagset = Some(tagset),
-            Err(_) => {
-                core::dev_info(k, id, "IO queues tagset allocation failed");
+            Err(e) => {
+                core::dev_info(k, id, &format!("IO queues tagset allocation failed {}", e.code()));
                 return;
             }
         }
@@ -378,6 +380,8 @@ pub(super) fn nvme_dev_disable(k: &mut Kernel, id: NvmeId, shutdown: bool) {
 }
 
 /// Brings the controller up, after taking it down when it is up.
+// DEVIATION: nvme_sync_queues() waits for time-outs that are being handled. A time-out is a request's here, and
+// what is left of one goes on beside the reset.
 #[kframe("drivers/nvme/host/pci.c")]
 pub(in crate::nvme) fn nvme_reset_work(k: &mut Kernel, id: NvmeId) {
     let result: Result<(), Errno> = call!(reset(id));
@@ -458,6 +462,8 @@ pub(in crate::nvme) fn nvme_remove_dead_ctrl_work(k: &mut Kernel, id: NvmeId) {
 ///
 /// # Errors
 /// `ENODEV` for a function that is no controller.
+// DEVIATION: nvme_async_probe() is there for those who wait for all probes, and itself waits for the reset and
+// the scan. Here whoever boots waits for everything, and nobody else waits for probes.
 #[kframe("drivers/nvme/host/pci.c")]
 pub(super) fn nvme_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
     let id = id_of(k, dev);
@@ -512,7 +518,8 @@ pub(super) fn nvme_timeout(k: &mut Kernel, rq: ReqId) -> bool {
     let tag: u32 = k.blk.requests[rq].tag;
     let resetting = matches!(d(k, id).state, NvmeCtrlState::Resetting | NvmeCtrlState::Connecting);
     if hw::read32(k, id, hw::CSTS) & hw::CSTS_CFS != 0 && !resetting {
-        core::dev_info(k, id, "controller is down; will reset");
+        let csts = hw::read32(k, id, hw::CSTS);
+        nvme_warn_reset(k, id, csts);
         call!(nvme_dev_disable(id, false));
         let _ = core::nvme_reset_ctrl(k, id);
         return true;
@@ -525,7 +532,9 @@ pub(super) fn nvme_timeout(k: &mut Kernel, rq: ReqId) -> bool {
     let state = d(k, id).state;
     if matches!(state, NvmeCtrlState::Connecting | NvmeCtrlState::Deleting) {
         core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Deleting);
-        core::dev_info(k, id, &format!("I/O {tag} QID {qid} timeout, disable controller"));
+        if k.ratelimit("nvme_timeout", RATELIMIT_BURST) {
+            core::dev_info(k, id, &format!("I/O {tag} QID {qid} timeout, disable controller"));
+        }
         call!(nvme_dev_disable(id, true));
         return true;
     }
@@ -539,9 +548,6 @@ pub(super) fn nvme_timeout(k: &mut Kernel, rq: ReqId) -> bool {
         let _ = core::nvme_reset_ctrl(k, id);
         return true;
     }
-    core::dev_info(k, id, &format!("I/O {tag} QID {qid} timeout, aborting"));
-    if send_abort(k, id, qid, tag) {
-        k.blk.requests[rq].aborted = true;
-    }
+    send_abort(k, id, qid, rq, &format!("I/O {tag} QID {qid} timeout, aborting"));
     false
 }

@@ -169,6 +169,8 @@ fn owner(k: &Kernel, q: QueueId, hctx: u32) -> (NvmeId, u16) {
 }
 
 /// `nvme_setup_cmd()`.
+// DEVIATION: an identifier is the tag alone. Since 5.14 its upper four bits count how often the tag was used
+// (nvme_cid_install_genctr()), which would tell states apart that differ in nothing else.
 fn nvme_setup_cmd(k: &Kernel, id: NvmeId, rq: ReqId) -> NvmeCommand {
     let request = &k.blk.requests[rq];
     let command_id = request.tag as u16;
@@ -688,22 +690,43 @@ pub(super) fn pci_is_enabled(k: &Kernel, id: NvmeId) -> bool {
     k.pci_dev(d(k, id).dev).enable_cnt > 0
 }
 
+/// `nvme_warn_reset()`.
+pub(super) fn nvme_warn_reset(k: &mut Kernel, id: NvmeId, csts: u32) {
+    let pci_status =
+        pcimsi::kernel::access::pci_read_config_word(k, d(k, id).dev, pcimsi::hw::config::STATUS);
+    let line = format!("controller is down; will reset: CSTS=0x{csts:x}, PCI_STATUS=0x{pci_status:x}");
+    core::dev_info(k, id, &line);
+}
+
 /// `abort_endio()`.
 pub(super) fn abort_endio(k: &mut Kernel, rq: ReqId) {
     let status = k.blk.requests[rq].status;
     let (id, _) = owner(k, k.blk.requests[rq].q, 0);
-    core::dev_info(k, id, &format!("Abort status: {status:#x}"));
+    core::dev_info(k, id, &format!("Abort status: 0x{status:x}"));
+    dm(k, id).abort_limit += 1;
     blk_mq::blk_mq_free_request(k, rq);
 }
 
-/// Sends an abort for a request that takes too long; false when that is not possible now.
-pub(super) fn send_abort(k: &mut Kernel, id: NvmeId, qid: u16, tag: u32) -> bool {
-    let Some(admin_q) = d(k, id).admin_q else { return false };
-    let Ok(req) = k.run_now(blk_mq::blk_mq_alloc_request(admin_q, ReqOp::Drv, true)) else { return false };
-    let cdw10 = u32::from(qid) | tag << 16;
-    k.blk.requests[req].cmd = NvmeCommand { opcode: opcode::ABORT, cdw10, ..NvmeCommand::default() };
-    blk_exec::blk_execute_rq_nowait(k, req, false, EndIo { name: "abort_endio", call: abort_endio });
-    true
+/// Sends an abort for a request that takes too long, which `line` says, unless as many are out as the
+/// controller takes. The request gets more time in any case.
+pub(super) fn send_abort(k: &mut Kernel, id: NvmeId, qid: u16, rq: ReqId, line: &str) {
+    if d(k, id).abort_limit <= 0 {
+        return;
+    }
+    dm(k, id).abort_limit -= 1;
+    k.blk.requests[rq].aborted = true;
+    core::dev_info(k, id, line);
+    let abort_req = match d(k, id).admin_q {
+        Some(admin_q) => k.run_now(blk_mq::blk_mq_alloc_request(admin_q, ReqOp::Drv, true)),
+        None => Err(Errno::ENODEV),
+    };
+    let Ok(abort_req) = abort_req else {
+        dm(k, id).abort_limit += 1;
+        return;
+    };
+    let cdw10 = u32::from(qid) | k.blk.requests[rq].tag << 16;
+    k.blk.requests[abort_req].cmd = NvmeCommand { opcode: opcode::ABORT, cdw10, ..NvmeCommand::default() };
+    blk_exec::blk_execute_rq_nowait(k, abort_req, false, EndIo { name: "abort_endio", call: abort_endio });
 }
 
 /// Which queue a request was sent to.

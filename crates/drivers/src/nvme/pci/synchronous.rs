@@ -3,10 +3,11 @@
 
 use kcore::workqueue::flush_work;
 use kfn::{kfn, kframe};
-use kstate::blk::{BlkMqOps, RqState};
+use kstate::blk::{BlkMqOps, ReqOp, RqState};
 use kstate::event::Event;
 use kstate::irqdesc::IrqReturn;
 use kstate::nvme::NvmeCtrlState;
+use kstate::printk::RATELIMIT_BURST;
 use kstate::sched::WaitOn;
 use kstate::{Errno, Irq, Kernel, NvmeId, PciDevId, QueueId, ReqId, TagSetId};
 
@@ -17,7 +18,8 @@ use super::{
     nvme_dev_unmap, nvme_free_queues, nvme_free_tagset, nvme_handle_cqe, nvme_init_queue,
     nvme_pci_complete_rq, nvme_pci_configure_admin_queue, nvme_pci_map_queues, nvme_queue_rq, nvme_queue_rqs,
     nvme_ring_cq_doorbell, nvme_setup_irqs, nvme_suspend_io_queues, nvme_suspend_queue, nvme_update_cq_head,
-    nvmeq_dev_id, of_set, pci_is_enabled, q, qm, queue_of, queue_parameter, queue_request_irq, send_abort,
+    nvme_warn_reset, nvmeq_dev_id, of_set, pci_is_enabled, q, qm, queue_of, queue_parameter,
+    queue_request_irq, send_abort,
 };
 use crate::block::blk_mq;
 use crate::nvme::core::{self, Sync, d, dm};
@@ -410,10 +412,12 @@ pub(super) fn nvme_dev_disable(k: &mut Kernel, id: NvmeId, shutdown: bool) {
 }
 
 /// Takes the controller down and brings it up again.
+// DEVIATION: nvme_sync_queues() waits for time-outs that are being handled. A time-out is a request's here, and
+// what is left of one goes on beside the reset.
 #[kframe("drivers/nvme/host/pci.c")]
 pub(in crate::nvme) fn nvme_reset_work(k: &mut Kernel, id: NvmeId) {
-    let result: Result<(), Errno> = call!(reset(id));
-    if result.is_err() {
+    let result: Result<bool, Errno> = call!(reset(id));
+    if result != Ok(true) {
         let code = result.err().map_or(0, Errno::code);
         core::dev_info(k, id, &format!("Disabling device after reset failure: {code}"));
         core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Deleting);
@@ -424,9 +428,9 @@ pub(in crate::nvme) fn nvme_reset_work(k: &mut Kernel, id: NvmeId) {
     }
 }
 
-/// What `nvme_reset_work()` does before its error labels.
+/// What `nvme_reset_work()` does before its error labels: false where C goes to `out` with a result of 0.
 #[kframe("drivers/nvme/host/pci.c", part)]
-fn reset(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
+fn reset(k: &mut Kernel, id: NvmeId) -> Result<bool, Errno> {
     if d(k, id).state != NvmeCtrlState::Resetting {
         // Its number in the enum, as C prints it.
         core::dev_info(k, id, &format!("ctrl state {} is not RESETTING", d(k, id).state as u8));
@@ -457,7 +461,7 @@ fn reset(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
         call!(core::nvme_wait_freeze(id));
         let updated: bool = call!(nvme_pci_update_nr_queues(id));
         if !updated {
-            return Err(Errno::ENODEV);
+            return Ok(false);
         }
         core::nvme_unfreeze(k, id);
     } else {
@@ -472,7 +476,7 @@ fn reset(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
         return Err(Errno::ENODEV);
     }
     call!(core::nvme_start_ctrl(id));
-    Ok(())
+    Ok(true)
 }
 
 /// Allocates the driver's structures.
@@ -569,6 +573,37 @@ pub(super) fn nvme_remove(k: &mut Kernel, dev: PciDevId) {
     dm(k, id).bound = false;
 }
 
+/// `nvme_opcode_str()` without CONFIG_NVME_VERBOSE_ERRORS.
+const fn nvme_opcode_str(qid: u16) -> &'static str {
+    if qid == 0 { "Admin Cmd" } else { "I/O Cmd" }
+}
+
+/// `nvme_req(req)->cmd->common.opcode`.
+fn opcode_of(k: &Kernel, rq: ReqId) -> u8 {
+    k.blk.requests.get(rq).map_or(0, |request| match request.op {
+        ReqOp::Read => opcode::READ,
+        ReqOp::Write => opcode::WRITE,
+        ReqOp::Drv => request.cmd.opcode,
+    })
+}
+
+/// What `nvme_timeout()` says of a request that it is going to abort.
+fn aborting(k: &Kernel, rq: ReqId, qid: u16) -> String {
+    let request = &k.blk.requests[rq];
+    let (op, op_str) = match request.op {
+        ReqOp::Read => (0, "READ"),
+        ReqOp::Write => (1, "WRITE"),
+        ReqOp::Drv => (34, "DRV_IN"),
+    };
+    format!(
+        "I/O tag {tag} ({tag:04x}) opcode {opcode:#x} ({name}) QID {qid} timeout, aborting req_op:{op_str}({op}) size:{size}",
+        tag = request.tag,
+        opcode = opcode_of(k, rq),
+        name = nvme_opcode_str(qid),
+        size = u64::from(request.nr_sectors) * 512,
+    )
+}
+
 /// A command takes too long: perhaps an interrupt was lost, else it is aborted, else the
 /// controller is reset. True when the request has been dealt with.
 #[kframe("drivers/nvme/host/pci.c")]
@@ -577,11 +612,21 @@ pub(super) fn nvme_timeout(k: &mut Kernel, rq: ReqId) -> bool {
     let id: NvmeId = found.0;
     let qid: u16 = found.1;
     let tag: u32 = k.blk.requests[rq].tag;
+    // The device is gone: whoever waits for it is let go.
+    if k.pci_dev(d(k, id).dev).disconnected {
+        core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Deleting);
+    }
     let disable: bool = core::nvme_state_terminal(k, id);
     if !disable {
         let resetting = matches!(d(k, id).state, NvmeCtrlState::Resetting | NvmeCtrlState::Connecting);
         if hw::read32(k, id, hw::CSTS) & hw::CSTS_CFS != 0 && !resetting {
-            core::dev_info(k, id, "controller is down; will reset");
+            let csts = hw::read32(k, id, hw::CSTS);
+            nvme_warn_reset(k, id, csts);
+            if csts == u32::MAX {
+                core::dev_info(k, id, "Does your device have a faulty power saving mode enabled?");
+                let try_it = "nvme_core.default_ps_max_latency_us=0 pcie_aspm=off pcie_port_pm=off";
+                core::dev_info(k, id, &format!("Try \"{try_it}\" and report a bug"));
+            }
             disable = true;
         }
     }
@@ -592,13 +637,16 @@ pub(super) fn nvme_timeout(k: &mut Kernel, rq: ReqId) -> bool {
             call!(nvme_poll_irqdisable(id, qid));
         }
         if k.blk.requests.get(rq).is_none_or(|r| r.state != RqState::InFlight) {
-            core::dev_info(k, id, &format!("I/O tag {tag} QID {qid} timeout, completion polled"));
+            core::dev_info(k, id, &format!("I/O tag {tag} ({tag:04x}) QID {qid} timeout, completion polled"));
             return true;
         }
         let state = d(k, id).state;
         if matches!(state, NvmeCtrlState::Connecting | NvmeCtrlState::Deleting) {
             core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Deleting);
-            core::dev_info(k, id, &format!("I/O tag {tag} QID {qid} timeout, disable controller"));
+            if k.ratelimit("nvme_timeout", RATELIMIT_BURST) {
+                let line = format!("I/O tag {tag} ({tag:04x}) QID {qid} timeout, disable controller");
+                core::dev_info(k, id, &line);
+            }
             call!(nvme_dev_disable(id, true));
             return true;
         }
@@ -607,13 +655,19 @@ pub(super) fn nvme_timeout(k: &mut Kernel, rq: ReqId) -> bool {
         }
         let aborted = k.blk.requests.get(rq).is_none_or(|r| r.aborted);
         if qid != 0 && !aborted {
-            core::dev_info(k, id, &format!("I/O tag {tag} QID {qid} timeout, aborting"));
-            if send_abort(k, id, qid, tag) {
-                k.blk.requests[rq].aborted = true;
-            }
+            let line = aborting(k, rq, qid);
+            send_abort(k, id, qid, rq, &line);
             return false;
         }
-        core::dev_info(k, id, &format!("I/O tag {tag} QID {qid} timeout, reset controller"));
+        let name = nvme_opcode_str(qid);
+        let opcode = opcode_of(k, rq);
+        core::dev_info(
+            k,
+            id,
+            &format!(
+                "I/O tag {tag} ({tag:04x}) opcode {opcode:#x} ({name}) QID {qid} timeout, reset controller"
+            ),
+        );
     }
     if !core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Resetting) {
         if core::nvme_state_terminal(k, id) {
