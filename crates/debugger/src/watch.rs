@@ -97,10 +97,12 @@ fn value_line(out: &mut Vec<Leaf>, scopes: &mut Vec<Scope>, name: Option<&str>, 
 }
 
 /// The parts of the machine that a path can begin with, and their names.
-pub fn roots(k: &Kernel) -> [(&'static str, &dyn Debug); 20] {
+pub fn roots(k: &Kernel) -> [(&'static str, &dyn Debug); 22] {
     let Kernel {
         sem,
-        cmdline,
+        saved_command_line,
+        params,
+        housekeeping,
         topo,
         irq,
         vector_matrix,
@@ -126,7 +128,9 @@ pub fn roots(k: &Kernel) -> [(&'static str, &dyn Debug); 20] {
     } = k;
     [
         ("sem", sem),
-        ("cmdline", cmdline),
+        ("cmdline", saved_command_line),
+        ("params", params),
+        ("housekeeping", housekeeping),
         ("topo", topo),
         ("irq", irq),
         ("vector_matrix", vector_matrix),

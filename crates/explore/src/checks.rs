@@ -118,6 +118,19 @@ const SAID: &[&str] = &[
     "default/read/poll queues",
     "is now offline",
     "Booting Node",
+    // What the command line brings.
+    "isolcpus: ",
+    "Housekeeping: ",
+    "SMT: ",
+    "IRQ lockup detection disabled",
+    "Unknown kernel command line parameters",
+    "Booting kernel: `",
+    "Malformed early option",
+    "Unsupported mitigations=",
+    "CPU topo: ",
+    "Processor",
+    "DMAR: IOMMU ",
+    "DMAR: Unknown option",
 ];
 
 /// The kernel does not say this while all is well.

@@ -49,7 +49,9 @@ pub fn fingerprint(world: &World, reads: Reads) -> u64 {
     // all its fields, so that a field that is new is part of the fingerprint or is left out on purpose.
     let Kernel {
         sem,
-        cmdline,
+        saved_command_line,
+        params,
+        housekeeping,
         topo,
         irq,
         vector_matrix,
@@ -73,7 +75,8 @@ pub fn fingerprint(world: &World, reads: Reads) -> u64 {
         oracle: _,
     } = &world.k;
     hash_events(events, state);
-    (sem, cmdline, topo, vector_matrix, remap, msi, pci, nvme, virtio, hotplug, hw).hash(state);
+    (saved_command_line, params, housekeeping).hash(state);
+    (sem, topo, vector_matrix, remap, msi, pci, nvme, virtio, hotplug, hw).hash(state);
     (cur.cpu, cur.task, tracing).hash(state);
     hash_irqs(irq, reads, state);
     hash_apic(apic, reads, state);
@@ -174,7 +177,6 @@ fn hash_irqs(irq: &IrqState, reads: Reads, state: &mut impl Hasher) {
         default_affinity,
         default_domain,
         arch,
-        hk_managed,
         noirqdebug,
         force_irqthreads,
         root_irq_dir,
@@ -182,7 +184,7 @@ fn hash_irqs(irq: &IrqState, reads: Reads, state: &mut impl Hasher) {
         unknown_domains,
     } = irq;
     (allocated_irqs, nr_irqs, domains, chips, default_affinity, default_domain, arch).hash(state);
-    (hk_managed, noirqdebug, force_irqthreads, root_irq_dir, resend_list, unknown_domains).hash(state);
+    (noirqdebug, force_irqthreads, root_irq_dir, resend_list, unknown_domains).hash(state);
     if reads.counters {
         descs.hash(state);
         return;

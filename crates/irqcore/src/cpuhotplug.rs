@@ -2,7 +2,8 @@
 
 use kfn::kfn;
 use kstate::irqdesc::*;
-use kstate::{CpuId, CpuMask, Errno, Irq, Kernel};
+use kstate::isolation::HkType;
+use kstate::{CpuId, Errno, Irq, Kernel};
 
 use crate::chip::{
     IRQ_RESEND, IRQ_START_COND, irq_shutdown_and_deactivate, irq_startup, irq_startup_managed,
@@ -10,33 +11,6 @@ use crate::chip::{
 use crate::irqdesc::irq_get_next_irq;
 use crate::manage::{irq_do_set_affinity, irq_set_affinity_locked};
 use crate::migration::irq_fixup_move_pending;
-
-/// `housekeeping_isolcpus_setup()`, kernel/sched/isolation.c, for the one kind of isolation that
-/// interrupts know: the CPUs that `isolcpus=managed_irq,` leaves for managed interrupts.
-pub fn housekeeping_isolcpus_setup(k: &Kernel) -> Option<CpuMask> {
-    if !k.sem.housekeeping_managed_irq {
-        return None;
-    }
-    let mut text = k.cmdline_value("isolcpus")?;
-    let mut managed = false;
-    while text.starts_with(|c: char| c.is_ascii_alphabetic()) {
-        let (flag, rest) = text.split_once(',')?;
-        managed |= flag == "managed_irq";
-        text = rest;
-    }
-    if !managed {
-        return None;
-    }
-    let mut isolated = CpuMask::parse_list(text, k.topo.nr_cpu_ids).ok()?;
-    let mut housekeeping = k.topo.possible.andnot(&isolated);
-    // Somebody has to keep the house: the boot CPU, unless another one that is up will do.
-    let max_cpus = k.cmdline_value("maxcpus").and_then(|n| n.parse().ok()).unwrap_or(u32::MAX);
-    if k.topo.present.first_and(&housekeeping).is_none_or(|first| first.0 >= max_cpus) {
-        housekeeping.set(k.cpu());
-        isolated.clear(k.cpu());
-    }
-    (!isolated.is_empty()).then_some(housekeeping)
-}
 
 fn irq_needs_fixup(k: &mut Kernel, irq: Irq) -> bool {
     let cpu = k.cpu();
@@ -145,7 +119,7 @@ pub fn irq_migrate_all_off_this_cpu(k: &mut Kernel) {
 /// Should a managed interrupt leave an isolated CPU for `cpu`?
 #[kfn("kernel/irq/cpuhotplug.c")]
 fn hk_should_isolate(k: &mut Kernel, irq: Irq, cpu: CpuId) -> bool {
-    let Some(hk_mask) = &k.irq.hk_managed else { return false };
+    let Some(hk_mask) = k.housekeeping.mask(HkType::ManagedIrq) else { return false };
     if k.desc(irq).irq_common_data.effective_affinity.is_subset(hk_mask) {
         return false;
     }

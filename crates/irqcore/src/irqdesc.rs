@@ -4,6 +4,7 @@
 //! tree. Here `IrqState` has both, for both releases.
 
 use kfn::kfn;
+use kstate::bitmap::{bitmap_parselist, nr_cpumask_bits};
 use kstate::irqdesc::*;
 use kstate::msi::IrqAffinityDesc;
 use kstate::{CpuMask, Errno, Irq, Kernel};
@@ -111,17 +112,23 @@ fn irq_expand_nr_irqs(k: &mut Kernel, nr: u32) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Parses `irqaffinity=`, or takes all CPUs.
+/// `irqaffinity=`. What a list holds before a mistake counts, and the boot CPU is always there.
+pub fn irq_affinity_setup(k: &mut Kernel, text: &str) -> bool {
+    let mut mask = CpuMask::new();
+    // C does not look at the result.
+    let _ = bitmap_parselist(&k.sem, text.as_bytes(), &mut mask, nr_cpumask_bits(k));
+    // Bits beyond the machine are in C's mask and never shown.
+    mask.and_assign(&CpuMask::first_n(k.topo.nr_cpu_ids));
+    mask.set(k.cpu());
+    k.irq.default_affinity = mask;
+    true
+}
+
+/// Without `irqaffinity=` an interrupt may go to every CPU.
 fn init_irq_default_affinity(k: &mut Kernel) {
-    let nr = k.topo.nr_cpu_ids;
-    let given = k.cmdline_value("irqaffinity").map(|text| CpuMask::parse_list(text, nr).unwrap_or_default());
-    k.irq.default_affinity = match given {
-        Some(mut mask) => {
-            mask.set(k.cpu());
-            mask
-        }
-        None => CpuMask::first_n(nr),
-    };
+    if k.irq.default_affinity.is_empty() {
+        k.irq.default_affinity = CpuMask::first_n(k.topo.nr_cpu_ids);
+    }
 }
 
 /// Creates the descriptors that exist before any driver asks, with the architecture's help.
@@ -130,9 +137,6 @@ pub fn early_irq_init(k: &mut Kernel, arch: ArchOps) {
     k.irq.chips.clear();
     k.irq.chips.push(no_irq_chip());
     k.irq.nr_irqs = NR_IRQS;
-    k.irq.noirqdebug = k.cmdline.iter().any(|w| w == "noirqdebug");
-    k.irq.force_irqthreads = k.cmdline.iter().any(|w| w == "threadirqs");
-    k.irq.hk_managed = crate::cpuhotplug::housekeeping_isolcpus_setup(k);
     init_irq_default_affinity(k);
     let initcnt = arch.arch_probe_nr_irqs.map_or(0, |probe| probe(k));
     if initcnt > k.irq.nr_irqs {

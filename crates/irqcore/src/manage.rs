@@ -9,6 +9,7 @@
 use kfn::{kfn, kframe};
 use kstate::irqchip::*;
 use kstate::irqdesc::*;
+use kstate::isolation::HkType;
 use kstate::sched::{TaskKind, TaskState, WaitOn};
 use kstate::trace::Actor;
 use kstate::{CpuMask, Errno, Irq, Kernel, TaskId};
@@ -721,4 +722,13 @@ pub fn check_invariants(k: &Kernel) -> Result<(), String> {
         }
     }
     crate::irqdomain::check_invariants(k)
+}
+
+/// `threadirqs`.
+///
+/// # Errors
+/// None; `early_param()` has the form that can fail.
+pub fn setup_forced_irqthreads(k: &mut Kernel, _: Option<&str>) -> Result<(), Errno> {
+    k.irq.force_irqthreads = true;
+    Ok(())
 }

@@ -8,7 +8,8 @@ use core::fmt::Write as _;
 
 use kfn::kfn;
 use kstate::irqdesc::*;
-use kstate::{Irq, Kernel};
+use kstate::kstrtox::kstrtobool;
+use kstate::{Errno, Irq, Kernel};
 
 use crate::chip::irq_disable;
 use crate::handle::{IRQ_HANDLED, IRQ_WAKE_THREAD, NO_POINTER};
@@ -89,4 +90,20 @@ pub fn note_interrupt(k: &mut Kernel, irq: Irq, action_ret: u32) {
         // DEVIATION: the timer that polls the line ten times a second is not started.
     }
     k.desc_mut(irq).irqs_unhandled = 0;
+}
+
+/// `noirqdebug`.
+pub fn noirqdebug_setup(k: &mut Kernel, _: &str) -> bool {
+    k.irq.noirqdebug = true;
+    k.log.push("IRQ lockup detection disabled".to_owned());
+    true
+}
+
+/// `spurious.noirqdebug=`.
+///
+/// # Errors
+/// `EINVAL` for what is no boolean.
+pub fn noirqdebug_set(k: &mut Kernel, value: Option<&str>) -> Result<(), Errno> {
+    k.irq.noirqdebug = kstrtobool(&k.sem, value.unwrap_or("1").as_bytes())?;
+    Ok(())
 }

@@ -12,8 +12,10 @@
 
 use kfn::{kfn, kframe};
 use kstate::hotplug::{
-    CpuhpCall, CpuhpCallback, CpuhpCpuState, CpuhpNode, CpuhpState, CpuhpStep, CpuhpSyncState,
+    CpuhpCall, CpuhpCallback, CpuhpCpuState, CpuhpNode, CpuhpSmtControl, CpuhpState, CpuhpStep,
+    CpuhpSyncState,
 };
+use kstate::kstrtox::kstrtobool;
 use kstate::sched::{Call, TaskKind, WaitOn};
 use kstate::{CpuId, CpuMask, Errno, Kernel, TaskId};
 
@@ -795,11 +797,56 @@ fn bringup_wait_for_ap_online(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
     cpu_smt_allowed(k, cpu).then_some(()).ok_or(Errno::ECANCELED)
 }
 
+/// `nosmt`, or `nosmt=force`: this word was read before anybody asked for CPUs.
+///
+/// # Errors
+/// None; `early_param()` has the form that can fail.
+pub fn smt_cmdline_disable(k: &mut Kernel, value: Option<&str>) -> Result<(), Errno> {
+    cpu_smt_disable(k, value == Some("force"));
+    Ok(())
+}
+
+/// `cpu_smt_disable()`: second threads stay off.
+pub fn cpu_smt_disable(k: &mut Kernel, force: bool) {
+    if k.hotplug.cpu_smt_control == CpuhpSmtControl::ForceDisabled {
+        return;
+    }
+    let (how, control) = if force {
+        ("Force disabled", CpuhpSmtControl::ForceDisabled)
+    } else {
+        ("disabled", CpuhpSmtControl::Disabled)
+    };
+    k.log.push(format!("SMT: {how}"));
+    k.hotplug.cpu_smt_control = control;
+}
+
+/// `mitigations=`.
+///
+/// # Errors
+/// None; `early_param()` has the form that can fail.
+pub fn mitigations_parse_cmdline(k: &mut Kernel, value: Option<&str>) -> Result<(), Errno> {
+    match value.unwrap_or_default() {
+        "off" | "auto" => k.hotplug.mitigations_auto_nosmt = false,
+        "auto,nosmt" => k.hotplug.mitigations_auto_nosmt = true,
+        value => k.log.push(format!("Unsupported mitigations={value}, system may still be vulnerable")),
+    }
+    Ok(())
+}
+
+/// `cpuhp.parallel=` (6.12).
+///
+/// # Errors
+/// `EINVAL` for what is no boolean.
+pub fn parallel_bringup_parse_param(k: &mut Kernel, value: Option<&str>) -> Result<(), Errno> {
+    k.params.cpuhp_parallel_bringup = kstrtobool(&k.sem, value.ok_or(Errno::EINVAL)?.as_bytes())?;
+    Ok(())
+}
+
 /// With `nosmt` a secondary thread is started once, for its machine-check bit, and not again. In
 /// 6.12 it is `cpu_bootable()`.
 fn cpu_smt_allowed(k: &Kernel, cpu: CpuId) -> bool {
-    let nosmt = k.cmdline.iter().any(|w| w == "nosmt" || w == "nosmt=force");
-    !nosmt || topology_is_primary_thread(k, cpu) || !k.hotplug.cpus_booted_once_mask.contains(cpu)
+    let off = matches!(k.hotplug.cpu_smt_control, CpuhpSmtControl::Disabled | CpuhpSmtControl::ForceDisabled);
+    !off || topology_is_primary_thread(k, cpu) || !k.hotplug.cpus_booted_once_mask.contains(cpu)
 }
 
 #[kframe("kernel/cpu.c")]
@@ -928,8 +975,7 @@ pub(crate) fn bringup_nonboot_cpus(k: &mut Kernel, max_cpus: u32) {
     if max_cpus == 0 {
         return;
     }
-    let parallel = !matches!(k.cmdline_value("cpuhp.parallel"), Some("0" | "n" | "N" | "no" | "off"));
-    if !parallel {
+    if !k.params.cpuhp_parallel_bringup {
         call!(cpuhp_bringup_mask(Threads::All, max_cpus, CpuhpState::Online));
         return;
     }

@@ -5,19 +5,26 @@
 use kfn::kframe;
 use kstate::sched::{Call, Slot as _, TaskKind, WaitOn};
 use kstate::workqueue::{WorkFunc, WorkStruct, WorkqueueStruct};
-use kstate::{CpuId, Errno, Kernel, TaskId, WorkId};
+use kstate::{CpuId, CpuMask, Errno, Kernel, TaskId, WorkId};
 
 use crate::sched::isolation::{HkType, housekeeping_cpumask};
 
 /// The functions above the outermost one of a worker, innermost first.
 pub const KWORKER_ROOTS: &[&str] = &["process_one_work", "worker_thread", "kthread"];
 
+/// `wq_unbound_cpumask`: where unbound work may run.
+pub fn wq_unbound_cpumask(k: &Kernel) -> CpuMask {
+    let domain = housekeeping_cpumask(k, HkType::Domain);
+    let both = domain.and(&housekeeping_cpumask(k, HkType::Wq));
+    if both.is_empty() { domain } else { both }
+}
+
 /// `wq_select_unbound_cpu()`: where unbound work goes that was queued on `cpu`.
-/// CPUs that are isolated from the scheduler's domains get none.
+/// CPUs that are isolated from the scheduler's domains, or from unbound work, get none.
 // DEVIATION: the worker stays there, and another CPU is the next one above instead of a turn's; on a
 // real machine both are the scheduler's business.
 pub fn wq_select_unbound_cpu(k: &Kernel, cpu: CpuId) -> CpuId {
-    let allowed = housekeeping_cpumask(k, HkType::Domain).and(&k.topo.online);
+    let allowed = wq_unbound_cpumask(k).and(&k.topo.online);
     if allowed.contains(cpu) { cpu } else { allowed.next_after(cpu).or(allowed.first()).unwrap_or(cpu) }
 }
 

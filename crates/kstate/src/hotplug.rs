@@ -316,6 +316,20 @@ pub struct MultiStopData {
     pub ret: Option<Errno>,
 }
 
+/// `enum cpuhp_smt_control`, include/linux/cpu_smt.h: whether second threads of cores run.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum CpuhpSmtControl {
+    /// They do.
+    #[default]
+    Enabled,
+    /// They do not, until somebody writes to smt/control.
+    Disabled,
+    /// They never do.
+    ForceDisabled,
+    /// There are none.
+    NotSupported,
+}
+
 /// Everything of kernel/cpu.c, kernel/stop_machine.c and arch/x86/kernel/smpboot.c that is not a
 /// mask in [`crate::topology::Topology`].
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
@@ -324,6 +338,10 @@ pub struct Hotplug {
     pub cpuhp_hp_states: Shared<Vec<CpuhpStep>>,
     /// By CPU number.
     pub cpus: Vec<CpuhpCpuState>,
+    /// `cpu_smt_control`.
+    pub cpu_smt_control: CpuhpSmtControl,
+    /// `cpu_mitigations` is `CPU_MITIGATIONS_AUTO_NOSMT`.
+    pub mitigations_auto_nosmt: bool,
     /// Somebody holds `device_hotplug_lock`, drivers/base/core.c.
     pub device_hotplug_lock: bool,
     /// Somebody holds `cpu_add_remove_lock`.

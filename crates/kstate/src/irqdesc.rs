@@ -526,9 +526,6 @@ pub struct IrqState {
     pub default_domain: Option<DomainId>,
     /// The architecture's functions.
     pub arch: ArchOps,
-    /// `housekeeping_cpumask(HK_TYPE_MANAGED_IRQ)`, `None` when no CPU is isolated from managed
-    /// interrupts.
-    pub hk_managed: Option<CpuMask>,
     /// `noirqdebug`: no spurious detection.
     pub noirqdebug: bool,
     /// `force_irqthreads`.

@@ -6,10 +6,12 @@ use crate::event::EventQueue;
 use crate::hotplug::Hotplug;
 use crate::hw::Hw;
 use crate::irqdesc::IrqState;
+use crate::isolation::Housekeeping;
 use crate::matrix::IrqMatrix;
 use crate::msi::Msi;
 use crate::nvme::NvmeState;
 use crate::oracle::Oracle;
+use crate::params::Params;
 use crate::pci::PciState;
 use crate::printk::Printk;
 use crate::remap::RemapState;
@@ -39,8 +41,12 @@ pub struct Current {
 pub struct Kernel {
     /// Which kernel's behaviour.
     pub sem: Semantics,
-    /// The kernel command line, as words.
-    pub cmdline: Vec<String>,
+    /// `saved_command_line`: the text that was parsed at boot, for /proc/cmdline.
+    pub saved_command_line: String,
+    /// What its words set.
+    pub params: Params,
+    /// kernel/sched/isolation.c.
+    pub housekeeping: Housekeeping,
     /// CPUs and their masks.
     pub topo: Shared<Topology>,
     /// kernel/irq: descriptors, domains, chips.
@@ -86,11 +92,6 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// A word of the command line of the form `key=value`.
-    pub fn cmdline_value(&self, key: &str) -> Option<&str> {
-        self.cmdline.iter().rev().find_map(|w| w.strip_prefix(key)?.strip_prefix('='))
-    }
-
     /// `smp_processor_id()`.
     pub fn cpu(&self) -> CpuId {
         self.cur.cpu
@@ -132,7 +133,9 @@ macro_rules! compared {
     ($self:ident) => {{
         let Kernel {
             sem,
-            cmdline,
+            saved_command_line,
+            params,
+            housekeeping,
             topo,
             irq,
             vector_matrix,
@@ -156,7 +159,8 @@ macro_rules! compared {
             oracle: _,
         } = $self;
         (
-            (sem, cmdline, topo, irq, vector_matrix, apic, remap, msi, pci, blk),
+            (sem, saved_command_line, params, housekeeping),
+            (topo, irq, vector_matrix, apic, remap, msi, pci, blk),
             (nvme, virtio, hotplug, hw, sched, events, cur.cpu, cur.task, log, (warnings, printk), tracing),
         )
     }};

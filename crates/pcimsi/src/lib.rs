@@ -13,14 +13,8 @@
 pub mod hw;
 pub mod kernel;
 
-/// Registers what the crates below call in this one, and reads `pci=` from the command line. Has to
-/// run before the boot code of the APICs.
+/// Registers what the crates below call in this one. Has to run before the boot code of the APICs.
 pub fn init(k: &mut kstate::Kernel) {
     kernel::pci_driver::pci_driver_init(k);
     k.msi.hooks.pci_msi_create_irq_domain = Some(kernel::pci_msi_create_irq_domain);
-    let mut options =
-        k.cmdline.iter().filter_map(|word| word.strip_prefix("pci=")).flat_map(|list| list.split(','));
-    if options.any(|option| option == "nomsi") {
-        kernel::pci_no_msi(k);
-    }
 }

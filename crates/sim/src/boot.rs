@@ -14,8 +14,8 @@ use kstate::trace::Actor;
 use kstate::{CpuId, Irq, Kernel, PciDevId, TaskId};
 use pcimsi::kernel::pci_driver::pci_bus_match;
 
-use crate::engine;
 use crate::machine::{ApicMode, Machine, PciDevice};
+use crate::{engine, params, topology};
 
 mod order;
 
@@ -142,6 +142,10 @@ fn before_drivers(
     k.cur.ctx = ctx;
 
     kcore::cpu::boot_cpu_init(&mut k);
+    params::parse_args(&mut k);
+    if machine.smt_vulnerable == Some(true) && k.hotplug.mitigations_auto_nosmt {
+        kcore::cpu::cpu_smt_disable(&mut k, false);
+    }
     x86apic::kernel::boot_irqs(&mut k);
     let placed: Vec<(CpuId, u32)> = k.apic.boot_placement.values().copied().collect();
     k.vector_matrix.set_aside = placed;
@@ -235,9 +239,9 @@ fn boot_in(
 
 /// The hardware after power-on, and what the firmware tells the kernel about it.
 fn power_on(machine: &Machine, semantics: Semantics) -> Kernel {
-    let topo = machine.topology(&semantics);
-    let mut k = Kernel { sem: semantics, topo: Shared::new(topo), ..Kernel::default() };
-    k.cmdline = machine.cmdline.split_whitespace().map(str::to_owned).collect();
+    let mut k = Kernel { sem: semantics, saved_command_line: machine.cmdline.clone(), ..Kernel::default() };
+    params::parse_early_param(&mut k);
+    k.topo = Shared::new(topology::init_possible_cpus(&mut k, machine));
     pcimsi::init(&mut k);
     x86apic::hw::lapic::power_on(&mut k);
     x86apic::hw::ioapic::power_on(&mut k, 0, 0x20, x86apic::hw::ioapic::PINS, IOAPIC_SOURCE);

@@ -3,11 +3,9 @@
 //! The format is that of `machine.toml` beside every capture. Every mistake in a file is answered
 //! with its place and with what was expected there.
 
-use std::collections::BTreeMap;
-
 use diagnostic::{Diagnostic, Place};
 use kstate::hw::pci::DeviceModel;
-use kstate::semantics::{KernelVersion, Semantics};
+use kstate::semantics::KernelVersion;
 use kstate::{ApicId, CpuId, CpuMask, NodeId, topology};
 
 mod boot;
@@ -102,6 +100,11 @@ pub struct Machine {
     pub apic: ApicMode,
     /// VT-d remaps interrupts.
     pub interrupt_remapping: bool,
+    /// The machine is the guest of a hypervisor that kernels know (KVM, Hyper-V, VMware, Xen), instead of
+    /// bare metal or QEMU alone: what its firmware says of CPUs that are not there is then believed.
+    pub hypervisor: bool,
+    /// The CPUs have bugs for which `mitigations=auto,nosmt` switches SMT off.
+    pub smt_vulnerable: Option<bool>,
     /// ISA interrupts that the firmware puts on other pins.
     pub isa: Vec<IsaOverride>,
     /// The PCI functions.
@@ -141,39 +144,22 @@ impl Machine {
         machine
     }
 
-    /// The CPUs with their places, none of them online.
-    pub fn topology(&self, semantics: &Semantics) -> topology::Topology {
-        let possible = if semantics.madt_absent_cpus_possible { self.possible } else { self.present };
-        let cpus = (0..possible)
-            .map(|cpu| {
-                let core = cpu / self.threads_per_core % self.cores_per_socket;
-                let socket = cpu / (self.threads_per_core * self.cores_per_socket);
-                // The firmware lists no APIC ID for a CPU that is absent, and without one nobody knows
-                // its node: the kernel deals such CPUs out in turn (`numa_init_array()`).
-                let node = if cpu < self.present {
-                    self.nodes.iter().position(|n| n.contains(CpuId(cpu))).unwrap_or(0)
-                } else {
-                    cpu as usize % self.nodes.len()
-                };
-                topology::CpuPlace {
-                    node: NodeId(node as u32),
-                    socket,
-                    core: socket * self.cores_per_socket + core,
-                    apic_id: apic_id(cpu, self.cores_per_socket, self.threads_per_core),
-                }
-            })
-            .collect();
-        topology::Topology {
-            cpus,
-            nr_cpu_ids: possible,
-            nr_node_ids: self.nodes.len() as u32,
-            possible: CpuMask::first_n(possible),
-            present: CpuMask::first_n(self.present),
-            online: CpuMask::new(),
-            active: CpuMask::new(),
-            node_cpus: vec![CpuMask::new(); self.nodes.len()],
-            siblings: vec![CpuMask::new(); possible as usize],
-            core_cpus: BTreeMap::new(),
+    /// The place of a CPU that the machine has, by its number.
+    pub fn place(&self, cpu: u32) -> topology::CpuPlace {
+        let core = cpu / self.threads_per_core % self.cores_per_socket;
+        let socket = cpu / (self.threads_per_core * self.cores_per_socket);
+        // The firmware lists no APIC ID for a CPU that is absent, and without one nobody knows its node: the
+        // kernel deals such CPUs out in turn (`numa_init_array()`).
+        let node = if cpu < self.present {
+            self.nodes.iter().position(|n| n.contains(CpuId(cpu))).unwrap_or(0)
+        } else {
+            cpu as usize % self.nodes.len()
+        };
+        topology::CpuPlace {
+            node: NodeId(node as u32),
+            socket,
+            core: socket * self.cores_per_socket + core,
+            apic_id: apic_id(cpu, self.cores_per_socket, self.threads_per_core),
         }
     }
 }
@@ -343,16 +329,16 @@ mod tests {
     fn the_nodes_of_absent_cpus_are_dealt_out_in_turn() {
         let text =
             "kernel = \"v5.4\"\n[cpus]\npossible = 8\npresent = 3\nnodes = [\"0-1\", \"2\", \"3-7\"]\n";
-        let topo = Machine::parse("m.toml", text).unwrap().topology(&Semantics::of(KernelVersion::V5_4));
-        let nodes: Vec<u32> = topo.cpus.iter().map(|c| c.node.0).collect();
+        let machine = Machine::parse("m.toml", text).unwrap();
+        let nodes: Vec<u32> = (0..8).map(|cpu| machine.place(cpu).node.0).collect();
         assert_eq!(nodes, [0, 0, 1, 0, 1, 2, 0, 1]);
     }
 
     #[test]
     fn apic_ids_leave_room_for_threads_and_cores() {
         let text = "kernel = \"v5.4\"\n[cpus]\npossible = 12\npresent = 12\nsockets = 2\ncores_per_socket = 3\nthreads_per_core = 2\n";
-        let topo = Machine::parse("m.toml", text).unwrap().topology(&Semantics::of(KernelVersion::V5_4));
-        let ids: Vec<u32> = topo.cpus.iter().map(|c| c.apic_id.0).collect();
+        let machine = Machine::parse("m.toml", text).unwrap();
+        let ids: Vec<u32> = (0..12).map(|cpu| machine.place(cpu).apic_id.0).collect();
         assert_eq!(ids, [0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 12, 13]);
     }
 }

@@ -368,7 +368,9 @@ mod tests {
     fn numbers_are_read_as_the_kernel_reads_them() {
         let check = |text, expect| assert_eq!(number(text), expect, "{text}");
         check("1\n", Ok(1));
-        check("0x10", Ok(16));
+        check("0x10", Err(Errno::EINVAL));
+        check("010", Ok(10));
+        check(" 1", Err(Errno::EINVAL));
         check("", Err(Errno::EINVAL));
         check("x", Err(Errno::EINVAL));
         check("-1", Err(Errno::EINVAL));

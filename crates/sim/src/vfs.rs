@@ -121,7 +121,7 @@ pub fn read(k: &mut Kernel, path: &str) -> Result<String, Errno> {
     let parts = parts(k, path);
     match parts[..] {
         ["proc", "interrupts"] => Ok(irqcore::proc::show_interrupts(k)),
-        ["proc", "cmdline"] => Ok(line(k.cmdline.join(" "))),
+        ["proc", "cmdline"] => Ok(line(&k.saved_command_line)),
         ["proc", "irq", "default_smp_affinity"] => Ok(irqcore::proc::default_affinity_show(k)),
         ["proc", "irq", irq, name] if handler_dir(k, irq, name) => Err(Errno::EISDIR),
         ["proc", "irq", irq, file] => {

@@ -7,6 +7,7 @@ use kfn::{kfn, kframe};
 use kstate::blk::{BlkMqOps, BlkStatus, HCTX_MAX_TYPES, ReqOp};
 use kstate::data::Data;
 use kstate::hw::virtio::{DESC_F_WRITE, F_INDIRECT_DESC, VirtqDesc};
+use kstate::kstrtox::kstrtouint;
 use kstate::sched::Slot;
 use kstate::virtio::{VirtioDriver, VirtqueueInfo, VqCallback};
 use kstate::workqueue::{WorkFunc, WorkqueueStruct};
@@ -243,10 +244,36 @@ fn virtio_queue_rqs(k: &mut Kernel, rqlist: &[ReqId]) -> Vec<ReqId> {
     requeue_list
 }
 
-/// A number given as `virtio_blk.name=` on the command line.
-fn module_param(k: &Kernel, name: &str) -> Option<u32> {
-    let word = ["virtio_blk.", name].concat();
-    k.cmdline_value(&word)?.parse().ok()
+/// `param_set_uint()`.
+fn uint(value: Option<&str>) -> Result<u32, Errno> {
+    kstrtouint(value.ok_or(Errno::EINVAL)?.as_bytes(), 0)
+}
+
+/// `virtio_blk.queue_depth=`.
+///
+/// # Errors
+/// As [`kstrtouint`].
+pub fn queue_depth_set(k: &mut Kernel, value: Option<&str>) -> Result<(), Errno> {
+    k.params.virtblk_queue_depth = uint(value)?;
+    Ok(())
+}
+
+/// `virtio_blk.num_request_queues=` (6.12).
+///
+/// # Errors
+/// As [`kstrtouint`].
+pub fn num_request_queues_set(k: &mut Kernel, value: Option<&str>) -> Result<(), Errno> {
+    k.params.virtblk_num_request_queues = uint(value)?;
+    Ok(())
+}
+
+/// `virtio_blk.poll_queues=` (6.12).
+///
+/// # Errors
+/// As [`kstrtouint`].
+pub fn poll_queues_set(k: &mut Kernel, value: Option<&str>) -> Result<(), Errno> {
+    k.params.virtblk_poll_queues = uint(value)?;
+    Ok(())
 }
 
 /// Decides how many queues there are and creates them.
@@ -274,9 +301,11 @@ fn plan_vqs(k: &mut Kernel, id: VirtioId) -> Result<u32, Errno> {
     let mut limit = k.topo.nr_cpu_ids;
     let mut poll_vqs = 0;
     if k.sem.virtblk_poll_queues {
-        limit = module_param(k, "num_request_queues").filter(|&n| n != 0).map_or(limit, |n| n.min(limit));
+        if k.params.virtblk_num_request_queues != 0 {
+            limit = limit.min(k.params.virtblk_num_request_queues);
+        }
         num_vqs = num_vqs.min(limit);
-        poll_vqs = module_param(k, "poll_queues").unwrap_or(0).min(num_vqs - 1);
+        poll_vqs = k.params.virtblk_poll_queues.min(num_vqs - 1);
     }
     num_vqs = num_vqs.min(limit);
     vblk_mut(k, id).io_queues = [num_vqs - poll_vqs, 0, poll_vqs];
@@ -370,7 +399,9 @@ fn make_queue(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
         // Without indirect tables a request takes at least two descriptors.
         queue_depth /= 2;
     }
-    let queue_depth = module_param(k, "queue_depth").filter(|&n| n != 0).unwrap_or(queue_depth);
+    if k.params.virtblk_queue_depth != 0 {
+        queue_depth = k.params.virtblk_queue_depth;
+    }
     let nr_maps = if polls { HCTX_MAX_TYPES as u32 } else { 1 };
     let (ops, owner) = (virtio_mq_ops(k), u64::from(id.0));
     // No handler of timeouts: a request that takes too long gets more time.

@@ -315,7 +315,7 @@ fn a_queue_of_two_entries_still_works() {
         let task = start(&mut k, 0, unbind(DEV));
         run(&mut k, SECOND);
         assert_eq!(result(&k, task), Some(Ok(())));
-        k.cmdline.push("nvme.io_queue_depth=2".to_owned());
+        k.params.nvme_io_queue_depth = 2;
         start(&mut k, 0, kcore::base::dd::device_driver_attach(DEV));
         run(&mut k, SECOND);
         let d = disk(&k);

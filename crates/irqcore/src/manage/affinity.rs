@@ -56,7 +56,8 @@ pub fn irq_do_set_affinity(k: &mut Kernel, d: Irqd, mask: &CpuMask, force: bool)
     // A managed interrupt stays with its housekeeping CPUs as long as one of them is online, so that
     // I/O from there does not disturb an isolated CPU.
     let managed = !force && k.desc(d.irq).has(IRQD_AFFINITY_MANAGED);
-    let housekeeping = k.irq.hk_managed.as_ref().filter(|_| managed).map(|hk| mask.and(hk));
+    let hk_mask = k.housekeeping.mask(HkType::ManagedIrq);
+    let housekeeping = hk_mask.filter(|_| managed).map(|hk| mask.and(hk));
     let housekeeping = housekeeping.filter(|hk| hk.intersects(&k.topo.online));
     let prog_mask = housekeeping.as_ref().unwrap_or(mask);
     let ret = if force || !k.sem.set_affinity_online_only {

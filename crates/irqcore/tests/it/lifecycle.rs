@@ -10,6 +10,7 @@ use irqcore::manage::{disable_irq, enable_irq, free_irq, request_threaded_irq};
 use kstate::irqchip::{Handler, IrqChip, SetMask};
 use kstate::irqdesc::*;
 use kstate::irqdomain::{IrqAllocInfo, IrqDomainOps};
+use kstate::isolation::HkType;
 use kstate::msi::IrqAffinityDesc;
 use kstate::sched::{Flow, Frame, TaskKind, TaskState};
 use kstate::semantics::{KernelVersion, Semantics};
@@ -308,9 +309,8 @@ fn only_those_who_agree_share_a_line() {
 #[test]
 fn an_isolated_cpu_gets_a_managed_interrupt_only_when_no_other_is_left() {
     let mut k = boot(KernelVersion::V6_12);
-    k.cmdline = vec!["isolcpus=managed_irq,domain,2-3".to_owned()];
-    assert_eq!(irqcore::cpuhotplug::housekeeping_isolcpus_setup(&k), Some(CpuMask::first_n(2)));
-    k.irq.hk_managed = Some(CpuMask::first_n(2));
+    k.housekeeping.flags = HkType::ManagedIrq.flag();
+    k.housekeeping.cpumasks[HkType::ManagedIrq as usize] = CpuMask::first_n(2);
     let check = |k: &mut Kernel, mask: &str, expect: &str| {
         let mask = CpuMask::parse_list(mask, 4).expect("a mask");
         let desc = [IrqAffinityDesc { mask: mask.clone(), is_managed: true }];

@@ -11,7 +11,16 @@ use kstate::trace::What;
 /// A machine whose CPUs have `threads` threads per core, after boot.
 fn booted(version: KernelVersion, cpus: u32, threads: u32, cmdline: &str) -> Kernel {
     let mut k = Kernel { sem: Semantics::of(version), ..Kernel::default() };
-    k.cmdline = cmdline.split_whitespace().map(str::to_owned).collect();
+    for word in cmdline.split_whitespace() {
+        let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
+        let read = match name {
+            "nosmt" => smt_cmdline_disable,
+            "cpuhp.parallel" => parallel_bringup_parse_param,
+            "maxcpus" => crate::smp::maxcpus,
+            _ => panic!("no parameter of this test: {word}"),
+        };
+        read(&mut k, value).expect("a value");
+    }
     k.topo.nr_cpu_ids = cpus;
     k.topo.nr_node_ids = 1;
     k.topo.possible = CpuMask::first_n(cpus);
@@ -91,7 +100,7 @@ fn a_cpu_whose_interrupts_do_not_fit_elsewhere_stays() {
 #[test]
 fn maxcpus_leaves_cpus_down_that_can_be_brought_up_later() {
     for &version in KernelVersion::ALL {
-        let mut k = booted(version, 8, 1, "quiet maxcpus=4");
+        let mut k = booted(version, 8, 1, "maxcpus=4");
         assert_eq!(k.topo.online.list(), "0-3");
         assert_eq!(up(&mut k, 6), Ok(()));
         assert_eq!(k.topo.online.list(), "0-3,6");

@@ -1,48 +1,126 @@
-//! The CPUs that `isolcpus=` leaves to everybody.
+//! The CPUs that are kept free of some work, as `isolcpus=` and `nohz_full=` say.
 //!
-//! C file: kernel/sched/isolation.c of 5.4 and 6.12. What interrupts ask for
-//! (`housekeeping_isolcpus_setup()` with `managed_irq`) is in `irqcore::cpuhotplug`.
+//! C file: kernel/sched/isolation.c of 5.4 and 6.12.
 
-use kstate::{CpuId, CpuMask, Kernel};
+use kstate::bitmap::{bitmap_parselist, nr_cpumask_bits};
+pub use kstate::isolation::HkType;
+use kstate::isolation::{HK_TYPE_MAX, Housekeeping};
+use kstate::{CpuMask, Kernel};
 
-/// `enum hk_type` (`enum hk_flags` in 5.4): what the CPUs are kept free of.
-// DEVIATION: of the kernel's nine kinds these two are modelled: nothing here depends on where timers,
-// callbacks of RCU and kernel threads run.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum HkType {
-    /// `HK_TYPE_DOMAIN`: the scheduler's domains and what follows them.
-    Domain,
-    /// `HK_TYPE_MANAGED_IRQ`: managed interrupts.
-    ManagedIrq,
-}
-
-/// `housekeeping_cpumask()`: the CPUs that `isolcpus=` leaves to this kind of work; all possible ones
-/// where nothing is isolated.
+/// `housekeeping_cpumask()`: the CPUs that are left to this kind of work; all possible ones where
+/// nothing is isolated.
 pub fn housekeeping_cpumask(k: &Kernel, kind: HkType) -> CpuMask {
-    let cpus = match kind {
-        HkType::Domain => housekeeping_isolcpus_setup(k),
-        HkType::ManagedIrq => k.irq.hk_managed.clone(),
-    };
-    cpus.unwrap_or_else(|| k.topo.possible.clone())
+    k.housekeeping.mask(kind).unwrap_or(&k.topo.possible).clone()
 }
 
-/// `housekeeping_isolcpus_setup()`: what `isolcpus=` says about the scheduler's domains; `None` when it
-/// says nothing or cannot be read.
-fn housekeeping_isolcpus_setup(k: &Kernel) -> Option<CpuMask> {
-    let mut text = k.cmdline_value("isolcpus")?;
+/// `"Build with CONFIG_NO_HZ_FULL"`.
+fn nohz_unsupported(k: &mut Kernel, flags: u32) -> bool {
+    let tick = HkType::Tick.flag();
+    let unsupported = flags & tick != 0 && k.housekeeping.flags & tick == 0 && !k.sem.no_hz_full;
+    if unsupported {
+        k.log.push("Housekeeping: nohz unsupported. Build with CONFIG_NO_HZ_FULL".to_owned());
+    }
+    unsupported
+}
+
+/// `housekeeping_setup()`: isolates the CPUs of a list from the work of `flags`. Says whether it took
+/// the text.
+fn housekeeping_setup(k: &mut Kernel, text: &str, flags: u32) -> bool {
+    if k.sem.housekeeping_mask_per_type && nohz_unsupported(k, flags) {
+        return false;
+    }
+    let (cpu, nr_cpu_ids, bits) = (k.cpu(), k.topo.nr_cpu_ids, nr_cpumask_bits(k));
+    let mut isolated = CpuMask::new();
+    let parsed = bitmap_parselist(&k.sem, text.as_bytes(), &mut isolated, bits);
+    // 5.4's sets are wider than the machine, and the last bit of an empty one is beyond it too.
+    let beyond = !k.sem.housekeeping_mask_per_type && isolated.last().is_none_or(|last| last.0 >= nr_cpu_ids);
+    if parsed.is_err() || beyond {
+        k.log.push("Housekeeping: nohz_full= or isolcpus= incorrect CPU range".to_owned());
+        return false;
+    }
+    let mut housekeeping = k.topo.possible.andnot(&isolated);
+    // Somebody has to keep the house: the boot CPU, unless another one is there (and, in 6.12, is
+    // brought up at boot).
+    let first = k.topo.present.first_and(&housekeeping);
+    let up_to = if k.sem.housekeeping_mask_per_type { k.params.setup_max_cpus } else { u32::MAX };
+    if first.is_none_or(|first| first.0 >= up_to) {
+        housekeeping.set(cpu);
+        isolated.clear(cpu);
+        if k.housekeeping.flags == 0 {
+            k.log.push(format!("Housekeeping: must include one present CPU, using boot CPU:{cpu}"));
+        }
+    }
+    if k.sem.housekeeping_mask_per_type && isolated.is_empty() {
+        return false;
+    }
+    let Housekeeping { flags: set, cpumasks } = &k.housekeeping;
+    // Kinds that are isolated already are so from these CPUs; 5.4 has one mask for all kinds.
+    let again = if k.sem.housekeeping_mask_per_type { flags & set } else { *set };
+    if kinds(again).any(|kind| cpumasks[kind] != housekeeping) {
+        k.log.push("Housekeeping: nohz_full= must match isolcpus=".to_owned());
+        return false;
+    }
+    if !k.sem.housekeeping_mask_per_type && nohz_unsupported(k, flags) {
+        return false;
+    }
+    for kind in kinds(flags & !k.housekeeping.flags) {
+        k.housekeeping.cpumasks[kind].clone_from(&housekeeping);
+    }
+    k.housekeeping.flags |= flags;
+    true
+}
+
+fn kinds(flags: u32) -> impl Iterator<Item = usize> {
+    (0..HK_TYPE_MAX).filter(move |kind| flags >> kind & 1 != 0)
+}
+
+/// `housekeeping_nohz_full_setup()`: `nohz_full=`.
+pub fn housekeeping_nohz_full_setup(k: &mut Kernel, text: &str) -> bool {
+    let mut flags = HkType::Tick.flag()
+        | HkType::Wq.flag()
+        | HkType::Timer.flag()
+        | HkType::Rcu.flag()
+        | HkType::Misc.flag();
+    if k.sem.housekeeping_mask_per_type {
+        flags |= HkType::Kthread.flag();
+    }
+    housekeeping_setup(k, text, flags)
+}
+
+/// `housekeeping_isolcpus_setup()`: `isolcpus=`, flags in front of a list. Says whether it took the
+/// text.
+// DEVIATION: behind an unknown flag without a comma 6.12 reads on in the next word of the command line;
+// here the text ends.
+pub fn housekeeping_isolcpus_setup(k: &mut Kernel, text: &str) -> bool {
+    let mut flags = 0;
+    let mut rest = text;
+    while rest.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        let known = [
+            ("nohz,", HkType::Tick, true),
+            ("domain,", HkType::Domain, true),
+            ("managed_irq,", HkType::ManagedIrq, k.sem.housekeeping_managed_irq),
+        ];
+        let flag = known
+            .iter()
+            .find_map(|&(name, kind, there)| Some((kind, rest.strip_prefix(name).filter(|_| there)?)));
+        if let Some((kind, behind)) = flag {
+            flags |= kind.flag();
+            rest = behind;
+            continue;
+        }
+        if !k.sem.isolcpus_skips_unknown_flags {
+            k.log.push("isolcpus: Error, unknown flag".to_owned());
+            return false;
+        }
+        let (name, behind) = rest.split_once(',').unwrap_or((rest, ""));
+        if !name.bytes().all(|c| c.is_ascii_alphabetic() || c == b'_') {
+            k.log.push(format!("isolcpus: Invalid flag {name}"));
+            return false;
+        }
+        k.log.push(format!("isolcpus: Skipped unknown flag {name}"));
+        rest = behind;
+    }
     // Without flags the list means the domains.
-    let (mut flags, mut domain) = (false, false);
-    while text.starts_with(|c: char| c.is_ascii_alphabetic()) {
-        let (flag, rest) = text.split_once(',')?;
-        flags = true;
-        domain |= flag == "domain";
-        text = rest;
-    }
-    if flags && !domain {
-        return None;
-    }
-    let isolated = CpuMask::parse_list(text, k.topo.nr_cpu_ids).ok()?;
-    let housekeeping = k.topo.possible.andnot(&isolated);
-    // An isolation that leaves no CPU to the rest leaves it the boot CPU.
-    Some(if housekeeping.intersects(&k.topo.present) { housekeeping } else { CpuMask::of(CpuId(0)) })
+    let flags = if flags == 0 { HkType::Domain.flag() } else { flags };
+    housekeeping_setup(k, rest, flags)
 }

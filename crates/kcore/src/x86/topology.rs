@@ -12,6 +12,6 @@ pub fn arch_register_cpu(k: &Kernel, cpu: CpuId) -> bool {
     }
     let of_8259 = |irq: &Irq| irq.0 < 16 && k.apic.io_apic_irqs >> irq.0 & 1 == 0;
     k.sem.cpu0_hotplug
-        && k.cmdline.iter().any(|word| word == "cpu0_hotplug")
+        && k.params.cpu0_hotpluggable
         && !k.for_each_irq().filter(of_8259).any(|irq| !k.desc(irq).action.is_empty())
 }

@@ -75,10 +75,26 @@ macro_rules! fields {
         V5_4 on "every CPU that is listed may be plugged in later",
         V6_12 off "on bare hardware only CPUs that are there are possible",
     }
+    /// How the CPUs of the firmware's list are counted, and what possible_cpus= does.
+    topology_counts_apics: bool =
+        "topology_init_possible_cpus()", "arch/x86/kernel/cpu/topology.c", "6.9" {
+        V5_4 off "prefill_possible_map() counts CPUs; possible_cpus= says how many there can be",
+        V6_12 on "every APIC is registered; possible_cpus= is a limit",
+    }
     /// What cpu0_hotplug on the command line does.
     cpu0_hotplug: bool = "arch_register_cpu()", "arch/x86/kernel/topology.c", "6.5" {
         V5_4 on "the boot CPU can be taken down, unless a line of the 8259 is in use",
         V6_12 off "nothing",
+    }
+    /// Whether a CPU can be left out by its APIC ID.
+    disable_cpu_apicid: bool = "apic_set_disabled_cpu_apicid()", "arch/x86/kernel/apic/apic.c", "6.9" {
+        V5_4 on "by disable_cpu_apicid=, for kernels that run after a crash",
+        V6_12 off "there is no such parameter",
+    }
+    /// Whether the kernel says which words of the command line nobody took.
+    prints_unknown_bootoptions: bool = "print_unknown_bootoptions()", "init/main.c", "5.14 (86d1919a4fb0)" {
+        V5_4 off "it does not",
+        V6_12 on "it logs them",
     }
     /// Whether the ACPI interrupt is handled in a thread.
     acpi_irq_threaded: bool = "acpi_os_install_interrupt_handler()", "drivers/acpi/osl.c" {
@@ -120,6 +136,13 @@ macro_rules! fields {
         "the configuration differs, not the code" {
         V5_4 off "off, and the remapping unit gets no interrupt from it",
         V6_12 on "on, as distributions ship it",
+    }
+
+    /// Whether `intel_iommu=` counts as taken.
+    intel_iommu_setup_handles: bool =
+        "intel_iommu_setup()", "drivers/iommu/intel/iommu.c", "5.18 (5240aed2cd25)" {
+        V5_4 off "it is obeyed, and handed to init all the same",
+        V6_12 on "it is, and options that are unknown are logged",
     }
 
     // ---- spreading ----
@@ -418,6 +441,23 @@ macro_rules! fields {
         "housekeeping_isolcpus_setup()", "kernel/sched/isolation.c", "5.6 (11ea68f553e2)" {
         V5_4 off "the flag is unknown",
         V6_12 on "as long as a CPU of the affinity that is not isolated is online",
+    }
+    /// How many masks of housekeeping CPUs there are.
+    housekeeping_mask_per_type: bool = "housekeeping_setup()", "kernel/sched/isolation.c", "5.18" {
+        V5_4 off "one: a second isolcpus= or nohz_full= has to name the same CPUs",
+        V6_12 on "one for each kind of work: only what is isolated already has to have the same",
+    }
+    /// What a flag of isolcpus= does that is unknown.
+    isolcpus_skips_unknown_flags: bool =
+        "housekeeping_isolcpus_setup()", "kernel/sched/isolation.c", "5.8 (3662daf02350)" {
+        V5_4 off "the whole parameter is dropped",
+        V6_12 on "it is skipped",
+    }
+    /// Whether the kernel can run CPUs without a tick.
+    no_hz_full: bool =
+        "housekeeping_setup()", "kernel/sched/isolation.c", "the configuration differs, not the code" {
+        V5_4 off "not: nohz_full= and the flag nohz of isolcpus= are refused",
+        "CONFIG_NO_HZ_FULL" on "it can, and unbound work leaves the CPUs of nohz_full=",
     }
     /// What writing a mask without online CPU to smp_affinity does.
     empty_affinity_reselects: bool = "irq_select_affinity_usr()", "kernel/irq/proc.c" {

@@ -138,6 +138,17 @@ pub fn pci_msi_create_irq_domain(
     }
 }
 
+/// `pci_setup()`, drivers/pci/pci.c: `pci=`, options with commas between.
+///
+/// # Errors
+/// None; `early_param()` has the form that can fail.
+pub fn pci_setup(k: &mut Kernel, value: Option<&str>) -> Result<(), Errno> {
+    if value.is_some_and(|options| options.split(',').any(|option| option == "nomsi")) {
+        msi::pci_no_msi(k);
+    }
+    Ok(())
+}
+
 /// What must hold between the descriptors and the registers of every function.
 ///
 /// # Errors

@@ -3,8 +3,7 @@
 //! C file: drivers/pci/pci-driver.c of 5.4 and 6.12.
 
 use kcore::base::bus::bus_register;
-use kcore::sched::isolation::{HkType, housekeeping_cpumask};
-use kcore::workqueue::{schedule_work_on, work_on_cpu};
+use kcore::workqueue::{schedule_work_on, work_on_cpu, wq_unbound_cpumask};
 use kfn::kframe;
 use kstate::pci::{BusType, PCI_ANY_ID, PciDeviceId, PciDriver};
 use kstate::{CpuId, CpuMask, Errno, Kernel, NodeId, PciDevId, PciDriverId, TaskId};
@@ -65,11 +64,8 @@ fn pci_call_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
 fn probe_cpu(k: &Kernel, dev: PciDevId) -> Option<CpuId> {
     let node = u32::try_from(k.pci_dev(dev).node).ok()?;
     let cpus = k.topo.node_cpus.get(NodeId(node).index())?;
-    let allowed: CpuMask = if k.sem.probe_on_housekeeping_cpu {
-        housekeeping_cpumask(k, HkType::Domain)
-    } else {
-        k.topo.online.clone()
-    };
+    let allowed: CpuMask =
+        if k.sem.probe_on_housekeeping_cpu { wq_unbound_cpumask(k) } else { k.topo.online.clone() };
     cpus.first_and(&allowed)
 }
 

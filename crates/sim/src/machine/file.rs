@@ -11,6 +11,8 @@ use kstate::{CpuMask, NodeId};
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::params::{self, Problem};
+
 use super::boot::{Boot, BootFile, Known};
 use super::{ApicMode, IsaOverride, MAX_MSIX, Machine, MachineError, PciDevice, apic_id};
 
@@ -35,8 +37,8 @@ struct File {
     kernel: Spanned<String>,
     #[serde(default)]
     platform: Option<Spanned<String>>,
-    #[serde(default)]
-    cmdline: String,
+    cmdline: Option<Spanned<String>>,
+    unknown_parameters: Option<Spanned<String>>,
     cpus: Spanned<Cpus>,
     #[serde(default)]
     isa: Vec<Isa>,
@@ -58,6 +60,9 @@ struct Cpus {
     apic: Option<Spanned<String>>,
     #[serde(default)]
     interrupt_remapping: bool,
+    #[serde(default)]
+    hypervisor: bool,
+    smt_vulnerable: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -236,6 +241,22 @@ fn check(report: &Reporter<'_>, file: File) -> Result<Machine, Box<MachineError>
             format!("expected IDs up to {LAST_APIC_ID} with the room for cores and threads, or {WIDE}"),
         ));
     }
+    let ignore = match &file.unknown_parameters {
+        None => false,
+        Some(what) if what.get_ref() == "ignore" => true,
+        Some(what) => {
+            return Err(report.error(
+                what.span(),
+                format!("`{}` is nothing to do with unknown parameters", what.get_ref()),
+                "expected \"ignore\", or no such line for an error",
+            ));
+        }
+    };
+    let smt_known = threads_per_core == 1 || cpus.smt_vulnerable.is_some();
+    let cmdline = match &file.cmdline {
+        None => String::new(),
+        Some(text) => command_line(report, text, ignore, smt_known)?,
+    };
     let mut isa: Vec<IsaOverride> = Vec::new();
     for entry in &file.isa {
         // IRQ 0 is the timer's, which every PC of this chipset has on pin 2.
@@ -281,7 +302,7 @@ fn check(report: &Reporter<'_>, file: File) -> Result<Machine, Box<MachineError>
     let (boot_vectors, boot_interrupts) = file.boot.check(report, &known)?;
     Ok(Machine {
         kernel,
-        cmdline: file.cmdline,
+        cmdline,
         possible,
         present,
         sockets,
@@ -290,11 +311,63 @@ fn check(report: &Reporter<'_>, file: File) -> Result<Machine, Box<MachineError>
         nodes,
         apic,
         interrupt_remapping: cpus.interrupt_remapping,
+        hypervisor: cpus.hypervisor,
+        smt_vulnerable: cpus.smt_vulnerable,
         isa,
         pci,
         boot_vectors,
         boot_interrupts,
     })
+}
+
+/// The kernel command line: every word is known.
+fn command_line(
+    report: &Reporter<'_>,
+    text: &Spanned<String>,
+    ignore: bool,
+    smt_known: bool,
+) -> Result<String, Box<MachineError>> {
+    // Where the file has the text as it is, without escapes, a word has its own place.
+    let raw = report.text.get(text.span()).unwrap_or_default();
+    let inner = raw.find(text.get_ref().as_str()).map(|at| text.span().start + at);
+    for arg in params::args(text.get_ref()) {
+        let span = inner.map_or(text.span(), |at| at + arg.start..at + arg.end);
+        let error = |message, expected: &str, help| {
+            let mut error = report.error(span.clone(), message, expected);
+            error.help = help;
+            error
+        };
+        let word = &text.get_ref()[arg.start..arg.end];
+        match params::check(&arg) {
+            Ok(()) if !smt_known && params::wants_nosmt_if_vulnerable(&arg) => {
+                return Err(error(
+                    format!("whether `{word}` switches SMT off depends on the CPUs"),
+                    "expected smt_vulnerable = true or false under [cpus]",
+                    None,
+                ));
+            }
+            Ok(()) => {}
+            Err(Problem::NotModelled { why }) => {
+                return Err(error(
+                    format!("the kernel parameter `{word}` is not modelled"),
+                    &format!("{why}: expected a command line without it"),
+                    None,
+                ));
+            }
+            Err(Problem::Unknown { .. }) if ignore => {}
+            Err(Problem::Unknown { near }) => {
+                let near = (!near.is_empty()).then(|| format!("did you mean {}?", near.join(" or ")));
+                let ignore = "unknown_parameters = \"ignore\" lets them pass as a kernel does";
+                let help = near.map_or(ignore.to_owned(), |near| format!("{near} {ignore}"));
+                return Err(error(
+                    format!("unknown kernel parameter `{}`", arg.param),
+                    "expected a parameter of the kernel",
+                    Some(help),
+                ));
+            }
+        }
+    }
+    Ok(text.get_ref().clone())
 }
 
 fn nodes(

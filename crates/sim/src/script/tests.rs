@@ -31,7 +31,8 @@ fn commands_mean_what_the_shell_means() {
         assert_eq!(got, expect, "{text}");
     };
     check("echo 0 > /a   # why", "None echo [0] /a");
-    check("echo 0>/a", "None echo [0] /a");
+    check("echo 0 >/a", "None echo [0] /a");
+    check("echo 0 1>/a", "None echo [0] /a");
     check("echo  'a  b' \"c\"d > '/e f'\r\n", "None echo [a  b cd] /e f");
     check("echo > /a", "None echo [] /a");
     check("echo '' > /a", "None echo [] /a");

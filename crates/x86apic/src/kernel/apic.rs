@@ -7,8 +7,9 @@
 use kfn::kfn;
 use kstate::apic::{ApicDriver, IrqCfg, SPURIOUS_APIC_VECTOR};
 use kstate::hw::lapic::{DFR_FLAT, LVT_MASK, Lvt};
+use kstate::kstrtox::get_option;
 use kstate::msi::MsiMsg;
-use kstate::{CpuId, CpuMask, Kernel};
+use kstate::{CpuId, CpuMask, Errno, Kernel};
 
 use crate::hw::lapic;
 
@@ -224,4 +225,50 @@ pub fn apic_soft_disable(k: &mut Kernel) {
     clear_local_APIC(k);
     let cpu = k.cpu();
     lapic::soft_disable(k, cpu);
+}
+
+/// `nolapic` and `disableapic`.
+///
+/// # Errors
+/// None; `early_param()` has the form that can fail.
+pub fn setup_disableapic(k: &mut Kernel, _: Option<&str>) -> Result<(), Errno> {
+    k.apic.apic_is_disabled = true;
+    Ok(())
+}
+
+/// `apic=`: how much is said about APICs, and without a value that there is an IO-APIC after all.
+///
+/// # Errors
+/// `EINVAL` for a level that there is not.
+pub fn apic_set_verbosity(k: &mut Kernel, value: Option<&str>) -> Result<(), Errno> {
+    match value {
+        None => k.apic.ioapic_is_disabled = false,
+        Some("debug" | "verbose") => {}
+        Some(level) => {
+            k.log.push(format!("APIC Verbosity level {level} not recognised use apic=verbose or apic=debug"));
+            return Err(Errno::EINVAL);
+        }
+    }
+    Ok(())
+}
+
+/// `nox2apic`. The firmware of these machines leaves the APICs in xAPIC mode.
+///
+/// # Errors
+/// None; `early_param()` has the form that can fail.
+pub fn setup_nox2apic(k: &mut Kernel, _: Option<&str>) -> Result<(), Errno> {
+    k.params.nox2apic = true;
+    Ok(())
+}
+
+/// `disable_cpu_apicid=` (5.4): a CPU that is not counted.
+///
+/// # Errors
+/// `EINVAL` for no number.
+pub fn apic_set_disabled_cpu_apicid(k: &mut Kernel, value: Option<&str>) -> Result<(), Errno> {
+    let mut apicid = 0;
+    let number = get_option(value.ok_or(Errno::EINVAL)?.as_bytes(), &mut apicid);
+    // C stores the value before it looks whether it is one.
+    k.params.disabled_cpu_apicid = u32::try_from(apicid).ok();
+    number.then_some(()).ok_or(Errno::EINVAL)
 }

@@ -22,9 +22,7 @@ use super::apic::{default_setup_apic_routing, initial_driver, setup_local_APIC, 
 use super::i8259;
 use super::io_apic::{acpi_parse_madt_ioapic_entries, enable_IO_APIC, mask_ioapic_entries, setup_IO_APIC};
 use super::irq::ARCH_OPS;
-use super::irq_remapping::{
-    irq_remap_enable_fault_handling, irq_remapping_enable, irq_remapping_prepare, setup_irqremap,
-};
+use super::irq_remapping::{irq_remap_enable_fault_handling, irq_remapping_enable, irq_remapping_prepare};
 use super::msi::x86_create_pci_msi_domain;
 use super::vector::{lapic_assign_system_vectors, lapic_update_legacy_vectors, nr_legacy_irqs};
 
@@ -38,13 +36,11 @@ const IRQF_TIMER: u32 = 0x0000_0200 | 0x0000_4000 | 0x0001_0000;
 /// `Kernel::apic.boot_placement` is what the machine file says. Boot ends for the placement when
 /// [`super::boot_done`] is called.
 pub fn boot_irqs(k: &mut Kernel) {
-    let flag = |k: &Kernel, word: &str| k.cmdline.iter().any(|w| w == word);
-    k.apic.apic_is_disabled = flag(k, "nolapic") || flag(k, "disableapic");
-    k.apic.ioapic_is_disabled = flag(k, "noapic") || k.apic.apic_is_disabled;
+    // Without a local APIC acpi_parse_madt_ioapic_entries() does not look for IO-APICs.
+    k.apic.ioapic_is_disabled |= k.apic.apic_is_disabled;
     k.apic.booting = true;
     k.apic.driver = initial_driver(k);
     k.apic.cached_irq_mask = 0xffff;
-    setup_irqremap(k);
     acpi_parse_madt_ioapic_entries(k);
 
     // CPU 0 enters its node's map with identify_boot_cpu(), which comes after the timer.

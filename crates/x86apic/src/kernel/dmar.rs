@@ -162,10 +162,7 @@ pub fn enable_drhd_fault_handling(k: &mut Kernel) -> Result<(), Errno> {
 /// `init_dmars()` of drivers/iommu/intel/iommu.c, as far as interrupts are concerned: runs after
 /// all CPUs are up and before drivers probe, where DMA remapping is on.
 pub fn init_dmars(k: &mut Kernel) -> Result<(), Errno> {
-    let on = match k.cmdline_value("intel_iommu") {
-        Some(value) => value.split(',').any(|v| v.starts_with("on")),
-        None => k.sem.intel_iommu_default_on,
-    };
+    let on = k.params.intel_iommu.unwrap_or(k.sem.intel_iommu_default_on);
     if !on || !k.hw.vtd.present || dmar_table_init(k).is_err() {
         return Ok(());
     }

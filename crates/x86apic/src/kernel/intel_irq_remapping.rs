@@ -344,7 +344,7 @@ pub(crate) fn intel_prepare_irq_remapping(k: &mut Kernel) -> Result<(), Errno> {
     dmar::dmar_table_init(k)?;
     parse_ioapics_under_ir(k)?;
     // The CPUs of a machine whose unit can hold 32-bit destinations have x2APICs.
-    k.remap.eim_mode = k.hw.vtd.eim && !k.cmdline.iter().any(|word| word == "nox2apic");
+    k.remap.eim_mode = k.hw.vtd.eim && !k.params.nox2apic;
     for iommu in 0..k.remap.iommus.len() as u32 {
         intel_setup_irq_remapping(k, iommu)?;
     }

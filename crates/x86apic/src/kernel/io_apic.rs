@@ -158,6 +158,20 @@ fn clear_IO_APIC_pin(k: &mut Kernel, pin: u32) {
     ioapic_mask_entry(k, pin);
 }
 
+/// `disable_ioapic_support()`: interrupts come from the 8259.
+pub fn disable_ioapic_support(k: &mut Kernel) {
+    k.apic.ioapic_is_disabled = true;
+}
+
+/// `noapic`.
+///
+/// # Errors
+/// None; `early_param()` has the form that can fail.
+pub fn parse_noapic(k: &mut Kernel, _: Option<&str>) -> Result<(), Errno> {
+    disable_ioapic_support(k);
+    Ok(())
+}
+
 /// Takes all pins out of service before they are set up.
 #[kfn("arch/x86/kernel/apic/io_apic.c")]
 pub fn enable_IO_APIC(k: &mut Kernel) {

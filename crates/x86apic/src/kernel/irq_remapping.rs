@@ -6,30 +6,32 @@ use kstate::{DomainId, Errno, Kernel};
 
 use super::{dmar, intel_irq_remapping as intel};
 
-/// `setup_nointremap()` and `setup_irqremap()`: reads `nointremap` and `intremap=` from the command
-/// line, in its order.
-pub fn setup_irqremap(k: &mut Kernel) {
-    for i in 0..k.cmdline.len() {
-        let word = &k.cmdline[i];
-        if word == "nointremap" {
+/// `nointremap`.
+///
+/// # Errors
+/// None; `early_param()` has the form that can fail.
+pub fn setup_nointremap(k: &mut Kernel, _: Option<&str>) -> Result<(), Errno> {
+    k.remap.disable_irq_remap = true;
+    Ok(())
+}
+
+/// `intremap=`.
+///
+/// # Errors
+/// `EINVAL` without a value.
+// DEVIATION: no_x2apic_optout and nopost are read over, because machines here have neither the opt-out
+// bit nor posted interrupts.
+pub fn setup_irqremap(k: &mut Kernel, value: Option<&str>) -> Result<(), Errno> {
+    for option in value.ok_or(Errno::EINVAL)?.split(',') {
+        if option.starts_with("on") {
+            k.remap.disable_irq_remap = false;
+        } else if option.starts_with("off") {
             k.remap.disable_irq_remap = true;
-            continue;
-        }
-        let Some(options) = word.strip_prefix("intremap=").map(str::to_owned) else {
-            continue;
-        };
-        for option in options.split(',') {
-            if option.starts_with("on") {
-                k.remap.disable_irq_remap = false;
-            } else if option.starts_with("off") {
-                k.remap.disable_irq_remap = true;
-            } else if option.starts_with("nosid") {
-                k.remap.disable_sourceid_checking = true;
-            }
-            // DEVIATION: no_x2apic_optout, nopost and posted_msi are read over, because machines
-            // here have neither the opt-out bit nor posted interrupts.
+        } else if option.starts_with("nosid") {
+            k.remap.disable_sourceid_checking = true;
         }
     }
+    Ok(())
 }
 
 /// Finds remapping hardware and sets it up, still off.

@@ -3,6 +3,7 @@
 pub mod apic;
 pub mod dmar;
 pub mod i8259;
+pub mod intel_iommu;
 pub mod intel_irq_remapping;
 pub mod io_apic;
 pub mod irq;

@@ -9,6 +9,7 @@ use kstate::semantics::{KernelVersion, Semantics};
 use kstate::topology::CpuPlace;
 use kstate::{ApicId, CpuId, CpuMask, DomainId, Irq, Kernel};
 use x86apic::hw::{bus, ioapic, lapic, pic, vtd};
+use x86apic::kernel::irq_remapping::{setup_irqremap, setup_nointremap};
 use x86apic::kernel::{boot_done, boot_irqs, dmar};
 
 /// Requester id of the IO-APIC.
@@ -18,7 +19,11 @@ const IOAPIC_SID: u16 = 0xff00;
 fn booted(version: KernelVersion, cmdline: &str) -> Kernel {
     let cpus = 4;
     let mut k = Kernel { sem: Semantics::of(version), ..Kernel::default() };
-    k.cmdline = cmdline.split_whitespace().map(str::to_owned).collect();
+    for word in cmdline.split_whitespace() {
+        let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
+        let setup = if name == "nointremap" { setup_nointremap } else { setup_irqremap };
+        setup(&mut k, value).expect("a value");
+    }
     k.topo.nr_cpu_ids = cpus;
     k.topo.nr_node_ids = 1;
     for cpu in 0..cpus {

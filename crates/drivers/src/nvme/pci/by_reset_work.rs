@@ -13,14 +13,13 @@ use kstate::sched::WaitOn;
 use kstate::{Errno, Irq, Kernel, NvmeId, PciDevId, ReqId, TagSetId};
 
 use super::{
-    ADMIN_TIMEOUT, NVME_AQ_MQ_TAG_DEPTH, NVME_IO_TIMEOUT, adapter_alloc_cq, adapter_alloc_sq,
-    adapter_delete_queue, alloc_dev, count_vectors, driver_data, io_queue_depth, log_queues,
-    nvme_cqe_pending, nvme_create_io_queues, nvme_delete_queue, nvme_dev_map, nvme_dev_remove_admin,
-    nvme_dev_unmap, nvme_free_queues, nvme_free_tagset, nvme_handle_cqe, nvme_init_queue,
-    nvme_pci_complete_rq, nvme_pci_configure_admin_queue, nvme_pci_map_queues, nvme_queue_rq,
-    nvme_ring_cq_doorbell, nvme_setup_irqs, nvme_suspend_io_queues, nvme_suspend_queue, nvme_update_cq_head,
-    nvme_warn_reset, nvmeq_dev_id, of_set, pci_is_enabled, q, qm, queue_of, queue_parameter,
-    queue_request_irq, send_abort,
+    NVME_AQ_MQ_TAG_DEPTH, adapter_alloc_cq, adapter_alloc_sq, adapter_delete_queue, admin_timeout, alloc_dev,
+    count_vectors, driver_data, io_timeout, log_queues, nvme_cqe_pending, nvme_create_io_queues,
+    nvme_delete_queue, nvme_dev_map, nvme_dev_remove_admin, nvme_dev_unmap, nvme_free_queues,
+    nvme_free_tagset, nvme_handle_cqe, nvme_init_queue, nvme_pci_complete_rq, nvme_pci_configure_admin_queue,
+    nvme_pci_map_queues, nvme_queue_rq, nvme_ring_cq_doorbell, nvme_setup_irqs, nvme_suspend_io_queues,
+    nvme_suspend_queue, nvme_update_cq_head, nvme_warn_reset, nvmeq_dev_id, of_set, pci_is_enabled, q, qm,
+    queue_of, queue_request_irq, send_abort,
 };
 use crate::block::blk_mq;
 use crate::nvme::core::{self, Sync, d, dm};
@@ -182,8 +181,8 @@ fn __nvme_disable_io_queues(k: &mut Kernel, id: NvmeId, opcode: u8) -> bool {
             nr_queues -= 1;
             sent += 1;
         }
-        let deadline: u64 = k.events.now + ADMIN_TIMEOUT;
-        k.events.push(ADMIN_TIMEOUT, Event::WakeOn(WaitOn::NvmeTeardown(id)));
+        let deadline: u64 = k.events.now + admin_timeout(k);
+        k.events.push(admin_timeout(k), Event::WakeOn(WaitOn::NvmeTeardown(id)));
         let again: bool = false;
         while sent > 0 && !again {
             let qid: u16 = (nr_queues + sent) as u16;
@@ -223,7 +222,7 @@ fn nvme_alloc_admin_tags(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
         return Ok(());
     }
     let (owner, depth) = (driver_data(id, true), NVME_AQ_MQ_TAG_DEPTH);
-    let set = blk_mq::blk_mq_alloc_tag_set(k, NVME_MQ_ADMIN_OPS, owner, 1, 1, depth, 0, ADMIN_TIMEOUT)?;
+    let set = blk_mq::blk_mq_alloc_tag_set(k, NVME_MQ_ADMIN_OPS, owner, 1, 1, depth, 0, admin_timeout(k))?;
     dm(k, id).admin_tagset = Some(set);
     let admin_q = blk_mq::blk_mq_init_queue(k, set);
     dm(k, id).admin_q = Some(admin_q);
@@ -269,8 +268,7 @@ fn nvme_setup_io_queues(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
 
 /// `max_io_queues()`.
 fn max_io_queues(k: &Kernel) -> u32 {
-    let extra =
-        queue_parameter(k, "nvme.write_queues").saturating_add(queue_parameter(k, "nvme.poll_queues"));
+    let extra = k.params.nvme_write_queues.saturating_add(k.params.nvme_poll_queues);
     k.topo.possible.weight().saturating_add(extra).min(u32::from(u16::MAX) - 1)
 }
 
@@ -283,8 +281,7 @@ fn nvme_dev_add(k: &mut Kernel, id: NvmeId) {
         let nr_maps = if dev.io_queues[2] != 0 { 3 } else { 2 };
         let (queues, depth) = (dev.online_queues - 1, dev.q_depth.min(blk_mq::BLK_MQ_MAX_DEPTH) - 1);
         let owner = driver_data(id, false);
-        match blk_mq::blk_mq_alloc_tag_set(k, NVME_MQ_OPS, owner, queues, nr_maps, depth, 0, NVME_IO_TIMEOUT)
-        {
+        match blk_mq::blk_mq_alloc_tag_set(k, NVME_MQ_OPS, owner, queues, nr_maps, depth, 0, io_timeout(k)) {
             Ok(tagset) => dm(k, id).tagset = Some(tagset),
             Err(e) => {
                 core::dev_info(k, id, &format!("IO queues tagset allocation failed {}", e.code()));
@@ -319,7 +316,7 @@ fn nvme_pci_enable(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
     pcimsi::kernel::pci_set_master(k, pdev);
     pcimsi::kernel::pci_alloc_irq_vectors(k, pdev, 1, 1, pcimsi::kernel::PCI_IRQ_ALL_TYPES)?;
     let cap = hw::read64(k, id, hw::CAP);
-    let depth = io_queue_depth(k).min((cap & 0xffff) as u32 + 1);
+    let depth = k.params.nvme_io_queue_depth.min((cap & 0xffff) as u32 + 1);
     let dev = dm(k, id);
     dev.cap = cap;
     dev.q_depth = depth;
@@ -350,7 +347,7 @@ pub(super) fn nvme_dev_disable(k: &mut Kernel, id: NvmeId, shutdown: bool) {
         dead = csts & hw::CSTS_CFS != 0 || csts & hw::CSTS_RDY == 0;
     }
     if !dead && shutdown && freeze {
-        call!(core::nvme_wait_freeze_timeout(id, NVME_IO_TIMEOUT));
+        call!(core::nvme_wait_freeze_timeout(id, io_timeout(k)));
     }
     call!(core::nvme_stop_queues(id));
     if !dead && d(k, id).queue_count > 0 {
@@ -473,8 +470,8 @@ pub(super) fn nvme_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
     }
     let nr_queues = 1 + max_io_queues(k);
     alloc_dev(k, id, dev, nr_queues);
-    dm(k, id).nr_write_queues = queue_parameter(k, "nvme.write_queues");
-    dm(k, id).nr_poll_queues = queue_parameter(k, "nvme.poll_queues");
+    dm(k, id).nr_write_queues = k.params.nvme_write_queues;
+    dm(k, id).nr_poll_queues = k.params.nvme_poll_queues;
     nvme_dev_map(k, id)?;
     let name = k.pci_dev(dev).name();
     core::dev_info(k, id, &format!("pci function {name}"));

@@ -13,6 +13,7 @@ use kstate::blk::{BlkStatus, EndIo, HctxType, ReqOp};
 use kstate::hw::nvme::{NvmeCommand, NvmeCompletion};
 use kstate::irqchip::Handler;
 use kstate::irqdesc::{DevId, IrqReturn};
+use kstate::kstrtox::{kstrtoint, kstrtouint};
 use kstate::msi::IrqAffinity;
 use kstate::nvme::{NvmeDev, NvmeQueue};
 use kstate::pci::{PciDeviceId, PciDriver, ProbeType};
@@ -32,10 +33,15 @@ pub(super) const NVME_AQ_DEPTH: u32 = 32;
 pub(super) const NVME_AQ_BLK_MQ_DEPTH: u32 = NVME_AQ_DEPTH - 1;
 /// `NVME_AQ_MQ_TAG_DEPTH`: a full queue is told from an empty one.
 pub(super) const NVME_AQ_MQ_TAG_DEPTH: u32 = NVME_AQ_BLK_MQ_DEPTH - 1;
-/// `admin_timeout`.
-pub(super) const ADMIN_TIMEOUT: u64 = 60_000_000_000;
-/// `nvme_io_timeout`.
-pub(super) const NVME_IO_TIMEOUT: u64 = 30_000_000_000;
+/// `NVME_ADMIN_TIMEOUT`, in ns.
+pub(super) fn admin_timeout(k: &Kernel) -> u64 {
+    u64::from(k.params.nvme_admin_timeout) * 1_000_000_000
+}
+
+/// `NVME_IO_TIMEOUT`, in ns.
+pub(super) fn io_timeout(k: &Kernel) -> u64 {
+    u64::from(k.params.nvme_io_timeout) * 1_000_000_000
+}
 
 /// `NVME_QUEUE_PHYS_CONTIG`.
 const NVME_QUEUE_PHYS_CONTIG: u32 = 1;
@@ -77,21 +83,84 @@ pub(super) fn qm(k: &mut Kernel, id: NvmeId, qid: u16) -> &mut NvmeQueue {
     &mut dm(k, id).queues[usize::from(qid)]
 }
 
-/// The module's parameters.
-pub(super) fn parameter(k: &Kernel, name: &str) -> Option<u32> {
-    k.cmdline_value(name)?.parse().ok()
+// Parameters of the module.
+
+/// `nvme.use_threaded_interrupts=`, an int.
+///
+/// # Errors
+/// As [`kstrtoint`].
+pub fn use_threaded_interrupts_set(k: &mut Kernel, value: Option<&str>) -> Result<(), Errno> {
+    k.params.nvme_use_threaded_interrupts = kstrtoint(bytes(value)?, 0)? != 0;
+    Ok(())
 }
 
-/// `write_queues` and `poll_queues`; a refused value leaves the default of 0.
-pub(super) fn queue_parameter(k: &Kernel, name: &str) -> u32 {
-    let n = parameter(k, name).unwrap_or(0);
-    if k.sem.nvme_queue_params_checked && n > k.topo.possible.weight() { 0 } else { n }
+/// The text of a parameter that needs one.
+fn bytes(value: Option<&str>) -> Result<&[u8], Errno> {
+    value.map(str::as_bytes).ok_or(Errno::EINVAL)
 }
 
-/// `io_queue_depth`.
-pub(super) fn io_queue_depth(k: &Kernel) -> u32 {
-    let most = if k.sem.nvme_queue_params_checked { 4095 } else { i32::MAX as u32 };
-    parameter(k, "nvme.io_queue_depth").filter(|n| (2..=most).contains(n)).unwrap_or(1024)
+/// `io_queue_count_set()` (6.12): as many queues as there can be CPUs, read as a decimal number first.
+/// 5.4 takes any int.
+fn queue_count(k: &Kernel, value: Option<&str>) -> Result<u32, Errno> {
+    let text = bytes(value)?;
+    if !k.sem.nvme_queue_params_checked {
+        return kstrtoint(text, 0).map(|n| n as u32);
+    }
+    match kstrtouint(text, 10) {
+        Ok(n) if n <= k.topo.possible.weight() => kstrtouint(text, 0),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// `nvme.write_queues=`.
+///
+/// # Errors
+/// `EINVAL` for what is no number of queues.
+pub fn write_queues_set(k: &mut Kernel, value: Option<&str>) -> Result<(), Errno> {
+    k.params.nvme_write_queues = queue_count(k, value)?;
+    Ok(())
+}
+
+/// `nvme.poll_queues=`.
+///
+/// # Errors
+/// `EINVAL` for what is no number of queues.
+pub fn poll_queues_set(k: &mut Kernel, value: Option<&str>) -> Result<(), Errno> {
+    k.params.nvme_poll_queues = queue_count(k, value)?;
+    Ok(())
+}
+
+/// `nvme.io_queue_depth=` (`io_queue_depth_set()`): checked as a decimal number, then read like any
+/// other.
+///
+/// # Errors
+/// `EINVAL` for a depth that no queue has, and as [`kstrtouint`].
+pub fn io_queue_depth_set(k: &mut Kernel, value: Option<&str>) -> Result<(), Errno> {
+    let text = bytes(value)?;
+    let most = if k.sem.nvme_queue_params_checked { 4095 } else { i32::MAX };
+    if !kstrtoint(text, 10).is_ok_and(|n| (2..=most).contains(&n)) {
+        return Err(Errno::EINVAL);
+    }
+    k.params.nvme_io_queue_depth = kstrtouint(text, 0)?;
+    Ok(())
+}
+
+/// `nvme_core.admin_timeout=`, in seconds.
+///
+/// # Errors
+/// As [`kstrtouint`].
+pub fn admin_timeout_set(k: &mut Kernel, value: Option<&str>) -> Result<(), Errno> {
+    k.params.nvme_admin_timeout = kstrtouint(bytes(value)?, 0)?;
+    Ok(())
+}
+
+/// `nvme_core.io_timeout=`, in seconds.
+///
+/// # Errors
+/// As [`kstrtouint`].
+pub fn io_timeout_set(k: &mut Kernel, value: Option<&str>) -> Result<(), Errno> {
+    k.params.nvme_io_timeout = kstrtouint(bytes(value)?, 0)?;
+    Ok(())
 }
 
 /// `reset_work`.
@@ -330,7 +399,7 @@ pub(super) fn queue_request_irq(k: &mut Kernel, id: NvmeId, qid: u16) -> Result<
     let name = format!("nvme{}q{qid}", d(k, id).instance);
     let irq = Handler { name: "nvme_irq", call: nvme_irq };
     let check = Handler { name: "nvme_irq_check", call: nvme_irq_check };
-    let threaded = parameter(k, "nvme.use_threaded_interrupts").is_some_and(|n| n != 0);
+    let threaded = k.params.nvme_use_threaded_interrupts;
     let (handler, thread_fn) = if threaded { (check, Some(irq)) } else { (irq, None) };
     let dev_id = nvmeq_dev_id(k, id, qid);
     pcimsi::kernel::pci_request_irq(k, pdev, vector, Some(handler), thread_fn, dev_id, &name)

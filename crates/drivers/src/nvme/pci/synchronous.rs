@@ -12,14 +12,13 @@ use kstate::sched::WaitOn;
 use kstate::{Errno, Irq, Kernel, NvmeId, PciDevId, QueueId, ReqId, TagSetId};
 
 use super::{
-    ADMIN_TIMEOUT, NVME_AQ_MQ_TAG_DEPTH, NVME_IO_TIMEOUT, adapter_alloc_cq, adapter_alloc_sq,
-    adapter_delete_queue, alloc_dev, count_vectors, driver_data, io_queue_depth, log_queues,
-    nvme_cqe_pending, nvme_create_io_queues, nvme_delete_queue, nvme_dev_map, nvme_dev_remove_admin,
-    nvme_dev_unmap, nvme_free_queues, nvme_free_tagset, nvme_handle_cqe, nvme_init_queue,
-    nvme_pci_complete_rq, nvme_pci_configure_admin_queue, nvme_pci_map_queues, nvme_queue_rq, nvme_queue_rqs,
-    nvme_ring_cq_doorbell, nvme_setup_irqs, nvme_suspend_io_queues, nvme_suspend_queue, nvme_update_cq_head,
-    nvme_warn_reset, nvmeq_dev_id, of_set, pci_is_enabled, q, qm, queue_of, queue_parameter,
-    queue_request_irq, send_abort,
+    NVME_AQ_MQ_TAG_DEPTH, adapter_alloc_cq, adapter_alloc_sq, adapter_delete_queue, admin_timeout, alloc_dev,
+    count_vectors, driver_data, io_timeout, log_queues, nvme_cqe_pending, nvme_create_io_queues,
+    nvme_delete_queue, nvme_dev_map, nvme_dev_remove_admin, nvme_dev_unmap, nvme_free_queues,
+    nvme_free_tagset, nvme_handle_cqe, nvme_init_queue, nvme_pci_complete_rq, nvme_pci_configure_admin_queue,
+    nvme_pci_map_queues, nvme_queue_rq, nvme_queue_rqs, nvme_ring_cq_doorbell, nvme_setup_irqs,
+    nvme_suspend_io_queues, nvme_suspend_queue, nvme_update_cq_head, nvme_warn_reset, nvmeq_dev_id, of_set,
+    pci_is_enabled, q, qm, queue_of, queue_request_irq, send_abort,
 };
 use crate::block::blk_mq;
 use crate::nvme::core::{self, Sync, d, dm};
@@ -177,8 +176,8 @@ fn __nvme_delete_io_queues(k: &mut Kernel, id: NvmeId, opcode: u8) -> bool {
             nr_queues -= 1;
             sent += 1;
         }
-        let deadline: u64 = k.events.now + ADMIN_TIMEOUT;
-        k.events.push(ADMIN_TIMEOUT, Event::WakeOn(WaitOn::NvmeTeardown(id)));
+        let deadline: u64 = k.events.now + admin_timeout(k);
+        k.events.push(admin_timeout(k), Event::WakeOn(WaitOn::NvmeTeardown(id)));
         let again: bool = false;
         while sent > 0 && !again {
             let qid: u16 = (nr_queues + sent) as u16;
@@ -200,7 +199,7 @@ fn __nvme_delete_io_queues(k: &mut Kernel, id: NvmeId, opcode: u8) -> bool {
 /// `nvme_alloc_admin_tag_set()`.
 fn nvme_alloc_admin_tag_set(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
     let (owner, depth) = (driver_data(id, true), NVME_AQ_MQ_TAG_DEPTH);
-    let set = blk_mq::blk_mq_alloc_tag_set(k, NVME_MQ_ADMIN_OPS, owner, 1, 1, depth, 0, ADMIN_TIMEOUT)?;
+    let set = blk_mq::blk_mq_alloc_tag_set(k, NVME_MQ_ADMIN_OPS, owner, 1, 1, depth, 0, admin_timeout(k))?;
     let admin_q = blk_mq::blk_mq_init_queue(k, set);
     let dev = dm(k, id);
     dev.admin_tagset = Some(set);
@@ -223,7 +222,7 @@ fn nvme_alloc_io_tag_set(k: &mut Kernel, id: NvmeId) {
     let (queues, depth) =
         (d(k, id).queue_count - 1, (d(k, id).q_depth - 1).min(blk_mq::BLK_MQ_MAX_DEPTH - 1));
     let owner = driver_data(id, false);
-    let set = blk_mq::blk_mq_alloc_tag_set(k, NVME_MQ_OPS, owner, queues, maps, depth, 0, NVME_IO_TIMEOUT);
+    let set = blk_mq::blk_mq_alloc_tag_set(k, NVME_MQ_OPS, owner, queues, maps, depth, 0, io_timeout(k));
     dm(k, id).tagset = set.ok();
 }
 
@@ -254,8 +253,8 @@ fn nvme_dbbuf_dma_alloc(k: &mut Kernel, id: NvmeId) {
 /// `EIO` without vectors, `ENODEV` when the controller is being disabled, those of the commands.
 #[kframe("drivers/nvme/host/pci.c")]
 fn nvme_setup_io_queues(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
-    dm(k, id).nr_write_queues = queue_parameter(k, "nvme.write_queues");
-    dm(k, id).nr_poll_queues = queue_parameter(k, "nvme.poll_queues");
+    dm(k, id).nr_write_queues = k.params.nvme_write_queues;
+    dm(k, id).nr_poll_queues = k.params.nvme_poll_queues;
     let wanted: u32 = nvme_max_io_queues(k, id).min(d(k, id).queues.len() as u32 - 1);
     let nr_io_queues: u32 = call!(core::nvme_set_queue_count(id, wanted))?;
     if nr_io_queues == 0 {
@@ -341,7 +340,7 @@ fn nvme_pci_enable(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
     let result: Result<(), Errno> = vector.map(|_| ());
     if result.is_ok() {
         let cap = hw::read64(k, id, hw::CAP);
-        let depth = io_queue_depth(k).min((cap & 0xffff) as u32 + 1);
+        let depth = k.params.nvme_io_queue_depth.min((cap & 0xffff) as u32 + 1);
         let dev = dm(k, id);
         dev.cap = cap;
         dev.q_depth = depth;
@@ -376,7 +375,7 @@ pub(super) fn nvme_dev_disable(k: &mut Kernel, id: NvmeId, shutdown: bool) {
             core::nvme_start_freeze(k, id);
         }
         if !dead && shutdown {
-            call!(core::nvme_wait_freeze_timeout(id, NVME_IO_TIMEOUT));
+            call!(core::nvme_wait_freeze_timeout(id, io_timeout(k)));
         }
     }
     call!(core::nvme_stop_queues(id));
@@ -482,7 +481,7 @@ fn reset(k: &mut Kernel, id: NvmeId) -> Result<bool, Errno> {
 /// Allocates the driver's structures.
 #[kfn("drivers/nvme/host/pci.c")]
 fn nvme_pci_alloc_dev(k: &mut Kernel, id: NvmeId, pdev: PciDevId) {
-    let (write, poll) = (queue_parameter(k, "nvme.write_queues"), queue_parameter(k, "nvme.poll_queues"));
+    let (write, poll) = (k.params.nvme_write_queues, k.params.nvme_poll_queues);
     let queues = k.topo.possible.weight() + write + poll + 1;
     alloc_dev(k, id, pdev, queues);
     let dev = dm(k, id);

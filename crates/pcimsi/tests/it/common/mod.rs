@@ -13,7 +13,6 @@ use x86apic::hw::{ioapic, lapic, pic, vtd};
 pub fn pc(cpus: u32, kernel: Option<(KernelVersion, &str)>) -> Kernel {
     let (version, cmdline) = kernel.unwrap_or_default();
     let mut k = Kernel { sem: Semantics::of(version), ..Kernel::default() };
-    k.cmdline = cmdline.split_whitespace().map(str::to_owned).collect();
     k.topo.nr_cpu_ids = cpus;
     k.topo.nr_node_ids = 1;
     for cpu in 0..cpus {
@@ -35,7 +34,7 @@ pub fn pc(cpus: u32, kernel: Option<(KernelVersion, &str)>) -> Kernel {
         }
         return k;
     }
-    if k.cmdline.iter().any(|word| word == "intel_iommu=on") {
+    if cmdline == "intel_iommu=on" {
         vtd::power_on(&mut k, false);
     }
     x86apic::kernel::boot_irqs(&mut k);

@@ -1,0 +1,407 @@
+//! The kernel command line: init/main.c and kernel/params.c of 5.4 and 6.12, and the words that this
+//! kernel takes.
+//!
+//! The text is parsed twice at boot, as C does it: [`parse_early_param`] before CPUs are counted, and
+//! [`parse_args`] when they are. Each word's own function is in the module of its C file and leaves
+//! what it read in the kernel's state; nobody reads the text again.
+//!
+//! A word that changes nothing in this model is in [`words`]. One that does and is not modelled, and
+//! one that no kernel knows, is a mistake in the machine file ([`check`]).
+
+use drivers::nvme::pci as nvme;
+use drivers::virtio_blk;
+use irqcore::{irqdesc, manage, spurious};
+use kcore::sched::isolation;
+use kcore::{cpu, smp};
+use kstate::kstrtox::{get_option, simple_strtoull};
+use kstate::semantics::Semantics;
+use kstate::{Errno, Kernel};
+use x86apic::kernel::{apic, intel_iommu, io_apic, irq_remapping};
+
+pub mod words;
+
+/// What a parameter's function gets: the text behind the first `=`, if there is one.
+type Value<'a> = Option<&'a str>;
+
+/// When a word is read, and by what.
+#[derive(Clone, Copy)]
+enum Takes {
+    /// `early_param()`: an error makes it a malformed option.
+    Early(fn(&mut Kernel, Value<'_>) -> Result<(), Errno>),
+    /// `__setup()`: a word that begins like this; the function gets what follows, and says whether it
+    /// took it.
+    Setup(fn(&mut Kernel, &str) -> bool),
+    /// `module_param()` of what is built in.
+    Module(fn(&mut Kernel, Value<'_>) -> Result<(), Errno>),
+}
+
+/// A word that this model knows the meaning of.
+struct Word {
+    /// As in the source: a `__setup()` has its `=`.
+    name: &'static str,
+    takes: Takes,
+    /// The kernel has it.
+    there: fn(&Semantics) -> bool,
+    /// Why a value cannot be had here.
+    refused: fn(Value<'_>) -> Option<String>,
+}
+
+impl Word {
+    const fn new(name: &'static str, takes: Takes) -> Self {
+        Self { name, takes, there: |_| true, refused: |_| None }
+    }
+
+    /// It is not in every kernel.
+    const fn only(self, there: fn(&Semantics) -> bool) -> Self {
+        Self { there, ..self }
+    }
+
+    /// Some values are not modelled.
+    const fn without(self, refused: fn(Value<'_>) -> Option<String>) -> Self {
+        Self { refused, ..self }
+    }
+}
+
+const fn early(name: &'static str, f: fn(&mut Kernel, Value<'_>) -> Result<(), Errno>) -> Word {
+    Word::new(name, Takes::Early(f))
+}
+
+const fn setup(name: &'static str, f: fn(&mut Kernel, &str) -> bool) -> Word {
+    Word::new(name, Takes::Setup(f))
+}
+
+const fn module(name: &'static str, f: fn(&mut Kernel, Value<'_>) -> Result<(), Errno>) -> Word {
+    Word::new(name, Takes::Module(f))
+}
+
+/// All of them.
+static WORDS: &[Word] = &[
+    // kernel/smp.c and the counting of CPUs.
+    early("nosmp", smp::nosmp),
+    early("nr_cpus", smp::nrcpus),
+    early("maxcpus", smp::maxcpus),
+    early("possible_cpus", setup_possible_cpus).without(no_cpus),
+    early("disable_cpu_apicid", apic::apic_set_disabled_cpu_apicid).only(|sem| sem.disable_cpu_apicid),
+    // kernel/cpu.c.
+    early("nosmt", cpu::smt_cmdline_disable),
+    early("mitigations", cpu::mitigations_parse_cmdline),
+    early("cpuhp.parallel", cpu::parallel_bringup_parse_param).only(|sem| sem.cpuhp_split_startup),
+    setup("cpu0_hotplug", enable_cpu0_hotplug).only(|sem| sem.cpu0_hotplug),
+    // Isolation.
+    setup("isolcpus=", isolation::housekeeping_isolcpus_setup),
+    setup("nohz_full=", isolation::housekeeping_nohz_full_setup),
+    // APICs.
+    early("noapic", io_apic::parse_noapic),
+    early("nolapic", apic::setup_disableapic),
+    early("disableapic", apic::setup_disableapic),
+    early("apic", apic::apic_set_verbosity),
+    early("nox2apic", apic::setup_nox2apic),
+    early("nointremap", irq_remapping::setup_nointremap),
+    early("intremap", irq_remapping::setup_irqremap).without(no_posted_msi),
+    setup("intel_iommu=", intel_iommu::intel_iommu_setup),
+    // kernel/irq.
+    setup("irqaffinity=", irqdesc::irq_affinity_setup),
+    early("threadirqs", manage::setup_forced_irqthreads),
+    setup("noirqdebug", spurious::noirqdebug_setup),
+    module("spurious.noirqdebug", spurious::noirqdebug_set),
+    // PCI and drivers.
+    early("pci", pcimsi::kernel::pci_setup).without(words::pci),
+    early("acpi", parse_acpi).without(words::acpi),
+    module("nvme.use_threaded_interrupts", nvme::use_threaded_interrupts_set),
+    module("nvme.write_queues", nvme::write_queues_set).without(negative),
+    module("nvme.poll_queues", nvme::poll_queues_set).without(negative),
+    module("nvme.io_queue_depth", nvme::io_queue_depth_set),
+    module("nvme_core.admin_timeout", nvme::admin_timeout_set).without(no_time),
+    module("nvme_core.io_timeout", nvme::io_timeout_set).without(no_time),
+    module("virtio_blk.queue_depth", virtio_blk::queue_depth_set),
+    module("virtio_blk.num_request_queues", virtio_blk::num_request_queues_set)
+        .only(|sem| sem.virtblk_poll_queues),
+    module("virtio_blk.poll_queues", virtio_blk::poll_queues_set).only(|sem| sem.virtblk_poll_queues),
+];
+
+// ---- what has no other module ----
+
+/// `_setup_possible_cpus()` (5.4), `setup_possible_cpus()` (6.12).
+fn setup_possible_cpus(k: &mut Kernel, value: Value<'_>) -> Result<(), Errno> {
+    let mut possible = k.params.possible_cpus.map_or(-1, |n| n as i32);
+    get_option(value.unwrap_or_default().as_bytes(), &mut possible);
+    k.params.possible_cpus = u32::try_from(possible).ok();
+    Ok(())
+}
+
+/// arch/x86/kernel/topology.c of 5.4.
+fn enable_cpu0_hotplug(k: &mut Kernel, _: &str) -> bool {
+    k.params.cpu0_hotpluggable = true;
+    true
+}
+
+/// `parse_acpi()`, arch/x86/kernel/acpi/boot.c, for the words that change nothing here.
+fn parse_acpi(_: &mut Kernel, value: Value<'_>) -> Result<(), Errno> {
+    match value {
+        Some("force" | "strict" | "rsdt" | "copy_dsdt" | "nocmcff") => Ok(()),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+fn no_cpus(value: Value<'_>) -> Option<String> {
+    let (n, _) = simple_strtoull(value?.as_bytes(), 0);
+    (n == 0).then(|| "a kernel without possible CPUs does not boot".to_owned())
+}
+
+fn no_time(value: Value<'_>) -> Option<String> {
+    let (n, _) = simple_strtoull(value?.as_bytes(), 0);
+    (n == 0 || n > 1_000_000).then(|| "a timeout is modelled from 1 to 1000000 seconds".to_owned())
+}
+
+fn negative(value: Value<'_>) -> Option<String> {
+    value?.starts_with('-').then(|| "a negative number of queues is not modelled".to_owned())
+}
+
+fn no_posted_msi(value: Value<'_>) -> Option<String> {
+    let posted = value?.split(',').any(|option| option.starts_with("posted_msi"));
+    posted.then(|| "posted interrupts are not modelled".to_owned())
+}
+
+// ---- the words of a text ----
+
+/// A word as `next_arg()` cuts it out of the command line.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Arg {
+    /// What stands before the first `=`.
+    pub param: String,
+    /// What stands behind it, without the quotes around it.
+    pub value: Option<String>,
+    /// Where it starts, in bytes.
+    pub start: usize,
+    /// Where it ends.
+    pub end: usize,
+}
+
+impl Arg {
+    fn value(&self) -> Value<'_> {
+        self.value.as_deref()
+    }
+
+    /// `repair_env_string()`: the word as one text.
+    fn text(&self) -> String {
+        match &self.value {
+            None => self.param.clone(),
+            Some(value) => format!("{}={value}", self.param),
+        }
+    }
+}
+
+/// lib/ctype.c.
+fn isspace(c: u8) -> bool {
+    matches!(c, 9..=13 | 32)
+}
+
+/// The words of a command line, up to one that is `--` (lib/cmdline.c, `next_arg()`).
+pub fn args(text: &str) -> Vec<Arg> {
+    let bytes = text.as_bytes();
+    let mut args = Vec::new();
+    let mut at = 0;
+    loop {
+        while bytes.get(at).is_some_and(|&c| isspace(c)) {
+            at += 1;
+        }
+        if at == bytes.len() {
+            return args;
+        }
+        let start = at;
+        let quoted = bytes[at] == b'"';
+        let mut in_quote = quoted;
+        let from = at + usize::from(quoted);
+        let mut equals = None;
+        let mut end = from;
+        while end < bytes.len() && (in_quote || !isspace(bytes[end])) {
+            match bytes[end] {
+                // A `=` right at the beginning is none.
+                b'=' if equals.is_none() && end > from => equals = Some(end),
+                b'"' => in_quote = !in_quote,
+                _ => {}
+            }
+            end += 1;
+        }
+        let closed = if quoted && end > from && bytes[end - 1] == b'"' { end - 1 } else { end };
+        let (param, value) = match equals {
+            None => (&text[from..closed], None),
+            Some(equals) => {
+                let value = &text[equals + 1..closed.max(equals + 1)];
+                let value = match value.strip_prefix('"') {
+                    Some(inner) => inner.strip_suffix('"').unwrap_or(inner),
+                    None => value,
+                };
+                (&text[from..equals], Some(value.to_owned()))
+            }
+        };
+        if param == "--" && value.is_none() {
+            return args;
+        }
+        args.push(Arg { param: param.to_owned(), value, start, end });
+        at = end;
+    }
+}
+
+/// `parameq()`: a dash is an underscore.
+fn parameq(a: &str, b: &str) -> bool {
+    a.len() == b.len() && parameqn(a, b)
+}
+
+/// `parameqn()`: `line` begins with `name`.
+fn parameqn(line: &str, name: &str) -> bool {
+    let dash = |c: u8| if c == b'-' { b'_' } else { c };
+    line.len() >= name.len() && line.bytes().zip(name.bytes()).all(|(a, b)| dash(a) == dash(b))
+}
+
+// ---- boot ----
+
+fn words_of(k: &Kernel) -> impl Iterator<Item = &'static Word> + use<> {
+    let there: Vec<&'static Word> = WORDS.iter().filter(|word| (word.there)(&k.sem)).collect();
+    there.into_iter()
+}
+
+/// `parse_early_param()`: what has to be known before anything is set up.
+pub fn parse_early_param(k: &mut Kernel) {
+    for arg in args(&k.saved_command_line.clone()) {
+        for word in words_of(k) {
+            let Takes::Early(take) = word.takes else { continue };
+            if parameq(&arg.param, word.name) && take(k, arg.value()).is_err() {
+                k.log.push(format!("Malformed early option '{}'", arg.param));
+            }
+        }
+    }
+}
+
+/// `parse_args("Booting kernel")`: parameters of what is built in, and everything that is not early.
+/// CPUs are counted, and the boot CPU runs.
+pub fn parse_args(k: &mut Kernel) {
+    let mut unknown: [Vec<String>; 2] = Default::default();
+    for arg in args(&k.saved_command_line.clone()) {
+        let module =
+            words_of(k).find(|word| matches!(word.takes, Takes::Module(_)) && parameq(&arg.param, word.name));
+        if let Some(Word { takes: Takes::Module(set), .. }) = module {
+            if set(k, arg.value()).is_err() {
+                let value = arg.value().unwrap_or_default();
+                k.log.push(format!("Booting kernel: `{value}' invalid for parameter `{}'", arg.param));
+            }
+            continue;
+        }
+        if unknown_bootoption(k, &arg) {
+            continue;
+        }
+        let [arguments, environment] = &mut unknown;
+        match &arg.value {
+            None => arguments.push(arg.text()),
+            Some(_) => {
+                // Of two with a name the second takes the place of the first.
+                let name = format!("{}=", arg.param);
+                match environment.iter_mut().find(|word| word.starts_with(&name)) {
+                    Some(word) => *word = arg.text(),
+                    None => environment.push(arg.text()),
+                }
+            }
+        }
+    }
+    // Init gets them: arguments first, then what becomes its environment.
+    let unknown = unknown.concat();
+    if k.sem.prints_unknown_bootoptions && !unknown.is_empty() {
+        k.log.push(format!(
+            "Unknown kernel command line parameters \"{}\", will be passed to user space.",
+            unknown.join(" ")
+        ));
+    }
+}
+
+/// `unknown_bootoption()`: says whether anybody takes the word.
+fn unknown_bootoption(k: &mut Kernel, arg: &Arg) -> bool {
+    let line = arg.text();
+    // What boot loaders leave.
+    if line.starts_with("BOOT_IMAGE=") || line.starts_with("kexec") {
+        return true;
+    }
+    if obsolete_checksetup(k, &line) || words::no_effect(&arg.param) {
+        return true;
+    }
+    // A parameter of a module that may be loaded later, or two that init has anyway.
+    arg.param.contains('.') || matches!(arg.param.as_str(), "HOME" | "TERM")
+}
+
+/// `obsolete_checksetup()`: a `__setup()` whose name the word begins with.
+fn obsolete_checksetup(k: &mut Kernel, line: &str) -> bool {
+    let mut had_early_param = false;
+    for word in words_of(k) {
+        if !parameqn(line, word.name) {
+            continue;
+        }
+        let rest = &line[word.name.len()..];
+        match word.takes {
+            Takes::Early(_) => had_early_param |= rest.is_empty() || rest.starts_with('='),
+            Takes::Setup(take) if take(k, rest) => return true,
+            Takes::Setup(_) | Takes::Module(_) => {}
+        }
+    }
+    had_early_param
+}
+
+// ---- machine files ----
+
+/// What is wrong with a word.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Problem {
+    /// It changes what this model shows, and is not modelled.
+    NotModelled {
+        /// Why.
+        why: String,
+    },
+    /// No kernel knows it.
+    Unknown {
+        /// Known words that are like it.
+        near: Vec<&'static str>,
+    },
+}
+
+/// What is wrong with a word of a command line, whichever kernel runs.
+///
+/// # Errors
+/// A [`Problem`].
+pub fn check(arg: &Arg) -> Result<(), Problem> {
+    let line = arg.text();
+    if let Some(why) = words::not_modelled(&arg.param, arg.value()) {
+        return Err(Problem::NotModelled { why: why.to_owned() });
+    }
+    if line.starts_with("BOOT_IMAGE=") || arg.param == "kexec" || words::no_effect(&arg.param) {
+        return Ok(());
+    }
+    let known = WORDS.iter().find(|word| match word.name.strip_suffix('=') {
+        Some(name) => parameq(&arg.param, name) && arg.value.is_some(),
+        None => parameq(&arg.param, word.name),
+    });
+    match known {
+        Some(word) => match (word.refused)(arg.value()) {
+            Some(why) => Err(Problem::NotModelled { why }),
+            None => Ok(()),
+        },
+        None => Err(Problem::Unknown { near: near(&arg.param) }),
+    }
+}
+
+/// Known words that are like `param`, the most likely first.
+fn near(param: &str) -> Vec<&'static str> {
+    let names = WORDS.iter().map(|word| word.name.trim_end_matches('=')).chain(words::names());
+    let mut close: Vec<(usize, &'static str)> = names
+        .map(|name| (strsim::levenshtein(name, param), name))
+        .filter(|(distance, _)| *distance <= (param.len() / 3).max(1))
+        .collect();
+    close.sort_unstable();
+    close.dedup();
+    close.into_iter().take(3).map(|(_, name)| name).collect()
+}
+
+/// Whether a word asks for SMT to be switched off on CPUs that need it.
+pub fn wants_nosmt_if_vulnerable(arg: &Arg) -> bool {
+    parameq(&arg.param, "mitigations") && arg.value() == Some("auto,nosmt")
+}
+
+#[cfg(test)]
+mod tests;
