@@ -28,6 +28,32 @@ struct Finder {
     marks: usize,
     jumps: usize,
     depth: usize,
+    /// Labels of loops and blocks around the place that is looked at.
+    labels: Vec<String>,
+}
+
+impl Finder {
+    /// Looks at what stands under a label.
+    fn under(&mut self, label: Option<&syn::Label>, f: impl FnOnce(&mut Self)) {
+        let label = label.map(|label| label.name.ident.to_string());
+        let named = usize::from(label.is_some());
+        self.labels.extend(label);
+        f(self);
+        self.labels.truncate(self.labels.len() - named);
+    }
+
+    /// The code is cut into blocks.
+    fn is_cut(&self) -> bool {
+        self.marks > 0 || self.jumps > 0
+    }
+
+    fn jump(&mut self, label: Option<&syn::Lifetime>) {
+        let leaves = match label {
+            Some(label) => !self.labels.iter().any(|known| label.ident == known),
+            None => self.depth == 0,
+        };
+        self.jumps += usize::from(leaves);
+    }
 }
 
 impl<'a> Visit<'a> for Finder {
@@ -40,28 +66,28 @@ impl<'a> Visit<'a> for Finder {
     fn visit_item(&mut self, _: &'a syn::Item) {}
     fn visit_expr_loop(&mut self, e: &'a syn::ExprLoop) {
         self.depth += 1;
-        visit::visit_expr_loop(self, e);
+        self.under(e.label.as_ref(), |finder| visit::visit_expr_loop(finder, e));
         self.depth -= 1;
     }
     fn visit_expr_while(&mut self, e: &'a syn::ExprWhile) {
         self.depth += 1;
-        visit::visit_expr_while(self, e);
+        self.under(e.label.as_ref(), |finder| visit::visit_expr_while(finder, e));
         self.depth -= 1;
     }
     fn visit_expr_for_loop(&mut self, e: &'a syn::ExprForLoop) {
         self.depth += 1;
-        visit::visit_expr_for_loop(self, e);
+        self.under(e.label.as_ref(), |finder| visit::visit_expr_for_loop(finder, e));
         self.depth -= 1;
     }
+    fn visit_expr_block(&mut self, e: &'a syn::ExprBlock) {
+        self.under(e.label.as_ref(), |finder| visit::visit_expr_block(finder, e));
+    }
     fn visit_expr_break(&mut self, e: &'a syn::ExprBreak) {
-        if self.depth == 0 || e.label.is_some() {
-            self.jumps += 1;
-        }
+        self.jump(e.label.as_ref());
+        visit::visit_expr_break(self, e);
     }
     fn visit_expr_continue(&mut self, e: &'a syn::ExprContinue) {
-        if self.depth == 0 || e.label.is_some() {
-            self.jumps += 1;
-        }
+        self.jump(e.label.as_ref());
     }
 }
 
@@ -209,10 +235,15 @@ impl VisitMut for TakeCall {
     }
 }
 
-struct Loop {
+/// A loop or a labelled block around the code that is cut.
+struct Target {
     label: Option<String>,
-    head: usize,
+    /// Where `continue` goes; a block has no such place.
+    head: Option<usize>,
+    /// Where `break` goes.
     end: usize,
+    /// What takes the value of a `break`.
+    value: Option<Ident>,
 }
 
 struct Lower {
@@ -222,7 +253,7 @@ struct Lower {
     current: usize,
     /// The current block already ends in a jump: nothing more is emitted into it.
     closed: bool,
-    loops: Vec<Loop>,
+    targets: Vec<Target>,
 }
 
 impl Lower {
@@ -356,6 +387,13 @@ impl Lower {
                 let Pat::Ident(name) = typed.pat.as_ref() else {
                     return Err(syn::Error::new(typed.span(), "a local of a frame is a plain name"));
                 };
+                if let Some(init) = &local.init
+                    && let Expr::Block(block) = init.expr.as_ref()
+                    && block.label.is_some()
+                    && find(|f| f.visit_expr(&init.expr)).is_cut()
+                {
+                    return self.labelled(block, Some(&name.ident));
+                }
                 let init = match &local.init {
                     Some(init) => self.extract(&init.expr)?,
                     None => parse_quote!(Default::default()),
@@ -379,18 +417,47 @@ impl Lower {
         }
     }
 
-    fn target(&self, label: &Option<syn::Lifetime>, span: proc_macro2::Span) -> syn::Result<&Loop> {
+    /// What a jump is about: what it names, or the innermost loop.
+    fn target(&self, label: &Option<syn::Lifetime>, span: proc_macro2::Span) -> syn::Result<&Target> {
         let wanted = label.as_ref().map(|l| l.ident.to_string());
-        self.loops
+        self.targets
             .iter()
             .rev()
-            .find(|l| wanted.is_none() || l.label == wanted)
-            .ok_or_else(|| syn::Error::new(span, "no such loop in this frame"))
+            .find(|t| if wanted.is_some() { t.label == wanted } else { t.head.is_some() })
+            .ok_or_else(|| syn::Error::new(span, "no such loop or block in this frame"))
+    }
+
+    /// A block that can be left by its label. `value` takes what it comes to.
+    fn labelled(&mut self, block: &syn::ExprBlock, value: Option<&Ident>) -> syn::Result<()> {
+        let end = self.block();
+        let label = block.label.as_ref().map(|label| label.name.ident.to_string());
+        self.targets.push(Target { label, head: None, end, value: value.cloned() });
+        let (last, before) = match block.block.stmts.split_last() {
+            Some((Stmt::Expr(e, None), before)) => (Some(e), before),
+            _ => (None, &block.block.stmts[..]),
+        };
+        for stmt in before {
+            self.stmt(stmt)?;
+        }
+        match (last, value) {
+            // The value is already where it goes to.
+            (Some(Expr::Path(e)), Some(name)) if e.path.is_ident(name) => {}
+            (Some(e), Some(name)) if !matches!(e, Expr::Break(_) | Expr::Continue(_) | Expr::Return(_)) => {
+                let e = self.extract(e)?;
+                self.emit(quote! { __l.#name = #e; });
+            }
+            (Some(e), _) => self.expr_stmt(e, true)?,
+            (None, _) => {}
+        }
+        self.targets.pop();
+        self.goto(end);
+        self.start(end);
+        Ok(())
     }
 
     fn expr_stmt(&mut self, e: &Expr, semi: bool) -> syn::Result<()> {
         let found = find(|f| f.visit_expr(e));
-        if found.marks == 0 && found.jumps == 0 {
+        if !found.is_cut() {
             let diverges = matches!(e, Expr::Return(_));
             let e = self.rewrite_expr(e);
             if semi
@@ -418,13 +485,30 @@ impl Lower {
                 self.mark(&m.mac)
             }
             Expr::Break(b) => {
-                let end = self.target(&b.label, b.span())?.end;
+                let Target { end, value, .. } = self.target(&b.label, b.span())?;
+                let (end, value) = (*end, value.clone());
+                match (b.expr.as_deref(), value) {
+                    // The value is already where it goes to.
+                    (Some(Expr::Path(e)), Some(name)) if e.path.is_ident(&name) => {}
+                    (Some(e), Some(name)) => {
+                        let e = self.extract(e)?;
+                        self.emit(quote! { __l.#name = #e; });
+                    }
+                    (None, None) => {}
+                    (Some(e), None) => {
+                        return Err(syn::Error::new(
+                            e.span(),
+                            "only a labelled block of a `let` has a value",
+                        ));
+                    }
+                    (None, Some(_)) => return Err(syn::Error::new(b.span(), "this block has a value")),
+                }
                 self.goto(end);
                 Ok(())
             }
             Expr::Continue(c) => {
                 let head = self.target(&c.label, c.span())?.head;
-                self.goto(head);
+                self.goto(head.ok_or_else(|| syn::Error::new(c.span(), "a block has no next round"))?);
                 Ok(())
             }
             Expr::Return(r) => {
@@ -436,6 +520,7 @@ impl Lower {
                 self.closed = true;
                 Ok(())
             }
+            Expr::Block(b) if b.label.is_some() => self.labelled(b, None),
             Expr::Block(b) => self.stmts(&b.block),
             Expr::If(i) => {
                 let cond = self.extract(&i.cond)?;
@@ -484,13 +569,14 @@ impl Lower {
                 let (head, end) = (self.block(), self.block());
                 self.goto(head);
                 self.start(head);
-                self.loops.push(Loop {
+                self.targets.push(Target {
                     label: l.label.as_ref().map(|l| l.name.ident.to_string()),
-                    head,
+                    head: Some(head),
                     end,
+                    value: None,
                 });
                 self.stmts(&l.body)?;
-                self.loops.pop();
+                self.targets.pop();
                 self.goto(head);
                 self.start(end);
                 Ok(())
@@ -508,13 +594,14 @@ impl Lower {
                 }
                 self.emit(quote! { __pc = if #cond { #body } else { #end }; continue '__frame; });
                 self.start(body);
-                self.loops.push(Loop {
+                self.targets.push(Target {
                     label: w.label.as_ref().map(|l| l.name.ident.to_string()),
-                    head,
+                    head: Some(head),
                     end,
+                    value: None,
                 });
                 self.stmts(&w.body)?;
-                self.loops.pop();
+                self.targets.pop();
                 self.goto(head);
                 self.start(end);
                 Ok(())
@@ -564,13 +651,14 @@ impl<'a> Visit<'a> for Hoist {
                     {
                         self.found.push((name.ident.clone(), (*t.ty).clone()));
                     }
-                }
-                Stmt::Expr(e, _) => {
-                    let found = find(|f| f.visit_expr(e));
-                    if found.marks > 0 || found.jumps > 0 {
-                        self.visit_expr(e);
+                    if let Some(init) = &local.init
+                        && matches!(init.expr.as_ref(), Expr::Block(block) if block.label.is_some())
+                        && find(|f| f.visit_expr(&init.expr)).is_cut()
+                    {
+                        self.visit_expr(&init.expr);
                     }
                 }
+                Stmt::Expr(e, _) if find(|f| f.visit_expr(e)).is_cut() => self.visit_expr(e),
                 _ => {}
             }
         }
@@ -621,7 +709,7 @@ pub(crate) fn expand_as(attr: TokenStream, item: TokenStream, left: &Ident) -> s
         blocks: vec![TokenStream::new()],
         current: 0,
         closed: false,
-        loops: Vec::new(),
+        targets: Vec::new(),
     };
     lower.stmts(&item.block)?;
     let ret: Type = match &item.sig.output {

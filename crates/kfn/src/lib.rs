@@ -33,7 +33,7 @@ pub fn kfn(attr: TokenStream, item: TokenStream) -> TokenStream {
 /// Compiles a kernel function that can sleep into a frame on its task's explicit stack.
 ///
 /// The body is ordinary straight-line Rust with these marks, each usable as a statement at any
-/// depth of `if`, `match`, `loop` and `while`:
+/// depth of `if`, `match`, `loop`, `while` and labelled blocks:
 /// * `call!(f(args))` calls another frame; it is an expression of the callee's return type;
 /// * `wait!(on)` sleeps until `on` (a `WaitOn`) is woken;
 /// * `wait_until!(condition, on)` sleeps on `on` for as long as `condition` is false;
@@ -41,7 +41,8 @@ pub fn kfn(attr: TokenStream, item: TokenStream) -> TokenStream {
 /// * `step!()` is a label where another CPU may run, without waiting for anything.
 ///
 /// A variable that lives across a mark is declared with its type: `let n: u32 = 0;`. One without
-/// a type exists until the next mark. `#[kframe("block/blk-mq.c", part)]` says that the function is a
+/// a type exists until the next mark. What C does with `goto out` is a labelled block with a value,
+/// `let ret: Result<(), Errno> = 'out: { .. break 'out Err(e); .. };`, and the code at C's label follows it. `#[kframe("block/blk-mq.c", part)]` says that the function is a
 /// piece of the C function that calls it, cut out only because of its marks or its returns: it is not
 /// recorded and no stack shows it. The function the attribute leaves behind takes the
 /// arguments without `k` and returns a `Call<R>`.

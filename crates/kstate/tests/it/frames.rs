@@ -110,3 +110,88 @@ fn an_interrupts_function_does_the_same_whole_and_cut() {
     let frame = handler_frame(4).frame;
     assert_eq!((frame.code.meta.name, frame.code.locals), ("handler", ["n", "got"].as_slice()));
 }
+
+#[kframe("test.c")]
+fn stepped(k: &mut Kernel, stop: u32) -> Result<u32, Errno> {
+    let ret: Result<u32, Errno> = 'out: {
+        if stop == 0 {
+            break 'out Err(Errno::EBUSY);
+        }
+        let first: u32 = call!(leaf(1))?;
+        let mut round: u32 = 0;
+        loop {
+            round += 1;
+            if round == stop {
+                break 'out call!(leaf(2));
+            }
+            'inner: {
+                if round == 2 {
+                    step!();
+                    break 'inner;
+                }
+                k.log.push(format!("round {round}"));
+            }
+            // A block that holds no mark stays what it is.
+            let small = 'plain: {
+                if round < 3 {
+                    break 'plain true;
+                }
+                false
+            };
+            if !small {
+                break;
+            }
+        }
+        if stop == 9 {
+            return Err(Errno::EIO);
+        }
+        Ok(first + round)
+    };
+    k.log.push(format!("out {ret:?}"));
+    ret
+}
+
+#[test]
+fn a_labelled_block_is_left_with_a_value() {
+    let ran = |stop: u32| {
+        let mut k = Kernel::default();
+        let (value, _) = run(&mut k, stepped(stop).frame);
+        (value as i64, k.log)
+    };
+    let error = |e: Errno| i64::from(e.code());
+    // C's goto, from the first line, from a loop, with the value of a call, and by reaching the label.
+    assert_eq!(ran(0), (error(Errno::EBUSY), vec!["out Err(EBUSY)".to_owned()]));
+    assert_eq!(ran(1), (20, vec!["out Ok(20)".to_owned()]));
+    assert_eq!(ran(3), (20, vec!["round 1".to_owned(), "out Ok(20)".to_owned()]));
+    let rounds = ["round 1", "round 3"].map(str::to_owned);
+    assert_eq!(ran(4), (13, [&rounds[..], &["out Ok(13)".to_owned()]].concat()));
+    // What leaves the function does not stop at the label.
+    assert_eq!(ran(9), (error(Errno::EIO), rounds.to_vec()));
+}
+
+#[kirq("test.c")]
+fn cut_short(k: &mut Kernel, n: u32) -> u32 {
+    let mut got: u32 = 'got: {
+        if n == 1 {
+            break 'got 5;
+        }
+        let there: u32 = call!(inner(n));
+        if n == 2 {
+            break 'got there;
+        }
+        there + 1
+    };
+    got += 1;
+    k.log.push(format!("got {got}"));
+    got
+}
+
+#[test]
+fn a_labelled_block_is_the_same_whole_and_cut() {
+    for (n, expect) in [(1, 6), (2, 5), (3, 8)] {
+        let (mut whole, mut cut) = (Kernel::default(), Kernel::default());
+        assert_eq!(cut_short(&mut whole, n), expect);
+        assert_eq!(run(&mut cut, cut_short_frame(n).frame).0, u64::from(expect));
+        assert_eq!(whole, cut);
+    }
+}
