@@ -293,116 +293,6 @@ fn irq_release_resources(k: &mut Kernel, irq: Irq) {
     }
 }
 
-// The part of __setup_irq() that is done under desc->lock.
-fn install(k: &mut Kernel, irq: Irq, new: &mut IrqAction) -> Result<bool, Errno> {
-    let oneshot_safe = k.chip(Irqd::top(irq)).flags & IRQCHIP_ONESHOT_SAFE != 0;
-    let desc = k.desc_mut(irq);
-    let mut thread_mask = 0u64;
-    let shared = !desc.action.is_empty();
-    if shared {
-        if irq_is_nmi(desc) {
-            let chip = k.chip(Irqd::top(irq)).name.clone();
-            let name = &new.name;
-            k.pr_warn(format!(
-                "genirq: Invalid attempt to share NMI for {name} (irq {irq}) on irqchip {chip}."
-            ));
-            return Err(Errno::EINVAL);
-        }
-        // Whoever shares a line agrees on sharing, type, one-shot and per-CPU.
-        let oldtype = if desc.has(IRQD_DEFAULT_TRIGGER_SET) {
-            desc.state() & IRQD_TRIGGER_MASK
-        } else {
-            let oldtype = new.flags & IRQF_TRIGGER_MASK;
-            desc.clear(IRQD_TRIGGER_MASK);
-            desc.set(oldtype | IRQD_DEFAULT_TRIGGER_SET);
-            oldtype
-        };
-        let old = &desc.action[0];
-        let mut mismatch =
-            old.flags & new.flags & IRQF_SHARED == 0 || oldtype != new.flags & IRQF_TRIGGER_MASK;
-        if !mismatch {
-            if old.flags & IRQF_ONESHOT != 0 && new.flags & IRQF_COND_ONESHOT != 0 {
-                new.flags |= IRQF_ONESHOT;
-            } else if (old.flags ^ new.flags) & IRQF_ONESHOT != 0 {
-                mismatch = true;
-            }
-        }
-        mismatch |= (old.flags ^ new.flags) & IRQF_PERCPU != 0;
-        if mismatch {
-            if new.flags & IRQF_PROBE_SHARED == 0 {
-                let line = format!(
-                    "genirq: Flags mismatch irq {irq}. {:08x} ({}) vs. {:08x} ({})",
-                    new.flags, new.name, old.flags, old.name
-                );
-                k.log.push(line);
-            }
-            return Err(Errno::EBUSY);
-        }
-        thread_mask = desc.action.iter().fold(0, |all, action| all | action.thread_mask);
-    }
-    if new.flags & IRQF_ONESHOT != 0 {
-        if thread_mask == u64::MAX {
-            return Err(Errno::EBUSY);
-        }
-        new.thread_mask = 1 << thread_mask.trailing_ones();
-    } else if new.handler == DEFAULT_PRIMARY && !oneshot_safe {
-        // The default handler only wakes the thread: a level-triggered line would come back at once.
-        let line = if k.sem.oneshot_error_names_device {
-            format!(
-                "genirq: Threaded irq requested with handler=NULL and !ONESHOT for {} (irq {irq})",
-                new.name
-            )
-        } else {
-            format!("genirq: Threaded irq requested with handler=NULL and !ONESHOT for irq {irq}")
-        };
-        k.log.push(line);
-        return Err(Errno::EINVAL);
-    }
-    if !shared {
-        if new.flags & IRQF_TRIGGER_MASK != 0 {
-            __irq_set_trigger(k, irq, new.flags & IRQF_TRIGGER_MASK)?;
-        }
-        // Also for a line that is not enabled yet: enabling it later has to succeed.
-        irq_activate(k, irq)?;
-        let noirqdebug = k.irq.noirqdebug && k.sem.noirqdebug_marks_lines;
-        let desc = k.desc_mut(irq);
-        desc.istate &= !(IRQS_AUTODETECT | IRQS_SPURIOUS_DISABLED | IRQS_ONESHOT | IRQS_WAITING);
-        desc.clear(IRQD_IRQ_INPROGRESS);
-        if new.flags & IRQF_PERCPU != 0 {
-            desc.set(IRQD_PER_CPU);
-            desc.status_use_accessors |= IRQ_PER_CPU;
-            if new.flags & IRQF_NO_DEBUG != 0 {
-                desc.status_use_accessors |= IRQ_NO_DEBUG;
-            }
-        }
-        if noirqdebug {
-            desc.status_use_accessors |= IRQ_NO_DEBUG;
-        }
-        if new.flags & IRQF_ONESHOT != 0 {
-            desc.istate |= IRQS_ONESHOT;
-        }
-        if new.flags & IRQF_NOBALANCING != 0 {
-            desc.status_use_accessors |= IRQ_NO_BALANCING;
-            desc.set(IRQD_NO_BALANCING);
-        }
-        if new.flags & IRQF_NO_AUTOEN == 0 && irq_settings_can_autoenable(desc) {
-            irq_startup(k, irq, IRQ_RESEND, IRQ_START_COND);
-        } else {
-            desc.depth = 1;
-            if new.flags & IRQF_SHARED != 0 {
-                k.warn_once("WARNING: at kernel/irq/manage.c __setup_irq");
-            }
-        }
-    } else if new.flags & IRQF_TRIGGER_MASK != 0 {
-        let nmsk = new.flags & IRQF_TRIGGER_MASK;
-        let omsk = k.desc(irq).state() & IRQD_TRIGGER_MASK;
-        if nmsk != omsk {
-            k.log.push(format!("genirq: irq {irq} uses trigger mode {omsk}; requested {nmsk}"));
-        }
-    }
-    Ok(shared)
-}
-
 // A thread that never ran ends when it is stopped.
 fn drop_thread(k: &mut Kernel, thread: Option<TaskId>) {
     if let Some(thread) = thread {
@@ -442,59 +332,165 @@ fn __setup_irq(k: &mut Kernel, irq: Irq, new: IrqAction) -> Result<(), Errno> {
     if k.chip(d).flags & IRQCHIP_ONESHOT_SAFE != 0 {
         new.flags &= !IRQF_ONESHOT;
     }
-    let first = k.desc(irq).action.is_empty();
-    let mut ret = Ok(false);
-    let mut resources = false;
-    if first {
-        match irq_request_resources(k, irq) {
-            Ok(()) => resources = true,
-            Err(e) => {
-                let chip = k.chip(d).name.clone();
-                k.log.push(format!(
-                    "genirq: Failed to request resources for {} (irq {irq}) on irqchip {chip}",
-                    new.name
-                ));
-                ret = Err(e);
-            }
+    // C's labels from the inside out: mismatch, out_unlock, out_bus_unlock, out_thread.
+    let ret = 'out_bus_unlock: {
+        if k.desc(irq).action.is_empty()
+            && let Err(e) = irq_request_resources(k, irq)
+        {
+            let chip = k.chip(d).name.clone();
+            k.log.push(format!(
+                "genirq: Failed to request resources for {} (irq {irq}) on irqchip {chip}",
+                new.name
+            ));
+            break 'out_bus_unlock e;
         }
-    }
-    if ret.is_ok() {
-        ret = install(k, irq, &mut new);
-    }
-    let shared = match ret {
-        Ok(shared) => shared,
-        Err(e) => {
-            if resources {
-                irq_release_resources(k, irq);
+        let ret = 'out_unlock: {
+            'mismatch: {
+                let oneshot_safe = k.chip(d).flags & IRQCHIP_ONESHOT_SAFE != 0;
+                let desc = k.desc_mut(irq);
+                let mut thread_mask = 0u64;
+                let shared = !desc.action.is_empty();
+                if shared {
+                    if irq_is_nmi(desc) {
+                        let chip = k.chip(d).name.clone();
+                        let name = &new.name;
+                        k.pr_warn(format!(
+                            "genirq: Invalid attempt to share NMI for {name} (irq {irq}) on irqchip {chip}."
+                        ));
+                        break 'out_unlock Errno::EINVAL;
+                    }
+                    // Whoever shares a line agrees on sharing, type, one-shot and per-CPU.
+                    let oldtype = if desc.has(IRQD_DEFAULT_TRIGGER_SET) {
+                        desc.state() & IRQD_TRIGGER_MASK
+                    } else {
+                        let oldtype = new.flags & IRQF_TRIGGER_MASK;
+                        desc.clear(IRQD_TRIGGER_MASK);
+                        desc.set(oldtype | IRQD_DEFAULT_TRIGGER_SET);
+                        oldtype
+                    };
+                    let old = &desc.action[0];
+                    if old.flags & new.flags & IRQF_SHARED == 0 || oldtype != new.flags & IRQF_TRIGGER_MASK {
+                        break 'mismatch;
+                    }
+                    if old.flags & IRQF_ONESHOT != 0 && new.flags & IRQF_COND_ONESHOT != 0 {
+                        new.flags |= IRQF_ONESHOT;
+                    } else if (old.flags ^ new.flags) & IRQF_ONESHOT != 0 {
+                        break 'mismatch;
+                    }
+                    if (old.flags ^ new.flags) & IRQF_PERCPU != 0 {
+                        break 'mismatch;
+                    }
+                    thread_mask = desc.action.iter().fold(0, |all, action| all | action.thread_mask);
+                }
+                if new.flags & IRQF_ONESHOT != 0 {
+                    if thread_mask == u64::MAX {
+                        break 'out_unlock Errno::EBUSY;
+                    }
+                    new.thread_mask = 1 << thread_mask.trailing_ones();
+                } else if new.handler == DEFAULT_PRIMARY && !oneshot_safe {
+                    // The default handler only wakes the thread: a level-triggered line would come back at
+                    // once.
+                    let line = if k.sem.oneshot_error_names_device {
+                        format!(
+                            "genirq: Threaded irq requested with handler=NULL and !ONESHOT for {} (irq {irq})",
+                            new.name
+                        )
+                    } else {
+                        format!("genirq: Threaded irq requested with handler=NULL and !ONESHOT for irq {irq}")
+                    };
+                    k.log.push(line);
+                    break 'out_unlock Errno::EINVAL;
+                }
+                if !shared {
+                    let trigger = new.flags & IRQF_TRIGGER_MASK;
+                    if trigger != 0
+                        && let Err(e) = __irq_set_trigger(k, irq, trigger)
+                    {
+                        break 'out_unlock e;
+                    }
+                    // Also for a line that is not enabled yet: enabling it later has to succeed.
+                    if let Err(e) = irq_activate(k, irq) {
+                        break 'out_unlock e;
+                    }
+                    let noirqdebug = k.irq.noirqdebug && k.sem.noirqdebug_marks_lines;
+                    let desc = k.desc_mut(irq);
+                    desc.istate &= !(IRQS_AUTODETECT | IRQS_SPURIOUS_DISABLED | IRQS_ONESHOT | IRQS_WAITING);
+                    desc.clear(IRQD_IRQ_INPROGRESS);
+                    if new.flags & IRQF_PERCPU != 0 {
+                        desc.set(IRQD_PER_CPU);
+                        desc.status_use_accessors |= IRQ_PER_CPU;
+                        if new.flags & IRQF_NO_DEBUG != 0 {
+                            desc.status_use_accessors |= IRQ_NO_DEBUG;
+                        }
+                    }
+                    if noirqdebug {
+                        desc.status_use_accessors |= IRQ_NO_DEBUG;
+                    }
+                    if new.flags & IRQF_ONESHOT != 0 {
+                        desc.istate |= IRQS_ONESHOT;
+                    }
+                    if new.flags & IRQF_NOBALANCING != 0 {
+                        desc.status_use_accessors |= IRQ_NO_BALANCING;
+                        desc.set(IRQD_NO_BALANCING);
+                    }
+                    if new.flags & IRQF_NO_AUTOEN == 0 && irq_settings_can_autoenable(desc) {
+                        irq_startup(k, irq, IRQ_RESEND, IRQ_START_COND);
+                    } else {
+                        desc.depth = 1;
+                        if new.flags & IRQF_SHARED != 0 {
+                            k.warn_once("WARNING: at kernel/irq/manage.c __setup_irq");
+                        }
+                    }
+                } else if new.flags & IRQF_TRIGGER_MASK != 0 {
+                    let nmsk = new.flags & IRQF_TRIGGER_MASK;
+                    let omsk = k.desc(irq).state() & IRQD_TRIGGER_MASK;
+                    if nmsk != omsk {
+                        k.log.push(format!("genirq: irq {irq} uses trigger mode {omsk}; requested {nmsk}"));
+                    }
+                }
+
+                let threads = [new.thread, new.secondary.as_ref().and_then(|second| second.thread)];
+                let desc = k.desc_mut(irq);
+                desc.action.push(new);
+                let n = desc.action.len() - 1;
+                desc.irq_count = 0;
+                desc.irqs_unhandled = 0;
+                // The line may have been switched off because nobody handled it: now somebody might.
+                if shared && desc.istate & IRQS_SPURIOUS_DISABLED != 0 {
+                    desc.istate &= !IRQS_SPURIOUS_DISABLED;
+                    __enable_irq(k, irq);
+                }
+                if k.sem.irq_thread_ready {
+                    for thread in threads {
+                        wake_up_and_wait_for_irq_thread_ready(k, thread);
+                    }
+                } else {
+                    for thread in threads.into_iter().flatten() {
+                        k.wake(WaitOn::IrqThread(thread));
+                    }
+                }
+                crate::proc::register_irq_proc(k, irq);
+                crate::proc::register_handler_proc(k, irq, n);
+                return Ok(());
             }
-            drop_thread(k, new.thread);
-            drop_thread(k, new.secondary.as_ref().and_then(|second| second.thread));
-            return Err(e);
+            if new.flags & IRQF_PROBE_SHARED == 0 {
+                let old = &k.desc(irq).action[0];
+                let line = format!(
+                    "genirq: Flags mismatch irq {irq}. {:08x} ({}) vs. {:08x} ({})",
+                    new.flags, new.name, old.flags, old.name
+                );
+                k.log.push(line);
+            }
+            Errno::EBUSY
+        };
+        if k.desc(irq).action.is_empty() {
+            irq_release_resources(k, irq);
         }
+        ret
     };
-    let threads = [new.thread, new.secondary.as_ref().and_then(|second| second.thread)];
-    let desc = k.desc_mut(irq);
-    desc.action.push(new);
-    let n = desc.action.len() - 1;
-    desc.irq_count = 0;
-    desc.irqs_unhandled = 0;
-    // The line may have been switched off because nobody handled it: now somebody might.
-    if shared && desc.istate & IRQS_SPURIOUS_DISABLED != 0 {
-        desc.istate &= !IRQS_SPURIOUS_DISABLED;
-        __enable_irq(k, irq);
-    }
-    if k.sem.irq_thread_ready {
-        for thread in threads {
-            wake_up_and_wait_for_irq_thread_ready(k, thread);
-        }
-    } else {
-        for thread in threads.into_iter().flatten() {
-            k.wake(WaitOn::IrqThread(thread));
-        }
-    }
-    crate::proc::register_irq_proc(k, irq);
-    crate::proc::register_handler_proc(k, irq, n);
-    Ok(())
+    drop_thread(k, new.thread);
+    drop_thread(k, new.secondary.as_ref().and_then(|second| second.thread));
+    Err(ret)
 }
 
 fn new_action(

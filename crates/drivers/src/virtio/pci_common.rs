@@ -313,40 +313,6 @@ fn vp_find_one_vq_msix(
     request_vq_irq(k, id, queue_idx, msix_vec).inspect_err(|_| vp_del_vq(k, id, queue_idx))
 }
 
-/// The part of `vp_find_vqs_msix` before its error label.
-fn find_vqs_msix(k: &mut Kernel, id: VirtioId, nvqs: u32, policy: VpVqVectorPolicy) -> Result<(), Errno> {
-    let per_vq_vectors = policy != VpVqVectorPolicy::Shared;
-    let nvectors = if per_vq_vectors {
-        1 + k.virtio.dev(id).vqs_info.iter().filter(|vq| vq.callback.is_some()).count() as u32
-    } else {
-        2
-    };
-    vp_request_msix_vectors(k, id, nvectors, per_vq_vectors)?;
-
-    let vp_dev = k.virtio.dev_mut(id);
-    vp_dev.per_vq_vectors = per_vq_vectors;
-    let mut allocated_vectors = vp_dev.msix_used_vectors as u16;
-    for index in 0..nvqs as u16 {
-        if k.sem.virtio_slow_path_queues {
-            vp_find_one_vq_msix(k, id, index, false, &mut allocated_vectors, policy)?;
-            continue;
-        }
-        let msix_vec = if !has_callback(k, id, index) {
-            NO_VECTOR
-        } else if per_vq_vectors {
-            allocated_vectors += 1;
-            allocated_vectors - 1
-        } else {
-            VP_MSIX_VQ_VECTOR
-        };
-        vp_setup_vq(k, id, index, msix_vec)?;
-        if per_vq_vectors && msix_vec != NO_VECTOR {
-            request_vq_irq(k, id, index, msix_vec)?;
-        }
-    }
-    Ok(())
-}
-
 /// Creates all queues with MSI-X interrupts.
 #[kframe("drivers/virtio/virtio_pci_common.c")]
 fn vp_find_vqs_msix(
@@ -355,35 +321,73 @@ fn vp_find_vqs_msix(
     nvqs: u32,
     vector_policy: VpVqVectorPolicy,
 ) -> Result<(), Errno> {
-    let found: Result<(), Errno> = find_vqs_msix(k, id, nvqs, vector_policy);
-    if found.is_err() {
-        call!(vp_del_vqs(id));
-    }
-    found
-}
-
-/// The part of `vp_find_vqs_intx` before its error label.
-fn find_vqs_intx(k: &mut Kernel, id: VirtioId, nvqs: u32) -> Result<(), Errno> {
-    let (irq, name) = (pci_irq(k, id), dev_name(k, id));
-    let dev_id = vp_dev_id(k, id);
-    request_irq(k, irq, VP_INTERRUPT, IRQF_SHARED, &name, dev_id)?;
-    let vp_dev = k.virtio.dev_mut(id);
-    vp_dev.intx_enabled = true;
-    vp_dev.per_vq_vectors = false;
-    for index in 0..nvqs as u16 {
-        vp_setup_vq(k, id, index, NO_VECTOR)?;
-    }
-    Ok(())
+    let err: Result<(), Errno> = 'error_find: {
+        let per_vq_vectors = vector_policy != VpVqVectorPolicy::Shared;
+        let nvectors = if per_vq_vectors {
+            1 + k.virtio.dev(id).vqs_info.iter().filter(|vq| vq.callback.is_some()).count() as u32
+        } else {
+            2
+        };
+        if let Err(e) = vp_request_msix_vectors(k, id, nvectors, per_vq_vectors) {
+            break 'error_find Err(e);
+        }
+        let vp_dev = k.virtio.dev_mut(id);
+        vp_dev.per_vq_vectors = per_vq_vectors;
+        let mut allocated_vectors = vp_dev.msix_used_vectors as u16;
+        for index in 0..nvqs as u16 {
+            if k.sem.virtio_slow_path_queues {
+                if let Err(e) =
+                    vp_find_one_vq_msix(k, id, index, false, &mut allocated_vectors, vector_policy)
+                {
+                    break 'error_find Err(e);
+                }
+                continue;
+            }
+            let msix_vec = if !has_callback(k, id, index) {
+                NO_VECTOR
+            } else if per_vq_vectors {
+                allocated_vectors += 1;
+                allocated_vectors - 1
+            } else {
+                VP_MSIX_VQ_VECTOR
+            };
+            if let Err(e) = vp_setup_vq(k, id, index, msix_vec) {
+                break 'error_find Err(e);
+            }
+            if !per_vq_vectors || msix_vec == NO_VECTOR {
+                continue;
+            }
+            if let Err(e) = request_vq_irq(k, id, index, msix_vec) {
+                break 'error_find Err(e);
+            }
+        }
+        return Ok(());
+    };
+    call!(vp_del_vqs(id));
+    err
 }
 
 /// Creates all queues with one interrupt line for everything.
 #[kframe("drivers/virtio/virtio_pci_common.c")]
 fn vp_find_vqs_intx(k: &mut Kernel, id: VirtioId, nvqs: u32) -> Result<(), Errno> {
-    let found: Result<(), Errno> = find_vqs_intx(k, id, nvqs);
-    if found.is_err() {
-        call!(vp_del_vqs(id));
-    }
-    found
+    let err: Result<(), Errno> = 'out_del_vqs: {
+        let (irq, name) = (pci_irq(k, id), dev_name(k, id));
+        let dev_id = vp_dev_id(k, id);
+        if let Err(e) = request_irq(k, irq, VP_INTERRUPT, IRQF_SHARED, &name, dev_id) {
+            break 'out_del_vqs Err(e);
+        }
+        let vp_dev = k.virtio.dev_mut(id);
+        vp_dev.intx_enabled = true;
+        vp_dev.per_vq_vectors = false;
+        for index in 0..nvqs as u16 {
+            if let Err(e) = vp_setup_vq(k, id, index, NO_VECTOR) {
+                break 'out_del_vqs Err(e);
+            }
+        }
+        return Ok(());
+    };
+    call!(vp_del_vqs(id));
+    err
 }
 
 /// `config->find_vqs`: a vector per queue, or fewer, or the line.

@@ -381,60 +381,66 @@ pub(super) fn nvme_dev_disable(k: &mut Kernel, id: NvmeId, shutdown: bool) {
 // what is left of one goes on beside the reset.
 #[kframe("drivers/nvme/host/pci.c")]
 pub(in crate::nvme) fn nvme_reset_work(k: &mut Kernel, id: NvmeId) {
-    let result: Result<(), Errno> = call!(reset(id));
-    if result.is_err() {
-        let code = result.err().map_or(0, Errno::code);
-        core::dev_info(k, id, &format!("Removing after probe failure status: {code}"));
-        call!(nvme_remove_dead_ctrl(id));
-    }
-}
-
-/// What `nvme_reset_work()` does before its error labels.
-#[kframe("drivers/nvme/host/pci.c", part)]
-fn reset(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
-    if d(k, id).state != NvmeCtrlState::Resetting {
-        k.warn("WARNING: at drivers/nvme/host/pci.c nvme_reset_work");
-        return Err(Errno::ENODEV);
-    }
-    if d(k, id).ctrl_config & hw::CC_EN != 0 {
-        call!(nvme_dev_disable(id, false));
-    }
-    call!(core::lock_shutdown(id));
-    let up: Result<(), Errno> = nvme_pci_enable(k, id);
-    if up.is_ok() {
-        up = call!(nvme_pci_configure_admin_queue(id));
-    }
-    if up.is_ok() {
-        up = nvme_alloc_admin_tags(k, id);
-    }
-    core::unlock_shutdown(k, id);
-    up?;
-    if !core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Connecting) {
-        core::dev_info(k, id, "failed to mark controller CONNECTING");
-        return Err(Errno::EBUSY);
-    }
-    call!(core::nvme_init_identify(id))?;
-    if d(k, id).oacs & hw::OACS_DBBUF != 0 {
-        dm(k, id).dbbuf = true;
-    }
-    call!(nvme_setup_io_queues(id))?;
-    if d(k, id).online_queues < 2 {
-        core::dev_info(k, id, "IO queues not created");
-        core::nvme_kill_queues(k, id);
-        call!(core::nvme_remove_namespaces(id));
-        nvme_free_tagset(k, id);
-    } else {
-        core::nvme_start_queues(k, id);
-        call!(core::nvme_wait_freeze(id));
-        call!(nvme_dev_add(id));
-        core::nvme_unfreeze(k, id);
-    }
-    if !core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Live) {
-        core::dev_info(k, id, "failed to mark controller live state");
-        return Err(Errno::ENODEV);
-    }
-    call!(core::nvme_start_ctrl(id));
-    Ok(())
+    let result: Result<(), Errno> = 'out: {
+        if d(k, id).state != NvmeCtrlState::Resetting {
+            k.warn("WARNING: at drivers/nvme/host/pci.c nvme_reset_work");
+            break 'out Err(Errno::ENODEV);
+        }
+        if d(k, id).ctrl_config & hw::CC_EN != 0 {
+            call!(nvme_dev_disable(id, false));
+        }
+        call!(core::lock_shutdown(id));
+        let result: Result<(), Errno> = 'out_unlock: {
+            let result: Result<(), Errno> = nvme_pci_enable(k, id);
+            if result.is_err() {
+                break 'out_unlock result;
+            }
+            let result: Result<(), Errno> = call!(nvme_pci_configure_admin_queue(id));
+            if result.is_err() {
+                break 'out_unlock result;
+            }
+            nvme_alloc_admin_tags(k, id)
+        };
+        core::unlock_shutdown(k, id);
+        if result.is_err() {
+            break 'out result;
+        }
+        if !core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Connecting) {
+            core::dev_info(k, id, "failed to mark controller CONNECTING");
+            break 'out Err(Errno::EBUSY);
+        }
+        let result: Result<(), Errno> = call!(core::nvme_init_identify(id));
+        if result.is_err() {
+            break 'out result;
+        }
+        if d(k, id).oacs & hw::OACS_DBBUF != 0 {
+            dm(k, id).dbbuf = true;
+        }
+        let result: Result<(), Errno> = call!(nvme_setup_io_queues(id));
+        if result.is_err() {
+            break 'out result;
+        }
+        if d(k, id).online_queues < 2 {
+            core::dev_info(k, id, "IO queues not created");
+            core::nvme_kill_queues(k, id);
+            call!(core::nvme_remove_namespaces(id));
+            nvme_free_tagset(k, id);
+        } else {
+            core::nvme_start_queues(k, id);
+            call!(core::nvme_wait_freeze(id));
+            call!(nvme_dev_add(id));
+            core::nvme_unfreeze(k, id);
+        }
+        if !core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Live) {
+            core::dev_info(k, id, "failed to mark controller live state");
+            break 'out Err(Errno::ENODEV);
+        }
+        call!(core::nvme_start_ctrl(id));
+        return;
+    };
+    let code = result.err().map_or(0, Errno::code);
+    core::dev_info(k, id, &format!("Removing after probe failure status: {code}"));
+    call!(nvme_remove_dead_ctrl(id));
 }
 
 /// `nvme_remove_dead_ctrl()`: gives up; a worker unbinds the driver.

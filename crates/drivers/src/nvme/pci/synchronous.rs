@@ -415,67 +415,70 @@ pub(super) fn nvme_dev_disable(k: &mut Kernel, id: NvmeId, shutdown: bool) {
 // what is left of one goes on beside the reset.
 #[kframe("drivers/nvme/host/pci.c")]
 pub(in crate::nvme) fn nvme_reset_work(k: &mut Kernel, id: NvmeId) {
-    let result: Result<bool, Errno> = call!(reset(id));
-    if result != Ok(true) {
-        let code = result.err().map_or(0, Errno::code);
-        core::dev_info(k, id, &format!("Disabling device after reset failure: {code}"));
-        core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Deleting);
-        call!(nvme_dev_disable(id, true));
-        core::nvme_kill_queues(k, id);
-        core::nvme_start_queues(k, id);
-        core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Dead);
-    }
-}
-
-/// What `nvme_reset_work()` does before its error labels: false where C goes to `out` with a result of 0.
-#[kframe("drivers/nvme/host/pci.c", part)]
-fn reset(k: &mut Kernel, id: NvmeId) -> Result<bool, Errno> {
-    if d(k, id).state != NvmeCtrlState::Resetting {
-        // Its number in the enum, as C prints it.
-        core::dev_info(k, id, &format!("ctrl state {} is not RESETTING", d(k, id).state as u8));
-        return Err(Errno::ENODEV);
-    }
-    if d(k, id).ctrl_config & hw::CC_EN != 0 {
-        call!(nvme_dev_disable(id, false));
-    }
-    call!(core::lock_shutdown(id));
-    let up: Result<(), Errno> = call!(nvme_pci_enable(id));
-    if up.is_ok()
-        && let Some(admin_q) = d(k, id).admin_q
-    {
-        blk_mq::blk_mq_unquiesce_queue(k, admin_q);
-    }
-    core::unlock_shutdown(k, id);
-    up?;
-    if !core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Connecting) {
-        core::dev_info(k, id, "failed to mark controller CONNECTING");
-        return Err(Errno::EBUSY);
-    }
-    call!(core::nvme_init_ctrl_finish(id))?;
-    nvme_dbbuf_dma_alloc(k, id);
-    call!(nvme_setup_io_queues(id))?;
-    if d(k, id).online_queues > 1 {
-        call!(nvme_dbbuf_set(id));
-        core::nvme_start_queues(k, id);
-        call!(core::nvme_wait_freeze(id));
-        let updated: bool = call!(nvme_pci_update_nr_queues(id));
-        if !updated {
-            return Ok(false);
+    let result: Result<(), Errno> = 'out: {
+        if d(k, id).state != NvmeCtrlState::Resetting {
+            // Its number in the enum, as C prints it.
+            core::dev_info(k, id, &format!("ctrl state {} is not RESETTING", d(k, id).state as u8));
+            break 'out Err(Errno::ENODEV);
         }
-        core::nvme_unfreeze(k, id);
-    } else {
-        core::dev_info(k, id, "IO queues lost");
-        core::nvme_kill_queues(k, id);
-        core::nvme_start_queues(k, id);
-        call!(core::nvme_remove_namespaces(id));
-        nvme_free_tagset(k, id);
-    }
-    if !core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Live) {
-        core::dev_info(k, id, "failed to mark controller live state");
-        return Err(Errno::ENODEV);
-    }
-    call!(core::nvme_start_ctrl(id));
-    Ok(true)
+        if d(k, id).ctrl_config & hw::CC_EN != 0 {
+            call!(nvme_dev_disable(id, false));
+        }
+        call!(core::lock_shutdown(id));
+        let result: Result<(), Errno> = call!(nvme_pci_enable(id));
+        if result.is_ok()
+            && let Some(admin_q) = d(k, id).admin_q
+        {
+            blk_mq::blk_mq_unquiesce_queue(k, admin_q);
+        }
+        core::unlock_shutdown(k, id);
+        if result.is_err() {
+            break 'out result;
+        }
+        if !core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Connecting) {
+            core::dev_info(k, id, "failed to mark controller CONNECTING");
+            break 'out Err(Errno::EBUSY);
+        }
+        let result: Result<(), Errno> = call!(core::nvme_init_ctrl_finish(id));
+        if result.is_err() {
+            break 'out result;
+        }
+        nvme_dbbuf_dma_alloc(k, id);
+        let result: Result<(), Errno> = call!(nvme_setup_io_queues(id));
+        if result.is_err() {
+            break 'out result;
+        }
+        if d(k, id).online_queues > 1 {
+            call!(nvme_dbbuf_set(id));
+            core::nvme_start_queues(k, id);
+            call!(core::nvme_wait_freeze(id));
+            let updated: bool = call!(nvme_pci_update_nr_queues(id));
+            if !updated {
+                // C's result is 0 here.
+                break 'out Ok(());
+            }
+            core::nvme_unfreeze(k, id);
+        } else {
+            core::dev_info(k, id, "IO queues lost");
+            core::nvme_kill_queues(k, id);
+            core::nvme_start_queues(k, id);
+            call!(core::nvme_remove_namespaces(id));
+            nvme_free_tagset(k, id);
+        }
+        if !core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Live) {
+            core::dev_info(k, id, "failed to mark controller live state");
+            break 'out Err(Errno::ENODEV);
+        }
+        call!(core::nvme_start_ctrl(id));
+        return;
+    };
+    let code = result.err().map_or(0, Errno::code);
+    core::dev_info(k, id, &format!("Disabling device after reset failure: {code}"));
+    core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Deleting);
+    call!(nvme_dev_disable(id, true));
+    core::nvme_kill_queues(k, id);
+    core::nvme_start_queues(k, id);
+    core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Dead);
 }
 
 /// Allocates the driver's structures.
@@ -503,48 +506,54 @@ pub(super) fn nvme_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
     nvme_dev_map(k, id)?;
     let name = k.pci_dev(dev).name();
     core::dev_info(k, id, &format!("pci function {name}"));
-    let result: Result<(), Errno> = call!(nvme_pci_enable(id));
-    if result.is_ok() {
-        result = call!(bring_up(id));
-        if result.is_ok() {
+    let result: Result<(), Errno> = 'out_dev_unmap: {
+        let result: Result<(), Errno> = call!(nvme_pci_enable(id));
+        if result.is_err() {
+            break 'out_dev_unmap result;
+        }
+        let result: Result<(), Errno> = 'out_disable: {
+            let result: Result<(), Errno> = nvme_alloc_admin_tag_set(k, id);
+            if result.is_err() {
+                break 'out_disable result;
+            }
+            if !core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Connecting) {
+                core::dev_info(k, id, "failed to mark controller CONNECTING");
+                break 'out_disable Err(Errno::EBUSY);
+            }
+            let result: Result<(), Errno> = call!(core::nvme_init_ctrl_finish(id));
+            if result.is_err() {
+                break 'out_disable result;
+            }
+            nvme_dbbuf_dma_alloc(k, id);
+            let result: Result<(), Errno> = call!(nvme_setup_io_queues(id));
+            if result.is_err() {
+                break 'out_disable result;
+            }
+            if d(k, id).online_queues > 1 {
+                nvme_alloc_io_tag_set(k, id);
+                call!(nvme_dbbuf_set(id));
+            }
+            if d(k, id).tagset.is_none() {
+                core::dev_info(k, id, "IO queues not created");
+            }
+            if !core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Live) {
+                core::dev_info(k, id, "failed to mark controller live state");
+                break 'out_disable Err(Errno::ENODEV);
+            }
             call!(core::nvme_start_ctrl(id));
             call!(flush_work(d(k, id).scan_work));
             return Ok(());
-        }
+        };
         core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Deleting);
         call!(nvme_dev_disable(id, true));
         call!(nvme_dev_remove_admin(id));
         nvme_free_queues(k, id, 0);
         nvme_free_tagset(k, id);
-    }
+        result
+    };
     nvme_dev_unmap(k, id);
     dm(k, id).bound = false;
     result
-}
-
-/// What `nvme_probe()` does between enabling the function and the label `out_disable`.
-#[kframe("drivers/nvme/host/pci.c", part)]
-fn bring_up(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
-    nvme_alloc_admin_tag_set(k, id)?;
-    if !core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Connecting) {
-        core::dev_info(k, id, "failed to mark controller CONNECTING");
-        return Err(Errno::EBUSY);
-    }
-    call!(core::nvme_init_ctrl_finish(id))?;
-    nvme_dbbuf_dma_alloc(k, id);
-    call!(nvme_setup_io_queues(id))?;
-    if d(k, id).online_queues > 1 {
-        nvme_alloc_io_tag_set(k, id);
-        call!(nvme_dbbuf_set(id));
-    }
-    if d(k, id).tagset.is_none() {
-        core::dev_info(k, id, "IO queues not created");
-    }
-    if !core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Live) {
-        core::dev_info(k, id, "failed to mark controller live state");
-        return Err(Errno::ENODEV);
-    }
-    Ok(())
 }
 
 /// Unbinds a controller.
