@@ -332,6 +332,8 @@ enum Way {
     Dev(usize),
     /// `WARN()`.
     Warn,
+    /// `BAD_RING()`.
+    Ring,
     /// `panic()`.
     Panic,
 }
@@ -352,6 +354,10 @@ fn way(name: &str) -> Option<Way> {
         }
     }
     match base {
+        // drivers/virtio/virtio_ring.c: dev_err() with the queue's name in front.
+        "BAD_RING" => Some(Way::Ring),
+        "dev_WARN" | "pci_WARN" => Some(Way::Dev(1)),
+        "dev_WARN_ONCE" => Some(Way::Dev(2)),
         "printk" => Some(Way::Plain(0)),
         "dev_err_probe" => Some(Way::Dev(2)),
         "WARN" | "WARN_ONCE" => Some(Way::Warn),
@@ -360,7 +366,8 @@ fn way(name: &str) -> Option<Way> {
     }
 }
 
-const WARNS: &[&str] = &["WARN_ON", "WARN_ON_ONCE", "WARN", "WARN_ONCE", "BUG_ON", "BUG"];
+const WARNS: &[&str] =
+    &["WARN_ON", "WARN_ON_ONCE", "WARN", "WARN_ONCE", "BUG_ON", "BUG", "dev_WARN", "dev_WARN_ONCE"];
 
 impl Reader<'_> {
     fn of(&self, node: Node) -> &str {
@@ -431,6 +438,7 @@ impl Reader<'_> {
             Way::Pr(at) => (at, self.prefixes.pr.clone()),
             Way::Plain(at) => (at, String::new()),
             Way::Dev(at) => (at, format!("%s %s: {}", self.prefixes.dev)),
+            Way::Ring => (1, "%s %s: %s:".to_owned()),
             Way::Warn => (1, String::new()),
             Way::Panic => (0, "Kernel panic - not syncing: ".to_owned()),
         };
@@ -483,7 +491,9 @@ impl Reader<'_> {
 
     fn literal(&self, node: Node) -> String {
         let text = self.of(node);
-        text.trim_start_matches(|c| c != '"').trim_matches('"').to_owned()
+        let text = text.trim_start_matches(|c| c != '"').trim_matches('"');
+        // A literal that goes on in the next line.
+        text.replace("\\\n", "")
     }
 }
 

@@ -198,7 +198,7 @@ pub fn virtio_net_driver_init(k: &mut Kernel) {
     let online = cpuhp_setup_state_multi(k, CpuhpState::ApOnlineDyn, name, online, down);
     let dead = cpuhp_setup_state_multi(k, CpuhpState::VirtNetDead, "virtio/net:dead", None, dead);
     if online.is_err() || dead.is_err() {
-        k.warn("virtio_net: a state of CPU hotplug is taken");
+        k.warn("irqlab: virtio_net: a state of CPU hotplug is taken");
         return;
     }
     virtio::register_virtio_driver(k, &VIRTIO_NET_DRIVER);
