@@ -68,8 +68,26 @@ fn cpuhp_invoke_callback(
         if lastp && k.cpuhp_state(cpu).last.is_some() {
             k.warn_once("WARNING: at kernel/cpu.c cpuhp_invoke_callback");
         }
+        // Most of them do not sleep and need no frame.
+        if let Some(CpuhpCall::Single(cb)) = cpuhp_get_step(k, state).callback(bringup).map(|step| step.call)
+        {
+            return cb(k, cpu);
+        }
         return call!(callback(k, cpu, state, bringup, None));
     }
+    call!(hlist_for_each(cpu, state, bringup, lastp))
+}
+
+/// The part of [`cpuhp_invoke_callback`] behind `hlist_for_each()`: the callback is invoked for every instance.
+// It is a frame of its own for its locals: a frame with many of them is not made without an allocation.
+#[kframe("kernel/cpu.c", part)]
+fn hlist_for_each(
+    k: &mut Kernel,
+    cpu: CpuId,
+    state: CpuhpState,
+    bringup: bool,
+    lastp: bool,
+) -> Result<(), Errno> {
     let cnt: u32 = 0;
     let node: Option<CpuhpNode> = None;
     let ret: Result<(), Errno> = Ok(());
@@ -78,7 +96,11 @@ fn cpuhp_invoke_callback(
         if node.is_none() || lastp && k.cpuhp_state(cpu).last == node {
             break;
         }
-        ret = call!(callback(k, cpu, state, bringup, node));
+        if is_plain(k, state, bringup) {
+            ret = invoke(k, cpu, state, bringup, node);
+        } else {
+            ret = call!(callback(k, cpu, state, bringup, node));
+        }
         if ret.is_err() {
             if lastp {
                 k.cpuhp_state_mut(cpu).last = node;
@@ -127,6 +149,23 @@ fn callback(
 
 #[kframe("kernel/cpu.c", part)]
 fn at_once(
+    k: &mut Kernel,
+    cpu: CpuId,
+    state: CpuhpState,
+    bringup: bool,
+    node: Option<CpuhpNode>,
+) -> Result<(), Errno> {
+    invoke(k, cpu, state, bringup, node)
+}
+
+/// The callback does not sleep, and needs no frame.
+fn is_plain(k: &Kernel, state: CpuhpState, bringup: bool) -> bool {
+    let callback = cpuhp_get_step(k, state).callback(bringup);
+    callback.is_some_and(|callback| matches!(callback.call, CpuhpCall::Single(_) | CpuhpCall::Multi(_)))
+}
+
+/// Invokes a callback that is plain.
+fn invoke(
     k: &mut Kernel,
     cpu: CpuId,
     state: CpuhpState,

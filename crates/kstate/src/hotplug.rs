@@ -192,6 +192,7 @@ pub struct CpuhpStep {
 
 impl CpuhpStep {
     /// The callback in one direction.
+    #[inline]
     pub fn callback(&self, bringup: bool) -> Option<CpuhpCallback> {
         if bringup { self.startup } else { self.teardown }
     }
@@ -250,10 +251,12 @@ pub struct CpuhpCpuState {
 
 impl CpuhpCpuState {
     /// `st->state++`.
+    #[inline]
     pub fn step_up(&mut self) {
         self.state = self.state.up();
     }
     /// `st->state--`.
+    #[inline]
     pub fn step_down(&mut self) {
         self.state = self.state.down();
     }
@@ -371,10 +374,12 @@ pub struct Hotplug {
 
 impl Kernel {
     /// `per_cpu_ptr(&cpuhp_state, cpu)`.
+    #[inline]
     pub fn cpuhp_state(&self, cpu: CpuId) -> &CpuhpCpuState {
         &self.hotplug.cpus[cpu.index()]
     }
     /// The same, mutably.
+    #[inline]
     pub fn cpuhp_state_mut(&mut self, cpu: CpuId) -> &mut CpuhpCpuState {
         &mut self.hotplug.cpus[cpu.index()]
     }
