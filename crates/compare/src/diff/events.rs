@@ -1,5 +1,8 @@
 //! Comparing recordings of tracepoints: events of one actor are aligned by name, fields and stack.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+
 use record::StackedEvent;
 
 use super::align::{Op, align};
@@ -10,18 +13,69 @@ const EVENT: u32 = 8;
 /// What it costs to take one interrupt's tracepoint for another's.
 const OTHER_IRQ: u32 = 10;
 
-fn event_cost(a: &StackedEvent, b: &StackedEvent) -> Option<u32> {
-    let ((name, mine), (other, theirs)) = (fields(&a.tracepoint), fields(&b.tracepoint));
-    if name != other {
+/// An event as numbers that are equal where what they stand for is: a boot's events are compared each with
+/// each.
+struct Key {
+    name: u32,
+    /// The fields with their values, and whether one is the number of an interrupt.
+    fields: Vec<(u32, bool)>,
+    stack: u32,
+    outermost: u32,
+}
+
+/// What the numbers of [`Key`] stand for.
+#[derive(Default)]
+struct Keys<'a> {
+    names: HashMap<&'a str, u32>,
+    fields: HashMap<(&'a str, &'a str), u32>,
+    stacks: HashMap<&'a [Cow<'static, str>], u32>,
+    frames: HashMap<Option<&'a str>, u32>,
+}
+
+fn number<K: core::hash::Hash + Eq>(of: &mut HashMap<K, u32>, key: K) -> u32 {
+    let next = of.len() as u32;
+    *of.entry(key).or_insert(next)
+}
+
+impl<'a> Keys<'a> {
+    fn key(&mut self, event: &'a StackedEvent) -> Key {
+        let (name, pairs) = fields(&event.tracepoint);
+        Key {
+            name: number(&mut self.names, name),
+            fields: pairs.into_iter().map(|f| (number(&mut self.fields, f), f.0 == "irq")).collect(),
+            outermost: number(&mut self.frames, event.stack.last().map(|frame| &**frame)),
+            stack: number(&mut self.stacks, &*event.stack),
+        }
+    }
+}
+
+fn event_cost(a: &Key, b: &Key) -> Option<u32> {
+    if a.name != b.name {
         return None;
     }
-    let differ = mine.iter().zip(&theirs).filter(|(x, y)| x != y);
-    let mut cost = 0;
-    for ((field, _), _) in differ {
-        cost += if *field == "irq" { OTHER_IRQ } else { 1 };
-    }
-    let stacks = u32::from(a.stack != b.stack) + u32::from(a.stack.last() != b.stack.last());
+    let differ = a.fields.iter().zip(&b.fields).filter(|((x, _), (y, _))| x != y);
+    let cost: u32 = differ.map(|((_, is_irq), _)| if *is_irq { OTHER_IRQ } else { 1 }).sum();
+    let stacks = u32::from(a.stack != b.stack) + u32::from(a.outermost != b.outermost);
     Some((cost + stacks).min(2 * EVENT - 1))
+}
+
+fn chosen<'a>(keys: &'a [Key], which: &[usize]) -> Vec<&'a Key> {
+    which.iter().map(|i| &keys[*i]).collect()
+}
+
+/// Aligns events, which are all equally dear to leave out. What both begin with is the same in the best
+/// alignment, too, and needs no table.
+fn align_events(left: &[&Key], right: &[&Key]) -> Vec<Op> {
+    let cost = |i: usize, j: usize| event_cost(left[i], right[j]);
+    let same = (0..left.len().min(right.len())).take_while(|&i| cost(i, i) == Some(0)).count();
+    let costs = |n: usize| vec![EVENT; n - same];
+    let (_, ops) = align(&costs(left.len()), &costs(right.len()), |i, j| cost(i + same, j + same));
+    let rest = ops.into_iter().map(|op| match op {
+        Op::Both(i, j) => Op::Both(i + same, j + same),
+        Op::Left(i) => Op::Left(i + same),
+        Op::Right(j) => Op::Right(j + same),
+    });
+    (0..same).map(|i| Op::Both(i, i)).chain(rest).collect()
 }
 
 /// Compares the tracepoints of one recording.
@@ -39,30 +93,29 @@ pub(super) fn compare(
             roles.push(role(&event.actor));
         }
     }
-    let mut rest: (Vec<&StackedEvent>, Vec<&StackedEvent>) = (Vec::new(), Vec::new());
+    let mut keys = Keys::default();
+    let left_keys: Vec<Key> = left.iter().map(|event| keys.key(event)).collect();
+    let right_keys: Vec<Key> = right.iter().map(|event| keys.key(event)).collect();
+    let mut rest: (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
     let mut pairs = Vec::new();
     for who in roles {
         let of = |events: &'_ [StackedEvent]| -> Vec<usize> {
             (0..events.len()).filter(|i| role(&events[*i].actor) == who).collect()
         };
         let (a, b) = (of(left), of(right));
-        let costs = |n: usize| vec![EVENT; n];
-        let (_, ops) = align(&costs(a.len()), &costs(b.len()), |i, j| event_cost(&left[a[i]], &right[b[j]]));
-        for op in ops {
+        for op in align_events(&chosen(&left_keys, &a), &chosen(&right_keys, &b)) {
             match op {
                 Op::Both(i, j) => pairs.push((&left[a[i]], &right[b[j]])),
-                Op::Left(i) => rest.0.push(&left[a[i]]),
-                Op::Right(j) => rest.1.push(&right[b[j]]),
+                Op::Left(i) => rest.0.push(a[i]),
+                Op::Right(j) => rest.1.push(b[j]),
             }
         }
     }
     // What one actor does in the first run and another in the second.
-    let (_, ops) = align(&vec![EVENT; rest.0.len()], &vec![EVENT; rest.1.len()], |i, j| {
-        event_cost(rest.0[i], rest.1[j])
-    });
+    let ops = align_events(&chosen(&left_keys, &rest.0), &chosen(&right_keys, &rest.1));
     for op in &ops {
         if let Op::Both(i, j) = op {
-            pairs.push((rest.0[*i], rest.1[*j]));
+            pairs.push((&left[rest.0[*i]], &right[rest.1[*j]]));
         }
     }
     for (a, b) in pairs {
@@ -71,8 +124,8 @@ pub(super) fn compare(
     for op in ops {
         let (side, event) = match op {
             Op::Both(..) => continue,
-            Op::Left(i) => (Side::Left, rest.0[i]),
-            Op::Right(j) => (Side::Right, rest.1[j]),
+            Op::Left(i) => (Side::Left, &left[rest.0[i]]),
+            Op::Right(j) => (Side::Right, &right[rest.1[j]]),
         };
         match side {
             Side::Left => summary.only_left += 1,
