@@ -15,7 +15,7 @@ use sim::plan::Kind;
 use sim::script::{Script, Statement};
 
 use crate::input::{OptionError, Output, complain};
-use crate::run::status;
+use crate::run::{given_up, status};
 
 /// What to write instead of the files of a capture.
 #[derive(clap::Args, Debug)]
@@ -87,6 +87,7 @@ pub fn run(
             }
         },
     );
+    given_up(&lab)?;
     let records = match &args.recording {
         None => start..lab.k.trace.records.len(),
         Some(name) => match recordings.iter().find(|(n, _)| n == name) {

@@ -46,6 +46,20 @@ pub fn status(lab: &Lab) -> ExitCode {
     if lab.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) }
 }
 
+/// A script that was not run to its end has no result.
+///
+/// # Errors
+/// For such a one.
+pub fn given_up(lab: &Lab) -> diagnostic::Result<()> {
+    match &lab.given_up {
+        None => Ok(()),
+        Some(why) => Err(diagnostic::report!(
+            help = "expected a script in which less happens, or of which less is recorded",
+            "{why}"
+        )),
+    }
+}
+
 /// Parses a kernel's name.
 pub fn kernel(name: &str) -> Result<KernelVersion, String> {
     KernelVersion::from_name(name).ok_or_else(|| format!("expected {}", KernelVersion::names()))
@@ -88,6 +102,7 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let note = args.experiment.note(&semantics);
     let mut lab = Lab::boot_with(&machine, semantics, true);
     let outputs = lab.run(&script, |_| sections);
+    given_up(&lab)?;
     // Everything is known before the first file is written, so that a mistake leaves nothing behind.
     if let Some(out) = &args.out {
         let existing = Existing::forced(args.force);

@@ -7,12 +7,11 @@ use kstate::semantics::KernelVersion;
 use sim::lab::Lab;
 use sim::machine::Machine;
 use sim::script::Script;
-use sim::state::Sections;
 
 use crate::experiment::Experiment;
 use crate::input::Output;
 use crate::names::{near, tracepoints};
-use crate::run::read;
+use crate::run::{given_up, read};
 
 /// Options of `irqlab stacks`.
 #[derive(clap::Args)]
@@ -41,7 +40,8 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let mut lab = Lab::boot_with(&machine, semantics, true);
     if let Some(path) = &args.script {
         let script = Script::parse(&path.display().to_string(), &read(path)?)?;
-        lab.run(&script, |_| Sections::default());
+        lab.run_each(&script, |_| {}, |_, _| {});
+        given_up(&lab)?;
     }
     let functions = lab.functions();
     if functions.get(&args.at).is_none() && !tracepoints().any(|t| t == args.at) {

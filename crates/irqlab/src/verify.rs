@@ -33,6 +33,7 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
         let semantics = args.experiment.semantics(machine.kernel)?;
         let note = args.experiment.note(&semantics);
         let (report, lab) = verify::run_with(&capture, &machine, semantics);
+        crate::run::given_up(&lab)?;
         out.line(folder.display())?;
         if let Some(note) = note {
             out.line(format_args!("# {note}"))?;

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::hash::{Hash, Hasher};
+use std::collections::BTreeMap;
 
 use crate::irqdesc::Irqd;
 use crate::kernel::Kernel;
@@ -190,6 +191,29 @@ impl Trace {
     pub fn open(&mut self, actor: Actor, roots: &'static [&'static str]) -> CtxId {
         self.ctxs.push(Ctx { actor, roots });
         CtxId(self.ctxs.len() as u32 - 1)
+    }
+}
+
+impl Trace {
+    /// Forgets what is over: of the calls that have returned nothing is left, nor of what happened in them.
+    /// The calls that are open stay, since what comes next happens below them. Indices into the records
+    /// mean nothing afterwards.
+    pub fn forget(&mut self) {
+        let mut open: BTreeMap<CtxId, Vec<usize>> = BTreeMap::new();
+        for (i, record) in self.records.iter().enumerate() {
+            match record.what {
+                What::Enter { .. } => open.entry(record.ctx).or_default().push(i),
+                What::Exit { .. } => {
+                    if let Some(calls) = open.get_mut(&record.ctx) {
+                        calls.pop();
+                    }
+                }
+                What::Tracepoint(_) | What::Warn(_) => {}
+            }
+        }
+        let mut kept: Vec<usize> = open.into_values().flatten().collect();
+        kept.sort_unstable();
+        self.records = kept.into_iter().map(|i| self.records[i]).collect();
     }
 }
 

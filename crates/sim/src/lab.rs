@@ -17,6 +17,15 @@ use record::functions::Functions;
 /// What it takes to begin reading a state: some dozen processes are started for it.
 const STATE_TIME: u64 = 20_000_000;
 
+/// Records beyond which what is over is forgotten, where nobody asks for it.
+const FORGET: usize = 1 << 20;
+
+/// What a run may fill the memory with at most, about two GiB: records that are asked for, contexts (one for
+/// each interrupt), and lines of the terminal and of the log.
+const RECORDS: usize = 1 << 24;
+const CONTEXTS: usize = 1 << 23;
+const LINES: usize = 1 << 22;
+
 /// A booted machine.
 #[derive(Clone, Debug)]
 pub struct Lab {
@@ -26,6 +35,10 @@ pub struct Lab {
     pub terminal: Vec<String>,
     /// Assertions of scripts that did not hold.
     pub failed: Vec<Failure>,
+    /// A script was not run to its end, since it would have filled the memory: where it was, and with what.
+    pub given_up: Option<String>,
+    /// What no recording asks for need not be kept.
+    forgets: bool,
 }
 
 /// Where a recording begins and ends, as indices into the trace.
@@ -45,7 +58,12 @@ impl Lab {
 
     /// Builds and boots a machine.
     pub fn boot_with(machine: &Machine, semantics: Semantics, trace: bool) -> Self {
-        Self { k: boot::boot(machine, semantics, trace), terminal: Vec::new(), failed: Vec::new() }
+        Self::on(boot::boot(machine, semantics, trace))
+    }
+
+    /// Puts a machine that runs already on the bench.
+    pub fn on(k: Kernel) -> Self {
+        Self { k, terminal: Vec::new(), failed: Vec::new(), given_up: None, forgets: false }
     }
 
     /// The functions in scope of the kernel that runs.
@@ -57,6 +75,7 @@ impl Lab {
     /// state shows, by the name of its file.
     pub fn run(&mut self, script: &Script, sections: impl Fn(&str) -> Sections) -> Vec<Output> {
         let mut outputs = Vec::new();
+        self.forgets = true;
         self.run_each(
             script,
             |_| {},
@@ -85,6 +104,9 @@ impl Lab {
         // A state that is about to be read, and the length of the record when it was asked for.
         let mut reading: Option<(usize, Planned)> = None;
         let mut shell = Shell::new(Arc::new(script.clone()), Variables::default());
+        // The stream of the boot begins with power-on.
+        let mut boots = plan.iter().filter(|planned| planned.kind == Kind::BootEvents).count();
+        let mut line = 0;
         loop {
             if !shell.is_main_busy()
                 && let Some((start, planned)) = reading.take()
@@ -95,9 +117,24 @@ impl Lab {
             let i = match shell.advance(&mut Bench { k: &mut self.k, terminal: &mut self.terminal }) {
                 Progress::Stepped(_) => {
                     step(&self.k);
+                    if self.forgets && boots == 0 && open.is_none() && reading.is_none() {
+                        self.forget();
+                    }
+                    if self.is_given_up(script, line) {
+                        self.failed.append(&mut shell.failed);
+                        return;
+                    }
                     continue;
                 }
-                Progress::Began(_) | Progress::Returned | Progress::Ended => continue,
+                Progress::Began(statement) => {
+                    line = statement.span.line;
+                    if self.is_given_up(script, line) {
+                        self.failed.append(&mut shell.failed);
+                        return;
+                    }
+                    continue;
+                }
+                Progress::Returned | Progress::Ended => continue,
                 Progress::Directive(i) => i,
                 Progress::Idle => {
                     self.failed.append(&mut shell.failed);
@@ -117,6 +154,7 @@ impl Lab {
                     }
                 }
                 Action::BootEvents { .. } => {
+                    boots = boots.saturating_sub(1);
                     if let Some(planned) = own(Kind::BootEvents) {
                         done(self, &Marked { planned, records: 0..start });
                     }
@@ -133,6 +171,29 @@ impl Lab {
                 | Action::Assert(_) => {}
             }
         }
+    }
+
+    /// Forgets what nobody asks for, once it is much. Marks of the tracer are indices into the record.
+    fn forget(&mut self) {
+        let trace = &mut self.k.trace;
+        if trace.records.len() >= FORGET && trace.marks.is_empty() && trace.probe.is_none() {
+            trace.forget();
+        }
+    }
+
+    /// Gives the script up where it has filled too much memory.
+    fn is_given_up(&mut self, script: &Script, line: usize) -> bool {
+        let much = [
+            (self.k.trace.records.len(), RECORDS, "calls and tracepoints"),
+            (self.k.trace.ctxs.len(), CONTEXTS, "interrupts and tasks"),
+            (self.terminal.len(), LINES, "lines on the terminal"),
+            (self.k.log.len(), LINES, "lines in the log"),
+        ];
+        let Some((_, most, what)) = much.into_iter().find(|(n, most, _)| n >= most) else { return false };
+        let why = format!("{}: line {line}: given up after {most} {what}", script.name);
+        self.terminal.push(why.clone());
+        self.given_up = Some(why);
+        true
     }
 
     /// The text of a finished recording.

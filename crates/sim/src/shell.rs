@@ -97,6 +97,10 @@ impl Level {
     }
 }
 
+/// Time of the machine after which nobody sleeps any more, in ns: 146 years after power-on. What is added to
+/// a time by a device or a driver fits in what is left of 64 bits.
+const END_OF_TIME: u64 = 1 << 62;
+
 /// What the current command does.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Busy {
@@ -567,6 +571,10 @@ impl Process {
                 Ok(())
             }
             Program::Sleep { nanoseconds } => {
+                // Many sleeps come to more than one may be.
+                if k.events.now > END_OF_TIME {
+                    return Err(("sleep".to_owned(), Errno::EOVERFLOW));
+                }
                 self.busy = Some(Busy::Sleep { until: k.events.now.saturating_add(*nanoseconds) });
                 Ok(())
             }

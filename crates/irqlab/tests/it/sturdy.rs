@@ -354,3 +354,93 @@ fn a_line_that_is_no_text_does_not_end_a_session() {
     assert_eq!(status, Some(2));
     assert_eq!(text, "a\nline 2, column 2: this is no text; expected UTF-8\nb\n");
 }
+
+/// The seconds of CPU that a line takes, and its exit status.
+fn measured(folder: &Folder, line: &str) -> (f64, Option<i32>) {
+    let shell = format!(
+        "{} {line} >output 2>&1; status=$?; times >times; exit $status",
+        env!("CARGO_BIN_EXE_irqlab")
+    );
+    let status = Command::new("bash").args(["-c", &shell]).current_dir(&folder.0).status().unwrap();
+    let times = folder.read("times");
+    // The second line is the children's: user and system, as in `0m1.234s`.
+    let user = times.lines().nth(1).unwrap().split_whitespace().next().unwrap();
+    let (minutes, seconds) = user.trim_end_matches('s').split_once('m').unwrap();
+    (minutes.parse::<f64>().unwrap() * 60.0 + seconds.parse::<f64>().unwrap(), status.code())
+}
+
+#[test]
+fn a_difference_of_boots_takes_no_longer_than_reading_it() {
+    let folder = Folder::new("boots");
+    let boot = capture().with_file_name("boot-8cpu");
+    let (seconds, status) = measured(&folder, &format!("diff {}", boot.display()));
+    // With every event against every other by its text this was more than ten seconds without optimization.
+    assert!(status == Some(1) && seconds < 4.0, "{seconds} s of CPU, status {status:?}");
+}
+
+const MSI: &str = "kernel = \"v5.4\"
+[cpus]
+possible = 2
+[[pci]]
+address = \"0000:00:03.0\"
+model = \"nvme\"
+io_queue_pairs_max = 1
+msix_vectors = 2
+intx_gsi = 23
+";
+
+/// A device that never stops; it is not recorded.
+const STORM: &str = "d=/sys/kernel/debug/irqlab
+echo 0000:00:03.0 > /sys/bus/pci/drivers/nvme/unbind
+echo 0000:00:03.0 > /sys/bus/pci/drivers/irqlab/bind
+echo 24 > $d/request_irq
+echo 24 > $d/storm
+";
+
+#[test]
+fn what_nobody_asks_for_is_not_kept() {
+    let folder = Folder::new("storm");
+    folder.write("m.toml", MSI);
+    // A hundred thousand interrupts a second. Each of them with its calls takes some KiB, where it is kept.
+    folder.write("storm.sh", &format!("{STORM}sleep 3\necho done\n"));
+    let shell = format!(
+        "ulimit -v 400000; exec {} run --machine m.toml --script storm.sh",
+        env!("CARGO_BIN_EXE_irqlab")
+    );
+    let output = Command::new("bash").args(["-c", &shell]).current_dir(&folder.0).output().unwrap();
+    let said = [&output.stdout[..], &output.stderr[..]].map(String::from_utf8_lossy).concat();
+    assert!(output.status.code() == Some(0) && said.contains("done"), "{:?}: {said}", output.status);
+}
+
+#[test]
+fn a_run_that_would_fill_the_memory_is_given_up() {
+    let folder = Folder::new("given-up");
+    let words = "a b c d e f g h";
+    let deep: String = (0..9).map(|i| format!("for v{i} in {words}; do\n")).collect();
+    folder.write("deep.sh", &format!("{deep}echo $v0\n{}", "done\n".repeat(9)));
+    folder.refused("run --script deep.sh", &["deep.sh: line 10: given up after 4194304 lines", "expected"]);
+}
+
+#[test]
+fn time_does_not_run_over() {
+    let folder = Folder::new("time");
+    for seconds in ["18446744073", "18446744073.709551615", "100000001"] {
+        folder.write("long.sh", &format!("sleep {seconds}\n"));
+        folder.refused("run --script long.sh", &["long.sh:1:7", "is not a time", "seconds up to 100000000"]);
+    }
+    // Many of them: 146 years is the end, and what is done there still ends.
+    let words: Vec<String> = (0..64).map(|i| i.to_string()).collect();
+    let script = format!(
+        "for i in {}; do\nsleep 100000000\ndone\necho 1 > /sys/class/nvme/nvme0/reset_controller\nsleep 1\n\
+         cat /sys/class/nvme/nvme0/state\n",
+        words.join(" ")
+    );
+    folder.write("many.sh", &script);
+    for kernel in ["v5.4", "v6.12"] {
+        folder.write("m.toml", &MSI.replace("v5.4", kernel));
+        let output = folder.run("run --machine m.toml --script many.sh");
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(text.contains("Value too large for defined data type") && text.ends_with("live\n"), "{text}");
+    }
+}

@@ -113,7 +113,8 @@ impl Place<'_> {
                     Some(nanoseconds) => Program::Sleep { nanoseconds },
                     None => {
                         let message = format!("`{text}` is not a time");
-                        return Err(self.expected(span, message, "seconds, as in `2` or `0.5`"));
+                        let expected = format!("seconds up to {LONGEST}, as in `2` or `0.5`");
+                        return Err(self.expected(span, message, &expected));
                     }
                 }
             }
@@ -220,13 +221,21 @@ fn number(digits: &str) -> Option<u64> {
     plain.then(|| digits.parse().ok())?
 }
 
+/// Seconds that one `sleep` takes at most: three years. Virtual time has 64 bits of nanoseconds, and all
+/// that is added to a time has to fit.
+const LONGEST: u64 = 100_000_000;
+
 /// Seconds with up to nine decimals, as nanoseconds.
 fn seconds(text: &str) -> Option<u64> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
     if decimals.len() > 9 {
         return None;
     }
-    let whole = number(whole)?.checked_mul(1_000_000_000)?;
+    let whole = number(whole)?;
+    if whole > LONGEST {
+        return None;
+    }
+    let whole = whole.checked_mul(1_000_000_000)?;
     let scale = 10u64.pow(9 - decimals.len() as u32);
     whole.checked_add(number(decimals)? * scale)
 }

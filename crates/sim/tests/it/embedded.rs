@@ -59,7 +59,7 @@ fn hashes(version: KernelVersion) -> Vec<u64> {
     };
     let machine = Machine::embedded(version);
     let k = sim::boot::boot_each(&machine, Semantics::of(version), true, &mut step);
-    let mut lab = Lab { k, terminal: Vec::new(), failed: Vec::new() };
+    let mut lab = Lab::on(k);
     lab.run_each(&script(), step, |_, _| {});
     assert_eq!(lab.terminal, [""; 0]);
     hashes
