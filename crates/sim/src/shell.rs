@@ -99,7 +99,7 @@ impl Level {
 
 /// Time of the machine after which nobody sleeps any more, in ns: 146 years after power-on. What is added to
 /// a time by a device or a driver fits in what is left of 64 bits.
-const END_OF_TIME: u64 = 1 << 62;
+const LAST_SLEEP: u64 = 1 << 62;
 
 /// What the current command does.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -572,7 +572,7 @@ impl Process {
             }
             Program::Sleep { nanoseconds } => {
                 // Many sleeps come to more than one may be.
-                if k.events.now > END_OF_TIME {
+                if k.events.now > LAST_SLEEP {
                     return Err(("sleep".to_owned(), Errno::EOVERFLOW));
                 }
                 self.busy = Some(Busy::Sleep { until: k.events.now.saturating_add(*nanoseconds) });
