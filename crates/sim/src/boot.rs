@@ -355,11 +355,16 @@ fn idle_device(_k: &mut Kernel, _irq: Irq, _dev_id: DevId) -> IrqReturn {
 
 /// Requests the interrupts of the board's own devices: those that the machine file says stand
 /// somewhere, or all but the second serial port where it says nothing.
+///
+/// One that gets none is there without: a serial port cannot be opened, which nobody says. The keyboard's
+/// controller gives up with the first of its two, and does not free what it was refused
+/// (`i8042_check_aux()`).
 fn platform(k: &mut Kernel, machine: &Machine, when: Platform, after: &mut impl FnMut(&Kernel)) {
+    let mut failed = None;
     for device in PLATFORM.iter().filter(|d| d.when == when) {
         let listed = machine.boot_vectors.iter().any(|v| v.irq.0 == device.irq);
         let wanted = if machine.boot_vectors.is_empty() { device.irq != 3 } else { listed };
-        if !wanted {
+        if !wanted || failed == Some(device.name) {
             continue;
         }
         let (irq, dev_id) = (Irq(device.irq), DevId::Platform(device.irq));
@@ -372,14 +377,15 @@ fn platform(k: &mut Kernel, machine: &Machine, when: Platform, after: &mut impl 
                 (handler, None, IRQF_SHARED)
             };
             irqcore::manage::request_threaded_irq(k, irq, handler, thread_fn, flags, device.name, dev_id)
-                .is_ok()
         };
-        let requested = request(k);
-        // i8042_check_aux(), drivers/input/serio/i8042.c: frees what it has got, and gives up without.
-        if device.tries && requested {
+        let mut granted = request(k);
+        if granted.is_ok() && device.tries {
             let free = k.spawn(TaskKind::Task, CpuId(0), irqcore::manage::free_irq(irq, dev_id).frame, &[]);
             engine::run_task(k, free, after);
-            request(k);
+            granted = request(k);
+        }
+        if granted.is_err() {
+            failed = Some(device.name);
         }
     }
 }

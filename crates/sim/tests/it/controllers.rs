@@ -56,3 +56,29 @@ fn controllers_overtake_each_other() {
     check(KernelVersion::V5_4, &overtaken, &["nvme1q0", "nvme0q0"]);
     check(KernelVersion::V6_12, &overtaken, &["nvme1q0", "nvme0q0"]);
 }
+
+/// More controllers than a CPU has vectors for: those that find none are not there, and the board's own
+/// devices that find none do without. Nobody frees what it never got.
+#[test]
+fn who_finds_no_vector_does_without() {
+    for &kernel in KernelVersion::ALL {
+        let mut text = format!("kernel = \"{}\"\n[cpus]\npossible = 1\n", kernel.name());
+        for n in 0..130 {
+            let _ = write!(
+                text,
+                "[[pci]]\nmodel = \"nvme\"\naddress = \"0000:{:02x}:{:02x}.0\"\nio_queue_pairs_max = 1\n\
+                 msix_vectors = 2\nintx_gsi = {}\n",
+                n / 32,
+                n % 32,
+                16 + n % 8
+            );
+        }
+        let lab = Lab::boot(&Machine::parse("machine.toml", &text).unwrap());
+        let disks = (0..130).filter(|n| lab.k.blk.disk_by_name(&format!("nvme{n}n1")).is_some()).count();
+        assert_eq!(disks, 100, "{}", kernel.name());
+        let said = |what: &str| lab.k.log.iter().any(|line| line.contains(what));
+        assert!(!said("already free") && !said("already-free"), "{:?}", lab.k.log);
+        assert!(!said("a platform device got no interrupt"));
+        assert_eq!(sim::invariants::check_invariants(&lab.k), Ok(()));
+    }
+}
