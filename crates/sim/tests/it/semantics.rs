@@ -1047,7 +1047,7 @@ const SEMANTICS: &[Row] = &[
         V5_4,
         Pc { devices: &[SINGLE_DISK], ..PC },
         "dd if=/dev/vda of=/dev/null bs=4k count=1 iflag=direct\n",
-        &[(Look::Trace, "\nblk_mq_run_work_fn\nvirtio_queue_rq\n", "\nblk_queue_enter\nvirtio_queue_rq\n")],
+        &[(Look::Trace, "\nblk_mq_run_work_fn\nvirtio_queue_rq\n", "")],
     ),
     row(
         "fair_server",
