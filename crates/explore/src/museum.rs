@@ -176,6 +176,10 @@ exhibits! {
         bug: ["nodes_share_by_cpus" = "off"],
         fixes: ["nodes_share_by_cpus" = "on"],
     }
+    "M25" "An isolated CPU handles the interrupts of others' disks", State, fixed in "5.6 (11ea68f553e2)" {
+        bug: ["housekeeping_managed_irq" = "off"],
+        fixes: ["housekeeping_managed_irq" = "on"],
+    }
 }
 
 /// What a run of an exhibit came to.

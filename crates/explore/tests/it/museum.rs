@@ -129,6 +129,7 @@ exhibits! {
     m16_an_interrupt_stays_on_a_dead_cpu "M16"
     m17_the_affinity_is_broken_for_nothing "M17"
     m23_vectors_without_cpus "M23"
+    m25_an_isolated_cpu_is_interrupted "M25"
 }
 
 #[test]
