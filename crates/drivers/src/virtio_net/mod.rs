@@ -48,7 +48,7 @@ pub static VIRTIO_NET_DRIVER: VirtioDriver = VirtioDriver {
     feature_table: F_CTRL_VQ | F_MQ,
     probe: virtnet_probe,
     remove: virtnet_remove,
-    // DEVIATION: the link of this device never changes, so that there is no virtnet_config_changed().
+    // What virtnet_config_changed() is for, a link that changes, this device does not have.
     config_changed: None,
 };
 

@@ -432,6 +432,33 @@ fn the_map_of_crates_is_true() {
     }
 }
 
+#[test]
+fn the_folders_of_drivers_use_each_other_in_one_direction() {
+    const FOLDER: &str = "crates/drivers/src/";
+    let sources: Vec<Source> = sources(&["src"]).into_iter().filter(|s| s.path.starts_with(FOLDER)).collect();
+    let folder =
+        |path: &str| path.strip_prefix(FOLDER).and_then(|p| p.split_once('/')).map(|(f, _)| f.to_owned());
+    let mut left: Vec<String> = sources.iter().filter_map(|s| folder(&s.path)).collect();
+    left.dedup();
+    assert!(left.len() > 4, "{left:?}");
+    // The other folders that the sources of one name.
+    let used = |by: &str, left: &[String]| -> Vec<String> {
+        let own = sources.iter().filter(|s| folder(&s.path).as_deref() == Some(by));
+        let mut names = own.flat_map(|s| {
+            let code = s.code().flat_map(|(_, line)| line.split("crate::").skip(1));
+            code.map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or(""))
+        });
+        left.iter()
+            .filter(|other| *other != by && names.any(|name| name == other.as_str()))
+            .cloned()
+            .collect()
+    };
+    while let Some(i) = left.iter().position(|name| used(name, &left).is_empty()) {
+        left.remove(i);
+    }
+    assert!(left.is_empty(), "these folders of drivers use each other in a circle: {left:?}");
+}
+
 /// What ARCHITECTURE.md calls by a path that begins with a crate: `sim::engine::step`.
 fn paths_in(text: &str, crates: &[String]) -> Vec<String> {
     let quoted = text.split('`').skip(1).step_by(2);
