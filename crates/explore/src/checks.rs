@@ -122,6 +122,8 @@ const SAID: &[&str] = &[
     "isolcpus: ",
     "Housekeeping: ",
     "SMT: ",
+    "Misrouted IRQ fixup",
+    "impact system performance",
     "IRQ lockup detection disabled",
     "Unknown kernel command line parameters",
     "Booting kernel: `",

@@ -247,6 +247,7 @@ fn hash_apic(apic: &Apic, reads: Reads, state: &mut impl Hasher) {
         driver,
         x2apic_mode,
         apic_is_disabled,
+        acpi_ioapic,
         ioapic_is_disabled,
         io_apic_irqs,
         vector_lock,
@@ -265,7 +266,16 @@ fn hash_apic(apic: &Apic, reads: Reads, state: &mut impl Hasher) {
     } = apic;
     (x86_vector_domain, msi_default_domain, x86_pci_msi_default_domain, dmar_domain, ioapic_domain)
         .hash(state);
-    (chips, chip_data, mp_chip_data, driver, x2apic_mode, apic_is_disabled, ioapic_is_disabled).hash(state);
+    (
+        chips,
+        chip_data,
+        mp_chip_data,
+        driver,
+        x2apic_mode,
+        apic_is_disabled,
+        (acpi_ioapic, ioapic_is_disabled),
+    )
+        .hash(state);
     (io_apic_irqs, vector_lock, system_vectors, madt_overrides, mp_irqs, nr_ioapic_pins, gsi_top).hash(state);
     (ioapic_dynirq_base, ioapic_initialized, cached_irq_mask, boot_placement, booting).hash(state);
     (irq_err_count, irq_mis_count).hash(state);

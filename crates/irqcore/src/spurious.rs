@@ -99,6 +99,23 @@ pub fn noirqdebug_setup(k: &mut Kernel, _: &str) -> bool {
     true
 }
 
+/// `irqfixup`: other lines are asked when one has no taker.
+// DEVIATION: misrouted_irq() is not called: in these machines no line is on another pin than its firmware
+// says.
+pub fn irqfixup_setup(k: &mut Kernel, _: &str) -> bool {
+    k.log.push("Misrouted IRQ fixup support enabled.".to_owned());
+    k.log.push("This may impact system performance.".to_owned());
+    true
+}
+
+/// `irqpoll`: the same, and with every tick of the timer.
+// DEVIATION: the timer does not tick here, so that nothing is polled.
+pub fn irqpoll_setup(k: &mut Kernel, _: &str) -> bool {
+    k.log.push("Misrouted IRQ fixup and polling support enabled".to_owned());
+    k.log.push("This may significantly impact system performance".to_owned());
+    true
+}
+
 /// `spurious.noirqdebug=`.
 ///
 /// # Errors

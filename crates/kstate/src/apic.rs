@@ -323,6 +323,8 @@ pub struct Apic {
     pub x2apic_mode: bool,
     /// `disable_apic` (5.4), `apic_is_disabled` (6.12): `nolapic`.
     pub apic_is_disabled: bool,
+    /// `acpi_ioapic`: interrupts of pins come from the IO-APIC.
+    pub acpi_ioapic: bool,
     /// `skip_ioapic_setup` (5.4), `ioapic_is_disabled` (6.12): `noapic`.
     pub ioapic_is_disabled: bool,
     /// Bit per interrupt number: routed through the IO-APIC.

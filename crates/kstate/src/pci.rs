@@ -121,6 +121,8 @@ pub struct PciDev {
     pub pin: u8,
     /// The GSI the pin is wired to, as the ACPI routing table says.
     pub gsi: u32,
+    /// The ISA interrupt that the firmware gave the pin's link.
+    pub isa_irq: u32,
     /// `irq` came from the routing table and has to be given back.
     pub irq_managed: bool,
     /// MSI is on.

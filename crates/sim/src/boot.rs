@@ -3,6 +3,7 @@
 
 use kcore::base::dd::{device_driver_attach, driver_allows_async_probing};
 use kstate::apic::MpcIntsrc;
+use kstate::hw::lapic::Lvt;
 use kstate::hw::pci::{MsiCapability, PciFunction};
 use kstate::irqchip::Handler;
 use kstate::irqdesc::{DevId, IRQF_ONESHOT, IRQF_SHARED, IrqReturn};
@@ -246,6 +247,9 @@ fn power_on(machine: &Machine, semantics: Semantics) -> Kernel {
     x86apic::hw::lapic::power_on(&mut k);
     x86apic::hw::ioapic::power_on(&mut k, 0, 0x20, x86apic::hw::ioapic::PINS, IOAPIC_SOURCE);
     x86apic::hw::pic::power_on(&mut k);
+    // The firmware leaves the boot CPU in virtual wire mode: the 8259 on LINT0.
+    x86apic::hw::lapic::soft_enable(&mut k, CpuId(0), 0xff);
+    x86apic::hw::lapic::set_lvt(&mut k, CpuId(0), Lvt::Lint0, 0x8700);
     if machine.interrupt_remapping {
         x86apic::hw::vtd::power_on(&mut k, machine.apic == ApicMode::X2apic);
     }
@@ -281,6 +285,8 @@ fn add_function(k: &mut Kernel, device: &PciDevice) -> PciDevId {
         bdf: device.bdf,
         interrupt_pin: 1,
         intx_input: device.intx_gsi,
+        // SeaBIOS gives the eight links of this chipset 10, 10, 11, 11 and again.
+        intx_isa: [10, 10, 11, 11][(device.intx_gsi % 4) as usize],
         model: device.model,
         ..PciFunction::default()
     };

@@ -103,6 +103,8 @@ static WORDS: &[Word] = &[
     setup("irqaffinity=", irqdesc::irq_affinity_setup),
     early("threadirqs", manage::setup_forced_irqthreads),
     setup("noirqdebug", spurious::noirqdebug_setup),
+    setup("irqfixup", spurious::irqfixup_setup),
+    setup("irqpoll", spurious::irqpoll_setup),
     module("spurious.noirqdebug", spurious::noirqdebug_set),
     // PCI and drivers.
     early("pci", pcimsi::kernel::pci_setup).without(words::pci),

@@ -6,6 +6,7 @@
 
 use drivers::nvme::sysfs;
 use kcore::base::bus;
+use kcore::sched::isolation::{HkType, housekeeping_cpumask};
 use kcore::x86::topology::arch_register_cpu;
 use kstate::irqdomain::IrqDomain;
 use kstate::kstrtox::kstrtobool;
@@ -128,11 +129,19 @@ pub fn read(k: &mut Kernel, path: &str) -> Result<String, Errno> {
             let irq = irq_of(k, irq)?;
             irqcore::proc::read(k, irq, file)
         }
-        ["sys", "devices", "system", "cpu", file @ ("online" | "present" | "possible" | "offline")] => {
+        [
+            "sys",
+            "devices",
+            "system",
+            "cpu",
+            file @ ("online" | "present" | "possible" | "offline" | "isolated"),
+        ] => {
             let mask = match file {
                 "online" => k.topo.online.clone(),
                 "present" => k.topo.present.clone(),
                 "possible" => k.topo.possible.clone(),
+                // print_cpus_isolated(), drivers/base/cpu.c.
+                "isolated" => k.topo.possible.andnot(&housekeeping_cpumask(k, HkType::Domain)),
                 _ => k.topo.possible.andnot(&k.topo.online),
             };
             Ok(line(mask))
@@ -366,7 +375,7 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
         ["sys", "devices", "system"] => names(&["cpu", "node"]),
         ["sys", "devices", "system", "cpu"] => {
             let cpus = k.topo.possible.iter().map(|cpu| format!("cpu{cpu}"));
-            cpus.chain(names(&["offline", "online", "possible", "present"])).collect()
+            cpus.chain(names(&["isolated", "offline", "online", "possible", "present"])).collect()
         }
         ["sys", "devices", "system", "cpu", cpu]
             if cpu_of(k, cpu).is_ok_and(|c| k.topo.present.contains(c)) =>

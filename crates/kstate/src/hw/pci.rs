@@ -182,6 +182,8 @@ pub struct PciFunction {
     pub msix: Option<MsixCapability>,
     /// The input of the IO-APIC that the board wires the pin to.
     pub intx_input: u32,
+    /// The input of the 8259 that the chipset's router puts the line on as well; 0 for none.
+    pub intx_isa: u32,
     /// The function asserts its interrupt (Status: Interrupt Status), whether the pin shows it or
     /// not.
     pub interrupt_status: bool,

@@ -1,4 +1,4 @@
-//! The pair of 8259A interrupt controllers of a PC, as far as a kernel with IO-APICs uses it.
+//! The pair of 8259A interrupt controllers of a PC.
 
 /// Master (0) and slave (1).
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
@@ -15,6 +15,8 @@ pub struct I8259 {
     pub base: [u8; 2],
     /// Initialization word that comes next, 0 for none.
     pub init_state: [u8; 2],
+    /// The pair's output INTR.
+    pub intr: bool,
     /// Automatic EOI (ICW4).
     pub auto_eoi: [bool; 2],
 }

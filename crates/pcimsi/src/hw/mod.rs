@@ -104,9 +104,13 @@ pub(crate) fn intx_update(k: &mut Kernel, dev: PciDevId) {
         return;
     }
     function.intx_driven = driven;
-    let input = function.intx_input;
+    let (input, isa) = (function.intx_input, function.intx_isa);
     let level = k.hw.pci.iter().any(|f| f.intx_driven && f.intx_input == input);
     x86apic::hw::ioapic::set_line(k, input, level);
+    if isa != 0 {
+        let level = k.hw.pci.iter().any(|f| f.intx_driven && f.intx_isa == isa);
+        x86apic::hw::pic::set_line(k, isa, level);
+    }
 }
 
 /// Something drives an input of the IO-APIC for a moment.

@@ -61,9 +61,9 @@ fn pcibios_device_add(k: &mut Kernel, dev: PciDevId) {
 #[kfn("drivers/pci/probe.c")]
 pub fn pci_device_add(k: &mut Kernel, function: PciFunction) -> PciDevId {
     let dev = PciDevId(k.pci.devs.len() as u32);
-    let (bdf, gsi) = (function.bdf, function.intx_input);
+    let (bdf, gsi, isa_irq) = (function.bdf, function.intx_input, function.intx_isa);
     k.hw.pci.push(Shared::new(function));
-    k.pci.devs.push(PciDev { bdf, gsi, ..PciDev::default() });
+    k.pci.devs.push(PciDev { bdf, gsi, isa_irq, ..PciDev::default() });
     let pin = pci_read_config_byte(k, dev, INTERRUPT_PIN);
     let irq = pci_read_config_byte(k, dev, INTERRUPT_LINE);
     let pci_dev = k.pci_dev_mut(dev);

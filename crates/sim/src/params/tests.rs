@@ -251,7 +251,6 @@ fn a_word_is_known_or_refused() {
         "pci=noacpi",
         "pci=routeirq",
         "numa=off",
-        "irqpoll",
         "mds=full,nosmt",
         "iommu=off",
         "i8042.noaux",

@@ -466,8 +466,6 @@ const NOT_MODELLED: &[(&str, &str)] = &[
     ("ftrace_graph_filter", "tracing starts off: set it up in /sys/kernel/tracing"),
     ("ftrace_notrace", "tracing starts off: set it up in /sys/kernel/tracing"),
     ("initcall_blacklist", "what boot calls is that of the kernel"),
-    ("irqfixup", "misrouted interrupts are not looked for"),
-    ("irqpoll", "interrupts are not polled"),
     ("numa", "the nodes are those of the machine file"),
     ("pcie_ports", "PCIe ports are not modelled"),
     ("pirq", "this is a parameter of machines without ACPI"),

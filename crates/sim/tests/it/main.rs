@@ -11,6 +11,7 @@ mod inject;
 mod jobs;
 mod kernel_log;
 mod names;
+mod pic;
 mod plain_msi;
 mod scripts;
 mod semantics;

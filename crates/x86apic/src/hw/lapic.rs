@@ -11,7 +11,7 @@ use kstate::hw::lapic::{
 use kstate::{ApicId, CpuId, Kernel};
 
 use super::bus::{self, DeliveryMode, Message};
-use super::ioapic;
+use super::{ioapic, pic};
 
 /// Physical address bits of the machine's CPUs (CPUID.80000008H:EAX).
 pub const MAXPHYADDR: u32 = 40;
@@ -113,10 +113,31 @@ pub fn ppr(apic: &LocalApic) -> u8 {
 
 /// The vector the APIC would hand to its CPU now: the highest one requested, if its class lies
 /// above the processor priority's (11.8.3.1) and the APIC is enabled.
+///
+/// What the 8259 requests through LINT0 has no priority here and comes first.
 pub fn pending(k: &Kernel, cpu: CpuId) -> Option<u8> {
     let apic = k.hw.lapics.get(cpu.index())?;
+    if k.hw.pic.intr && extint(apic, cpu) {
+        let line = pic::pending(k)?;
+        return Some(k.hw.pic.base[(line >> 3) as usize] + (line & 7) as u8);
+    }
     let vector = apic.irr.highest()?;
     (apic.enabled() && vector >> 4 > ppr(apic) >> 4).then_some(vector)
+}
+
+/// The 8259 interrupts this CPU: LINT0 of the boot CPU is an unmasked ExtINT, or its APIC is switched off
+/// and lets it through (11.4.3).
+fn extint(apic: &LocalApic, cpu: CpuId) -> bool {
+    const EXTINT: u32 = 0x700;
+    let lint0 = apic.lvt[Lvt::Lint0 as usize];
+    cpu == CpuId(0) && (apic.mode == ApicMode::Disabled || lint0 & (LVT_MASK | EXTINT) == EXTINT)
+}
+
+/// The 8259's output has changed.
+pub(super) fn intr_changed(k: &mut Kernel, cpu: CpuId) {
+    if cpu.index() < k.hw.lapics.len() {
+        update(k, cpu);
+    }
 }
 
 /// Keeps `pending_cpus` in step after anything that [`pending`] looks at has changed.
@@ -131,6 +152,10 @@ fn update(k: &mut Kernel, cpu: CpuId) {
 /// INTA: the pending vector moves from IRR to ISR. With nothing pending it is the spurious vector
 /// (11.9), which does not set a bit in ISR.
 pub fn ack(k: &mut Kernel, cpu: CpuId) -> u8 {
+    // The 8259 answers for itself.
+    if k.hw.pic.intr && extint(&k.hw.lapics[cpu.index()], cpu) {
+        return pic::ack(k);
+    }
     let pending = pending(k, cpu);
     let apic = &mut k.hw.lapics[cpu.index()];
     let Some(vector) = pending else {
@@ -200,8 +225,8 @@ pub(super) fn accept(k: &mut Kernel, cpu: CpuId, mode: DeliveryMode, vector: u8,
         DeliveryMode::Nmi => apic.nmis += 1,
         DeliveryMode::Init => apic.init = true,
         DeliveryMode::StartUp => apic.startup = Some(vector),
-        // DEVIATION: system management and external (8259) interrupts end here, because nothing
-        // above the hardware uses them.
+        // DEVIATION: system management interrupts and ExtINT messages end here, because nothing above the
+        // hardware uses them; the 8259 is wired to LINT0.
         DeliveryMode::Smi | DeliveryMode::ExtInt => {}
     }
     true

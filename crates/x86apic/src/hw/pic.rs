@@ -1,15 +1,25 @@
 //! Behaviour of the 8259A pair (Intel 8259A data sheet), minimal: masks, requests, initialization.
 //!
 //! # What it doesn't implement
-//! Rotating priorities, poll command, special mask mode. With IO-APICs in use the pair's output is
-//! connected to nothing, so that requests stay where they are until acknowledged.
+//! Rotating priorities, poll command, special mask mode. The pair's output is the boot CPU's LINT0.
 
-use kstate::Kernel;
 use kstate::hw::pic::I8259;
+use kstate::{CpuId, Kernel};
 
-/// After power-on: all lines masked, vectors as firmware leaves them.
+use super::lapic;
+
+/// After power-on: all lines masked, vectors as firmware leaves them, and level-triggered lines where
+/// its links put PCI functions.
 pub fn power_on(k: &mut Kernel) {
-    k.hw.pic = I8259 { imr: [0xff; 2], base: [0x08, 0x70], ..I8259::default() };
+    k.hw.pic = I8259 { imr: [0xff; 2], elcr: [0, 0x0c], base: [0x08, 0x70], ..I8259::default() };
+}
+
+/// The output follows what is requested, masked and in service.
+fn update(k: &mut Kernel) {
+    let intr = pending(k).is_some();
+    if core::mem::replace(&mut k.hw.pic.intr, intr) != intr {
+        lapic::intr_changed(k, CpuId(0));
+    }
 }
 
 /// A line changes its level.
@@ -21,6 +31,12 @@ pub fn set_line(k: &mut Kernel, line: u32, level: bool) {
     } else if pic.elcr[chip] & bit != 0 {
         pic.irr[chip] &= !bit;
     }
+    update(k);
+}
+
+/// Writes the edge/level control registers: a line is level-triggered.
+pub fn set_level(k: &mut Kernel, line: u32) {
+    k.hw.pic.elcr[(line >> 3 & 1) as usize] |= 1 << (line & 7);
 }
 
 /// The line that the pair requests, if any: the lowest unmasked one of the master, then through
@@ -58,7 +74,9 @@ pub fn ack(k: &mut Kernel) -> u8 {
             pic.isr[0] |= 1 << 2;
         }
     }
-    pic.base[chip] + (line & 7) as u8
+    let vector = pic.base[chip] + (line & 7) as u8;
+    update(k);
+    vector
 }
 
 /// Writes a command port (20H, A0H: `data` false) or data port (21H, A1H: `data` true).
@@ -90,6 +108,7 @@ pub fn write(k: &mut Kernel, chip: usize, data: bool, value: u8) {
         }
         (true, _) => pic.imr[chip] = value,
     }
+    update(k);
 }
 
 /// Reads the data port: the mask register.

@@ -28,6 +28,7 @@ use super::vector::{lapic_assign_system_vectors, lapic_update_legacy_vectors, nr
 
 const IRQF_NOBALANCING: u32 = 0x0000_0800;
 const IRQF_IRQPOLL: u32 = 0x0000_1000;
+const IRQF_NO_THREAD: u32 = 0x0001_0000;
 const IRQF_TIMER: u32 = 0x0000_0200 | 0x0000_4000 | 0x0001_0000;
 
 /// Brings interrupts up on the boot CPU, from early descriptors to a ticking timer.
@@ -136,6 +137,20 @@ pub fn native_init_IRQ(k: &mut Kernel) {
     init_ISA_irqs(k);
     idt_setup_apic_and_irq_gates(k);
     lapic_assign_system_vectors(k);
+    if !k.apic.acpi_ioapic {
+        // The second 8259 interrupts the first through this one.
+        let handler = Handler { name: "no_action", call: no_action };
+        let irq = Irq(PIC_CASCADE_IR);
+        if request_threaded_irq(k, irq, Some(handler), None, IRQF_NO_THREAD, "cascade", DevId::None).is_err()
+        {
+            k.log.push("cascade: request_irq() failed".to_owned());
+        }
+    }
+}
+
+/// `no_action()`, kernel/irq/handle.c: an interrupt that never comes by itself.
+fn no_action(_k: &mut Kernel, _irq: Irq, _dev_id: DevId) -> IrqReturn {
+    IrqReturn::None
 }
 
 /// The timer's handler.

@@ -201,7 +201,10 @@ pub fn mask_ioapic_entries(k: &mut Kernel) {
 /// those that this machine's firmware puts elsewhere.
 ///
 /// Follows `acpi_parse_int_src_ovr()` and `mp_config_acpi_legacy_irqs()`.
+// DEVIATION: with noapic C does not read ACPI's entries. The firmware has an MP table that says the same, as
+// SeaBIOS writes it, so that there are pins, several CPUs and a top of the GSIs all the same.
 pub fn acpi_parse_madt_ioapic_entries(k: &mut Kernel) {
+    k.apic.acpi_ioapic = !k.apic.ioapic_is_disabled;
     let pins = k.hw.ioapic.redirection.len() as u32;
     k.apic.nr_ioapic_pins = pins;
     k.apic.gsi_top = pins;
