@@ -5,6 +5,7 @@ mod formats;
 mod ftrace;
 mod licences;
 mod museum;
+mod mutated;
 mod perfetto;
 mod readme;
 mod sh;
