@@ -10,7 +10,7 @@ use sim::machine::{ApicMode, Machine, PciDevice};
 use sim::{boot, engine};
 
 use crate::input::Output;
-use crate::run::kernel;
+use crate::input::kernel;
 
 /// Options of `irqlab bench`.
 #[derive(clap::Args)]

@@ -10,7 +10,7 @@ use sim::machine::Machine;
 use sim::script::Script;
 
 use crate::experiment::Experiment;
-use crate::run::{machine_file, read};
+use crate::input::{machine_file, read};
 
 /// Options that say which script runs on which machine.
 #[derive(clap::Args, Debug)]

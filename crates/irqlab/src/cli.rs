@@ -4,16 +4,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::exit::MISTAKE;
 use crate::input::complain;
 use crate::{
     bench, diff, explain, explore, matrix, museum, replay, run, semantics, sh, spread, stacks, story, tui,
     verify,
 };
-
-/// Exit status when something differs from what it was compared with.
-pub const DIFFERS: u8 = 1;
-/// Exit status for a user's mistake.
-pub const MISTAKE: u8 = 2;
 
 /// What does this interrupt do, and why?
 ///
@@ -41,11 +37,11 @@ enum Command {
     Verify(verify::Args),
     /// Run a script on two kernels, or under two semantics, and show what differs
     Diff(diff::Args),
-    /// Try every order of what happens at the same time in a script, or many of them
+    /// Try every interleaving of a script, or many of them
     ///
-    /// Jobs of the script, CPUs, interrupts and devices take turns; what is wrong in any of the orders is
-    /// printed with the shortest schedule known to lead there, as a line for `irqlab replay`. The
-    /// exit status is 1 if something was found.
+    /// Jobs of the script, CPUs, interrupts and devices take turns. If something goes wrong, irqlab prints it with
+    /// the shortest schedule known to lead there, as a command line of `irqlab replay`. The exit status is 1 if
+    /// something was found.
     Explore(explore::Args),
     /// Show a run of a script step by step, as `irqlab explore` found it
     Replay(replay::Args),

@@ -3,7 +3,7 @@
 use kstate::semantics::{KernelVersion, Semantics};
 
 use crate::input::OptionError;
-use crate::run::kernel;
+use crate::input::kernel;
 
 /// The option that changes a behaviour.
 const SET: &str = "--set";

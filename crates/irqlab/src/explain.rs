@@ -98,7 +98,7 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
         let fields = Semantics::fields().iter().map(|f| f.name);
         let flags = texts.flags.keys().map(String::as_str);
         let help = near(known.chain(fields).chain(flags).chain(tracepoints()), name);
-        let help = help.unwrap_or_else(|| "functions in scope are listed in crates/sim/data".to_owned());
+        let help = help.unwrap_or_else(|| "functions in scope are listed in crates/record/data".to_owned());
         return Err(diagnostic::report!(help = help, "nothing here is called `{name}`"));
     }
     print(out.trim_start())?;

@@ -1,4 +1,4 @@
-//! `irqlab explore`: a script under all orders of what happens at the same time in it, or many of them.
+//! `irqlab explore`: all interleavings of a script, or many of them.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use explore::random::{self, Plan, Strategy};
 use explore::{Detail, Finding, Schedule, World, narrate, shrink};
 
 use crate::case::{self, Case};
-use crate::cli::DIFFERS;
+use crate::exit::DIFFERS;
 use crate::input::{OptionError, Output};
 
 mod progress;
@@ -43,9 +43,9 @@ pub struct Args {
 
 #[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 enum Way {
-    /// Draws every step
+    /// Draws every step with the same probability
     Random,
-    /// Draws priorities, and a few steps at which they change: finds what needs few orders to be right
+    /// Draws priorities, and a few steps at which they change: finds bugs of small depth (PCT)
     Pct,
     /// Tries every step in every state
     Exhaustive,

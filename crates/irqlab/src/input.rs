@@ -11,7 +11,26 @@ use kstate::cpumask::MAX_CPUS;
 use kstate::semantics::KernelVersion;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Error as _};
+use sim::machine::Machine;
 use thiserror::Error;
+
+/// Parses a kernel's name.
+pub fn kernel(name: &str) -> Result<KernelVersion, String> {
+    KernelVersion::from_name(name).ok_or_else(|| format!("expected {}", KernelVersion::names()))
+}
+
+/// Reads a file as text; what goes wrong names it.
+pub fn read(path: &Path) -> diagnostic::Result<String> {
+    Ok(file::read(path)?)
+}
+
+/// The name and the text of a machine file; without one, those of the embedded machine.
+pub fn machine_file(path: Option<&Path>) -> diagnostic::Result<(String, String)> {
+    match path {
+        Some(path) => Ok((path.display().to_string(), read(path)?)),
+        None => Ok(("embedded.toml".to_owned(), Machine::EMBEDDED.to_owned())),
+    }
+}
 
 /// A mistake in an option's value.
 #[derive(Debug, Error)]

@@ -14,12 +14,15 @@
 //! captures of real kernels (tests/captures/README.md), the language of scripts is in
 //! docs/scripts.md.
 //!
+//! The program `irqlab` is behind the feature `cli`. A crate that only tests turns it off:
+//! `irqlab = { path = "..", default-features = false }`.
+//!
 //! # What it doesn't implement
 //! Everything below the surface: the crates `sim` and `kstate` have the machine itself, which
 //! [`Lab::kernel`] shows.
 
+use core::fmt::Write as _;
 use core::ops::Range;
-use std::sync::Arc;
 
 pub use kstate::semantics::{KernelVersion, Semantics};
 pub use kstate::{Errno, Kernel};
@@ -27,7 +30,7 @@ pub use sim::machine::{Machine, MachineError};
 pub use sim::script::{Script, ScriptError};
 
 use record::formats::{events, flow};
-use record::{Options, Recording};
+use record::{Options, Recording, stacks};
 use sim::state::Sections;
 use sim::{state, vfs};
 
@@ -111,6 +114,46 @@ impl Lab {
         events::print(&record::events(&self.lab.k.trace, self.records.clone(), self.lab.functions()))
     }
 
+    /// The stacks on which a kernel function was called, or a tracepoint fired, during the last script, or
+    /// during the boot before any: each with its actor and how often it came up, as `irqlab stacks` prints
+    /// them. Empty if there is none.
+    ///
+    /// ```
+    /// # use irqlab::{KernelVersion, Lab, Machine};
+    /// # let mut lab = Lab::boot(&Machine::embedded(KernelVersion::V5_4));
+    /// lab.run_script("echo 0 > /sys/devices/system/cpu/cpu4/online").unwrap();
+    /// let stacks = lab.stacks("irq_shutdown");
+    /// assert!(stacks.starts_with("# migration, 1 time\n[4] irq_shutdown\n"), "{stacks}");
+    /// assert_eq!(lab.stacks("nvme_reset_work"), "");
+    /// ```
+    pub fn stacks(&self, name: &str) -> String {
+        let functions = self.lab.functions();
+        let found = stacks::reaching_within(&self.lab.k.trace, self.records.clone(), name, functions);
+        let mut text = String::new();
+        for (i, stack) in found.iter().enumerate() {
+            let gap = if i == 0 { "" } else { "\n" };
+            let times = if stack.count == 1 { "time" } else { "times" };
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{gap}# {}, {} {times}", stack.actor, stack.count);
+            text.push_str(&stacks::print(stack));
+        }
+        text
+    }
+
+    /// The vectors of every CPU now: how many are free, managed and in use, and which.
+    ///
+    /// # Errors
+    /// The kernel's.
+    ///
+    /// ```
+    /// # use irqlab::{KernelVersion, Lab, Machine};
+    /// # let mut lab = Lab::boot(&Machine::embedded(KernelVersion::V6_12));
+    /// assert!(lab.vectors().unwrap().starts_with("name:   VECTOR\n"));
+    /// ```
+    pub fn vectors(&mut self) -> Result<String, Errno> {
+        self.read("/sys/kernel/debug/irq/domains/VECTOR")
+    }
+
     /// What /proc and debugfs say about interrupts, CPUs and vectors now.
     pub fn state(&mut self) -> String {
         state::text(&mut self.lab.k, Sections::default())
@@ -144,6 +187,6 @@ impl Lab {
 ///
 /// # Errors
 /// What is wrong with the text, and where.
-pub fn machine(text: &str) -> Result<Machine, Arc<MachineError>> {
-    Machine::parse("machine.toml", text).map_err(|e| Arc::new(*e))
+pub fn machine(text: &str) -> Result<Machine, Box<MachineError>> {
+    Machine::parse("machine.toml", text)
 }

@@ -4,6 +4,7 @@ mod bench;
 mod case;
 mod cli;
 mod diff;
+mod exit;
 mod experiment;
 mod explain;
 mod explore;

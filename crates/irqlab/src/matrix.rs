@@ -10,7 +10,7 @@ use kstate::semantics::{KernelVersion, Semantics};
 use kstate::{CpuId, CpuMask, Errno, Kernel};
 use serde::{Deserialize, Serialize};
 
-use crate::cli::DIFFERS;
+use crate::exit::DIFFERS;
 use crate::input::{
     FileError, Line, Lines, OptionError, Output, check_cpus, expected, kernels, parse_kernel,
 };

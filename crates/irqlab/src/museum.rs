@@ -9,9 +9,9 @@ use diagnostic::file::{self, Existing};
 use explore::museum::{Class, EXHIBITS, Exhibit, Search, describe, explore_line, replay_line, schedule_line};
 use kstate::semantics::{KernelVersion, Semantics};
 
-use crate::cli::DIFFERS;
+use crate::exit::DIFFERS;
+use crate::input::kernel;
 use crate::input::{OptionError, Output, print};
-use crate::run::kernel;
 
 /// Bugs of real kernels, to be looked at.
 ///

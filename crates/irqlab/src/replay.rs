@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use explore::{Detail, Schedule, ScheduleError, narrate};
 
 use crate::case;
-use crate::cli::DIFFERS;
+use crate::exit::DIFFERS;
 use crate::input::{OptionError, Output};
 
 /// Options of `irqlab replay`.

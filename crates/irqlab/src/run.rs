@@ -1,20 +1,19 @@
 //! `irqlab run`: a script on a machine, written as the files of a capture.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use compare::capture;
-use diagnostic::file::{self, Existing};
-use kstate::semantics::KernelVersion;
+use diagnostic::file::Existing;
 use sim::lab::Lab;
 use sim::machine::Machine;
 use sim::script::Script;
 use sim::state::Sections;
 
-use crate::cli::DIFFERS;
+use crate::exit::DIFFERS;
 use crate::experiment::Experiment;
 use crate::format;
-use crate::input::Output;
+use crate::input::{Output, machine_file, read};
 
 /// Options of `irqlab run`.
 #[derive(clap::Args)]
@@ -57,24 +56,6 @@ pub fn given_up(lab: &Lab) -> diagnostic::Result<()> {
             help = "expected a script in which less happens, or of which less is recorded",
             "{why}"
         )),
-    }
-}
-
-/// Parses a kernel's name.
-pub fn kernel(name: &str) -> Result<KernelVersion, String> {
-    KernelVersion::from_name(name).ok_or_else(|| format!("expected {}", KernelVersion::names()))
-}
-
-/// Reads a file as text; what goes wrong names it.
-pub fn read(path: &Path) -> diagnostic::Result<String> {
-    Ok(file::read(path)?)
-}
-
-/// The name and the text of a machine file; without one, those of the embedded machine.
-pub fn machine_file(path: Option<&Path>) -> diagnostic::Result<(String, String)> {
-    match path {
-        Some(path) => Ok((path.display().to_string(), read(path)?)),
-        None => Ok(("embedded.toml".to_owned(), Machine::EMBEDDED.to_owned())),
     }
 }
 

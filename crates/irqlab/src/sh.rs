@@ -19,9 +19,9 @@ use rustyline::history::DefaultHistory;
 use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
 
-use crate::cli::MISTAKE;
+use crate::exit::MISTAKE;
 use crate::input::{Output, complain, read_line};
-use crate::run::{kernel, read};
+use crate::input::{kernel, read};
 
 /// Options of `irqlab sh`.
 #[derive(clap::Args)]

@@ -11,7 +11,7 @@ use kstate::topology::{CpuPlace, Topology};
 use kstate::{CpuId, CpuMask, Kernel, NodeId};
 use serde::{Deserialize, Serialize};
 
-use crate::cli::DIFFERS;
+use crate::exit::DIFFERS;
 use crate::input::{
     FileError, Line, Lines, OptionError, Output, check_cpus, cpu_list, expected, kernels, parse_kernel,
 };

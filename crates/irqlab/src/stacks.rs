@@ -10,8 +10,9 @@ use sim::script::Script;
 
 use crate::experiment::Experiment;
 use crate::input::Output;
+use crate::input::read;
 use crate::names::{near, tracepoints};
-use crate::run::{given_up, read};
+use crate::run::given_up;
 
 /// Options of `irqlab stacks`.
 #[derive(clap::Args)]
@@ -48,7 +49,7 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
         let names = functions.iter().map(|f| f.name).chain(tracepoints());
         return Err(diagnostic::report!(
             help = near(names, &args.at)
-                .unwrap_or_else(|| "functions in scope are listed in crates/sim/data".to_owned()),
+                .unwrap_or_else(|| "functions in scope are listed in crates/record/data".to_owned()),
             "`{}` is no function in scope of {} and no tracepoint",
             args.at,
             lab.k.sem.version.name()

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use compare::capture::{self, Capture};
 use compare::verify;
 
-use crate::cli::DIFFERS;
+use crate::exit::DIFFERS;
 use crate::experiment::Experiment;
 use crate::input::Output;
 

@@ -1,6 +1,7 @@
 //! The kernel stacks on which a function was called or a tracepoint fired.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use kstate::trace::{Trace, What};
 use kstate::{CpuId, Irq};
@@ -27,9 +28,19 @@ pub struct Stack {
 
 /// Every distinct stack that reached `name`, a function or a tracepoint, in order of appearance.
 pub fn reaching(trace: &Trace, name: &str, functions: &Functions) -> Vec<Stack> {
+    reaching_within(trace, 0..trace.records.len(), name, functions)
+}
+
+/// The same for a part of the record: `records` are indices into `trace.records`.
+pub fn reaching_within(
+    trace: &Trace,
+    records: Range<usize>,
+    name: &str,
+    functions: &Functions,
+) -> Vec<Stack> {
     let mut open: Vec<Vec<&'static str>> = trace.ctxs.iter().map(|_| Vec::new()).collect();
     let mut stacks: Vec<Stack> = Vec::new();
-    for record in &trace.records {
+    for (i, record) in trace.records.iter().enumerate().take(records.end) {
         let (Some(calls), Some(ctx)) = (open.get_mut(record.ctx.index()), trace.ctxs.get(record.ctx.index()))
         else {
             continue;
@@ -49,6 +60,9 @@ pub fn reaching(trace: &Trace, name: &str, functions: &Functions) -> Vec<Stack> 
             What::Tracepoint(t) if t.name() == name => Some(t),
             What::Tracepoint(_) | What::Warn(_) => continue,
         };
+        if i < records.start {
+            continue;
+        }
         let frames: Vec<Cow<'static, str>> = calls
             .iter()
             .rev()

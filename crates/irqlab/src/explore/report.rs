@@ -313,7 +313,7 @@ fn gaps(set: &BTreeSet<u64>, last: u64) -> String {
 pub fn merge(paths: &[PathBuf]) -> diagnostic::Result<Report> {
     let mut merged: Option<Report> = None;
     for path in paths {
-        let text = crate::run::read(path)?;
+        let text = crate::input::read(path)?;
         let report: Report = serde_json::from_str(&text)
             .map_err(|e| FileError::json(path, e.line(), &e, "what `irqlab explore --json` wrote"))?;
         match &mut merged {

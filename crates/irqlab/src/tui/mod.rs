@@ -25,7 +25,7 @@ use ratatui::crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 
-use crate::run::kernel;
+use crate::input::kernel;
 use crate::sh;
 
 mod app;

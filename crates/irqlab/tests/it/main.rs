@@ -3,6 +3,7 @@
 mod explore;
 mod formats;
 mod ftrace;
+mod library;
 mod licences;
 mod museum;
 mod mutated;
