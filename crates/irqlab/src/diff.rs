@@ -11,10 +11,10 @@ use sim::machine::Machine;
 use sim::script::Script;
 use sim::state::Sections;
 
-use crate::cli::DIFFERS;
+use crate::exit::DIFFERS;
 use crate::experiment::apply;
 use crate::input::{OptionError, Output, print};
-use crate::run::{kernel, read};
+use crate::input::{kernel, read};
 
 mod numbers;
 mod text;
@@ -176,9 +176,11 @@ mod tests {
         let report = report("v5.4/hotplug-8cpu", "v5.4", "v6.12");
         let text = anstream::adapter::strip_str(&text(&report, Detail::SHORT)).to_string();
         let mut settings = insta::Settings::clone_current();
-        settings.set_snapshot_path("../../../tests/snapshots");
+        settings.set_snapshot_path("../../../tests/snapshots/v5.4");
         settings.set_prepend_module_to_snapshot(false);
-        settings.set_description("irqlab diff tests/captures/v5.4/hotplug-8cpu");
+        settings.set_description(
+            "kernels v5.4 and v6.12, machine and script of tests/captures/v5.4/hotplug-8cpu",
+        );
         settings.set_omit_expression(true);
         settings.bind(|| insta::assert_snapshot!("diff-hotplug-8cpu", text));
         // What every place with a difference that a behaviour explains comes down to.

@@ -39,14 +39,18 @@ fn script() -> Script {
     Script::parse("embedded.sh", SCRIPT).expect("a script")
 }
 
-/// `assert_snapshot!` into the workspace's folder.
-macro_rules! snapshot {
-    ($name:literal, $text:expr) => {
-        insta::with_settings!({ snapshot_path => "../../../../tests/snapshots", prepend_module_to_snapshot => false }, {
-            insta::assert_snapshot!($name, $text);
-        });
-    };
+/// `assert_snapshot!` into the workspace's folder of a kernel. The description says what was run on what.
+fn snapshot(version: KernelVersion, machine: &str, script: &str, name: &str, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(format!("../../../../tests/snapshots/{}", version.name()));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.set_description(format!("kernel {}, {machine}, {script}", version.name()));
+    settings.bind(|| insta::assert_snapshot!(name, text));
 }
+
+/// What snapshots call the machine of most tests.
+const EMBEDDED: &str = "the embedded machine";
 
 /// A step of the run, and what the machine's state hashed to after it.
 fn hashes(version: KernelVersion) -> Vec<u64> {
@@ -118,65 +122,99 @@ fn masks(k: &Kernel) -> String {
 
 #[test]
 fn nine_nvme_vectors_on_eight_cpus() {
-    let lab = Lab::boot(&Machine::embedded(KernelVersion::V5_4));
-    snapshot!("masks-nvme-9-vectors", masks(&lab.k));
+    for &version in KernelVersion::ALL {
+        let lab = Lab::boot(&Machine::embedded(version));
+        snapshot(version, EMBEDDED, "boot only", "masks-nvme-9-vectors", &masks(&lab.k));
+    }
 }
 
 #[test]
 fn five_virtio_blk_vectors_on_eight_cpus() {
-    let text = "kernel = \"v5.4\"\n[cpus]\npossible = 8\n[[pci]]\naddress = \"0000:00:04.0\"\n\
-                model = \"virtio-blk\"\nrequest_queues = 4\nmsix_vectors = 5\nintx_gsi = 20\n";
-    let lab = Lab::boot(&Machine::parse("virtio.toml", text).expect("a machine"));
-    snapshot!("masks-virtio-blk-5-vectors", masks(&lab.k));
+    for &version in KernelVersion::ALL {
+        let text = format!(
+            "kernel = \"{}\"\n[cpus]\npossible = 8\n[[pci]]\naddress = \"0000:00:04.0\"\n\
+             model = \"virtio-blk\"\nrequest_queues = 4\nmsix_vectors = 5\nintx_gsi = 20\n",
+            version.name()
+        );
+        let lab = Lab::boot(&Machine::parse("virtio.toml", &text).expect("a machine"));
+        let machine = "8 CPUs and a virtio-blk disk with 4 queues";
+        snapshot(version, machine, "boot only", "masks-virtio-blk-5-vectors", &masks(&lab.k));
+    }
 }
+
+/// The function that composes a message, and frames that stand on its stack in this order when request_irq()
+/// composes the message of an I/O queue. 5.4 composes it when it sets the affinity, which is the stack of the
+/// note; the compiler had inlined what stands in between. 6.12 sets the affinity first and composes on activation.
+const COMPOSED: [(KernelVersion, &str, &[&str]); 2] = [
+    (
+        KernelVersion::V5_4,
+        "irq_msi_compose_msg",
+        &[
+            "irq_msi_compose_msg",
+            "irq_chip_compose_msi_msg",
+            "msi_domain_set_affinity",
+            "irq_do_set_affinity",
+            "irq_startup",
+            "__setup_irq",
+            "request_threaded_irq",
+            "pci_request_irq",
+            "queue_request_irq",
+            "nvme_create_io_queues",
+            "nvme_reset_work",
+            "process_one_work",
+            "worker_thread",
+            "kthread",
+        ],
+    ),
+    (
+        KernelVersion::V6_12,
+        "x86_vector_msi_compose_msg",
+        &[
+            "x86_vector_msi_compose_msg",
+            "irq_chip_compose_msi_msg",
+            "msi_domain_activate",
+            "irq_domain_activate_irq",
+            "__irq_startup_managed",
+            "irq_startup",
+            "__setup_irq",
+            "request_threaded_irq",
+            "pci_request_irq",
+            "queue_request_irq",
+            "nvme_create_io_queues",
+            "nvme_probe",
+        ],
+    ),
+];
 
 #[test]
 fn the_stacks_on_which_a_message_is_composed() {
-    let lab = Lab::boot(&Machine::embedded(KernelVersion::V5_4));
-    let found = stacks::reaching(&lab.k.trace, "irq_msi_compose_msg", lab.functions());
-    // The stack of the note: request_irq() of an I/O queue sets the affinity.
-    let note = found
-        .iter()
-        .find(|s| {
-            let has = |name: &str| s.frames.iter().any(|f| f == name);
-            has("msi_domain_set_affinity") && has("nvme_create_io_queues")
-        })
-        .expect("request_irq() composes a message");
-    snapshot!("stack-irq_msi_compose_msg", stacks::print(note));
-    // The frames of the note stand in this order; those in between its compiler had inlined.
-    let frames = [
-        "irq_msi_compose_msg",
-        "irq_chip_compose_msi_msg",
-        "msi_domain_set_affinity",
-        "irq_do_set_affinity",
-        "irq_startup",
-        "__setup_irq",
-        "request_threaded_irq",
-        "pci_request_irq",
-        "queue_request_irq",
-        "nvme_reset_work",
-        "process_one_work",
-        "worker_thread",
-        "kthread",
-    ];
-    let mut rest = note.frames.iter();
-    for frame in frames {
-        assert!(rest.any(|f| f == frame), "{frame} is missing");
+    for (version, composer, frames) in COMPOSED {
+        let lab = Lab::boot(&Machine::embedded(version));
+        let found = stacks::reaching(&lab.k.trace, composer, lab.functions());
+        let shows = |stack: &&stacks::Stack| {
+            let mut rest = stack.frames.iter();
+            frames.iter().all(|frame| rest.any(|f| f == frame))
+        };
+        let note = found.iter().find(shows).expect("request_irq() of an I/O queue composes a message");
+        snapshot(version, EMBEDDED, "boot only", &format!("stack-{composer}"), &stacks::print(note));
     }
 }
 
 #[test]
 fn every_writer_of_irq_cfg_is_apic_update_irq_cfg() {
-    let mut lab = Lab::boot(&Machine::embedded(KernelVersion::V5_4));
-    lab.run(&script(), |_| Sections::default());
-    let mut writers: Vec<String> = stacks::reaching(&lab.k.trace, "vector_config", lab.functions())
-        .iter()
-        .map(|s| s.frames.iter().take(2).map(|f| &**f).collect::<Vec<_>>().join(" < "))
-        .collect();
-    writers.sort();
-    writers.dedup();
-    snapshot!("writers-of-irq_cfg", writers.join("\n"));
-    assert!(writers.iter().all(|w| w.starts_with("apic_update_irq_cfg")));
+    for &version in KernelVersion::ALL {
+        let mut lab = Lab::boot(&Machine::embedded(version));
+        lab.run(&script(), |_| Sections::default());
+        let mut writers: Vec<String> = stacks::reaching(&lab.k.trace, "vector_config", lab.functions())
+            .iter()
+            .map(|s| s.frames.iter().take(2).map(|f| &**f).collect::<Vec<_>>().join(" < "))
+            .collect();
+        writers.sort();
+        writers.dedup();
+        let text = writers.join("\n");
+        snapshot(version, EMBEDDED, "embedded.sh of this test", "writers-of-irq_cfg", &text);
+        assert!(writers.iter().all(|w| w.starts_with("apic_update_irq_cfg")));
+    }
 }
 
 #[test]
