@@ -3,6 +3,7 @@
 //! Every rule says in its message what to do about a line that breaks it. Texts that a rule looks
 //! for are put together here from pieces, so that this file does not break its own rules.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -503,6 +504,42 @@ fn the_paths_in_architecture_lead_somewhere() {
     }
 }
 
+/// What follows `crate::` in a source, as names: one, or those in the braces.
+fn uses_of_own_crate(code: &str) -> Vec<String> {
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    let mut names = Vec::new();
+    for rest in code.split("crate::").skip(1) {
+        let list = match rest.strip_prefix('{') {
+            Some(rest) => rest.split(';').next().unwrap_or_default(),
+            None => rest.split(|c| !is_name(c)).next().unwrap_or_default(),
+        };
+        names.extend(list.split(|c| !is_name(c)).filter(|name| !name.is_empty()).map(str::to_owned));
+    }
+    names
+}
+
+#[test]
+fn the_folders_of_drivers_form_no_circle() {
+    let mut uses: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for source in sources(&["src"]) {
+        let inside = source.path.strip_prefix("crates/drivers/src/").and_then(|path| path.split_once('/'));
+        let Some((folder, _)) = inside else { continue };
+        let code: String = source.code().flat_map(|(_, line)| [line, " "]).collect();
+        let mut used = uses_of_own_crate(&code);
+        used.retain(|name| name != folder);
+        uses.entry(folder.to_owned()).or_default().append(&mut used);
+    }
+    assert!(uses.len() > 3, "{uses:?}");
+    // A folder that uses none of those that are left is on no circle.
+    loop {
+        let used = |name: &String| uses.contains_key(name);
+        let free = uses.iter().find(|(_, names)| !names.iter().any(used)).map(|(folder, _)| folder.clone());
+        let Some(folder) = free else { break };
+        uses.remove(&folder);
+    }
+    assert!(uses.is_empty(), "these folders of drivers use each other in a circle: {uses:?}");
+}
+
 #[test]
 fn rules_find_what_they_look_for() {
     let source = |text: &str| Source { path: "crates/x/src/x.rs".to_owned(), text: text.to_owned() };
@@ -542,5 +579,9 @@ fn rules_find_what_they_look_for() {
         "x\n| crate | uses | holds |\n|---|---|---|\n| `a` | | `b` |\n| `c` | `a`, `b` | |\n\n| `d` | | |\n";
     let row = |krate: &str, uses: &[&str]| (krate.to_owned(), uses.iter().map(|u| (*u).to_owned()).collect());
     assert_eq!(map_of_crates(map), [row("a", &[]), row("c", &["a", "b"])]);
+    assert_eq!(
+        uses_of_own_crate("use crate::a::b; use crate::{c::d, e}; crate::f(x)"),
+        ["a", "c", "d", "e", "f"]
+    );
     assert_eq!(paths_in("`a::b` and `a::{b, c}` or `x::y`", &["a".to_owned()]), ["a::b"]);
 }
