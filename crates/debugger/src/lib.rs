@@ -1,14 +1,14 @@
 //! A session at the machine's shell that can stop, look, and go back in time.
 //!
 //! # Architecture
-//! A [`Session`] takes lines and returns text; it knows no terminal. A line is one for the machine's
-//! shell ([`sim::script`]), or a word of the lab, which starts with a colon. Time is counted in
-//! steps: what the shell or the engine does at once. Every so many steps the whole state is kept;
-//! going back takes the nearest one before and runs from there. Since everything is determined,
-//! what was recorded up to there is a part of what was recorded since, and is only cut off.
+//! A [`Session`] takes lines and returns text; it knows no terminal. A line is for the machine's shell ([`sim::script`]), or
+//! it is a command of the session, which starts with a colon. Time is counted in steps: a step is what the shell or the
+//! engine does at once. The session keeps the whole state every so many steps. To go back it takes the last state before
+//! the target and runs from there. The machine is deterministic, so the record at the target is a prefix of the record
+//! that the session already has, and going back only cuts it off.
 //!
-//! What a step did is known from the records it left: functions and tracepoints are found there,
-//! so a breakpoint stops at the end of the step and shows the place inside it.
+//! The records of a step tell what it did. A breakpoint finds functions and tracepoints there, so the session stops at the
+//! end of the step and shows the place inside it.
 //!
 //! # What it doesn't implement
 //! Stopping the machine in the middle of a step: a function between two waits cannot be divided.

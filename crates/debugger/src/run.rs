@@ -1,4 +1,4 @@
-//! Going on in a session: lines of the shell, steps, and ways over and out of a function.
+//! Continues a session: shell lines, steps, and the ways over and out of a function.
 
 use std::sync::Arc;
 

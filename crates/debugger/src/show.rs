@@ -1,4 +1,4 @@
-//! What a session shows: where it stands, stacks, calls, parts of the machine.
+//! Shows a session: its position, stacks, calls, and parts of the machine.
 
 use core::fmt::Write as _;
 use std::collections::BTreeMap;

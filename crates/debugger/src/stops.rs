@@ -1,4 +1,4 @@
-//! What stops a session: breakpoints at functions and tracepoints, and watched fields.
+//! Stops a session: breakpoints at functions and tracepoints, and watched fields.
 
 use core::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! What a session looks like from outside: what a screen is drawn from.
+//! The data from which a screen draws a session.
 
 use std::collections::BTreeMap;
 

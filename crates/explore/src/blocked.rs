@@ -1,4 +1,4 @@
-//! Who waits for whom, when nothing more can happen.
+//! Says which task waits for which, when nothing more can happen.
 
 use core::fmt::Write as _;
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
-//! What a run must come to: checks of a machine that is at rest, and of what its kernel said.
+//! Checks of a machine at rest, and of what its kernel logged.
 //!
-//! `invariants` has what holds in every state.
+//! `sim::invariants` has the checks of every state.
 
 use kstate::apic::VectorIrq;
 use kstate::irqdesc::IRQS_ONESHOT;

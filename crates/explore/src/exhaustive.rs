@@ -1,4 +1,4 @@
-//! All interleavings: from every state, every choice that leads on.
+//! The exhaustive search: it takes every possible step from every state.
 
 use core::ops::ControlFlow;
 use std::collections::{HashMap, HashSet, VecDeque};

@@ -1,8 +1,8 @@
-//! When two worlds are the same state: when everything that can still happen is.
+//! The fingerprint of a world. Two worlds with the same fingerprint are in the same state: the same things can
+//! still happen.
 //!
-//! What only tells how a state was reached is left out: the clock itself (what is pending counts by how
-//! far away it is), the order in which tasks became able to run, since any may go first, the kernel log,
-//! and counters that are only read by people.
+//! A fingerprint ignores how a world got to its state: the clock (a pending event counts by its distance in time), the
+//! order in which tasks became runnable (any of them may go first), the kernel log, and counters that only people read.
 
 use core::hash::{BuildHasher, Hash, Hasher};
 

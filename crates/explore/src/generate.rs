@@ -1,7 +1,7 @@
-//! Random machines and scripts: one number names both, so that whatever goes wrong can be had again.
+//! Random machines and scripts. One number, the seed, determines both, so a failure can be reproduced.
 //!
-//! What is made is text, in the formats of [`sim::machine`] and [`sim::script`]: what a seed
-//! stands for can be stored in two files and run like any other machine and script.
+//! The results are texts in the formats of [`sim::machine`] and [`sim::script`]. They can be stored in two files and run
+//! like any other machine and script.
 
 use std::fmt::Write as _;
 

@@ -1,5 +1,5 @@
-//! The states that were visited and the steps between them: how to get to one, and where a run can stay
-//! for ever.
+//! The graph of visited states and the steps between them. It gives the way to a state, and the places where a run can
+//! stay for ever.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -132,11 +132,12 @@ impl Graph {
         self.way(Some(state)).count().saturating_sub(1)
     }
 
-    /// Where an interrupt or a command can go on for ever without coming to its end, although everyone
-    /// else who can step does: the first state of each such place.
+    /// The livelocks: strongly connected components in which an interrupt or a command keeps running, none
+    /// completes, and the schedule is weakly fair. The answer has the first state of each.
     ///
-    /// Without the steps by which it begins anew, what is left is a circle in which it never ends. It is
-    /// no livelock if somebody could always step there and never does: that only takes patience.
+    /// Without the edges by which the agent begins again, what is left is a cycle in which it never ends. If an
+    /// agent is enabled in all states of the cycle and never takes a step, the schedule is not fair: it starves
+    /// that agent, and this is no livelock.
     pub(super) fn livelocks(&self, root: &World) -> Vec<Livelock> {
         if !self.backward {
             return Vec::new();

@@ -1,20 +1,19 @@
-//! Every interleaving: a script under all orders of what the machine leaves open, or many of them.
+//! Every interleaving of a script, or many of them.
 //!
 //! # Architecture
-//! A [`World`] is a machine and the shell that runs a script on it: a value, which can be copied,
-//! compared and told apart by its [`fingerprint`]. A [`Step`] is the smallest thing that can happen next: the
-//! machine takes one of its own steps, or the shell or one of its jobs goes on. [`World::steps`] lists them.
-//! Every choice, between steps and inside of one, goes through the machine's oracle, so that a list of
-//! answers is a run. [`exhaustive`] tries all of them from every state it has not seen; [`random`] draws
-//! them, by chance or by priorities; [`shrink()`] makes the list of a [`Finding`] short, and [`Schedule`] is
-//! how it is written and replayed.
+//! A [`World`] is a machine and the shell that runs a script on it. It is a value: it can be copied and compared, and its
+//! [`fingerprint`] identifies its state. A [`Step`] is the smallest thing that can happen next: the machine takes one of
+//! its own steps, or the shell or one of its jobs goes on. [`World::steps`] lists the possible steps. Every choice,
+//! between steps and inside a step, goes through the machine's oracle, so the list of its answers is a run.
+//! [`exhaustive`] tries all answers in every state that it has not seen. [`random`] draws them, uniformly or by
+//! priorities. [`shrink()`] shortens the [`Schedule`] of a [`Finding`], and [`narrate()`] shows the run.
 //!
-//! Up to the first job that a script starts in the background everything goes its quiet way: what is
-//! prepared there is no part of the question. A script without jobs is open from its beginning.
+//! Everything before the first background job runs the quiet way, because preparation is not part of the question. A
+//! script without jobs is explored from its beginning.
 //!
 //! # What it doesn't implement
-//! Weak memory: between two places where a function is cut, a CPU does everything at once and all see it.
-//! Reduction by independence of steps: two that commute are two orders, whose states are the same.
+//! Weak memory: a CPU does a whole step at once, and all others see its result.
+//! Partial-order reduction: two independent steps make two orders, which lead to the same state.
 
 use std::sync::Arc;
 

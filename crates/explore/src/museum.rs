@@ -1,13 +1,12 @@
 //! The bug museum: bugs of real kernels, each with a machine and a script that show it.
 //!
-//! An exhibit is data: the texts in `data/museum/ID`, and which values of [`Semantics`] bring the bug
-//! and which take it away. What it shows is said by the script's own assertions, in the same way as
-//! anybody's script may say it: with the bug some of them fail, without it none does. One that takes an
-//! interleaving is not run but searched: with the bug something is found, without it nothing is.
+//! An exhibit is data: the texts in `data/museum/ID`, the values of [`Semantics`] that bring the bug, and those that take it
+//! away. The assertions of the script decide: with the bug some of them fail, without it none does. If the bug is a race,
+//! irqlab searches for it: with the bug it finds something, without it nothing.
 //!
 //! # What it doesn't implement
-//! Kernels between the modelled ones: an exhibit of another release runs on a modelled kernel that is
-//! given that release's behaviour.
+//! Kernels between the modelled ones: an exhibit of another release runs on a modelled kernel that is given the behaviour of
+//! that release.
 
 mod search;
 
@@ -113,51 +112,51 @@ exhibits! {
         bug: ["irq_regs_lose_vector" = "on"],
         fixes: ["irq_regs_lose_vector" = "off"],
     }
-    "M02" "CPU 0 has 4294967295 vectors", State, fixed in "5.12 (a501b048a95b), 5.13 (c93a5e20c3c2)" {
+    "M02" "The vector count of CPU 0 wraps to 4294967295", State, fixed in "5.12 (a501b048a95b), 5.13 (c93a5e20c3c2)" {
         needs: ["cpu0_hotplug" = "on"],
         bug: ["isa_irq2_refused" = "off", "matrix_free_checks_bit" = "off"],
         fixes: ["isa_irq2_refused" = "on"], ["matrix_free_checks_bit" = "on"],
     }
-    "M03" "A vector is lost when its CPU goes before the moved interrupt comes", Order,
+    "M03" "A vector leaks if its CPU goes offline before the moved interrupt arrives", Order,
     fixed in "6.10 (a6c11c0a5235)" {
         bug: ["migrate_completes_move_first" = "off"],
         fixes: ["migrate_completes_move_first" = "on"],
     }
-    "M04" "A queue's last CPU goes and its I/O never comes back", Order, fixed in "5.8 (bf0beec0607d)" {
+    "M04" "Requests are lost when the last CPU of their queue goes offline", Order, fixed in "5.8 (bf0beec0607d)" {
         bug: ["hctx_drain" = "off"],
         fixes: ["hctx_drain" = "on"],
     }
-    "M05" "disable_irq() is forgotten when the CPU goes and comes back", State,
+    "M05" "CPU hotplug forgets disable_irq() of a managed interrupt", State,
     fixed in "6.16 (788019eb559f)" {
         bug: ["managed_shutdown_keeps_depth" = "off"],
         fixes: ["managed_shutdown_keeps_depth" = "on"],
     }
-    "M09" "An isolated CPU comes back and its disk does not", State, fixed in "6.10 (7b815817aa58)" {
+    "M09" "A queue stays inactive after its isolated CPU comes back", State, fixed in "6.10 (7b815817aa58)" {
         needs: ["hctx_skips_isolated_cpus" = "on"],
         bug: ["hctx_online_tests_cpumask" = "on"],
         fixes: ["hctx_online_tests_cpumask" = "off"],
     }
-    "M11" "A message comes after the APIC was switched off", Race by Runs 2_000,
+    "M11" "A CPU that goes offline switches its APIC off and loses a message", Race by Runs 2_000,
     fixed in "5.9 (52d6b926aabc)" {
         bug: ["apic_disabled_before_fixup" = "on"],
         fixes: ["apic_disabled_before_fixup" = "off"],
     }
-    "M12" "A message with the new CPU and the old vector", Race by Runs 2_000,
+    "M12" "A device sends a message with the new CPU and the old vector", Race by Runs 2_000,
     fixed in "5.6 (6f1a4891a592), not in 6.12" {
         bug: ["msi_affinity" = "one-write"],
         fixes: ["msi_affinity" = "staged-if-not-maskable"],
     }
-    "M13" "The old CPU never gets out of its handler", Race by States 100_000,
+    "M13" "The old CPU never leaves the handler of a moved interrupt", Race by States 100_000,
     fixed in "6.17 (8d39d6ec4db5)" {
         bug: ["edge_waits_for_old_cpu" = "off"],
         fixes: ["edge_waits_for_old_cpu" = "on"],
     }
-    "M14" "A late interrupt wipes out a vector that was just set up", Race by Runs 2_000,
+    "M14" "A late interrupt overwrites a vector that was just set up", Race by Runs 2_000,
     fixed in "6.17 (ce0b5eedcb75), 6.12.43" {
         bug: ["reevaluates_vector" = "off"],
         fixes: ["reevaluates_vector" = "on"],
     }
-    "M15" "A CPU may not go because of vectors that nobody has to move", State,
+    "M15" "A CPU cannot go offline because managed vectors are counted too", State,
     fixed in "6.7 (a0b0bad10587)" {
         bug: ["matrix_allocated_counts_managed" = "on"],
         fixes: ["matrix_allocated_counts_managed" = "off"],
@@ -167,7 +166,7 @@ exhibits! {
         bug: ["migrate_breaks_affinity_on_enospc" = "off"],
         fixes: ["migrate_breaks_affinity_on_enospc" = "on"],
     }
-    "M17" "Vector space is exhausted, says a kernel with nearly all of it free", State,
+    "M17" "The kernel reports exhausted vectors although nearly all are free", State,
     fixed in "5.10 (190113b4c653)" {
         bug: ["any_vector_node_last" = "off"],
         fixes: ["any_vector_node_last" = "on"],

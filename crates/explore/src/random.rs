@@ -1,4 +1,4 @@
-//! Many interleavings: drawn step by step, or by priorities that change a few times.
+//! The random search: it draws runs step by step, uniformly, or by priorities that change a few times (PCT).
 
 use core::ops::ControlFlow;
 use std::collections::BTreeMap;
@@ -24,10 +24,9 @@ const CLOSELY: u64 = 16;
 pub enum Strategy {
     /// Each is as likely as the others.
     Uniform,
-    /// Everyone has a priority and the highest steps; at `changes` steps of a run, drawn beforehand, the
-    /// one who steps falls below all others. After "A Randomized Scheduler with Probabilistic Guarantees
-    /// of Finding Bugs" (ASPLOS 2010): a defect that needs few orders to be right is found although a run
-    /// has many steps.
+    /// Every actor has a priority, and the one with the highest takes the next step. At `changes` steps of a run,
+    /// drawn beforehand, the running actor falls below all others. This is PCT ("A Randomized Scheduler with
+    /// Probabilistic Guarantees of Finding Bugs", ASPLOS 2010): it finds bugs of small depth even in long runs.
     Priorities {
         /// Changes in a run.
         changes: usize,

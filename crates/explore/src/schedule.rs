@@ -1,4 +1,4 @@
-//! How a run is written: the answers that were not the quiet one, each with its place.
+//! A schedule: the text form of a run. It lists the answers that were not quiet, each with its place.
 
 use core::fmt;
 use core::str::FromStr;

@@ -1,4 +1,4 @@
-//! From a run that found something to the shortest schedule known to find it.
+//! Shortens the schedule of a finding as far as the same thing is still found.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Threads that every CPU has one of.
+//! The per-CPU threads.
 //!
 //! C file: kernel/smpboot.c of 5.4 and 6.12.
 

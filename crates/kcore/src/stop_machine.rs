@@ -1,6 +1,6 @@
-//! All CPUs stand still while one does something.
+//! Stops all CPUs while one of them runs a function.
 //!
-//! C file: kernel/stop_machine.c of 5.4 and 6.12. The only thing that is done so is to take a CPU down.
+//! C file: kernel/stop_machine.c of 5.4 and 6.12. Only taking a CPU down uses it.
 
 use kfn::kframe;
 use kstate::hotplug::{MultiStopData, MultiStopState};

@@ -1,4 +1,4 @@
-//! Work that somebody else does.
+//! Work queues: work that a worker does later.
 //!
 //! C file: kernel/workqueue.c of 5.4 and 6.12.
 

@@ -1,4 +1,4 @@
-//! The one source of everything that is not determined.
+//! The only source of nondeterminism.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

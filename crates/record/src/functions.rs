@@ -1,7 +1,7 @@
-//! Which kernel functions are in scope, and which of them the tracer of each kernel can see.
+//! The kernel functions in scope, and which of them the tracer of each kernel can see.
 //!
-//! The tables are facts about the kernels: name, C file, line, and whether ftrace lists the
-//! function. What is not listed was inlined, not built, or lives where nothing is ever traced.
+//! The tables are facts about the kernels: name, C file, line, and whether ftrace lists the function. A function that ftrace
+//! does not list was inlined, was not built, or is in code that is never traced.
 
 use std::sync::OnceLock;
 

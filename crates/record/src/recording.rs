@@ -1,8 +1,7 @@
-//! From the record of a run to what a recording shows: call trees, and tracepoints with stacks.
+//! Makes recordings from the record of a run: call trees, and tracepoints with stacks.
 //!
-//! The rules are those of `tests/captures/README.md`. A [`Trace`] knows everything that every
-//! context did; a recording is the part between two marks, cut down to functions in scope and
-//! cleared of what is left to chance on a real machine.
+//! The rules are those of `tests/captures/README.md`. A [`Trace`] has everything that every context did. A recording is the
+//! part between two marks, reduced to the functions in scope, and without what is left to chance on a real machine.
 
 use std::borrow::Cow;
 use std::collections::HashSet;

@@ -1,10 +1,9 @@
-//! The machine's clockwork: which CPU, task or device does something next.
+//! The engine: it decides which CPU, task or device takes the next step.
 //!
-//! One step is the smallest thing that others can see the end of: an interrupt taken on a CPU, a
-//! round of softirqs, a task up to its next wait, or an event whose time has come. Where several
-//! are possible the oracle chooses; its quiet answer is interrupts first, then softirqs, then
-//! tasks in the order in which they became runnable, and time passes only when nothing else can
-//! happen.
+//! A step is the smallest thing whose result others can see: a CPU takes an interrupt, a CPU runs a round of softirqs, a task
+//! runs up to its next wait, or an event happens because its time has come. If several steps are possible, the oracle chooses.
+//! Its quiet answer is interrupts first, then softirqs, then tasks in the order in which they became runnable. Time passes
+//! only when nothing else can happen.
 
 use kstate::event::Event;
 use kstate::oracle::Point;

@@ -1,4 +1,4 @@
-//! A machine on the bench: boot it, run a script on it, look at what was recorded.
+//! A booted machine: run a script on it, and look at what it recorded.
 
 use std::sync::Arc;
 

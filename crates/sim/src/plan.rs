@@ -1,4 +1,4 @@
-//! The files that a script makes: which recordings and states it asks for, and what they are called.
+//! The files that a script makes: the recordings and states that it asks for, and their names.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! What a step of the machine was about, for people.
+//! Describes a step of the machine for people.
 
 use core::fmt::Write as _;
 use std::collections::BTreeMap;

@@ -1,12 +1,12 @@
-//! /sys/kernel/tracing: the files that set the tracer, and the text of its buffer
+//! /sys/kernel/tracing: the files that control the tracer, and the text of its buffer
 //! (kernel/trace/{trace,trace_events,trace_output,trace_functions_graph,ftrace}.c of 5.4 and 6.12).
 //!
-//! The buffer is not kept: everything that happened is recorded anyway, and marks in the record say
-//! when which file was written. What `trace` shows is cut out of it when it is read.
+//! There is no buffer. The machine records everything anyway, and marks in the record note each write to a file of the
+//! tracer. A read of `trace` cuts its text out of the record.
 //!
 //! # What it doesn't implement
-//! Instances, triggers, filters on fields, per-CPU buffers and their size: nothing is overwritten.
-//! An interrupt shows as taken by the idle task, since whom it interrupts is nobody's result.
+//! Instances, triggers, filters on fields, per-CPU buffers and their size: nothing is overwritten. An interrupt shows as
+//! taken by the idle task, because no capture compares which task it interrupts.
 
 use kstate::kstrtox::kstrtoull;
 use kstate::trace::{Trace, What};

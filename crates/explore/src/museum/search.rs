@@ -1,4 +1,4 @@
-//! Looking for a bug that takes an interleaving.
+//! Searches for the bug of an exhibit that is a race.
 
 use core::fmt::Write as _;
 use core::ops::ControlFlow;

@@ -236,7 +236,7 @@ fn lines(exhibit: &Exhibit, kernel: KernelVersion) -> Vec<String> {
 
 /// docs/museum.md: all stories.
 fn document() -> String {
-    let mut text = "# The bug museum\n\nBugs of real kernels, to be looked at: `irqlab museum` lists them, `irqlab museum ID` shows one with\nthe bug and without. The stories are in crates/explore/data/museum, and so is this file's text; it is\nwritten by `UPDATE_DOCS=1 cargo test -p explore --test it museum`.\n".to_owned();
+    let mut text = "# The bug museum\n\nThe museum shows bugs of real kernels. `irqlab museum` lists the exhibits, and `irqlab museum ID` shows one\nwith the bug and without. The stories are in crates/explore/data/museum;\n`UPDATE_DOCS=1 cargo test -p explore --test it museum` writes this file from them.\n".to_owned();
     for exhibit in EXHIBITS {
         let Exhibit { id, title, class, fixed_in, story, .. } = exhibit;
         let live: Vec<&str> = exhibit.live().map(KernelVersion::name).collect();
