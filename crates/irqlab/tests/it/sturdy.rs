@@ -106,7 +106,7 @@ fn commands() -> Vec<(String, i32)> {
         ("run --format perfetto".into(), 0),
         ("run --script script.sh".into(), 1),
         ("explore --exhibit M12 --runs 50".into(), 1),
-        ("replay --exhibit M12 --kernel v5.4 --choices 5:2,6:2,7:1,11:1".into(), 1),
+        ("replay --exhibit M12 --kernel v5.4 --choices 2:1,3:2,5:3,11:1".into(), 1),
         ("sh".into(), 0),
         ("--help".into(), 0),
         ("run --script nothing".into(), 2),
