@@ -467,7 +467,6 @@ const NOT_MODELLED: &[(&str, &str)] = &[
     ("ftrace_notrace", "tracing starts off: set it up in /sys/kernel/tracing"),
     ("initcall_blacklist", "what boot calls is that of the kernel"),
     ("numa", "the nodes are those of the machine file"),
-    ("pcie_ports", "PCIe ports are not modelled"),
     ("pirq", "this is a parameter of machines without ACPI"),
     ("pnp_reserve_irq", "which interrupts are ISA's is what the firmware says"),
     ("pnpacpi", "the board's devices are those of the machine"),
@@ -543,7 +542,8 @@ fn same(a: &str, b: &str) -> bool {
 /// The word is known to change nothing here.
 pub fn no_effect(param: &str) -> bool {
     let module = |module: &&str| param.split_once('.').is_some_and(|(name, _)| same(name, module));
-    let mut words = [NO_EFFECT, NO_EFFECT_PARAMETERS, CPU_BUGS, &["iommu"]].into_iter().flatten();
+    let mut words =
+        [NO_EFFECT, NO_EFFECT_PARAMETERS, CPU_BUGS, &["iommu", "pcie_ports"]].into_iter().flatten();
     words.any(|name| same(name, param)) || NO_EFFECT_MODULES.iter().any(module)
 }
 
@@ -556,6 +556,11 @@ pub fn not_modelled(param: &str, value: Option<&str>) -> Option<&'static str> {
         let smt = value.is_some_and(|value| value.contains("nosmt") || value.contains("force"));
         return smt
             .then_some("whether SMT is switched off then depends on the CPU's bugs: say nosmt if it is");
+    }
+    if same(param, "pcie_ports") {
+        // Ports without services of their own are what these machines have.
+        let others = value != Some("compat");
+        return others.then_some("the interrupts of PCIe ports are not modelled: compat leaves them out");
     }
     if same(param, "iommu") {
         let off = value.is_some_and(|value| value.split(',').any(|v| v == "off" || v.starts_with("force")));
