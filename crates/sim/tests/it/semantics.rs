@@ -821,7 +821,7 @@ const SEMANTICS: &[Row] = &[
         OFF_3,
         &[(
             Look::Trace,
-            "\ncpuhp_invoke_callback\ncpuhp_invoke_callback\ncpuhp_invoke_callback\n",
+            "\ncpuhp_up_callbacks\ncpuhp_invoke_callback\ncpuhp_invoke_callback\ncpuhp_invoke_callback\n",
             "\n__cpuhp_invoke_callback_range\n",
         )],
     ),
