@@ -30,6 +30,8 @@ struct Model {
 
 /// An NVMe controller with two I/O queues, whose admin interrupt is 24.
 const NVME: &str = "model = \"nvme\"\nio_queue_pairs_max = 2\nmsix_vectors = 3\n";
+/// An NVMe controller with a queue for each of three CPUs.
+const NVME_3: &str = "model = \"nvme\"\nio_queue_pairs_max = 3\nmsix_vectors = 4\n";
 /// An NVMe controller whose queues share one message, interrupt 24, that cannot be masked.
 const NVME_MSI: &str =
     "model = \"nvme\"\nio_queue_pairs_max = 1\nmsix_vectors = 0\nmsi_vectors = 1\nmsi_maskable = false\n";
@@ -127,7 +129,7 @@ wait
         &model,
         "1630 states, 3601 transitions, 11 final, depth 27\nlog: nvme nvme0: I/O 0 QID 2 timeout, completion polled: 4:1",
     );
-    check(V6_12, &model, "2599 states, 6350 transitions, 6 final, depth 32");
+    check(V6_12, &model, "3553 states, 9116 transitions, 6 final, depth 33");
 }
 
 /// Two CPUs are taken down at the same time.
@@ -142,7 +144,7 @@ wait
 ",
     );
     check(V5_4, &model, "1848 states, 4550 transitions, 4 final, depth 38");
-    check(V6_12, &model, "3287 states, 8594 transitions, 6 final, depth 44");
+    check(V6_12, &model, "4163 states, 11221 transitions, 6 final, depth 46");
 }
 
 /// A message without mask bits is sent to another CPU by the first of two interrupts, and the device asks
@@ -169,7 +171,7 @@ fn msi_message_write_against_a_raising_device() {
     check(
         V5_4,
         &MSI,
-        "7279 states, 19565 transitions, 6 final, depth 28\nlog: do_IRQ: 0.36 No irq handler for vector: 7:1,8:1,9:2,12:1",
+        "17961 states, 47957 transitions, 24 final, depth 30\nlog: do_IRQ: 0.36 No irq handler for vector: 8:1,9:1,10:1,11:2,14:1",
     );
     check(
         V6_12,
@@ -177,7 +179,7 @@ fn msi_message_write_against_a_raising_device() {
         "10742 states, 32372 transitions, 6 final, depth 29\nlog: No irq handler for 0.35: 8:1,9:1,10:2,13:1",
     );
     let fix = ("msi_affinity", "staged-if-not-maskable");
-    check_with(V5_4, &MSI, fix, "7119 states, 19181 transitions, 6 final, depth 28");
+    check_with(V5_4, &MSI, fix, "17529 states, 46901 transitions, 24 final, depth 30");
     check_with(V6_12, &MSI, fix, "10582 states, 31988 transitions, 6 final, depth 29");
 }
 
@@ -335,10 +337,10 @@ fn a_circle_of_tasks_is_a_deadlock() {
 #[test]
 fn a_read_that_never_gets_a_tag_is_a_livelock() {
     let model = Model {
-        cmdline: "isolcpus=1",
+        cmdline: "isolcpus=1,2",
         ..Model::new(
-            2,
-            NVME,
+            3,
+            NVME_3,
             "echo 0 > /sys/devices/system/cpu/cpu1/online
 echo 1 > /sys/devices/system/cpu/cpu1/online
 taskset -c 1 dd if=/dev/nvme0n1 of=/dev/null bs=4k count=1 iflag=direct &
@@ -350,7 +352,7 @@ wait
         V6_12,
         &model,
         ("hctx_online_tests_cpumask", "on"),
-        "9 states, 13 transitions, 0 final, depth 5\nlivelock: task 13 never ends: a state comes back after 2 steps: none",
+        "9 states, 13 transitions, 0 final, depth 5\nlivelock: task 16 never ends: a state comes back after 2 steps: none",
     );
     check(V6_12, &model, "22 states, 30 transitions, 1 final, depth 12");
 }

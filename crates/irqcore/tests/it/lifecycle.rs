@@ -133,7 +133,9 @@ fn settle(k: &mut Kernel) {
                     frames.push(frame);
                     break TaskState::Waiting(on);
                 }
-                Flow::Spin | Flow::Again => panic!("nothing spins here"),
+                // Others may look now, and nobody does.
+                Flow::Again => frames.push(frame),
+                Flow::Spin => panic!("nothing spins here"),
             }
         };
         k.cur = before;

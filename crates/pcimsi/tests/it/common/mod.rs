@@ -37,6 +37,9 @@ pub fn pc(cpus: u32, kernel: Option<(KernelVersion, &str)>) -> Kernel {
     if cmdline == "intel_iommu=on" {
         vtd::power_on(&mut k, false);
     }
+    if let Some(options) = cmdline.strip_prefix("pci=") {
+        pcimsi::kernel::pci_setup(&mut k, Some(options)).expect("options of pci=");
+    }
     x86apic::kernel::boot_irqs(&mut k);
     for cpu in (1..cpus).map(CpuId) {
         k.cur.cpu = cpu;
