@@ -354,7 +354,7 @@ impl CpuMask {
     }
 
     /// Reads a range list, `0-3,8` or `0-31:1/4`, as every kernel does. What a kernel reads is read
-    /// by [`bitmap_parselist`](crate::bitmap::bitmap_parselist) itself.
+    /// by [`bitmap_parselist`] itself.
     ///
     /// # Errors
     /// `EINVAL` for anything that is no list, `ERANGE` for a number not below `nr_cpu_ids`,

@@ -1,6 +1,6 @@
 //! What `/sys/kernel/tracing/trace` shows (kernel/trace/trace_functions_graph.c, trace_output.c).
 //!
-//! A `Buffer` holds entries as the tracers write them, and [`print`] is the text of all of them.
+//! A `Buffer` holds entries as the tracers write them, and [`print()`] is the text of all of them.
 //! The buffer of the machine's own tracer is filled by `sim::tracefs`; [`graph`] and [`events`]
 //! fill one with a part of the record.
 
