@@ -111,27 +111,6 @@ fn descriptor(k: &Kernel, slot: VectorIrq) -> Option<Irq> {
     }
 }
 
-/// Ends an interrupt whose slot held no descriptor.
-fn no_descriptor(k: &mut Kernel, vector: u32, slot: VectorIrq) {
-    let cpu = k.cpu();
-    ack_apic_irq(k);
-    if k.sem.reevaluates_vector {
-        // The second look has done the rest.
-        return;
-    }
-    match slot {
-        VectorIrq::Unused => {
-            let who = if k.sem.common_interrupt { "__common_interrupt" } else { "do_IRQ" };
-            k.log.push(format!("{who}: {cpu}.{vector} No irq handler for vector"));
-        }
-        // One interrupt in flight was expected here, not more.
-        VectorIrq::Shutdown | VectorIrq::Retriggered => {
-            k.apic.set_vector_irq(cpu, vector, VectorIrq::Unused);
-        }
-        VectorIrq::Desc(_) => {}
-    }
-}
-
 /// Looks a second time, with the vector lock held (6.12).
 #[kfn("arch/x86/kernel/irq.c")]
 pub fn reevaluate_vector(k: &mut Kernel, vector: u32) -> Option<Irq> {
@@ -144,42 +123,86 @@ pub fn reevaluate_vector(k: &mut Kernel, vector: u32) -> Option<Irq> {
     None
 }
 
-/// request_irq() may be setting the vector up on another CPU: where the kernel thinks of that it looks
-/// again.
-fn second_look(k: &mut Kernel, vector: u32) -> Option<Irq> {
-    if !k.sem.reevaluates_vector {
-        return None;
-    }
-    lock_vector_lock(k);
-    let irq = reevaluate_vector(k, vector);
-    unlock_vector_lock(k);
-    irq
-}
-
-/// The body that `do_IRQ()` and `common_interrupt()` share. The slot is read without a lock, and may be
-/// another one when it is used.
-#[kirq("arch/x86/kernel/irq.c", part)]
-fn device_interrupt(k: &mut Kernel, vector: u32) {
-    let slot: VectorIrq = k.apic.vector_irq(k.cpu(), vector);
+/// Handles a device's vector, as long as the entry is this function. The slot is read without a lock, and
+/// may be another one when it is used.
+#[kirq("arch/x86/kernel/irq.c")]
+fn do_IRQ(k: &mut Kernel, vector: u32) {
+    let desc: VectorIrq = k.apic.vector_irq(k.cpu(), vector);
     step!();
-    let irq: Option<Irq> = descriptor(k, slot).or_else(|| second_look(k, vector));
+    let mut irq: Option<Irq> = descriptor(k, desc);
+    // No such kernel looks again; for an experiment it is done where call_irq_handler() does it.
+    if irq.is_none() && k.sem.reevaluates_vector {
+        lock_vector_lock(k);
+        irq = reevaluate_vector(k, vector);
+        unlock_vector_lock(k);
+    }
     if irq.is_some() {
         call!(generic_handle_irq_desc(irq.unwrap_or_default()));
+    } else {
+        ack_apic_irq(k);
+        let cpu = k.cpu();
+        match desc {
+            _ if k.sem.reevaluates_vector => {}
+            VectorIrq::Unused => k.log.push(format!("do_IRQ: {cpu}.{vector} No irq handler for vector")),
+            // One interrupt in flight was expected here, not more.
+            VectorIrq::Shutdown | VectorIrq::Retriggered => {
+                k.apic.set_vector_irq(cpu, vector, VectorIrq::Unused);
+            }
+            VectorIrq::Desc(_) => {}
+        }
+    }
+}
+
+/// Calls the handler of a vector's interrupt, if there is one. request_irq() may be setting the vector up
+/// on another CPU: what was not there is looked for again under the vector lock.
+#[kirq("arch/x86/kernel/irq.c")]
+fn call_irq_handler(k: &mut Kernel, vector: u32) -> bool {
+    let desc: VectorIrq = k.apic.vector_irq(k.cpu(), vector);
+    step!();
+    let irq: Option<Irq> = descriptor(k, desc);
+    if irq.is_some() {
+        call!(generic_handle_irq_desc(irq.unwrap_or_default()));
+        return true;
+    }
+    lock_vector_lock(k);
+    let irq: Option<Irq> = reevaluate_vector(k, vector);
+    unlock_vector_lock(k);
+    if irq.is_none() {
+        return false;
+    }
+    call!(generic_handle_irq_desc(irq.unwrap_or_default()));
+    true
+}
+
+/// Handles a device's vector, since the entry code is generic. Before 6.17 (and 6.12.43) it looks once.
+#[kirq("arch/x86/kernel/irq.c")]
+fn common_interrupt(k: &mut Kernel, vector: u32) {
+    if k.sem.reevaluates_vector {
+        let called: bool = call!(call_irq_handler(vector));
+        if !called {
+            ack_apic_irq(k);
+        }
         return;
     }
-    no_descriptor(k, vector, slot);
-}
-
-/// Handles a device's vector (5.4).
-#[kirq("arch/x86/kernel/irq.c")]
-pub fn do_IRQ(k: &mut Kernel, vector: u32) {
-    call!(device_interrupt(vector));
-}
-
-/// Handles a device's vector (6.12).
-#[kirq("arch/x86/kernel/irq.c")]
-pub fn common_interrupt(k: &mut Kernel, vector: u32) {
-    call!(device_interrupt(vector));
+    let desc: VectorIrq = k.apic.vector_irq(k.cpu(), vector);
+    step!();
+    let irq: Option<Irq> = descriptor(k, desc);
+    if irq.is_some() {
+        call!(generic_handle_irq_desc(irq.unwrap_or_default()));
+    } else {
+        ack_apic_irq(k);
+        let cpu = k.cpu();
+        match desc {
+            VectorIrq::Unused => {
+                k.log.push(format!("__common_interrupt: {cpu}.{vector} No irq handler for vector"));
+            }
+            // One interrupt in flight was expected here, not more.
+            VectorIrq::Shutdown | VectorIrq::Retriggered => {
+                k.apic.set_vector_irq(cpu, vector, VectorIrq::Unused);
+            }
+            VectorIrq::Desc(_) => {}
+        }
+    }
 }
 
 /// Whose tree the interrupt at `vector` of this CPU is, for the recorder.
