@@ -14,6 +14,7 @@ use kstate::apic::{
     SPURIOUS_APIC_VECTOR, VectorIrq,
 };
 use kstate::irqdesc::{ArchOps, Irqd};
+use kstate::printk::RATELIMIT_BURST;
 use kstate::sched::Frame;
 use kstate::semantics::VectorCleanup;
 use kstate::trace::Actor;
@@ -117,7 +118,11 @@ pub fn reevaluate_vector(k: &mut Kernel, vector: u32) -> Option<Irq> {
     let cpu = k.cpu();
     match k.apic.vector_irq(cpu, vector) {
         VectorIrq::Desc(irq) => return Some(irq),
-        VectorIrq::Unused => k.log.push(format!("No irq handler for {cpu}.{vector}")),
+        VectorIrq::Unused => {
+            if k.ratelimit("reevaluate_vector", RATELIMIT_BURST) {
+                k.log.push(format!("No irq handler for {cpu}.{vector}"));
+            }
+        }
         _ => k.apic.set_vector_irq(cpu, vector, VectorIrq::Unused),
     }
     None
@@ -143,7 +148,11 @@ fn do_IRQ(k: &mut Kernel, vector: u32) {
         let cpu = k.cpu();
         match desc {
             _ if k.sem.reevaluates_vector => {}
-            VectorIrq::Unused => k.log.push(format!("do_IRQ: {cpu}.{vector} No irq handler for vector")),
+            VectorIrq::Unused => {
+                if k.ratelimit("do_IRQ", RATELIMIT_BURST) {
+                    k.log.push(format!("do_IRQ: {cpu}.{vector} No irq handler for vector"));
+                }
+            }
             // One interrupt in flight was expected here, not more.
             VectorIrq::Shutdown | VectorIrq::Retriggered => {
                 k.apic.set_vector_irq(cpu, vector, VectorIrq::Unused);
@@ -194,7 +203,9 @@ fn common_interrupt(k: &mut Kernel, vector: u32) {
         let cpu = k.cpu();
         match desc {
             VectorIrq::Unused => {
-                k.log.push(format!("__common_interrupt: {cpu}.{vector} No irq handler for vector"));
+                if k.ratelimit("__common_interrupt", RATELIMIT_BURST) {
+                    k.log.push(format!("__common_interrupt: {cpu}.{vector} No irq handler for vector"));
+                }
             }
             // One interrupt in flight was expected here, not more.
             VectorIrq::Shutdown | VectorIrq::Retriggered => {
