@@ -12,10 +12,11 @@
 //! # What it doesn't implement
 //! Data, file systems, the page cache, power management, hot removal without notice.
 
-// DEVIATION: of block/ this is left out: software queues and schedulers (a request goes to the driver or to
-// `hctx->dispatch`), plugs with more than one request, merging, flushes, budgets, tags that queues share
-// and their fair shares (hctx_may_queue()), batched completions, I/O accounting, the choice of a CPU for a
-// queue's work (blk_mq_hctx_next_cpu()), and that q_usage_counter is counted per CPU.
+// DEVIATION: of block/ this is left out: software queues and what a scheduler does with requests (one goes to
+// the driver, or in order to `hctx->dispatch`, from where a worker takes it), plugs with more than one
+// request, merging, flushes, budgets, tags that queues share and their fair shares (hctx_may_queue()),
+// batched completions, I/O accounting, the choice of a CPU for a queue's work (blk_mq_hctx_next_cpu()), and
+// that q_usage_counter is counted per CPU.
 pub mod block;
 pub mod nvme;
 pub mod test;
