@@ -5,6 +5,11 @@
 //! ```
 //! reads `scope.txt` (C files, one a line) and `config.txt` (options) of the folder, and writes
 //! `KERNEL.tsv.gz` and `names-KERNEL.txt.gz` next to them. `README.md` there says what the tables hold.
+//! ```console
+//! $ kfacts functions LIST KERNEL tests/facts crates/record/data/functions-KERNEL.tsv
+//! ```
+//! writes the table of functions that the recorder reads: LIST says what the tracer of the running
+//! kernel sees, and `KERNEL.tsv.gz` where it is in the source.
 //!
 //! # What it doesn't implement
 //! Macros are not expanded and headers are not included: a call that a macro makes belongs to the
@@ -18,6 +23,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+mod functions;
 mod parse;
 mod preprocess;
 
@@ -29,13 +35,22 @@ const HEADERS: [&str; 4] = ["include/linux", "include/asm-generic", "include/acp
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [tree, kernel, folder] = &arguments[..] else {
-        eprintln!(
-            "usage: kfacts TREE KERNEL FOLDER\nexpected a kernel's source tree, a name like v5.4, and tests/facts"
-        );
-        return ExitCode::from(2);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments[..] {
+        ["functions", list, kernel, folder, written] => {
+            functions::run(Path::new(list), kernel, Path::new(folder), Path::new(written))
+        }
+        [tree, kernel, folder] => run(Path::new(tree), kernel, Path::new(folder)),
+        _ => {
+            eprintln!(
+                "usage: kfacts TREE KERNEL FOLDER\n       kfacts functions LIST KERNEL FOLDER TABLE\n\
+                 expected a kernel's source tree or the functions.tsv of its captures, a name like v5.4, \
+                 tests/facts, and the table to write"
+            );
+            return ExitCode::from(2);
+        }
     };
-    match run(Path::new(tree), kernel, Path::new(folder)) {
+    match done {
         Ok(said) => {
             println!("{said}");
             ExitCode::SUCCESS
