@@ -142,7 +142,7 @@ exhibits! {
         fixes: ["apic_disabled_before_fixup" = "off"],
     }
     "M12" "A device sends a message with the new CPU and the old vector", Race by Runs 2_000,
-    fixed in "5.6 (6f1a4891a592), not in 6.12" {
+    fixed in "5.6 (6f1a4891a592), not in 6.12 or 7.3" {
         bug: ["msi_affinity" = "one-write"],
         fixes: ["msi_affinity" = "staged-if-not-maskable"],
     }

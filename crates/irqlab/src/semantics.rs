@@ -115,8 +115,8 @@ mod tests {
         assert_eq!(
             anstream::adapter::strip_str(&tell(field)).to_string(),
             "vector_cleanup  What frees the old vector of an interrupt that has moved.\n\
-             \x20 v5.4   ipi    IRQ_MOVE_CLEANUP_VECTOR, sent to the old CPU\n\
-             \x20 v6.12  timer  a timer on the old CPU, and no vector is set aside for it\n\
+             \x20 v5.4        ipi    IRQ_MOVE_CLEANUP_VECTOR, sent to the old CPU\n\
+             \x20 v6.12,v7.3  timer  a timer on the old CPU, and no vector is set aside for it\n\
              \x20 irq_complete_move(), arch/x86/kernel/apic/vector.c; changed: 6.6 (bdc1dad299bb)\n"
         );
     }
@@ -126,7 +126,7 @@ mod tests {
         let field = Semantics::field("nodes_share_by_cpus").unwrap();
         let told = anstream::adapter::strip_str(&tell(field)).to_string();
         let lines: Vec<&str> = told.lines().collect();
-        assert!(lines[1].starts_with("  5.3         off  evenly"), "{told}");
-        assert!(lines[2].starts_with("  v5.4,v6.12  on   by the number"), "{told}");
+        assert!(lines[1].starts_with("  5.3              off  evenly"), "{told}");
+        assert!(lines[2].starts_with("  v5.4,v6.12,v7.3  on   by the number"), "{told}");
     }
 }

@@ -74,6 +74,7 @@ const fn source(version: KernelVersion) -> Source {
         },
         // That path ends in `common_startup_64`, which no stack dump shows.
         KernelVersion::V6_12 => Source { table: include_str!("../data/functions-v6.12.tsv"), startup: None },
+        KernelVersion::V7_3 => Source { table: include_str!("../data/functions-v7.3.tsv"), startup: None },
     }
 }
 

@@ -212,7 +212,7 @@ mod tests {
         );
         assert_eq!(
             check("kernel = \"v2.4\"\n[cpus]\npossible = 1\n"),
-            "1: unknown kernel `v2.4`: expected v5.4 or v6.12"
+            "1: unknown kernel `v2.4`: expected v5.4, v6.12 or v7.3"
         );
         let pci = |msix: u32, address: &str| {
             format!(

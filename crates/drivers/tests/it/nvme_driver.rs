@@ -211,7 +211,7 @@ fn a_command_nobody_completes_is_aborted_and_then_the_controller_is_reset() {
         // nvme_timeout(): 6.12 also names what was asked for.
         let (abort, reset) = match kernel {
             KernelVersion::V5_4 => ("I/O 0 QID 3 timeout, aborting", "I/O 0 QID 3 timeout, reset controller"),
-            KernelVersion::V6_12 => (
+            KernelVersion::V6_12 | KernelVersion::V7_3 => (
                 "I/O tag 0 (0000) opcode 0x2 (I/O Cmd) QID 3 timeout, aborting req_op:READ(0) size:4096",
                 "I/O tag 0 (0000) opcode 0x2 (I/O Cmd) QID 3 timeout, reset controller",
             ),
@@ -299,7 +299,7 @@ fn a_device_that_never_gets_ready_is_given_up() {
         }
         let expect = match kernel {
             KernelVersion::V5_4 => Ok(()),
-            KernelVersion::V6_12 => Err(Errno::ENODEV),
+            KernelVersion::V6_12 | KernelVersion::V7_3 => Err(Errno::ENODEV),
         };
         assert_eq!(result(&k, task), Some(expect), "{kernel:?}");
         assert!(!k.nvme.dev(NVME).bound && k.pci_dev(DEV).driver.is_none(), "{kernel:?} {:#?}", k.log);

@@ -240,7 +240,11 @@ fn document() -> String {
     for exhibit in EXHIBITS {
         let Exhibit { id, title, class, fixed_in, story, .. } = exhibit;
         let live: Vec<&str> = exhibit.live().map(KernelVersion::name).collect();
-        let live = if live.is_empty() { "no modelled kernel".to_owned() } else { live.join(" and ") };
+        let live = match &live[..] {
+            [] => "no modelled kernel".to_owned(),
+            [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+            one => one.concat(),
+        };
         let _ = write!(
             text,
             "\n## {id}: {title}\n\nClass: {}. Live on: {live}. Fixed in: {fixed_in}.\n\n{story}",

@@ -10,6 +10,8 @@ kernels! {
     V5_4 "v5.4",
     /// 6.12.117.
     V6_12 "v6.12",
+    /// 7.3.4.
+    V7_3 "v7.3",
 }
 
 choice! {
@@ -408,7 +410,7 @@ macro_rules! fields {
     /// What an edge does that arrives on the new CPU of an interrupt which the old one still handles.
     edge_waits_for_old_cpu: bool = "handle_edge_irq()", "kernel/irq/chip.c", "6.17 (8d39d6ec4db5)" {
         V5_4 off "leaves it to the old CPU, which stays in its handler as long as edges come",
-        "6.17 (8d39d6ec4db5)" on "waits until the handler there is over, and handles it here",
+        V7_3 on "waits until the handler there is over, and handles it here",
     }
 
     // ---- affinity ----
@@ -555,7 +557,7 @@ macro_rules! fields {
     managed_shutdown_keeps_depth: bool =
         "irq_startup_managed()", "kernel/irq/chip.c", "6.16 (788019eb559f, 2b32fc8ff08d)" {
         V5_4 off "irq_shutdown() sets the depth to 1 and irq_startup() to 0: it is forgotten",
-        "6.16" on "the shutdown is one more level, and only at the last one the interrupt starts",
+        V7_3 on "the shutdown is one more level, and only at the last one the interrupt starts",
     }
     /// What happens after a managed interrupt was started again on a CPU that came back.
     restore_affinity_after_startup: bool =

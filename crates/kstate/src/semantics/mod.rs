@@ -34,9 +34,13 @@ impl KernelVersion {
         Self::ALL.iter().copied().find(|v| *v > self)
     }
 
-    /// The names of all, as in "expected v5.4 or v6.12".
+    /// The names of all, as in "expected v5.4, v6.12 or v7.3".
     pub fn names() -> String {
-        Self::ALL.iter().map(|v| v.name()).collect::<Vec<_>>().join(" or ")
+        let names: Vec<&str> = Self::ALL.iter().map(|v| v.name()).collect();
+        match &names[..] {
+            [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+            _ => names.concat(),
+        }
     }
 }
 
@@ -269,7 +273,7 @@ mod tests {
         }
     }
 
-    /// Three kernels: the modelled ones and one that nobody has written, which differs in one field.
+    /// The modelled kernels and one that nobody has written, which differs in one field.
     mod invented {
         use super::super::{BlkMap, MsiAffinity, MsiDomains, NvmeProbe, Spread, VectorCleanup};
 
@@ -278,6 +282,8 @@ mod tests {
             V5_4 "v5.4",
             /// As modelled.
             V6_12 "v6.12",
+            /// As modelled.
+            V7_3 "v7.3",
             /// Not modelled by anybody.
             Invented "v99.0",
         }
@@ -294,11 +300,11 @@ mod tests {
 
     #[test]
     fn a_kernel_that_is_added_says_only_what_it_changes() {
-        use invented::KernelVersion::{Invented, V5_4, V6_12};
-        assert_eq!(invented::KernelVersion::ALL, [V5_4, V6_12, Invented]);
-        assert_eq!(invented::KernelVersion::CHOICE, "v5.4|v6.12|v99.0");
+        use invented::KernelVersion::{Invented, V5_4, V6_12, V7_3};
+        assert_eq!(invented::KernelVersion::ALL, [V5_4, V6_12, V7_3, Invented]);
+        assert_eq!(invented::KernelVersion::CHOICE, "v5.4|v6.12|v7.3|v99.0");
         assert_eq!(Invented.name(), "v99.0");
-        let [old, new, added] = [V5_4, V6_12, Invented].map(invented::Semantics::of);
+        let [oldest, old, new, added] = [V5_4, V6_12, V7_3, Invented].map(invented::Semantics::of);
         let mut changed = Vec::new();
         for (field, shipped) in
             invented::Semantics::fields().iter().zip(Semantics::fields().iter().map(Some).chain([None]))
@@ -306,18 +312,19 @@ mod tests {
             if (field.get)(&new) != (field.get)(&added) {
                 changed.push(field.name);
             }
-            for (version, sem) in [(V5_4, &old), (V6_12, &new), (Invented, &added)] {
+            for (version, sem) in [(V5_4, &oldest), (V6_12, &old), (V7_3, &new), (Invented, &added)] {
                 assert_eq!((field.get)(sem), field.of(version), "{}", field.name);
             }
             // The kernels before it are what they were.
             if let Some(shipped) = shipped {
-                let [v5_4, v6_12] = [KernelVersion::V5_4, KernelVersion::V6_12].map(|v| shipped.of(v));
-                assert_eq!([field.of(V5_4), field.of(V6_12)], [v5_4, v6_12], "{}", field.name);
-                assert_eq!(field.of(Invented), v6_12, "{} is inherited", field.name);
+                let before = KernelVersion::ALL.iter().map(|v| shipped.of(*v));
+                let kept = [V5_4, V6_12, V7_3].iter().map(|v| field.of(*v));
+                assert!(kept.eq(before), "{}", field.name);
+                assert_eq!(field.of(Invented), field.of(V7_3), "{} is inherited", field.name);
             }
         }
         assert_eq!(changed, ["invented"]);
-        assert_eq!((old.invented, new.invented, added.invented), (false, false, true));
+        assert_eq!((oldest.invented, new.invented, added.invented), (false, false, true));
     }
 
     #[test]
