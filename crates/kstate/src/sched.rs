@@ -158,11 +158,13 @@ pub struct Frame {
 
 impl Frame {
     /// A frame at its first statement, all locals zero.
+    #[inline]
     pub fn new(code: &'static FrameCode, slots: usize) -> Self {
         Self { code, pc: 0, entered: false, args: 0, ret: 0, slots: SmallVec::from_elem(0, slots) }
     }
 
     /// Stores the next argument.
+    #[inline]
     pub fn set_arg<T: Slot>(&mut self, value: T) {
         self.slots[usize::from(self.args)] = value.to_slot();
         self.args += 1;
@@ -367,7 +369,25 @@ impl Kernel {
     pub fn run_now<R: Slot>(&mut self, call: Call<R>) -> R {
         let mut frames = vec![call.frame];
         loop {
-            let mut frame = frames.pop().expect("a frame");
+            match self.run_frames(&mut frames) {
+                TaskState::Done(value) => return R::from_slot(value),
+                TaskState::Runnable => {}
+                TaskState::Spinning | TaskState::Waiting(_) => {
+                    let waits = frames.last().map_or("", |frame| frame.code.meta.name);
+                    panic!("{waits} waits although its caller cannot: make the caller a frame")
+                }
+            }
+        }
+    }
+
+    /// Runs a stack of frames, outermost first, to where it cannot or need not go on at once. `Done` has
+    /// the value of the outermost frame.
+    ///
+    /// A frame stays where it is in the stack while it runs, since moving it costs more than most of its
+    /// steps.
+    pub fn run_frames(&mut self, frames: &mut Vec<Frame>) -> TaskState {
+        loop {
+            let Some(frame) = frames.last_mut() else { return TaskState::Done(0) };
             if !frame.entered {
                 frame.entered = true;
                 if self.trace.on && !frame.code.meta.part {
@@ -378,24 +398,21 @@ impl Kernel {
                     crate::trace::enter(self, &frame.code.meta, &args);
                 }
             }
-            match (frame.code.resume)(self, &mut frame) {
-                Flow::Call(callee) => frames.extend([frame, callee]),
+            match (frame.code.resume)(self, frame) {
+                Flow::Call(callee) => frames.push(callee),
                 Flow::Return(value) => {
                     if self.trace.on && !frame.code.meta.part {
                         crate::trace::exit(self, &frame.code.meta, Some(value));
                     }
+                    frames.pop();
                     match frames.last_mut() {
                         Some(caller) => caller.ret = value,
-                        None => return R::from_slot(value),
+                        None => return TaskState::Done(value),
                     }
                 }
-                Flow::Again => frames.push(frame),
-                Flow::Spin | Flow::Wait(_) => {
-                    panic!(
-                        "{} waits although its caller cannot: make the caller a frame",
-                        frame.code.meta.name
-                    )
-                }
+                Flow::Again => return TaskState::Runnable,
+                Flow::Spin => return TaskState::Spinning,
+                Flow::Wait(on) => return TaskState::Waiting(on),
             }
         }
     }

@@ -7,8 +7,8 @@
 
 use kstate::event::Event;
 use kstate::oracle::Point;
-use kstate::sched::{Flow, Frame, Hardirq, Task, TaskKind, TaskState, WaitOn};
-use kstate::trace::{self, Actor};
+use kstate::sched::{Hardirq, Task, TaskKind, TaskState, WaitOn};
+use kstate::trace::Actor;
 use kstate::{CpuId, CpuMask, Kernel, TaskId};
 
 /// What a step did.
@@ -243,7 +243,7 @@ fn interrupt(k: &mut Kernel, cpu: CpuId, vector: u8) {
 fn hardirq(k: &mut Kernel, cpu: CpuId) {
     let Some(Hardirq { mut frames, ctx, .. }) = k.sched.hardirqs.remove(&cpu) else { return };
     let before = k.switch_to(ctx, cpu);
-    let state = resume_frames(k, &mut frames);
+    let state = k.run_frames(&mut frames);
     if let TaskState::Waiting(_) = state {
         let function = frames.last().map_or("", |frame| frame.code.meta.name);
         k.pr_warn(format!(
@@ -267,7 +267,7 @@ fn resume(k: &mut Kernel, id: TaskId) {
     let mut frames = core::mem::take(&mut task.frames);
     let before = k.switch_to(ctx, cpu);
     k.cur.task = Some(id);
-    let state = resume_frames(k, &mut frames);
+    let state = k.run_frames(&mut frames);
     k.cur = before;
     let task = &mut k.sched.tasks[id.index()];
     task.frames = frames;
@@ -298,48 +298,6 @@ fn might_sleep(k: &mut Kernel, cpu: CpuId, on: WaitOn) {
         return;
     };
     k.pr_warn(format!("irqlab: BUG: scheduling while atomic: CPU {cpu} wants to wait for {on:?} {why}"));
-}
-
-/// Runs a stack of frames to where it cannot or need not go on at once. `Done` has the value of the
-/// outermost frame.
-fn resume_frames(k: &mut Kernel, frames: &mut Vec<Frame>) -> TaskState {
-    loop {
-        let Some(mut frame) = frames.pop() else { return TaskState::Done(0) };
-        if !frame.entered {
-            frame.entered = true;
-            if k.trace.on && !frame.code.meta.part {
-                let mut args = [None; trace::MAX_ARGS];
-                for (kept, arg) in args.iter_mut().zip(frame.args()) {
-                    *kept = Some(*arg);
-                }
-                trace::enter(k, &frame.code.meta, &args);
-            }
-        }
-        match (frame.code.resume)(k, &mut frame) {
-            Flow::Call(callee) => frames.extend([frame, callee]),
-            Flow::Return(value) => {
-                if k.trace.on && !frame.code.meta.part {
-                    trace::exit(k, &frame.code.meta, Some(value));
-                }
-                match frames.last_mut() {
-                    Some(caller) => caller.ret = value,
-                    None => return TaskState::Done(value),
-                }
-            }
-            Flow::Again => {
-                frames.push(frame);
-                return TaskState::Runnable;
-            }
-            Flow::Spin => {
-                frames.push(frame);
-                return TaskState::Spinning;
-            }
-            Flow::Wait(on) => {
-                frames.push(frame);
-                return TaskState::Waiting(on);
-            }
-        }
-    }
 }
 
 /// An event's time has come.
