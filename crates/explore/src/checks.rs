@@ -117,6 +117,10 @@ const SAID: &[&str] = &[
     "pci function 0000:",
     "default/read/poll queues",
     "is now offline",
+    "-byte logical blocks (",
+    "detected capacity change from ",
+    "Ignoring bogus Namespace Identifiers",
+    "Booting SMP configuration",
     "Booting Node",
     // What the command line brings.
     "isolcpus: ",

@@ -186,6 +186,8 @@ pub struct RequestQueue {
     pub dying: bool,
     /// `elevator`: an I/O scheduler holds requests until a worker takes them.
     pub elevator: bool,
+    /// `limits.max_sectors`: a request has no more sectors of 512 bytes than this; 0 before a driver said so.
+    pub max_sectors: u32,
 }
 
 /// What a request asks for.
@@ -277,6 +279,13 @@ pub struct Gendisk {
     pub queue: QueueId,
     /// Size in sectors of 512 bytes.
     pub capacity: u64,
+    /// `bd_openers`: how many have it open.
+    pub openers: u32,
+    /// What the opened file says of its size (`i_size` of `bd_inode`), in sectors of 512 bytes. 6.12 has one
+    /// number for both.
+    pub bd_size: u64,
+    /// `del_gendisk()` took its name away. It stays for those who have it open.
+    pub gone: bool,
 }
 
 /// Puts `value` where something was freed, or behind everything. Where that is.
@@ -296,7 +305,7 @@ pub struct Blk {
     pub tag_sets: Vec<Option<Shared<TagSet>>>,
     /// Request queues; a freed one stays as `None`.
     pub queues: Vec<Option<Shared<RequestQueue>>>,
-    /// Disks; a removed one stays as `None`.
+    /// Disks; a removed one that nobody has open stays as `None`.
     pub disks: Vec<Option<Shared<Gendisk>>>,
     /// All requests that hold a tag, and those whose owner has not read the result yet.
     pub requests: Arena<ReqId, Request>,
@@ -316,12 +325,16 @@ impl Blk {
     pub fn disk_by_name(&self, name: &str) -> Option<DiskId> {
         self.disks
             .iter()
-            .position(|d| d.as_ref().is_some_and(|d| d.disk_name == name))
+            .position(|d| d.as_ref().is_some_and(|d| d.disk_name == name && !d.gone))
             .map(|i| DiskId(i as u32))
     }
-    /// The disk, unless it was removed.
+    /// The disk, unless it was removed and nobody has it open.
     pub fn disk(&self, disk: DiskId) -> Option<&Gendisk> {
         self.disks.get(disk.index())?.as_deref()
+    }
+    /// The same, mutably.
+    pub fn disk_mut(&mut self, disk: DiskId) -> Option<&mut Gendisk> {
+        self.disks.get_mut(disk.index())?.as_deref_mut()
     }
     /// The request queue, unless it was freed.
     pub fn find_q(&self, q: QueueId) -> Option<&RequestQueue> {

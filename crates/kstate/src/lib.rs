@@ -38,6 +38,7 @@ pub mod remap;
 pub mod sched;
 pub mod semantics;
 pub mod shared;
+pub mod string_helpers;
 pub mod topology;
 pub mod trace;
 pub mod tracing;

@@ -123,6 +123,8 @@ pub struct NvmeDev {
     pub vs: u32,
     /// CC as written.
     pub ctrl_config: u32,
+    /// `max_hw_sectors`: sectors of 512 bytes that one command transfers at most.
+    pub max_hw_sectors: u32,
     /// `abort_limit`: how many more aborts the controller takes.
     pub abort_limit: i32,
     /// Optional admin commands.

@@ -10,6 +10,7 @@
 use core::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use drivers::block::fops::{bdev_nr_sectors, blkdev_get, blkdev_put, blkdev_read_iter};
 use kcore::sched::isolation::{HkType, housekeeping_cpumask};
 use kfn::kframe;
 use kstate::sched::{Call, Slot, TaskKind, TaskState};
@@ -567,6 +568,12 @@ impl Process {
                 let (Some(first), (Ok(sectors), Ok(count))) = (first, size) else {
                     return Err((reading(), Errno::EINVAL));
                 };
+                blkdev_get(k, disk).map_err(|e| (format!("dd: can't open '{}'", input.text), e))?;
+                if first > bdev_nr_sectors(k, disk) {
+                    // blkdev_llseek(): no further than to the end.
+                    blkdev_put(k, disk);
+                    return Err((format!("dd: '{}': cannot skip", input.text), Errno::EINVAL));
+                }
                 self.busy = Some(start(k, cpu, dd(disk, first, sectors, count), reading(), line));
                 Ok(())
             }
@@ -614,17 +621,21 @@ fn start(k: &mut Kernel, cpu: CpuId, call: Call<Result<(), Errno>>, what: String
     Busy::Task { task: k.spawn(TaskKind::Task, cpu, call.frame, &[]), what, line }
 }
 
-/// `dd` with direct I/O: one read after the other.
+/// `dd` with direct I/O: one read after the other, up to `count`, the end of the disk or an error. A read that
+/// is cut short counts, and the next goes on where it ended.
 #[kframe("dd", part)]
 fn dd(k: &mut Kernel, disk: DiskId, first: u64, sectors: u32, count: u32) -> Result<(), Errno> {
-    let mut done: u32 = 0;
+    let at: u64 = first;
+    let done: u32 = 0;
+    let read: Result<u32, Errno> = Ok(0);
     while done < count {
-        call!(drivers::block::fops::blkdev_read_iter(
-            disk,
-            first.saturating_add(u64::from(done) * u64::from(sectors)),
-            sectors
-        ))?;
+        read = call!(blkdev_read_iter(disk, at, sectors));
+        if read.unwrap_or_default() == 0 {
+            break;
+        }
+        at += u64::from(read.unwrap_or_default());
         done += 1;
     }
-    Ok(())
+    blkdev_put(k, disk);
+    read.map(drop)
 }

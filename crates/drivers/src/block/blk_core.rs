@@ -34,6 +34,10 @@ pub fn blk_cleanup_queue(k: &mut Kernel, q: QueueId) {
     }
     k.blk.set_mut(set).tag_list.retain(|&other| other != q);
     k.blk.queues[q.index()] = None;
+    // Who still has the disk open is not to find another queue under its number.
+    for disk in k.blk.disks.iter_mut().flatten().filter(|disk| disk.queue == q) {
+        disk.queue = QueueId(u32::MAX);
+    }
     k.wake(WaitOn::Unfrozen(q));
 }
 

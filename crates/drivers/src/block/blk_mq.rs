@@ -683,12 +683,16 @@ fn blk_mq_hctx_notify_online(k: &mut Kernel, cpu: CpuId, node: CpuhpNode) -> Res
 
 /// `blk_mq_submit_bio()` (`blk_mq_make_request()` in 5.4), with the end of the reader's plug: straight to the
 /// driver, through `queue_rqs` where the driver takes lists; with an I/O scheduler by way of it and of a
-/// worker.
-pub(super) fn blk_mq_submit_bio(k: &mut Kernel, rq: ReqId) {
+/// worker. A reader with a `plug` of its own runs the hardware queue itself (`blk_mq_flush_plug_list()`).
+pub(super) fn blk_mq_submit_bio(k: &mut Kernel, rq: ReqId, plug: bool) {
     let (q, hctx) = (k.blk.requests[rq].q, k.blk.requests[rq].hctx);
     if k.blk.q(q).elevator {
         blk_mq_insert_request(k, rq, false);
-        blk_mq_delay_run_hw_queue(k, q, hctx, 0);
+        if plug {
+            blk_mq_run_hw_queue(k, q, hctx);
+        } else {
+            blk_mq_delay_run_hw_queue(k, q, hctx, 0);
+        }
         return;
     }
     match k.blk.ops(q).queue_rqs {

@@ -1,7 +1,7 @@
 //! The block layer between a disk's driver and a reader, one module per C file of block/.
 //!
 //! # What it doesn't implement
-//! Schedulers, merging, accounting, the page cache, requests that carry data.
+//! Schedulers, merging, accounting, the page cache, the data of requests.
 
 pub mod blk_core;
 pub mod blk_exec;
@@ -12,6 +12,7 @@ pub mod blk_mq_pci;
 pub mod blk_mq_sysfs;
 pub mod blk_mq_tag;
 pub mod blk_mq_virtio;
+pub mod blk_settings;
 pub mod blk_softirq;
 pub mod blk_timeout;
 mod elevator;

@@ -14,11 +14,11 @@ use kstate::nvme::{NvmeCtrlState, NvmeDev, NvmeNs};
 use kstate::sched::WaitOn;
 use kstate::semantics::NvmeProbe;
 use kstate::workqueue::{WorkFunc, WorkqueueStruct};
-use kstate::{Errno, Kernel, NvmeId, QueueId, ReqId, TagSetId};
+use kstate::{DiskId, Errno, Kernel, NvmeId, QueueId, ReqId, TagSetId};
 
 use super::hw::{self, opcode};
 use super::pci;
-use crate::block::{blk_core, blk_exec, blk_mq, blk_mq_tag};
+use crate::block::{blk_core, blk_exec, blk_mq, blk_mq_tag, fops, genhd};
 
 mod scan;
 
@@ -424,6 +424,8 @@ fn keep_identity(k: &mut Kernel, id: NvmeId) {
     dev.oncs = identity.oncs;
     dev.oaes = identity.oaes;
     dev.ctratt = identity.ctratt;
+    // The driver's own limits, 4 MiB (NVME_MAX_KB_SZ) and more, are above what MDTS says.
+    dev.max_hw_sectors = 1 << (u32::from(identity.mdts) + hw::PAGE_SHIFT - 9);
     dev.abort_limit = i32::from(identity.acl) + 1;
     dev.serial = serial;
 }
@@ -601,7 +603,8 @@ pub(super) fn nvme_start_queues(k: &mut Kernel, id: NvmeId) {
     }
 }
 
-/// `nvme_kill_queues()` (5.4), `nvme_mark_namespaces_dead()` (6.12): readers fail from now on.
+/// `nvme_kill_queues()` with `nvme_set_queue_dying()` (5.4), `nvme_mark_namespaces_dead()` (6.12): requests that
+/// want to enter fail from now on, and who reads finds the end.
 pub(super) fn nvme_kill_queues(k: &mut Kernel, id: NvmeId) {
     if let Some(q) = d(k, id).admin_q
         && !k.blk.q(q).dying
@@ -611,5 +614,13 @@ pub(super) fn nvme_kill_queues(k: &mut Kernel, id: NvmeId) {
     for q in queues(k, id) {
         blk_core::blk_set_queue_dying(k, q);
         blk_mq::blk_mq_unquiesce_queue(k, q);
+    }
+    let disks: Vec<DiskId> = d(k, id).namespaces.iter().filter(|ns| !ns.removing).map(|ns| ns.disk).collect();
+    for disk in disks {
+        genhd::blk_mark_disk_dead(k, disk);
+        if k.sem.bdev_keeps_size {
+            // revalidate_disk() of a namespace that is dead.
+            fops::check_disk_size_change(k, disk, false);
+        }
     }
 }

@@ -51,6 +51,9 @@ pub const CSTS_SHST: u32 = 3 << 2;
 /// CSTS.SHST: shutdown complete.
 pub const CSTS_SHST_COMPLETE: u32 = 2 << 2;
 
+/// CAP.MPSMIN: the smallest page is 4 KiB.
+pub const PAGE_SHIFT: u32 = 12;
+
 const CAP_MQES: u64 = 0x7ff;
 const CAP_CQR: u64 = 1 << 16;
 const CAP_TO: u64 = 0xf << 24;
@@ -148,6 +151,8 @@ pub struct IdentifyController {
     pub nn: u32,
     /// ACL: how many aborts may be outstanding, 0's based.
     pub acl: u8,
+    /// MDTS: the longest transfer, as a power of two in units of the smallest page; never 0 here.
+    pub mdts: u8,
 }
 
 /// AERL + 1: how many Asynchronous Event Requests may be outstanding.
@@ -589,6 +594,7 @@ pub fn identify_ctrl(k: &Kernel, id: NvmeId) -> IdentifyController {
         lpa: LPA_EFFECTS,
         nn: 256,
         acl: 3,
+        mdts: 7,
     }
 }
 

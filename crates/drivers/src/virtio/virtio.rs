@@ -2,6 +2,7 @@
 //!
 //! drivers/virtio/virtio.c of 5.4 and 6.12.
 
+use kcore::base::dd;
 use kfn::{kfn, kframe};
 use kstate::data::Data;
 use kstate::hw::virtio::{
@@ -128,7 +129,9 @@ pub fn register_virtio_device(k: &mut Kernel, id: VirtioId) -> Result<(), Errno>
         return Ok(());
     }
     let probed: Result<(), Errno> = call!(virtio_dev_probe(id));
-    if probed.is_err() {
+    if let Err(e) = probed {
+        let driver = k.virtio.driver(id).map_or("", |driver| driver.name);
+        dd::call_driver_probe(k, driver, &format!("virtio{}", k.virtio.dev(id).index), e);
         let dev = k.virtio.dev_mut(id);
         dev.driver = None;
         dev.drvdata = Data::default();

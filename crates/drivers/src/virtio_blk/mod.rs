@@ -9,12 +9,14 @@ use kstate::data::Data;
 use kstate::hw::virtio::{DESC_F_WRITE, F_INDIRECT_DESC, VirtqDesc};
 use kstate::kstrtox::kstrtouint;
 use kstate::sched::Slot;
+use kstate::string_helpers::{StringUnits, string_get_size};
 use kstate::virtio::{VirtioDriver, VirtqueueInfo, VqCallback};
 use kstate::workqueue::{WorkFunc, WorkqueueStruct};
 use kstate::{DiskId, Errno, Kernel, QueueId, ReqId, TagSetId, VirtioId, WorkId};
 
 use hw::{
-    BlkOutHdr, F_BLK_SIZE, F_CONFIG_WCE, F_FLUSH, F_MQ, F_SEG_MAX, F_TOPOLOGY, T_GET_ID, T_IN, T_OUT, config,
+    BlkConfig, BlkOutHdr, F_BLK_SIZE, F_CONFIG_WCE, F_FLUSH, F_MQ, F_SEG_MAX, F_TOPOLOGY, T_GET_ID, T_IN,
+    T_OUT, config,
 };
 
 use crate::block::blk_core::blk_cleanup_queue;
@@ -24,8 +26,9 @@ use crate::block::blk_mq::{
 };
 use crate::block::blk_mq_cpumap::blk_mq_map_queues;
 use crate::block::blk_mq_virtio::blk_mq_virtio_map_queues;
-use crate::block::fops::blkdev_read_iter;
-use crate::block::genhd::{del_gendisk, device_add_disk};
+use crate::block::blk_settings::blk_queue_max_hw_sectors;
+use crate::block::fops::{check_disk_size_change, read_disk};
+use crate::block::genhd::{del_gendisk, device_add_disk, set_capacity, set_capacity_and_notify};
 use crate::virtio::{pci_common, pci_modern, ring, virtio};
 
 /// Bytes of `T_GET_ID`'s answer (`VIRTIO_BLK_ID_BYTES`).
@@ -309,6 +312,10 @@ fn plan_vqs(k: &mut Kernel, id: VirtioId) -> Result<u32, Errno> {
     }
     num_vqs = num_vqs.min(limit);
     vblk_mut(k, id).io_queues = [num_vqs - poll_vqs, 0, poll_vqs];
+    if k.sem.virtblk_poll_queues {
+        let name = k.vdev_name(id);
+        k.log.push(format!("{name}: {}/0/{poll_vqs} default/read/poll queues", num_vqs - poll_vqs));
+    }
     let vp_dev = k.virtio.dev_mut(id);
     vp_dev.pre_vectors = Some(0);
     vp_dev.vqs_info = (0..num_vqs)
@@ -360,12 +367,25 @@ fn virtblk_name_format(index: u32) -> String {
     letters.into_iter().rev().collect()
 }
 
-/// `virtblk_update_capacity`.
-fn virtblk_update_capacity(k: &mut Kernel, id: VirtioId) {
-    let capacity = config(&k.hw.virtio[id.index()]).capacity;
-    let disk = vblk(k, id).disk;
-    if let Some(disk) = disk.and_then(|d| k.blk.disks.get_mut(d.index())?.as_deref_mut()) {
-        disk.capacity = capacity;
+/// `virtblk_update_capacity`: reads the size of the disk, says it, and gives it to the disk that there is
+/// already.
+fn virtblk_update_capacity(k: &mut Kernel, id: VirtioId, resize: bool) {
+    let BlkConfig { capacity, blk_size, .. } = config(&k.hw.virtio[id.index()]);
+    let nblocks = capacity.div_ceil(u64::from(blk_size / 512));
+    let text = format!(
+        "{}: [{}] {}{nblocks} {blk_size}-byte logical blocks ({}/{})",
+        k.vdev_name(id),
+        virtblk_name_format(vblk(k, id).index),
+        if resize { "new size: " } else { "" },
+        string_get_size(nblocks, u64::from(blk_size), StringUnits::Units10),
+        string_get_size(nblocks, u64::from(blk_size), StringUnits::Units2),
+    );
+    k.log.push(text);
+    let Some(disk) = vblk(k, id).disk else { return };
+    if k.sem.bdev_keeps_size {
+        set_capacity(k, disk, capacity);
+    } else {
+        set_capacity_and_notify(k, disk, capacity);
     }
 }
 
@@ -379,8 +399,12 @@ const CONFIG_WORK: WorkFunc =
 /// Reads the size of the disk again.
 #[kframe("drivers/block/virtio_blk.c")]
 fn virtblk_config_changed_work(k: &mut Kernel, id: VirtioId) {
-    if find(k, id).is_some() {
-        virtblk_update_capacity(k, id);
+    let Some(vblk) = find(k, id) else { return };
+    let disk = vblk.disk;
+    virtblk_update_capacity(k, id, true);
+    // revalidate_disk() of 5.4.
+    if let Some(disk) = disk.filter(|_| k.sem.bdev_keeps_size) {
+        check_disk_size_change(k, disk, true);
     }
 }
 
@@ -407,6 +431,8 @@ fn make_queue(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
     // No handler of timeouts: a request that takes too long gets more time.
     let set = blk_mq_alloc_tag_set(k, ops, owner, nr_hw_queues, nr_maps, queue_depth, 0, 0)?;
     let q = blk_mq_init_queue(k, set);
+    // The device names no limit.
+    blk_queue_max_hw_sectors(k, q, u32::MAX);
     let blk = vblk_mut(k, id);
     blk.tag_set = Some(set);
     blk.queue = Some(q);
@@ -443,12 +469,13 @@ fn virtblk_probe(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
         free_index(k, id);
         return made;
     }
+    virtblk_update_capacity(k, id, false);
     virtio::virtio_device_ready(k, id);
     let disk: DiskId = show_disk(k, id);
     let scan: u32 = k.blk.disk(disk).map_or(0, |d| d.capacity.min(u64::from(SCAN_SECTORS)) as u32);
     if scan != 0 {
         // The partition scan. Whether it finds something readable is not the probe's concern.
-        let _read: Result<(), Errno> = call!(blkdev_read_iter(disk, 0, scan));
+        let _read: Result<(), Errno> = call!(read_disk(disk, 0, scan));
     }
     Ok(())
 }

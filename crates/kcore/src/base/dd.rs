@@ -35,15 +35,32 @@ pub fn device_driver_attach(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> 
 
 #[kframe("drivers/base/dd.c")]
 fn really_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
-    let ret: Result<(), Errno> = call!(call_driver_probe(k, dev));
-    if ret.is_err() {
+    let ret: Result<(), Errno> = call!(bus_probe(k, dev));
+    if let Err(e) = ret {
+        let name = k.pci_dev(dev).name();
+        if let Some(drv) = k.pci.bus.and_then(|bus| (bus.matching)(k, dev)) {
+            call_driver_probe(k, k.pci.drivers[drv.index()].name, &name, e);
+        }
         device_unbind_cleanup(k, dev);
     }
     ret
 }
 
-/// `call_driver_probe()`: through the bus.
-fn call_driver_probe(k: &Kernel, dev: PciDevId) -> Call<Result<(), Errno>> {
+/// What this function, of 5.4 the end of `really_probe()`, says of a driver that matched and whose probe failed.
+/// One that turns the device down or asks for another try says nothing.
+pub fn call_driver_probe(k: &mut Kernel, driver: &str, device: &str, e: Errno) {
+    let code = e.code();
+    match e {
+        Errno::ENODEV | Errno::ENXIO | Errno::EPROBE_DEFER => {}
+        _ if k.sem.probe_failure_by_dev_err => {
+            k.pr_warn(format!("{driver} {device}: probe with driver {driver} failed with error {code}"));
+        }
+        _ => k.pr_warn(format!("{driver}: probe of {device} failed with error {code}")),
+    }
+}
+
+/// `dev->bus->probe()`.
+fn bus_probe(k: &Kernel, dev: PciDevId) -> Call<Result<(), Errno>> {
     k.pci.bus.map_or_else(no_bus, |bus| (bus.probe)(dev))
 }
 

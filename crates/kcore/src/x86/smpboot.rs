@@ -91,6 +91,9 @@ pub(crate) fn do_boot_cpu(k: &mut Kernel, cpu: CpuId) {
     if k.hotplug.system_running {
         let place = &k.topo.cpus[cpu.index()];
         let (node, apic_id) = (place.node, place.apic_id.0);
+        if cpu == CpuId(1) && k.sem.announces_cpu_1 {
+            k.log.push("x86: Booting SMP configuration:".to_owned());
+        }
         k.log.push(format!("smpboot: Booting Node {node} Processor {cpu} APIC 0x{apic_id:x}"));
     }
     x86apic::hw::lapic::reset(k, cpu);

@@ -204,6 +204,11 @@ macro_rules! fields {
         V5_4 on "up to 8 CPUs are addressed by a bit each, in logical mode",
         V6_12 off "CPUs are always addressed by APIC ID, in physical mode",
     }
+    /// How a change of the APIC driver is logged.
+    apic_install_driver: bool = "apic_install_driver()", "arch/x86/kernel/apic/init.c" {
+        V5_4 off "Switched APIC routing to NAME., by default_setup_apic_routing()",
+        V6_12 on "APIC: Switched APIC routing to: NAME",
+    }
     /// What frees the old vector of an interrupt that has moved.
     vector_cleanup: VectorCleanup =
         "irq_complete_move()", "arch/x86/kernel/apic/vector.c", "6.6 (bdc1dad299bb)" {
@@ -529,6 +534,11 @@ macro_rules! fields {
         V5_4 off "one after the other in bringup_cpu(); the task that asked takes a CPU down",
         V6_12 on "in two steps, first alive and then online; a kworker takes a CPU down",
     }
+    /// When it is logged that processors are started.
+    announces_cpu_1: bool = "announce_cpu()", "arch/x86/kernel/smpboot.c" {
+        V5_4 on "whenever CPU 1 is started",
+        V6_12 off "once, at boot",
+    }
     /// When the local APIC of a CPU that goes is switched off.
     apic_disabled_before_fixup: bool =
         "native_cpu_disable()", "arch/x86/kernel/smpboot.c", "5.9 (52d6b926aabc)" {
@@ -593,6 +603,11 @@ macro_rules! fields {
         V5_4 off "of the only queue in a softirq, in __blk_mq_complete_request()",
         V6_12 on "on the spot where the queue has one CPU, before the number of queues is looked at",
     }
+    /// Whether the file of a disk has a size of its own.
+    bdev_keeps_size: bool = "bdev_nr_bytes()", "include/linux/blkdev.h" {
+        V5_4 on "that of bd_inode: it survives the disk, so that reads of one that goes fail with EIO; revalidate_disk() sets it and says so",
+        V6_12 off "it is the disk's, which is 0 when it goes: reads find the end",
+    }
     /// What a driver's call for as many queues as there are does when there are several maps.
     same_nr_hw_queues_remaps: bool = "__blk_mq_update_nr_hw_queues()", "block/blk-mq.c" {
         V5_4 off "nothing",
@@ -606,6 +621,11 @@ macro_rules! fields {
         V5_4 off "ENODEV, whatever the reason was",
         V6_12 on "the probe's error, and EBUSY for one that is bound",
     }
+    /// How a probe that failed is logged.
+    probe_failure_by_dev_err: bool = "call_driver_probe()", "drivers/base/dd.c" {
+        V5_4 off "driver: probe of device failed with error",
+        V6_12 on "by dev_err(): probe with driver failed with error",
+    }
     /// Where a driver's probe runs for a device that has a node.
     probe_on_housekeeping_cpu: bool = "pci_call_probe()", "drivers/pci/pci-driver.c" {
         V5_4 off "on any online CPU of the node",
@@ -615,6 +635,11 @@ macro_rules! fields {
     nvme_probe: NvmeProbe = "nvme_probe()", "drivers/nvme/host/pci.c" {
         V5_4 ("by-reset-work" NvmeProbe::ByResetWork) "by nvme_reset_work(), while nvme_probe() returns",
         V6_12 ("synchronous" NvmeProbe::Synchronous) "by nvme_probe() itself",
+    }
+    /// Whether the identifiers that QEMU gives a namespace are believed.
+    nvme_quirk_bogus_nid: bool = "nvme_id_table", "drivers/nvme/host/pci.c" {
+        V5_4 off "they are",
+        V6_12 on "NVME_QUIRK_BOGUS_NID: they are not, which every scan says",
     }
     /// From which states a controller becomes live.
     nvme_live_from_connecting: bool = "nvme_change_ctrl_state()", "drivers/nvme/host/core.c" {

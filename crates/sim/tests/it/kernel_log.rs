@@ -59,6 +59,39 @@ fn warn_on_begins_with_warning_and_warn_on_once_comes_once() {
 }
 
 #[test]
+fn a_probe_that_fails_says_so() {
+    // really_probe() of 5.4, call_driver_probe() of 6.12. The last of 101 disks finds no vector.
+    for (kernel, line) in [
+        (KernelVersion::V5_4, "virtio_blk: probe of virtio100 failed with error -"),
+        (KernelVersion::V6_12, "virtio_blk virtio100: probe with driver virtio_blk failed with error -"),
+    ] {
+        let (boot, _) = log(kernel, &many_disks(), "");
+        let said: Vec<_> = boot.iter().filter(|l| l.contains("failed with error")).collect();
+        assert_eq!(said.len(), 1, "{}: {boot:#?}", kernel.name());
+        assert!(said[0].starts_with(line), "{}: {said:?}", kernel.name());
+    }
+}
+
+#[test]
+fn disks_are_announced() {
+    let machine = "[cpus]\npossible = 4\n[[pci]]\naddress = \"0000:00:03.0\"\nmodel = \"nvme\"\nio_queue_pairs_max = 4\nmsix_vectors = 5\nintx_gsi = 23\n[[pci]]\naddress = \"0000:00:04.0\"\nmodel = \"virtio-blk\"\nrequest_queues = 4\nmsix_vectors = 5\nintx_gsi = 20\n";
+    let again = "echo 0000:00:04.0 > /sys/bus/pci/drivers/virtio-pci/unbind
+        echo 0000:00:04.0 > /sys/bus/pci/drivers/virtio-pci/bind
+        echo 1 > /sys/class/nvme/nvme0/rescan_controller\nsleep 1\n";
+    let size = "virtio_blk virtio0: [vda] 131072 512-byte logical blocks (67.1 MB/64.0 MiB)";
+    let (_, said) = log(KernelVersion::V5_4, machine, again);
+    assert_eq!(said, [size, "nvme0n1: detected capacity change from 0 to 67108864"]);
+    let (_, said) = log(KernelVersion::V6_12, machine, again);
+    let queues = "virtio_blk virtio0: 4/0/0 default/read/poll queues";
+    assert_eq!(said, [queues, size, "nvme nvme0: Ignoring bogus Namespace Identifiers"]);
+    // A disk that somebody reads has its size already.
+    let busy = "dd if=/dev/nvme0n1 of=/dev/null bs=4k count=100 iflag=direct &
+        echo 1 > /sys/class/nvme/nvme0/rescan_controller\nwait\n";
+    let (_, said) = log(KernelVersion::V5_4, machine, busy);
+    assert_eq!(said, [""; 0]);
+}
+
+#[test]
 fn cpus_that_boot_and_go_again_say_nothing() {
     // arch_cpuhp_cleanup_dead_cpu(), common_cpu_die(): only once the system runs.
     let machine = "cmdline = \"nosmt\"\n[cpus]\npossible = 4\nthreads_per_core = 2\n";

@@ -5,6 +5,7 @@
 mod conformance;
 mod conformance_index;
 mod controllers;
+mod disks;
 mod embedded;
 mod files;
 mod inject;

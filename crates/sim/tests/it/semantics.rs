@@ -263,6 +263,8 @@ sleep 1
 echo 0000:00:04.0 > /sys/bus/pci/drivers/virtio-pci/bind
 sleep 2
 ";
+const OFF_ON_1: &str =
+    "echo 0 > /sys/devices/system/cpu/cpu1/online\necho 1 > /sys/devices/system/cpu/cpu1/online\n";
 const OFF_3: &str = "echo 0 > /sys/devices/system/cpu/cpu3/online\nsleep 1\n";
 const OFF_ON_3: &str = "echo 0 > /sys/devices/system/cpu/cpu3/online
 sleep 1
@@ -1048,6 +1050,51 @@ const SEMANTICS: &[Row] = &[
         Pc { devices: &[SINGLE_DISK], ..PC },
         "dd if=/dev/vda of=/dev/null bs=4k count=1 iflag=direct\n",
         &[(Look::Trace, "\nblk_mq_run_work_fn\nvirtio_queue_rq\n", "")],
+    ),
+    row(
+        "bdev_keeps_size",
+        V5_4,
+        Pc { devices: &[NVME_2], ..PC },
+        "dd if=/dev/nvme0n1 of=/dev/null bs=4k count=1000 iflag=direct &
+echo 1 > /sys/class/nvme/nvme0/rescan_controller
+echo 0000:00:03.0 > /sys/bus/pci/drivers/nvme/unbind
+wait
+",
+        &[(Look::Terminal, "Input/output error", "")],
+    ),
+    row(
+        "probe_failure_by_dev_err",
+        V5_4,
+        Pc { cpus: "possible = 1\n", devices: &[DISK], ..PC },
+        "echo 0000:00:04.0 > /sys/bus/pci/drivers/virtio-pci/bind\n",
+        &[(
+            Look::Log,
+            "virtio_blk: probe of virtio0 failed with error -28",
+            "virtio_blk virtio0: probe with driver virtio_blk failed with error -28",
+        )],
+    )
+    .prepared(|lab| {
+        sh(lab, "echo 0000:00:04.0 > /sys/bus/pci/drivers/virtio-pci/unbind\n");
+        fill(&mut lab.k, CpuId(0), 0);
+    }),
+    row(
+        "nvme_quirk_bogus_nid",
+        V6_12,
+        Pc { devices: &[NVME_2], ..PC },
+        "",
+        &[(Look::Log, "nvme nvme0: Ignoring bogus Namespace Identifiers", "")],
+    ),
+    row("announces_cpu_1", V5_4, BARE, OFF_ON_1, &[(Look::Log, "x86: Booting SMP configuration:", "")]),
+    row(
+        "apic_install_driver",
+        V5_4,
+        Pc { cpus: "possible = 9\n", ..BARE },
+        "",
+        &[(
+            Look::Log,
+            "Switched APIC routing to physical flat.",
+            "APIC: Switched APIC routing to: physical flat",
+        )],
     ),
     row(
         "fair_server",

@@ -90,7 +90,11 @@ pub fn default_setup_apic_routing(k: &mut Kernel) {
     };
     if core::mem::replace(&mut k.apic.driver, driver) != driver {
         let name = if driver == ApicDriver::X2apicPhys { "physical x2apic" } else { "physical flat" };
-        k.log.push(format!("Switched APIC routing to {name}."));
+        k.log.push(if k.sem.apic_install_driver {
+            format!("APIC: Switched APIC routing to: {name}")
+        } else {
+            format!("Switched APIC routing to {name}.")
+        });
     }
 }
 

@@ -1,7 +1,7 @@
 //! Namespaces: finding them, and what comes with one. drivers/nvme/host/core.c of 5.4.0 and 6.12.117.
 
 use super::*;
-use crate::block::{fops, genhd};
+use crate::block::{blk_settings, fops, genhd};
 
 /// `nvme_queue_scan()`.
 pub fn nvme_queue_scan(k: &mut Kernel, id: NvmeId) {
@@ -38,16 +38,32 @@ pub(super) fn scan_by_list_then_alloc(k: &mut Kernel, id: NvmeId) {
             break;
         }
         prev = next.unwrap_or_default();
-        if nvme_find_get_ns(k, id, prev).is_some() {
-            let gone: bool = call!(nvme_revalidate_disk(id, prev));
-            if gone {
-                call!(nvme_ns_remove(id, prev));
-            }
-        } else {
-            call!(alloc_ns_identifying(id, prev));
-        }
+        call!(nvme_validate_ns(id, prev));
     }
     call!(nvme_remove_invalid_namespaces(id, prev));
+}
+
+/// `nvme_validate_ns()` of 5.4, with `revalidate_disk()` of a disk that there is already.
+#[kframe("drivers/nvme/host/core.c")]
+fn nvme_validate_ns(k: &mut Kernel, id: NvmeId, nsid: u32) {
+    if nvme_find_get_ns(k, id, nsid).is_none() {
+        call!(alloc_ns_identifying(id, nsid));
+        return;
+    }
+    let gone: bool = call!(nvme_revalidate_disk(id, nsid));
+    fops::check_disk_size_change(k, disk_of(k, id, nsid), !gone);
+    if gone {
+        call!(nvme_ns_remove(id, nsid));
+    }
+}
+
+/// What `nvme_alloc_ns()` begins with: a queue that takes requests as long as the controller does
+/// (`nvme_set_queue_limits()`, `nvme_set_ctrl_limits()`).
+fn nvme_init_ns_queue(k: &mut Kernel, id: NvmeId, set: TagSetId) -> QueueId {
+    let queue = blk_mq::blk_mq_init_queue(k, set);
+    let max_hw_sectors = d(k, id).max_hw_sectors;
+    blk_settings::blk_queue_max_hw_sectors(k, queue, max_hw_sectors);
+    queue
 }
 
 /// `nvme_revalidate_disk()` of 5.4: true when the namespace is no longer what it was.
@@ -69,7 +85,7 @@ fn nvme_revalidate_disk(k: &mut Kernel, id: NvmeId, nsid: u32) -> bool {
 #[kframe("drivers/nvme/host/core.c")]
 fn alloc_ns_identifying(k: &mut Kernel, id: NvmeId, nsid: u32) {
     let Some(set) = d(k, id).tagset else { return };
-    let queue: QueueId = blk_mq::blk_mq_init_queue(k, set);
+    let queue: QueueId = nvme_init_ns_queue(k, id, set);
     let identity: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, nsid, CNS_NS, 0));
     if identity.ret() != 0 || hw::namespace_sectors(k, id, nsid) == 0 {
         call!(blk_core::blk_cleanup_queue(queue));
@@ -104,7 +120,7 @@ fn partition_scan(k: &mut Kernel, id: NvmeId, nsid: u32) {
         return;
     }
     // What the block layer says of a page that cannot be read is not modelled.
-    let _read: Result<(), Errno> = call!(fops::blkdev_read_iter(disk_of(k, id, nsid), 0, 8));
+    let _read: Result<(), Errno> = call!(fops::read_disk(disk_of(k, id, nsid), 0, 8));
 }
 
 fn disk_of(k: &Kernel, id: NvmeId, nsid: u32) -> kstate::DiskId {
@@ -162,6 +178,9 @@ fn nvme_scan_ns(k: &mut Kernel, id: NvmeId, nsid: u32) {
         call!(nvme_ns_remove(id, nsid));
         return;
     }
+    if k.sem.nvme_quirk_bogus_nid {
+        dev_info(k, id, "Ignoring bogus Namespace Identifiers");
+    }
     if nvme_find_get_ns(k, id, nsid).is_some() {
         let update: Sync = call!(nvme_update_ns_info_block(id, nsid));
         if update.ret() > 0 && update.ret() as u16 & hw::status::DNR != 0 {
@@ -169,7 +188,7 @@ fn nvme_scan_ns(k: &mut Kernel, id: NvmeId, nsid: u32) {
         }
     } else {
         let Some(set) = d(k, id).tagset else { return };
-        let queue: QueueId = blk_mq::blk_mq_init_queue(k, set);
+        let queue: QueueId = nvme_init_ns_queue(k, id, set);
         let update: Sync = call!(nvme_update_ns_info_block(id, nsid));
         // A disk that appears while the queues are frozen would stay frozen.
         if update.ret() != 0 || d(k, id).frozen {
@@ -185,13 +204,17 @@ fn nvme_scan_ns(k: &mut Kernel, id: NvmeId, nsid: u32) {
 #[kframe("drivers/nvme/host/core.c")]
 fn nvme_update_ns_info_block(k: &mut Kernel, id: NvmeId, nsid: u32) -> Sync {
     let ns: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, nsid, CNS_NS, 0));
-    if ns.ret() != 0 || d(k, id).ctratt & hw::CTRATT_ELBAS == 0 {
+    if ns.ret() != 0 {
         return ns;
     }
-    let nvm: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, nsid, CNS_CS_NS, 0));
-    if nvm.ret() < 0 {
-        return nvm;
+    if d(k, id).ctratt & hw::CTRATT_ELBAS != 0 {
+        let nvm: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, nsid, CNS_CS_NS, 0));
+        if nvm.ret() < 0 {
+            return nvm;
+        }
     }
+    let (disk, capacity) = (disk_of(k, id, nsid), hw::namespace_sectors(k, id, nsid));
+    genhd::set_capacity_and_notify(k, disk, capacity);
     Sync::done(0, 0)
 }
 
