@@ -1,13 +1,13 @@
 //! Which CPUs each vector of a multi-queue device gets.
 //!
 //! C file: kernel/irq/affinity.c of 5.4 and 6.12. In 6.12 the spreading itself is
-//! `group_cpus_evenly()`, in [`crate::group_cpus`]; both work in the same two stages over the same
-//! helpers, which stand here because the tracer of 5.4 sees them in this file.
+//! `group_cpus_evenly()`, in [`crate::group_cpus`]; both work in the same two stages, and
+//! each has the functions that its C file has.
 
 use kfn::kfn;
 use kstate::msi::{IRQ_AFFINITY_MAX_SETS, IrqAffinity, IrqAffinityDesc};
 use kstate::semantics::Spread;
-use kstate::{CpuId, CpuMask, Errno, Kernel};
+use kstate::{CpuMask, Errno, Kernel};
 use smallvec::{SmallVec, smallvec};
 
 use crate::group_cpus::group_cpus_evenly;
@@ -16,16 +16,7 @@ use crate::sort::sort;
 /// Moves `cpus_per_vec` CPUs from `nmsk` to `irqmsk`, SMT siblings together.
 #[kfn("kernel/irq/affinity.c")]
 fn irq_spread_init_one(k: &mut Kernel, irqmsk: &mut CpuMask, nmsk: &mut CpuMask, cpus_per_vec: u32) {
-    grp_spread_init_one(k, irqmsk, nmsk, cpus_per_vec);
-}
-
-/// The body that `irq_spread_init_one()` and 6.12's `grp_spread_init_one()` share.
-pub(crate) fn grp_spread_init_one(
-    k: &Kernel,
-    irqmsk: &mut CpuMask,
-    nmsk: &mut CpuMask,
-    mut cpus_per_vec: u32,
-) {
+    let mut cpus_per_vec = cpus_per_vec;
     while cpus_per_vec > 0 {
         let Some(cpu) = nmsk.take_first() else { return };
         irqmsk.set(cpu);
@@ -54,14 +45,9 @@ pub(crate) fn grp_spread_init_one(
 /// A mask per node. Up to four need no allocation.
 pub(crate) type NodeMasks = SmallVec<[CpuMask; 4]>;
 
-/// Empty masks for all nodes.
-pub(crate) fn node_masks(k: &Kernel) -> NodeMasks {
-    smallvec![CpuMask::new(); k.topo.nr_node_ids as usize]
-}
-
 #[kfn("kernel/irq/affinity.c")]
 fn alloc_node_to_cpumask(k: &mut Kernel) -> NodeMasks {
-    node_masks(k)
+    smallvec![CpuMask::new(); k.topo.nr_node_ids as usize]
 }
 
 #[kfn("kernel/irq/affinity.c")]
@@ -71,39 +57,15 @@ fn free_node_to_cpumask(k: &mut Kernel, masks: NodeMasks) {
 
 #[kfn("kernel/irq/affinity.c")]
 fn build_node_to_cpumask(k: &mut Kernel, masks: &mut [CpuMask]) {
-    node_to_cpumask(k, masks);
-}
-
-/// Fills one mask per node with its possible CPUs.
-pub(crate) fn node_to_cpumask(k: &Kernel, masks: &mut [CpuMask]) {
-    for (number, word) in k.topo.possible.iter_words() {
-        let node = |bit: u32| k.topo.node_of(CpuId(number as u32 * 64 + bit));
-        let mut rest = word;
-        while rest != 0 {
-            // Neighbours are mostly of one node.
-            let here = node(rest.trailing_zeros());
-            let mut bits = 0;
-            while rest != 0 && node(rest.trailing_zeros()) == here {
-                bits |= rest & rest.wrapping_neg();
-                rest &= rest - 1;
-            }
-            if let Some(mask) = masks.get_mut(here.index()) {
-                mask.or_word(number as u32, bits);
-            }
-        }
-    }
+    k.topo.possible_by_node(masks);
 }
 
 /// Nodes by number, or what is known of each. Up to eight need no allocation.
 pub(crate) type PerNode<T> = SmallVec<[T; 8]>;
 
+/// The nodes with a CPU in `mask`, ascending. C sets them in a node mask and returns their number.
 #[kfn("kernel/irq/affinity.c")]
 fn get_nodes_in_cpumask(k: &mut Kernel, node_to_cpumask: &[CpuMask], mask: &CpuMask) -> PerNode<usize> {
-    nodes_in_cpumask(node_to_cpumask, mask)
-}
-
-/// The nodes with a CPU in `mask`, ascending. C sets them in a node mask and returns their number.
-pub(crate) fn nodes_in_cpumask(node_to_cpumask: &[CpuMask], mask: &CpuMask) -> PerNode<usize> {
     (0..node_to_cpumask.len()).filter(|n| node_to_cpumask[*n].intersects(mask)).collect()
 }
 
@@ -115,16 +77,15 @@ pub(crate) struct NodeVectors {
     pub(crate) n: u32,
 }
 
+/// The difference as a signed number: a node without CPUs counts as -1 and sorts to the front.
 #[kfn("kernel/irq/affinity.c")]
 fn ncpus_cmp_func(k: &mut Kernel, l: &NodeVectors, r: &NodeVectors) -> i32 {
-    ncpus_cmp(l, r)
-}
-
-/// The difference as a signed number: a node without CPUs counts as -1 and sorts to the front.
-pub(crate) fn ncpus_cmp(l: &NodeVectors, r: &NodeVectors) -> i32 {
     l.n.wrapping_sub(r.n) as i32
 }
 
+/// Gives each node its share of `numvecs`, at least one and at most one per CPU, the smallest node first.
+// DEVIATION: 5.3 has no such function and divides by zero where nothing is left for a node. It gets one
+// vector here, which is what 5.4 made of it (53c1788b7d77) right before the division changed as a whole.
 #[kfn("kernel/irq/affinity.c")]
 fn alloc_nodes_vectors(
     k: &mut Kernel,
@@ -134,28 +95,22 @@ fn alloc_nodes_vectors(
     nodemsk: &[usize],
     node_vectors: &mut [NodeVectors],
 ) {
-    share_among_nodes(k, numvecs, node_to_cpumask, cpu_mask, nodemsk, node_vectors, ncpus_cmp_func);
-}
-
-/// Gives each node its share of `numvecs`, at least one and at most one per CPU, the smallest
-/// node first. 6.12's `alloc_nodes_groups()` is the same.
-pub(crate) fn share_among_nodes(
-    k: &mut Kernel,
-    numvecs: u32,
-    node_to_cpumask: &[CpuMask],
-    cpu_mask: &CpuMask,
-    nodemsk: &[usize],
-    node_vectors: &mut [NodeVectors],
-    cmp_func: fn(&mut Kernel, &NodeVectors, &NodeVectors) -> i32,
-) {
-    if !k.sem.nodes_share_by_cpus {
-        share_evenly(numvecs, node_to_cpumask, cpu_mask, nodemsk, node_vectors);
-        return;
-    }
-    let mut remaining_ncpus = 0u32;
     for (n, nv) in node_vectors.iter_mut().enumerate() {
         *nv = NodeVectors { id: n, n: u32::MAX };
     }
+    if !k.sem.nodes_share_by_cpus {
+        // Each node gets what is left divided by the nodes that are left, and no more than it has CPUs.
+        let mut done = 0u32;
+        for (passed, &n) in nodemsk.iter().enumerate() {
+            let ncpus = cpu_mask.and(&node_to_cpumask[n]).weight();
+            let nodes = (nodemsk.len() - passed) as u32;
+            let vecs_per_node = (numvecs.saturating_sub(done) / nodes).max(1);
+            node_vectors[n].n = vecs_per_node.min(ncpus);
+            done += node_vectors[n].n;
+        }
+        return;
+    }
+    let mut remaining_ncpus = 0u32;
     for &n in nodemsk {
         let ncpus = cpu_mask.and(&node_to_cpumask[n]).weight();
         if ncpus == 0 {
@@ -165,7 +120,7 @@ pub(crate) fn share_among_nodes(
         node_vectors[n].n = ncpus;
     }
     let mut numvecs = remaining_ncpus.min(numvecs);
-    sort(k, node_vectors, cmp_func);
+    sort(k, node_vectors, ncpus_cmp_func);
     for nv in node_vectors {
         if nv.n == u32::MAX {
             continue;
@@ -181,30 +136,6 @@ pub(crate) fn share_among_nodes(
         nv.n = nvectors;
         remaining_ncpus -= ncpus;
         numvecs = numvecs.wrapping_sub(nvectors);
-    }
-}
-
-/// Gives each node what is left of `numvecs` divided by the nodes that are left, in the order of
-/// their numbers, and no more than it has CPUs (5.3).
-// DEVIATION: 5.3 divides by zero where nothing is left for a node. It gets one vector here, which is
-// what 5.4 made of it (53c1788b7d77) right before the division changed as a whole.
-fn share_evenly(
-    numvecs: u32,
-    node_to_cpumask: &[CpuMask],
-    cpu_mask: &CpuMask,
-    nodemsk: &[usize],
-    node_vectors: &mut [NodeVectors],
-) {
-    for (n, nv) in node_vectors.iter_mut().enumerate() {
-        *nv = NodeVectors { id: n, n: u32::MAX };
-    }
-    let mut done = 0u32;
-    for (passed, &n) in nodemsk.iter().enumerate() {
-        let ncpus = cpu_mask.and(&node_to_cpumask[n]).weight();
-        let nodes = (nodemsk.len() - passed) as u32;
-        let vecs_per_node = (numvecs.saturating_sub(done) / nodes).max(1);
-        node_vectors[n].n = vecs_per_node.min(ncpus);
-        done += node_vectors[n].n;
     }
 }
 
@@ -403,15 +334,12 @@ pub fn irq_calc_affinity_vectors(k: &mut Kernel, minvec: u32, maxvec: u32, affd:
     resv.wrapping_add(set_vecs.min(room))
 }
 
-/// A `calc_sets` callback for requests whose sets are given beforehand: it leaves them alone.
-pub fn keep_sets(_k: &mut Kernel, _affd: &mut IrqAffinity, _affvecs: u32) {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kstate::NodeId;
     use kstate::semantics::{KernelVersion, Semantics};
     use kstate::topology::CpuPlace;
+    use kstate::{CpuId, NodeId};
 
     fn machine(version: KernelVersion, cpus: u32, nodes: u32) -> Kernel {
         let mut k = Kernel { sem: Semantics::of(version), ..Kernel::default() };

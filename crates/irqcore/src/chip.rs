@@ -360,9 +360,16 @@ fn irq_may_run(k: &mut Kernel, irq: Irq) -> bool {
     irq_check_poll(k, irq)
 }
 
-fn unhandled_here(k: &Kernel, irq: Irq) -> bool {
-    let desc = k.desc(irq);
-    desc.action.is_empty() || desc.has(IRQD_IRQ_DISABLED)
+/// Somebody handles the line; otherwise it is pending. C has this function since 6.16, and its statements
+/// in every flow handler before.
+fn irq_can_handle_actions(k: &mut Kernel, irq: Irq) -> bool {
+    let desc = k.desc_mut(irq);
+    desc.istate &= !(IRQS_REPLAY | IRQS_WAITING);
+    if desc.action.is_empty() || desc.has(IRQD_IRQ_DISABLED) {
+        desc.istate |= IRQS_PENDING;
+        return false;
+    }
+    true
 }
 
 /// A line that needs no service at the controller.
@@ -371,9 +378,7 @@ pub fn handle_simple_irq(k: &mut Kernel, irq: Irq) {
     if !irq_may_run(k, irq) {
         return;
     }
-    k.desc_mut(irq).istate &= !(IRQS_REPLAY | IRQS_WAITING);
-    if unhandled_here(k, irq) {
-        k.desc_mut(irq).istate |= IRQS_PENDING;
+    if !irq_can_handle_actions(k, irq) {
         return;
     }
     kstat_incr_irqs_this_cpu(k, irq);
@@ -396,9 +401,7 @@ pub fn handle_level_irq(k: &mut Kernel, irq: Irq) {
     if !irq_may_run(k, irq) {
         return;
     }
-    k.desc_mut(irq).istate &= !(IRQS_REPLAY | IRQS_WAITING);
-    if unhandled_here(k, irq) {
-        k.desc_mut(irq).istate |= IRQS_PENDING;
+    if !irq_can_handle_actions(k, irq) {
         return;
     }
     kstat_incr_irqs_this_cpu(k, irq);
@@ -429,13 +432,9 @@ pub fn handle_fasteoi_irq(k: &mut Kernel, irq: Irq) {
         // It came on its new CPU while the old one still handles it.
         k.desc_mut(irq).istate |= IRQS_PENDING;
     }
-    if run {
-        k.desc_mut(irq).istate &= !(IRQS_REPLAY | IRQS_WAITING);
-        if unhandled_here(k, irq) {
-            k.desc_mut(irq).istate |= IRQS_PENDING;
-            mask_irq(k, irq);
-            run = false;
-        }
+    if run && !irq_can_handle_actions(k, irq) {
+        mask_irq(k, irq);
+        run = false;
     }
     if !run {
         if k.chip(d).flags & IRQCHIP_EOI_IF_HANDLED == 0 {
@@ -473,7 +472,7 @@ pub fn handle_edge_irq(k: &mut Kernel, irq: Irq) {
     if waits_for_old_cpu(k, irq) {
         spin_until!(!k.find_desc(irq).is_some_and(|desc| desc.has(IRQD_IRQ_INPROGRESS)));
     }
-    if !irq_may_run(k, irq) || unhandled_here(k, irq) {
+    if !irq_may_run(k, irq) || !irq_can_handle_actions(k, irq) {
         k.desc_mut(irq).istate |= IRQS_PENDING;
         mask_ack_irq(k, irq);
         return;

@@ -8,7 +8,8 @@ use kstate::irqdesc::*;
 use kstate::irqdomain::*;
 use kstate::{DomainId, Errno, Irq, Kernel};
 
-type Bits = [(u32, &'static str)];
+/// Bits and their names.
+pub type Bits = [(u32, &'static str)];
 
 macro_rules! names {
     ($($name:ident)*) => { &[$(($name, stringify!($name))),*] };
@@ -24,7 +25,8 @@ const IRQCHIP_FLAGS: &Bits = names! {
     IRQCHIP_SUPPORTS_NMI IRQCHIP_ENABLE_WAKEUP_ON_SUSPEND IRQCHIP_IMMUTABLE
 };
 
-const IRQDATA_STATES: &Bits = names! {
+/// The names of an interrupt's `IRQD_*`.
+pub const IRQDATA_STATES: &Bits = names! {
     IRQ_TYPE_EDGE_RISING IRQ_TYPE_EDGE_FALLING IRQ_TYPE_LEVEL_HIGH IRQ_TYPE_LEVEL_LOW IRQD_LEVEL
     IRQD_ACTIVATED IRQD_IRQ_STARTED IRQD_IRQ_DISABLED IRQD_IRQ_MASKED IRQD_IRQ_INPROGRESS
     IRQD_PER_CPU IRQD_NO_BALANCING
@@ -34,20 +36,22 @@ const IRQDATA_STATES: &Bits = names! {
     IRQD_WAKEUP_STATE IRQD_WAKEUP_ARMED
 };
 
-// 5.4 sets IRQD_DEFAULT_TRIGGER_SET but has no name for it.
-const IRQDATA_STATES_6_12: &Bits = names! {
+/// Those that only later kernels name: 5.4 sets `IRQD_DEFAULT_TRIGGER_SET` but has no name for it.
+pub const IRQDATA_STATES_6_12: &Bits = names! {
     IRQD_DEFAULT_TRIGGER_SET
     IRQD_HANDLE_ENFORCE_IRQCTX
     IRQD_IRQ_ENABLED_ON_SUSPEND
     IRQD_RESEND_WHEN_IN_PROGRESS
 };
 
-const IRQDESC_STATES: &Bits = settings_names! {
+/// The names of a descriptor's settings.
+pub const IRQDESC_STATES: &Bits = settings_names! {
     IRQ_NOPROBE IRQ_NOREQUEST IRQ_NOTHREAD IRQ_NOAUTOEN IRQ_NESTED_THREAD IRQ_PER_CPU_DEVID
     IRQ_IS_POLLED IRQ_DISABLE_UNLAZY IRQ_HIDDEN
 };
 
-const IRQDESC_ISTATES: &Bits = names! {
+/// The names of a descriptor's `IRQS_*`.
+pub const IRQDESC_ISTATES: &Bits = names! {
     IRQS_AUTODETECT IRQS_SPURIOUS_DISABLED IRQS_POLL_INPROGRESS IRQS_ONESHOT IRQS_REPLAY IRQS_WAITING
     IRQS_PENDING IRQS_SUSPENDED IRQS_NMI
 };
@@ -116,31 +120,6 @@ pub fn irq_debug_show(k: &Kernel, irq: Irq) -> String {
     out
 }
 
-/// The names of all flags of an interrupt that are set, as `irqs/N` lists them: its data's, its
-/// descriptor's and its settings. No function of C.
-pub fn flag_names(k: &Kernel, irq: Irq) -> Vec<&'static str> {
-    let Some(desc) = k.find_desc(irq) else { return Vec::new() };
-    let more = if k.sem.debugfs_names_flags { IRQDATA_STATES_6_12 } else { &[] };
-    let groups = [
-        (desc.state(), IRQDATA_STATES),
-        (desc.state(), more),
-        (desc.istate, IRQDESC_ISTATES),
-        (desc.status_use_accessors, IRQDESC_STATES),
-    ];
-    let set = |(state, names): (u32, &'static Bits)| {
-        names.iter().filter(move |(mask, _)| state & mask != 0).map(|(_, name)| *name)
-    };
-    groups.into_iter().flat_map(set).collect()
-}
-
-/// The names of `IRQD_*` and `IRQS_*` bits in either kernel. No function of C.
-pub fn names_of(state: u32, istate: u32) -> impl Iterator<Item = &'static str> {
-    let groups = [(state, IRQDATA_STATES), (state, IRQDATA_STATES_6_12), (istate, IRQDESC_ISTATES)];
-    groups.into_iter().flat_map(|(bits, names)| {
-        names.iter().filter(move |(mask, _)| bits & mask != 0).map(|(_, name)| *name)
-    })
-}
-
 /// Writes to `irqs/N`: a prefix of `trigger` injects the interrupt, anything else does nothing.
 ///
 /// # Errors
@@ -185,16 +164,6 @@ pub fn irq_domain_debug_show(k: &Kernel, domain: DomainId) -> String {
     let mut out = String::new();
     irq_domain_debug_show_one(k, &mut out, domain, 0);
     out
-}
-
-/// The files of `domains/`: names and domains, and `default` for the default one.
-pub fn domain_files(k: &Kernel) -> Vec<(String, DomainId)> {
-    let named =
-        k.irq.domains.iter().enumerate().filter_map(|(i, domain)| {
-            domain.as_ref().map(|domain| (domain.name.clone(), DomainId(i as u32)))
-        });
-    let default = k.irq.default_domain.map(|id| ("default".to_owned(), id));
-    default.into_iter().chain(named).collect()
 }
 
 #[cfg(test)]

@@ -49,9 +49,3 @@ pub fn dummy_irq_chip() -> IrqChip {
         ..IrqChip::default()
     }
 }
-
-/// Adds a chip and returns its number.
-pub fn register_chip(k: &mut Kernel, chip: IrqChip) -> ChipId {
-    k.irq.chips.push(chip);
-    ChipId(k.irq.chips.len() as u32 - 1)
-}

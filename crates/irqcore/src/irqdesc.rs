@@ -157,18 +157,13 @@ pub fn early_irq_init(k: &mut Kernel, arch: ArchOps) {
     }
 }
 
-/// `irq_to_desc()`, as a question.
-pub fn irq_exists(k: &Kernel, irq: Irq) -> bool {
-    k.find_desc(irq).is_some()
-}
-
 /// Runs the flow handler of an interrupt.
 ///
 /// # Errors
 /// `EINVAL` when there is no such interrupt.
 #[kfn("kernel/irq/irqdesc.c")]
 pub fn generic_handle_irq(k: &mut Kernel, irq: Irq) -> Result<(), Errno> {
-    if !irq_exists(k, irq) {
+    if k.find_desc(irq).is_none() {
         return Err(Errno::EINVAL);
     }
     crate::chip::generic_handle_irq_desc(k, irq);

@@ -487,12 +487,8 @@ fn alloc_irqs(
 ) -> Result<Irq, Errno> {
     let virq = match irq_base {
         Some(base) if realloc => {
-            for i in 0..nr_irqs {
-                if k.find_desc(Irq(base.0.saturating_add(i))).is_none() {
-                    return Err(Errno::EINVAL);
-                }
-            }
-            base
+            let mut irqs = (0..nr_irqs).map(|i| Irq(base.0.saturating_add(i)));
+            irqs.all(|irq| k.find_desc(irq).is_some()).then_some(base).ok_or(Errno::EINVAL)?
         }
         _ => irq_domain_alloc_descs(k, irq_base, nr_irqs, 0, node, affinity)?,
     };
@@ -562,12 +558,6 @@ fn freeable_domain(k: &mut Kernel, virq: Irq) -> Option<DomainId> {
     domain
 }
 
-fn free_rest(k: &mut Kernel, domain: DomainId, virq: Irq, nr_irqs: u32) {
-    irq_domain_free_irqs_hierarchy(k, domain, virq, nr_irqs);
-    irq_domain_free_irq_data(k, virq, nr_irqs);
-    irq_free_descs(k, virq, nr_irqs);
-}
-
 /// Frees interrupts with all that the domains hold for them.
 #[kframe("kernel/irq/irqdomain.c")]
 pub fn irq_domain_free_irqs(k: &mut Kernel, virq: Irq, nr_irqs: u32) {
@@ -580,7 +570,9 @@ pub fn irq_domain_free_irqs(k: &mut Kernel, virq: Irq, nr_irqs: u32) {
         call!(irq_domain_remove_irq(Irq(virq.0 + i)));
         i += 1;
     }
-    free_rest(k, domain.unwrap_or_default(), virq, nr_irqs);
+    irq_domain_free_irqs_hierarchy(k, domain.unwrap_or_default(), virq, nr_irqs);
+    irq_domain_free_irq_data(k, virq, nr_irqs);
+    irq_free_descs(k, virq, nr_irqs);
 }
 
 /// Frees an interrupt of any domain.
@@ -616,7 +608,9 @@ pub mod nowait {
             crate::manage::nowait::synchronize_irq(k, irq);
             unmap_all_levels(k, irq);
         }
-        free_rest(k, domain, virq, nr_irqs);
+        irq_domain_free_irqs_hierarchy(k, domain, virq, nr_irqs);
+        irq_domain_free_irq_data(k, virq, nr_irqs);
+        irq_free_descs(k, virq, nr_irqs);
     }
 }
 
@@ -695,28 +689,20 @@ pub fn irq_domain_deactivate_irq(k: &mut Kernel, d: Irqd) {
     }
 }
 
-/// All domains as a graph: an edge leads from a domain to its parent.
-pub fn domain_graph(k: &Kernel) -> DiGraph<DomainId, ()> {
-    let mut graph = DiGraph::new();
-    let mut nodes: Vec<Option<NodeIndex>> = vec![None; k.irq.domains.len()];
-    for (i, domain) in k.irq.domains.iter().enumerate() {
-        nodes[i] = domain.as_ref().map(|_| graph.add_node(DomainId(i as u32)));
-    }
-    for (i, domain) in k.irq.domains.iter().enumerate() {
-        let parent = domain.as_ref().and_then(|d| d.parent);
-        if let (Some(node), Some(parent)) = (nodes[i], parent.and_then(|p| nodes[p.index()])) {
-            graph.add_edge(node, parent, ());
-        }
-    }
-    graph
-}
-
 /// What has to hold between descriptors and domains.
 ///
 /// # Errors
 /// Which rule is broken, and where.
 pub fn check_invariants(k: &Kernel) -> Result<(), String> {
-    if petgraph::algo::is_cyclic_directed(&domain_graph(k)) {
+    // An edge leads from a domain to its parent.
+    let mut graph: DiGraph<(), ()> = DiGraph::new();
+    let nodes: Vec<NodeIndex> = k.irq.domains.iter().map(|_| graph.add_node(())).collect();
+    for (i, domain) in k.irq.domains.iter().enumerate() {
+        if let Some(parent) = domain.as_ref().and_then(|d| d.parent) {
+            graph.add_edge(nodes[i], nodes[parent.index()], ());
+        }
+    }
+    if petgraph::algo::is_cyclic_directed(&graph) {
         return Err("the irq domains' parents form a cycle".to_owned());
     }
     let mut mapped = vec![0u32; k.irq.domains.len()];

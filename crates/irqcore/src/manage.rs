@@ -68,10 +68,6 @@ pub fn irq_set_irqchip_state(
     Err(Errno::EINVAL)
 }
 
-fn active_at_chip(k: &mut Kernel, irq: Irq) -> bool {
-    k.find_desc(irq).is_some() && chip_state(k, Irqd::top(irq), IrqchipIrqState::Active).unwrap_or(false)
-}
-
 /// Spins until no handler of the line runs; with `sync_chip` also until it is not pending at a CPU.
 #[kframe("kernel/irq/manage.c")]
 fn __synchronize_hardirq(k: &mut Kernel, irq: Irq, sync_chip: bool) {
@@ -86,7 +82,10 @@ fn __synchronize_hardirq(k: &mut Kernel, irq: Irq, sync_chip: bool) {
             break;
         }
         // C asks again and again. The model asks once more when the answer has changed.
-        spin_until!(!active_at_chip(k, irq));
+        spin_until!(
+            k.find_desc(irq).is_none()
+                || !chip_state(k, Irqd::top(irq), IrqchipIrqState::Active).unwrap_or(false)
+        );
     }
 }
 
@@ -100,14 +99,10 @@ pub fn synchronize_hardirq(k: &mut Kernel, irq: Irq) -> bool {
     k.find_desc(irq).is_none_or(|desc| desc.threads_active == 0)
 }
 
-fn no_threads(k: &Kernel, irq: Irq) -> bool {
-    k.find_desc(irq).is_none_or(|desc| desc.threads_active == 0)
-}
-
 #[kframe("kernel/irq/manage.c")]
 fn __synchronize_irq(k: &mut Kernel, irq: Irq) {
     call!(__synchronize_hardirq(irq, true));
-    wait_until!(no_threads(k, irq), WaitOn::Threads(irq));
+    wait_until!(k.find_desc(irq).is_none_or(|desc| desc.threads_active == 0), WaitOn::Threads(irq));
 }
 
 /// Waits for all handlers of a line, hard and threaded.
@@ -121,7 +116,7 @@ pub fn synchronize_irq(k: &mut Kernel, irq: Irq) {
         call!(__synchronize_irq(irq));
     } else {
         call!(__synchronize_hardirq(irq, true));
-        wait_until!(no_threads(k, irq), WaitOn::Threads(irq));
+        wait_until!(k.find_desc(irq).is_none_or(|desc| desc.threads_active == 0), WaitOn::Threads(irq));
     }
 }
 
@@ -493,28 +488,6 @@ fn __setup_irq(k: &mut Kernel, irq: Irq, new: IrqAction) -> Result<(), Errno> {
     Err(ret)
 }
 
-fn new_action(
-    handler: Handler,
-    thread_fn: Option<Handler>,
-    flags: u32,
-    name: &str,
-    dev_id: DevId,
-) -> IrqAction {
-    IrqAction {
-        handler,
-        thread_fn,
-        dev_id,
-        flags,
-        name: name.to_owned(),
-        thread: None,
-        thread_flags: 0,
-        thread_mask: 0,
-        secondary: None,
-        should_stop: false,
-        dir: false,
-    }
-}
-
 /// Installs a handler of early boot, before memory can be allocated (5.4).
 ///
 /// # Errors
@@ -531,7 +504,7 @@ pub fn setup_irq(
     if k.find_desc(irq).is_none_or(irq_settings_is_per_cpu_devid) {
         return Err(Errno::EINVAL);
     }
-    __setup_irq(k, irq, new_action(handler, None, flags, name, dev_id))
+    __setup_irq(k, irq, IrqAction::new(handler, None, flags, name, dev_id))
 }
 
 /// Requests an interrupt: installs the handlers and starts the line up.
@@ -567,7 +540,7 @@ pub fn request_threaded_irq(
         (None, Some(_)) => DEFAULT_PRIMARY,
         (None, None) => return Err(Errno::EINVAL),
     };
-    __setup_irq(k, irq, new_action(handler, thread_fn, irqflags, devname, dev_id))
+    __setup_irq(k, irq, IrqAction::new(handler, thread_fn, irqflags, devname, dev_id))
 }
 
 /// `request_irq()`: requests an interrupt without a threaded handler.
@@ -617,20 +590,16 @@ fn thread_to_stop(k: &Kernel, irq: Irq, secondary: bool) -> Option<TaskId> {
 }
 
 fn kthread_stop(k: &mut Kernel, irq: Irq, thread: TaskId) {
-    if let Some(action) = action_of_mut(k.desc_mut(irq), thread) {
+    if let Some(action) = k.desc_mut(irq).action_of_mut(thread) {
         action.should_stop = true;
     }
     k.wake(WaitOn::IrqThread(thread));
 }
 
-fn ended(k: &Kernel, thread: TaskId) -> bool {
-    matches!(k.sched.tasks[thread.index()].state, TaskState::Done(_))
-}
-
 #[kframe("kernel/irq/manage.c")]
 fn irq_stop_thread(k: &mut Kernel, irq: Irq, thread: TaskId) {
     kthread_stop(k, irq, thread);
-    wait_until!(ended(k, thread), WaitOn::Exit(thread));
+    wait_until!(matches!(k.sched.tasks[thread.index()].state, TaskState::Done(_)), WaitOn::Exit(thread));
 }
 
 /// Frees the action with this cookie; false when there is none.
@@ -655,17 +624,13 @@ fn __free_irq(k: &mut Kernel, irq: Irq, dev_id: DevId) -> bool {
             call!(irq_stop_thread(irq, second.unwrap_or_default()));
         }
     }
-    finish_free(k, irq);
-    true
-}
-
-fn finish_free(k: &mut Kernel, irq: Irq) {
     if k.desc(irq).action.is_empty() {
         irq_domain_deactivate_irq(k, Irqd::top(irq));
         irq_release_resources(k, irq);
     }
     k.desc_mut(irq).removed = None;
     k.wake(WaitOn::Threads(irq));
+    true
 }
 
 /// Takes a handler back and waits until it does not run. The last one shuts the line down.

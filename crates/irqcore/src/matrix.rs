@@ -404,36 +404,3 @@ pub fn irq_matrix_debug_show(k: &Kernel, sf: &mut String, ind: usize) {
         );
     }
 }
-
-/// Allocates a given bit of a given CPU, with the counters and the tracepoint of
-/// [`irq_matrix_alloc`].
-///
-/// # Errors
-/// `ENOSPC` when the bit is taken, reserved or none that can be allocated.
-// DEVIATION: stands in for the free choice of irq_matrix_alloc() where a machine file says what boot
-// chose; it has no counterpart in C.
-pub fn irq_matrix_alloc_at(k: &mut Kernel, bit: u32, cpu: CpuId, reserved: bool) -> Result<u32, Errno> {
-    let m = &mut k.vector_matrix;
-    let system = m.system_map.test(bit);
-    let cm = &mut m.maps[cpu.index()];
-    if system
-        || bit < m.alloc_start
-        || bit >= m.alloc_end
-        || cm.alloc_map.test(bit)
-        || cm.managed_map.test(bit)
-    {
-        return Err(Errno::ENOSPC);
-    }
-    cm.alloc_map.set(bit);
-    cm.allocated = cm.allocated.wrapping_add(1);
-    cm.available = cm.available.wrapping_sub(1);
-    m.total_allocated = m.total_allocated.wrapping_add(1);
-    m.global_available = m.global_available.wrapping_sub(1);
-    if reserved {
-        m.global_reserved = m.global_reserved.wrapping_sub(1);
-    }
-    m.reindex(cpu);
-    let counters = m.counters(bit, cpu);
-    k.tp(Tracepoint::IrqMatrixAlloc(counters));
-    Ok(bit)
-}

@@ -12,44 +12,78 @@ use crate::irqdesc::kstat_irqs_cpu;
 use crate::manage::{irq_can_set_affinity_usr, irq_select_affinity_usr, irq_set_affinity};
 use crate::settings::irq_settings_is_hidden;
 
-/// The files of /proc/irq/N that every interrupt has, in the order of their creation.
-pub const FILES: [&str; 7] = [
-    "smp_affinity",
-    "affinity_hint",
-    "smp_affinity_list",
-    "node",
-    "effective_affinity",
-    "effective_affinity_list",
-    "spurious",
+/// A file of /proc/irq/N.
+pub struct ProcFile {
+    /// Its name.
+    pub name: &'static str,
+    /// Its text.
+    pub show: fn(&Kernel, &IrqDesc) -> String,
+    /// Writes it, where it can be written.
+    pub write: Option<fn(&mut Kernel, Irq, &str) -> Result<(), Errno>>,
+}
+
+/// The files that every interrupt has, in the order in which `register_irq_proc()` creates them.
+pub static FILES: [ProcFile; 7] = [
+    ProcFile {
+        name: "smp_affinity",
+        show: |k, desc| show_irq_affinity(k, AFFINITY, desc),
+        write: Some(|k, irq, text| write_irq_affinity(k, false, irq, text)),
+    },
+    ProcFile { name: "affinity_hint", show: irq_affinity_hint_proc_show, write: None },
+    ProcFile {
+        name: "smp_affinity_list",
+        show: |k, desc| show_irq_affinity(k, AFFINITY_LIST, desc),
+        write: Some(|k, irq, text| write_irq_affinity(k, true, irq, text)),
+    },
+    ProcFile { name: "node", show: irq_node_proc_show, write: None },
+    ProcFile {
+        name: "effective_affinity",
+        show: |k, desc| show_irq_affinity(k, EFFECTIVE, desc),
+        write: None,
+    },
+    ProcFile {
+        name: "effective_affinity_list",
+        show: |k, desc| show_irq_affinity(k, EFFECTIVE_LIST, desc),
+        write: None,
+    },
+    ProcFile { name: "spurious", show: irq_spurious_proc_show, write: None },
 ];
 
-/// Text of a file of /proc/irq/N.
-///
-/// # Errors
-/// `ENOENT` when there is no such interrupt or file.
-pub fn read(k: &Kernel, irq: Irq, file: &str) -> Result<String, Errno> {
-    let desc = k.find_desc(irq).filter(|desc| desc.proc_dir).ok_or(Errno::ENOENT)?;
+// What show_irq_affinity() is asked for.
+const AFFINITY: u32 = 0;
+const AFFINITY_LIST: u32 = 1;
+const EFFECTIVE: u32 = 2;
+const EFFECTIVE_LIST: u32 = 3;
+
+fn show_irq_affinity(k: &Kernel, of: u32, desc: &IrqDesc) -> String {
     let common = &desc.irq_common_data;
-    let nr = k.topo.nr_cpu_ids;
-    // A move that is pending is what somebody asked for last.
-    let affinity = if desc.has(IRQD_SETAFFINITY_PENDING) { &desc.pending_mask } else { &common.affinity };
-    Ok(match file {
-        "smp_affinity" => format!("{}\n", affinity.hex(nr)),
-        "smp_affinity_list" => format!("{}\n", affinity.list()),
-        "effective_affinity" => format!("{}\n", common.effective_affinity.hex(nr)),
-        "effective_affinity_list" => format!("{}\n", common.effective_affinity.list()),
-        "affinity_hint" => format!("{}\n", desc.affinity_hint.clone().unwrap_or_default().hex(nr)),
-        "node" => format!("{}\n", common.node),
-        "spurious" => {
-            // jiffies start five minutes before they wrap around 32 bits.
-            let ms = match desc.last_unhandled {
-                0 => 0,
-                ns => ((ns / 1_000_000) as u32).wrapping_sub(300_000),
-            };
-            format!("count {}\nunhandled {}\nlast_unhandled {ms} ms\n", desc.irq_count, desc.irqs_unhandled)
-        }
-        _ => return Err(Errno::ENOENT),
-    })
+    let mask = match of {
+        EFFECTIVE | EFFECTIVE_LIST => &common.effective_affinity,
+        // A move that is pending is what somebody asked for last.
+        _ if desc.has(IRQD_SETAFFINITY_PENDING) => &desc.pending_mask,
+        _ => &common.affinity,
+    };
+    match of {
+        AFFINITY_LIST | EFFECTIVE_LIST => format!("{}\n", mask.list()),
+        _ => format!("{}\n", mask.hex(k.topo.nr_cpu_ids)),
+    }
+}
+
+fn irq_affinity_hint_proc_show(k: &Kernel, desc: &IrqDesc) -> String {
+    format!("{}\n", desc.affinity_hint.clone().unwrap_or_default().hex(k.topo.nr_cpu_ids))
+}
+
+fn irq_node_proc_show(_: &Kernel, desc: &IrqDesc) -> String {
+    format!("{}\n", desc.irq_common_data.node)
+}
+
+fn irq_spurious_proc_show(_: &Kernel, desc: &IrqDesc) -> String {
+    // jiffies start five minutes before they wrap around 32 bits.
+    let ms = match desc.last_unhandled {
+        0 => 0,
+        ns => ((ns / 1_000_000) as u32).wrapping_sub(300_000),
+    };
+    format!("count {}\nunhandled {}\nlast_unhandled {ms} ms\n", desc.irq_count, desc.irqs_unhandled)
 }
 
 fn parse(k: &Kernel, list: bool, text: &str) -> Result<CpuMask, Errno> {
@@ -83,20 +117,6 @@ fn write_irq_affinity(k: &mut Kernel, list: bool, irq: Irq, text: &str) -> Resul
         return irq_select_affinity_usr(k, irq).map_err(|_| Errno::EINVAL);
     }
     Err(Errno::EINVAL)
-}
-
-/// Writes a file of /proc/irq/N.
-///
-/// # Errors
-/// `ENOENT` when there is no such interrupt or file, `EIO` for one that cannot be written, or as
-/// `write_irq_affinity()`.
-pub fn write(k: &mut Kernel, irq: Irq, file: &str, text: &str) -> Result<(), Errno> {
-    match file {
-        "smp_affinity" => write_irq_affinity(k, false, irq, text),
-        "smp_affinity_list" => write_irq_affinity(k, true, irq, text),
-        _ if FILES.contains(&file) && k.find_desc(irq).is_some_and(|desc| desc.proc_dir) => Err(Errno::EIO),
-        _ => Err(Errno::ENOENT),
-    }
 }
 
 /// Text of /proc/irq/default_smp_affinity.
@@ -167,6 +187,7 @@ fn precision(nr_irqs: u32) -> usize {
     prec
 }
 
+/// What /proc/interrupts says of an interrupt, if there is something to say.
 fn show_one(k: &Kernel, out: &mut String, irq: Irq, prec: usize) {
     let desc = k.desc(irq);
     if irq_settings_is_hidden(desc) {
@@ -198,7 +219,7 @@ fn show_one(k: &Kernel, out: &mut String, irq: Irq, prec: usize) {
     out.push('\n');
 }
 
-/// Text of /proc/interrupts.
+/// Text of /proc/interrupts. C is called for each line by itself.
 pub fn show_interrupts(k: &Kernel) -> String {
     let prec = precision(k.irq.nr_irqs);
     let mut out = String::new();

@@ -7,7 +7,7 @@ use kstate::Kernel;
 
 /// Sorts `base`. `cmp_func` gets the kernel because the tracer sees comparison functions.
 pub fn sort<T>(k: &mut Kernel, base: &mut [T], cmp_func: fn(&mut Kernel, &T, &T) -> i32) {
-    if k.sem.sort_extracts_two { sort_two(k, base, cmp_func) } else { sort_one(k, base, cmp_func) }
+    sort_r(k, base, cmp_func);
 }
 
 /// Puts the element at `a` where it belongs in the heap `a..n`: down to a leaf along the larger
@@ -21,18 +21,13 @@ fn sift_down<T>(
     cmp: fn(&mut Kernel, &T, &T) -> i32,
 ) {
     let mut b = a;
-    loop {
+    while 2 * b + 2 < n {
         let c = 2 * b + 1;
-        let d = c + 1;
-        if d < n {
-            b = if left_wins(cmp(k, &base[c], &base[d])) { c } else { d };
-            continue;
-        }
-        if d == n {
-            // The last leaf has no sibling.
-            b = c;
-        }
-        break;
+        b = if left_wins(cmp(k, &base[c], &base[c + 1])) { c } else { c + 1 };
+    }
+    if 2 * b + 2 == n {
+        // The last leaf has no sibling.
+        b = 2 * b + 1;
     }
     while b != a && cmp(k, &base[a], &base[b]) >= 0 {
         b = (b - 1) / 2;
@@ -44,30 +39,11 @@ fn sift_down<T>(
     }
 }
 
-/// 5.4: one element leaves the heap at a time, and of equal children the left one goes up.
-fn sort_one<T>(k: &mut Kernel, base: &mut [T], cmp: fn(&mut Kernel, &T, &T) -> i32) {
-    let mut n = base.len();
-    let mut a = n / 2;
-    if a == 0 {
-        return;
-    }
-    loop {
-        if a > 0 {
-            a -= 1;
-        } else {
-            n -= 1;
-            if n == 0 {
-                break;
-            }
-            base.swap(0, n);
-        }
-        sift_down(k, base, a, n, |c| c >= 0, cmp);
-    }
-}
-
-/// 6.12: the two largest elements leave the heap together, and of equal children the right one
-/// goes up.
-fn sort_two<T>(k: &mut Kernel, base: &mut [T], cmp: fn(&mut Kernel, &T, &T) -> i32) {
+/// 5.4 takes one element at a time from the heap, and of equal children the left one goes up. 6.12 takes
+/// the two largest together, and the right one goes up.
+fn sort_r<T>(k: &mut Kernel, base: &mut [T], cmp: fn(&mut Kernel, &T, &T) -> i32) {
+    let two = k.sem.sort_extracts_two;
+    let left_wins: fn(i32) -> bool = if two { |c| c > 0 } else { |c| c >= 0 };
     let mut n = base.len();
     let mut a = n / 2;
     // How often the sifting continues with the element before: `a` is 1 or 2 after an extraction,
@@ -79,22 +55,27 @@ fn sort_two<T>(k: &mut Kernel, base: &mut [T], cmp: fn(&mut Kernel, &T, &T) -> i
     loop {
         if a > 0 {
             a -= stride;
-        } else if n > 3 {
+        } else if two && n > 3 {
             n -= 1;
             base.swap(0, n);
             stride = if cmp(k, &base[1], &base[2]) <= 0 { 2 } else { 1 };
             a = stride;
             n -= 1;
             base.swap(a, n);
+        } else if !two && n > 1 {
+            n -= 1;
+            base.swap(0, n);
         } else {
             break;
         }
-        sift_down(k, base, a, n, |c| c > 0, cmp);
+        sift_down(k, base, a, n, left_wins, cmp);
     }
-    n -= 1;
-    base.swap(0, n);
-    if n == 2 && cmp(k, &base[0], &base[1]) > 0 {
-        base.swap(0, 1);
+    if two {
+        n -= 1;
+        base.swap(0, n);
+        if n == 2 && cmp(k, &base[0], &base[1]) > 0 {
+            base.swap(0, 1);
+        }
     }
 }
 

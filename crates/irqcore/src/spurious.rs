@@ -8,8 +8,7 @@ use core::fmt::Write as _;
 
 use kfn::kfn;
 use kstate::irqdesc::*;
-use kstate::kstrtox::kstrtobool;
-use kstate::{Errno, Irq, Kernel};
+use kstate::{Irq, Kernel};
 
 use crate::chip::irq_disable;
 use crate::handle::{IRQ_HANDLED, IRQ_WAKE_THREAD, NO_POINTER};
@@ -114,13 +113,4 @@ pub fn irqpoll_setup(k: &mut Kernel, _: &str) -> bool {
     k.log.push("Misrouted IRQ fixup and polling support enabled".to_owned());
     k.log.push("This may significantly impact system performance".to_owned());
     true
-}
-
-/// `spurious.noirqdebug=`.
-///
-/// # Errors
-/// `EINVAL` for what is no boolean.
-pub fn noirqdebug_set(k: &mut Kernel, value: Option<&str>) -> Result<(), Errno> {
-    k.irq.noirqdebug = kstrtobool(&k.sem, value.unwrap_or("1").as_bytes())?;
-    Ok(())
 }

@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use irqcore::debugfs::names_of;
+use irqcore::debugfs::{Bits, IRQDATA_STATES, IRQDATA_STATES_6_12, IRQDESC_ISTATES, IRQDESC_STATES};
 use kstate::trace::{Watch, What};
 use kstate::{CtxId, Irq, Kernel};
 
@@ -31,6 +31,31 @@ struct Seen {
     /// The function that ran after the last record.
     running: Option<&'static str>,
     changes: Changes,
+}
+
+/// The names of all flags of an interrupt that are set, as `irqs/N` lists them: its data's, its
+/// descriptor's and its settings.
+pub fn flag_names(k: &Kernel, irq: Irq) -> Vec<&'static str> {
+    let Some(desc) = k.find_desc(irq) else { return Vec::new() };
+    let more = if k.sem.debugfs_names_flags { IRQDATA_STATES_6_12 } else { &[] };
+    let groups = [
+        (desc.state(), IRQDATA_STATES),
+        (desc.state(), more),
+        (desc.istate, IRQDESC_ISTATES),
+        (desc.status_use_accessors, IRQDESC_STATES),
+    ];
+    let set = |(state, names): (u32, &'static Bits)| {
+        names.iter().filter(move |(mask, _)| state & mask != 0).map(|(_, name)| *name)
+    };
+    groups.into_iter().flat_map(set).collect()
+}
+
+/// The names of `IRQD_*` and `IRQS_*` bits in any kernel.
+fn names_of(state: u32, istate: u32) -> impl Iterator<Item = &'static str> {
+    let groups = [(state, IRQDATA_STATES), (state, IRQDATA_STATES_6_12), (istate, IRQDESC_ISTATES)];
+    groups.into_iter().flat_map(|(bits, names)| {
+        names.iter().filter(move |(mask, _)| bits & mask != 0).map(|(_, name)| *name)
+    })
 }
 
 thread_local! {

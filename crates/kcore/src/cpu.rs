@@ -21,9 +21,7 @@ use kstate::{CpuId, CpuMask, Errno, Kernel, TaskId};
 
 use crate::sched::core::{sched_cpu_activate, sched_cpu_deactivate, sched_cpu_dying, sched_cpu_starting};
 use crate::sched::isolation::{HkType, housekeeping_cpumask};
-use crate::smpboot::{
-    SMPBOOT_THREAD, run_thread, smpboot_park_threads, smpboot_thread_fn, smpboot_unpark_threads,
-};
+use crate::smpboot::{SMPBOOT_THREAD, smpboot_park_threads, smpboot_thread_fn, smpboot_unpark_threads};
 use crate::stop_machine::stop_machine_cpuslocked;
 use crate::workqueue::{schedule_work_on, work_on_cpu};
 use crate::x86::smpboot::{do_boot_cpu, native_cpu_disable, native_cpu_up, topology_is_primary_thread};
@@ -361,7 +359,7 @@ fn __cpuhp_kick_ap(k: &mut Kernel, cpu: CpuId) {
     k.cpuhp_state_mut(cpu).should_run = true;
     let thread = k.cpuhp_state(cpu).thread;
     let frame = smpboot_thread_fn(cpu).frame;
-    let thread = run_thread(k, thread, TaskKind::Cpuhp(cpu), cpu, frame, SMPBOOT_THREAD);
+    let thread = k.spawn_or_reuse(thread, TaskKind::Cpuhp(cpu), cpu, frame, SMPBOOT_THREAD);
     k.cpuhp_state_mut(cpu).thread = Some(thread);
     call!(wait_for_ap_thread(cpu, k.cpuhp_state(cpu).bringup));
 }

@@ -3,34 +3,12 @@
 //! C file: kernel/smpboot.c of 5.4 and 6.12.
 
 use kfn::kframe;
-use kstate::sched::{Frame, TaskKind, TaskState};
-use kstate::{CpuId, Errno, Kernel, TaskId};
+use kstate::{CpuId, Errno, Kernel};
 
 use crate::cpu::cpuhp_thread_fun;
 
 /// What stands above the outermost frame of such a thread.
 pub(crate) const SMPBOOT_THREAD: &[&str] = &["kthread"];
-
-/// Lets one of a CPU's own threads run `frame`. A thread that exists is used again.
-pub(crate) fn run_thread(
-    k: &mut Kernel,
-    thread: Option<TaskId>,
-    kind: TaskKind,
-    cpu: CpuId,
-    frame: Frame,
-    roots: &'static [&'static str],
-) -> TaskId {
-    if let Some(id) = thread {
-        let task = &mut k.sched.tasks[id.index()];
-        if matches!(task.state, TaskState::Done(_)) {
-            task.frames.push(frame);
-            task.state = TaskState::Runnable;
-            k.sched.runnable.push_back(id);
-            return id;
-        }
-    }
-    k.spawn(kind, cpu, frame, roots)
-}
 
 /// The loop of `cpuhp/N`. It ends where the real one sleeps, so that every round is complete in a
 /// recording.

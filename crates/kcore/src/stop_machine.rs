@@ -8,7 +8,6 @@ use kstate::sched::{TaskKind, WaitOn};
 use kstate::{CpuId, Errno, Kernel};
 
 use crate::cpu::{cpuhp_report_idle_dead, take_cpu_down};
-use crate::smpboot::run_thread;
 use crate::x86::smpboot::IDLE;
 
 // What stands above the outermost frame of a stopper.
@@ -30,7 +29,7 @@ pub(crate) fn stop_machine_cpuslocked(k: &mut Kernel, cpu: CpuId) -> Result<(), 
     for stopped in k.topo.online.clone().iter() {
         let frame = multi_cpu_stop(stopped).frame;
         let stopper = k.cpuhp_state(stopped).stopper;
-        let stopper = run_thread(k, stopper, TaskKind::Migration(stopped), stopped, frame, STOPPER_THREAD);
+        let stopper = k.spawn_or_reuse(stopper, TaskKind::Migration(stopped), stopped, frame, STOPPER_THREAD);
         k.cpuhp_state_mut(stopped).stopper = Some(stopper);
     }
     wait_until!(k.hotplug.msdata.nr_todo == 0, WaitOn::StopMachine);
@@ -62,7 +61,7 @@ fn multi_cpu_stop(k: &mut Kernel, cpu: CpuId) {
         // The stopper was the last thread of this CPU. Its idle task sees that the CPU is offline.
         let idle = k.cpuhp_state(cpu).idle;
         let frame = cpuhp_report_idle_dead(cpu).frame;
-        let idle = run_thread(k, idle, TaskKind::Idle(cpu), cpu, frame, IDLE);
+        let idle = k.spawn_or_reuse(idle, TaskKind::Idle(cpu), cpu, frame, IDLE);
         k.cpuhp_state_mut(cpu).idle = Some(idle);
     }
     k.hotplug.msdata.nr_todo -= 1;

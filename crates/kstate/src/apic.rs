@@ -283,6 +283,16 @@ pub enum ApicDriver {
     X2apicPhys,
 }
 
+impl ApicDriver {
+    /// `irq_dest_mode` (5.4), `dest_mode_logical` (6.12).
+    pub fn dest_mode_logical(self) -> bool {
+        match self {
+            ApicDriver::Flat => true,
+            ApicDriver::Physflat | ApicDriver::X2apicPhys => false,
+        }
+    }
+}
+
 /// The chips this directory owns.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[expect(missing_docs, reason = "the fields are the C structures' own names")]
@@ -368,6 +378,11 @@ impl Apic {
     /// The chip data, mutably; it must exist.
     pub fn apicd_mut(&mut self, irq: Irq) -> &mut ApicChipData {
         self.chip_data[irq.index()].as_mut().expect("an interrupt without a vector's chip data")
+    }
+
+    /// The chip data of an interrupt of the IO-APIC; it must exist.
+    pub fn mp_chip_data_mut(&mut self, irq: Irq) -> &mut MpChipData {
+        self.mp_chip_data.get_mut(&irq).expect("an interrupt of the IO-APIC has chip data")
     }
 
     /// The per-CPU variables, which appear with the first use of a CPU.

@@ -452,7 +452,57 @@ pub struct IrqDesc {
     pub proc_dir: bool,
 }
 
+impl IrqAction {
+    /// An action as `request_threaded_irq()` fills it in.
+    pub fn new(
+        handler: Handler,
+        thread_fn: Option<Handler>,
+        flags: u32,
+        name: &str,
+        dev_id: DevId,
+    ) -> IrqAction {
+        IrqAction {
+            handler,
+            thread_fn,
+            dev_id,
+            flags,
+            name: name.to_owned(),
+            thread: None,
+            thread_flags: 0,
+            thread_mask: 0,
+            secondary: None,
+            should_stop: false,
+            dir: false,
+        }
+    }
+}
+
 impl IrqDesc {
+    /// The action whose thread a task is (`kthread_data()`): requested, second half, or being freed.
+    pub fn action_of(&self, task: TaskId) -> Option<&IrqAction> {
+        self.action
+            .iter()
+            .chain(self.removed.as_deref())
+            .flat_map(|action| [Some(action), action.secondary.as_deref()])
+            .flatten()
+            .find(|action| action.thread == Some(task))
+    }
+
+    /// The same, to be changed.
+    pub fn action_of_mut(&mut self, task: TaskId) -> Option<&mut IrqAction> {
+        for action in self.action.iter_mut().chain(self.removed.as_deref_mut()) {
+            if action.thread == Some(task) {
+                return Some(action);
+            }
+            if let Some(second) = action.secondary.as_deref_mut()
+                && second.thread == Some(task)
+            {
+                return Some(second);
+            }
+        }
+        None
+    }
+
     /// `irqd_get`: the `IRQD_*` bits.
     pub fn state(&self) -> u32 {
         self.irq_common_data.state_use_accessors
@@ -539,6 +589,24 @@ pub struct IrqState {
 }
 
 impl IrqState {
+    /// Enters a chip into the table of chips and returns its number.
+    pub fn add_chip(&mut self, chip: IrqChip) -> ChipId {
+        self.chips.push(chip);
+        ChipId(self.chips.len() as u32 - 1)
+    }
+
+    /// The same for a chip whose domain may have been there before: a chip of its name, left over from a domain
+    /// that was removed, gives its place to it.
+    pub fn replace_chip(&mut self, chip: IrqChip) -> ChipId {
+        match self.chips.iter().position(|c| c.name == chip.name) {
+            Some(place) => {
+                self.chips[place] = chip;
+                ChipId(place as u32)
+            }
+            None => self.add_chip(chip),
+        }
+    }
+
     /// Puts a descriptor at a number.
     pub fn insert_desc(&mut self, irq: Irq, desc: IrqDesc) {
         let (word, bit) = (irq.index() / 64, irq.index() % 64);

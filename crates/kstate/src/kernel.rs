@@ -92,6 +92,12 @@ pub struct Kernel {
 }
 
 impl Kernel {
+    /// Ends what counts as boot: from here on the allocator alone decides where vectors go.
+    pub fn boot_done(&mut self) {
+        self.apic.booting = false;
+        self.vector_matrix.set_aside.clear();
+    }
+
     /// `smp_processor_id()`.
     pub fn cpu(&self) -> CpuId {
         self.cur.cpu

@@ -342,6 +342,28 @@ impl Kernel {
         id
     }
 
+    /// Lets a task that is there for good run `frame`, for instance one of a CPU's own threads. One that
+    /// exists and has nothing to do is used again.
+    pub fn spawn_or_reuse(
+        &mut self,
+        task: Option<TaskId>,
+        kind: TaskKind,
+        cpu: CpuId,
+        frame: Frame,
+        roots: &'static [&'static str],
+    ) -> TaskId {
+        if let Some(id) = task {
+            let task = &mut self.sched.tasks[id.index()];
+            if matches!(task.state, TaskState::Done(_)) {
+                task.frames.push(frame);
+                task.state = TaskState::Runnable;
+                self.sched.runnable.push_back(id);
+                return id;
+            }
+        }
+        self.spawn(kind, cpu, frame, roots)
+    }
+
     /// The value that a task's outermost frame has ended with; `None` while it lives.
     pub fn task_value(&self, task: TaskId) -> Option<u64> {
         match self.sched.tasks[task.index()].state {

@@ -50,6 +50,26 @@ impl Topology {
         self.cpus[cpu.index()].node
     }
 
+    /// Fills one mask per node with its possible CPUs, whether or not they are there (`cpu_to_node()` of each).
+    pub fn possible_by_node(&self, masks: &mut [CpuMask]) {
+        for (number, word) in self.possible.iter_words() {
+            let node = |bit: u32| self.node_of(CpuId(number as u32 * 64 + bit));
+            let mut rest = word;
+            while rest != 0 {
+                // Neighbours are mostly of one node.
+                let here = node(rest.trailing_zeros());
+                let mut bits = 0;
+                while rest != 0 && node(rest.trailing_zeros()) == here {
+                    bits |= rest & rest.wrapping_neg();
+                    rest &= rest - 1;
+                }
+                if let Some(mask) = masks.get_mut(here.index()) {
+                    mask.or_word(number as u32, bits);
+                }
+            }
+        }
+    }
+
     /// Brings `cpu` into the sibling masks of its core (`set_cpu_sibling_map`).
     pub fn set_cpu_sibling_map(&mut self, cpu: CpuId) {
         let CpuPlace { node, socket, core, .. } = self.cpus[cpu.index()];

@@ -147,7 +147,7 @@ fn before_drivers(
     if machine.smt_vulnerable == Some(true) && k.hotplug.mitigations_auto_nosmt {
         kcore::cpu::cpu_smt_disable(&mut k, false);
     }
-    x86apic::kernel::boot_irqs(&mut k);
+    x86apic::kernel::start_kernel(&mut k);
     let placed: Vec<(CpuId, u32)> = k.apic.boot_placement.values().copied().collect();
     k.vector_matrix.set_aside = placed;
     let init = k.spawn(TaskKind::Task, CpuId(0), kcore::smp::smp_init().frame, &[]);
@@ -234,7 +234,7 @@ fn boot_in(
     settle(&mut k, after);
     k.oracle = Oracle::default();
     platform(&mut k, machine, Platform::Late, after);
-    x86apic::kernel::boot_done(&mut k);
+    k.boot_done();
     k
 }
 

@@ -5,11 +5,15 @@
 //! Its quiet answer is interrupts first, then softirqs, then tasks in the order in which they became runnable. Time passes
 //! only when nothing else can happen.
 
+use kstate::apic::{IRQ_MOVE_CLEANUP_VECTOR, SPURIOUS_APIC_VECTOR, VectorIrq};
 use kstate::event::Event;
 use kstate::oracle::Point;
 use kstate::sched::{Hardirq, Task, TaskKind, TaskState, WaitOn};
+use kstate::semantics::VectorCleanup;
 use kstate::trace::Actor;
 use kstate::{CpuId, CpuMask, Kernel, TaskId};
+use x86apic::hw::lapic;
+use x86apic::kernel::idt::{Gate, idt_table};
 
 /// What a step did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -224,19 +228,48 @@ fn context(k: &mut Kernel, actor: impl FnOnce() -> Actor) -> kstate::CtxId {
 fn interrupt(k: &mut Kernel, cpu: CpuId, vector: u8) {
     let before = k.switch_to(k.cur.ctx, cpu);
     if k.trace.on {
-        let actor = x86apic::kernel::irq::interrupt_actor(k, vector);
+        let actor = interrupt_actor(k, vector);
         k.cur.ctx = k.trace.open(actor, &[]);
     }
-    if k.oracle.interleave {
-        if let Some(frame) = x86apic::kernel::irq::enter_vector(k, vector) {
-            let cut = Hardirq { frames: vec![frame], spinning: false, ctx: k.cur.ctx };
+    let taken = u32::from(lapic::ack(k, cpu));
+    debug_assert!(
+        taken == u32::from(vector) || taken == SPURIOUS_APIC_VECTOR,
+        "the local APIC had another vector pending: see lapic::pending()"
+    );
+    let old = k.apic.cpu_mut(cpu).irq_regs_vector.replace(taken);
+    match idt_table(k, taken) {
+        // Stopped before the first thing that others can see; hardirq() goes on, to the end.
+        Gate::Device(_, frame) if k.oracle.interleave => {
+            let cut = Hardirq { frames: vec![frame(taken)], spinning: false, ctx: k.cur.ctx };
             k.sched.hardirqs.insert(cpu, cut);
             hardirq(k, cpu);
         }
-    } else {
-        x86apic::kernel::irq::handle_vector(k, vector);
+        gate => {
+            match gate {
+                Gate::System(f) => f(k),
+                Gate::Device(f, _) => f(k, taken),
+            }
+            k.apic.cpu_mut(cpu).irq_regs_vector = old;
+        }
     }
     k.cur = before;
+}
+
+/// Whose tree the interrupt at `vector` of this CPU is, for the recorder.
+fn interrupt_actor(k: &Kernel, vector: u8) -> Actor {
+    let cpu = k.cpu();
+    let vector = u32::from(vector);
+    if vector == IRQ_MOVE_CLEANUP_VECTOR && k.sem.vector_cleanup == VectorCleanup::Ipi {
+        return Actor::Cleanup(cpu);
+    }
+    let irq = match k.apic.vector_irq(cpu, vector) {
+        VectorIrq::Desc(irq) => Some(irq),
+        _ => None,
+    };
+    let name = irq
+        .and_then(|irq| k.find_desc(irq)?.action.first())
+        .map_or_else(String::new, |action| action.name.clone());
+    Actor::Irq { irq, name, cpu }
 }
 
 /// The CPU goes on with its interrupt, to the next place where it can be cut.
@@ -251,7 +284,7 @@ fn hardirq(k: &mut Kernel, cpu: CpuId) {
         ));
     }
     match state {
-        TaskState::Done(_) => x86apic::kernel::irq::leave_vector(k),
+        TaskState::Done(_) => k.apic.cpu_mut(cpu).irq_regs_vector = None,
         state => {
             let spinning = state == TaskState::Spinning;
             k.sched.hardirqs.insert(cpu, Hardirq { frames, spinning, ctx });

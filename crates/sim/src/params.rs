@@ -13,7 +13,7 @@ use drivers::virtio_blk;
 use irqcore::{irqdesc, manage, spurious};
 use kcore::sched::isolation;
 use kcore::{cpu, smp};
-use kstate::kstrtox::{get_option, simple_strtoull};
+use kstate::kstrtox::{get_option, kstrtobool, simple_strtoull};
 use kstate::semantics::Semantics;
 use kstate::{Errno, Kernel};
 use x86apic::kernel::{apic, intel_iommu, io_apic, irq_remapping};
@@ -105,7 +105,7 @@ static WORDS: &[Word] = &[
     setup("noirqdebug", spurious::noirqdebug_setup),
     setup("irqfixup", spurious::irqfixup_setup),
     setup("irqpoll", spurious::irqpoll_setup),
-    module("spurious.noirqdebug", spurious::noirqdebug_set),
+    module("spurious.noirqdebug", |k, value| param_set_bool(&k.sem, value, &mut k.irq.noirqdebug)),
     // PCI and drivers.
     early("pci", pcimsi::kernel::pci_setup).without(words::pci),
     early("acpi", parse_acpi).without(words::acpi),
@@ -122,6 +122,12 @@ static WORDS: &[Word] = &[
 ];
 
 // ---- what has no other module ----
+
+/// kernel/params.c. A word without a value is true.
+fn param_set_bool(sem: &Semantics, value: Value<'_>, param: &mut bool) -> Result<(), Errno> {
+    *param = kstrtobool(sem, value.unwrap_or("1").as_bytes())?;
+    Ok(())
+}
 
 /// `_setup_possible_cpus()` (5.4), `setup_possible_cpus()` (6.12).
 fn setup_possible_cpus(k: &mut Kernel, value: Value<'_>) -> Result<(), Errno> {

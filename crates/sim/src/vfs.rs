@@ -5,6 +5,7 @@
 //! engine runs to its end; either way it ends with the errno that `write(2)` would return.
 
 use drivers::nvme::sysfs;
+use irqcore::proc::ProcFile;
 use kcore::base::bus;
 use kcore::sched::isolation::{HkType, housekeeping_cpumask};
 use kcore::x86::topology::arch_register_cpu;
@@ -81,6 +82,11 @@ fn numbered(text: &str, prefix: &str) -> Option<u32> {
     (!digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())).then(|| digits.parse().ok())?
 }
 
+/// A file of /proc/irq/N by its name.
+fn irq_file(name: &str) -> Result<&'static ProcFile, Errno> {
+    irqcore::proc::FILES.iter().find(|f| f.name == name).ok_or(Errno::ENOENT)
+}
+
 fn irq_of(k: &Kernel, text: &str) -> Result<Irq, Errno> {
     let irq = numbered(text, "").map(Irq).ok_or(Errno::ENOENT)?;
     match k.find_desc(irq) {
@@ -127,7 +133,8 @@ pub fn read(k: &mut Kernel, path: &str) -> Result<String, Errno> {
         ["proc", "irq", irq, name] if handler_dir(k, irq, name) => Err(Errno::EISDIR),
         ["proc", "irq", irq, file] => {
             let irq = irq_of(k, irq)?;
-            irqcore::proc::read(k, irq, file)
+            let desc = k.find_desc(irq).filter(|desc| desc.proc_dir).ok_or(Errno::ENOENT)?;
+            Ok((irq_file(file)?.show)(k, desc))
         }
         [
             "sys",
@@ -312,7 +319,7 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
         ["proc", "irq", irq] => {
             let desc = k.desc(irq_of(k, irq)?);
             let handlers = desc.action.iter().filter(|a| a.dir).map(|a| a.name.clone());
-            handlers.chain(names(&irqcore::proc::FILES)).collect()
+            handlers.chain(irqcore::proc::FILES.iter().map(|f| f.name.to_owned())).collect()
         }
         ["proc", "irq", irq, handler] if handler_dir(k, irq, handler) => Vec::new(),
         ["sys"] => names(&["block", "bus", "class", "devices", "kernel"]),
@@ -471,7 +478,9 @@ fn try_write(k: &mut Kernel, path: &str, text: &str, append: bool) -> Result<Wri
         ["proc", "irq", irq, name] if handler_dir(k, irq, name) => Err(Errno::EISDIR),
         ["proc", "irq", irq, file] => {
             let irq = irq_of(k, irq)?;
-            Ok(Written::Now(irqcore::proc::write(k, irq, file, text)))
+            k.find_desc(irq).filter(|desc| desc.proc_dir).ok_or(Errno::ENOENT)?;
+            let write = irq_file(file)?.write;
+            Ok(Written::Now(write.map_or(Err(Errno::EIO), |write| write(k, irq, text))))
         }
         ["sys", "devices", "system", "cpu", cpu, "online"] => {
             let cpu = cpu_of(k, cpu)?;

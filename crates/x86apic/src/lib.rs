@@ -6,7 +6,7 @@
 //! domain is the root of every interrupt's hierarchy: above it sit the IO-APIC domains and the MSI
 //! domains, with the remapping domain in between on a machine that has it.
 //!
-//! An interrupt enters through [`kernel::irq::handle_vector`] on the CPU whose local APIC took it.
+//! An interrupt enters through a gate of [`kernel::idt::idt_table`], on the CPU whose local APIC took it.
 //!
 //! # What it doesn't implement
 //! The 32-bit APIC drivers, NMI and machine-check entries, the local APIC timer, ExtINT delivery

@@ -77,9 +77,7 @@ pub fn irq_do_set_affinity(k: &mut Kernel, d: Irqd, mask: &CpuMask, force: bool)
     Ok(())
 }
 
-pub(super) fn set_move_pending(k: &mut Kernel, irq: Irq, mask: &CpuMask) {
-    let desc = k.desc_mut(irq);
-    desc.set(IRQD_SETAFFINITY_PENDING);
+fn irq_copy_pending(desc: &mut IrqDesc, mask: &CpuMask) {
     desc.pending_mask.clone_from(mask);
 }
 
@@ -93,7 +91,8 @@ pub(super) fn irq_try_set_affinity(
     let ret = irq_do_set_affinity(k, d, dest, force);
     // User space should not see that the last move is not cleaned up: the next interrupt moves.
     if ret == Err(Errno::EBUSY) && !force {
-        set_move_pending(k, d.irq, dest);
+        k.desc_mut(d.irq).set(IRQD_SETAFFINITY_PENDING);
+        irq_copy_pending(k.desc_mut(d.irq), dest);
         return Ok(());
     }
     ret
@@ -128,7 +127,8 @@ pub fn irq_set_affinity_locked(k: &mut Kernel, d: Irqd, mask: &CpuMask, force: b
     if desc.has(IRQD_MOVE_PCNTXT) && !desc.has(IRQD_SETAFFINITY_PENDING) {
         ret = irq_try_set_affinity(k, d, mask, force);
     } else {
-        set_move_pending(k, d.irq, mask);
+        k.desc_mut(d.irq).set(IRQD_SETAFFINITY_PENDING);
+        irq_copy_pending(k.desc_mut(d.irq), mask);
     }
     k.desc_mut(d.irq).set(IRQD_AFFINITY_SET);
     ret
@@ -169,12 +169,7 @@ pub fn __irq_apply_affinity_hint(
     apply_hint(k, irq, m, setaffinity)
 }
 
-pub(super) fn apply_hint(
-    k: &mut Kernel,
-    irq: Irq,
-    m: Option<&CpuMask>,
-    setaffinity: bool,
-) -> Result<(), Errno> {
+fn apply_hint(k: &mut Kernel, irq: Irq, m: Option<&CpuMask>, setaffinity: bool) -> Result<(), Errno> {
     if k.find_desc(irq).is_none_or(irq_settings_is_per_cpu_devid) {
         return Err(Errno::EINVAL);
     }

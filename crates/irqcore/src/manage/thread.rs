@@ -22,40 +22,12 @@ pub(super) const DEFAULT_PRIMARY: Handler =
 pub(super) const FORCED_SECONDARY: Handler =
     Handler { name: "irq_forced_secondary_handler", call: irq_forced_secondary_handler };
 
-// The action whose thread a task is (`kthread_data()`): requested, second half, or being freed.
-pub(super) fn action_of(desc: &IrqDesc, task: TaskId) -> Option<&IrqAction> {
-    desc.action
-        .iter()
-        .chain(desc.removed.as_deref())
-        .flat_map(|action| [Some(action), action.secondary.as_deref()])
-        .flatten()
-        .find(|action| action.thread == Some(task))
-}
-
-pub(super) fn action_of_mut(desc: &mut IrqDesc, task: TaskId) -> Option<&mut IrqAction> {
-    for action in desc.action.iter_mut().chain(desc.removed.as_deref_mut()) {
-        if action.thread == Some(task) {
-            return Some(action);
-        }
-        if let Some(second) = action.secondary.as_deref_mut()
-            && second.thread == Some(task)
-        {
-            return Some(second);
-        }
-    }
-    None
-}
-
-pub(super) fn current(k: &Kernel) -> TaskId {
-    k.cur.task.unwrap_or_default()
-}
-
 /// Moves the thread to the CPU of its interrupt, if somebody said that it has one to go to. Answers
 /// whether it did: the thread counts as running from then on, and its next sleep ends at once
 /// (`__set_current_state(TASK_RUNNING)`).
 #[kfn("kernel/irq/manage.c")]
 pub(super) fn irq_thread_check_affinity(k: &mut Kernel, irq: Irq, me: TaskId) -> bool {
-    let Some(action) = action_of_mut(k.desc_mut(irq), me) else { return false };
+    let Some(action) = k.desc_mut(irq).action_of_mut(me) else { return false };
     if action.thread_flags & IRQTF_AFFINITY == 0 {
         return false;
     }
@@ -71,8 +43,8 @@ pub(super) fn irq_thread_check_affinity(k: &mut Kernel, irq: Irq, me: TaskId) ->
 }
 
 // What a thread that has looked at its flags does next: run, stop, or sleep.
-pub(super) fn thread_todo(k: &mut Kernel, irq: Irq, me: TaskId) -> Option<bool> {
-    let Some(action) = action_of_mut(k.desc_mut(irq), me) else { return Some(false) };
+fn thread_todo(k: &mut Kernel, irq: Irq, me: TaskId) -> Option<bool> {
+    let Some(action) = k.desc_mut(irq).action_of_mut(me) else { return Some(false) };
     if action.thread_flags & IRQTF_RUNTHREAD != 0 {
         action.thread_flags &= !IRQTF_RUNTHREAD;
         return Some(true);
@@ -101,38 +73,30 @@ pub(super) fn irq_wait_for_interrupt(k: &mut Kernel, irq: Irq, me: TaskId) -> bo
     todo.unwrap_or(false)
 }
 
-pub(super) fn finalize_oneshot(k: &mut Kernel, irq: Irq, me: TaskId) {
-    let desc = k.desc_mut(irq);
-    let Some(action) = action_of(desc, me) else { return };
-    // A thread that is wanted again keeps the line masked.
-    if action.thread_flags & IRQTF_RUNTHREAD != 0 {
-        return;
-    }
-    desc.threads_oneshot &= !action.thread_mask;
-    if desc.threads_oneshot == 0 && !desc.has(IRQD_IRQ_DISABLED) && desc.has(IRQD_IRQ_MASKED) {
-        unmask_threaded_irq(k, irq);
-    }
-}
-
-pub(super) fn is_oneshot(k: &Kernel, irq: Irq, me: TaskId) -> bool {
-    let desc = k.desc(irq);
-    desc.istate & IRQS_ONESHOT != 0
-        && action_of(desc, me).is_some_and(|action| action.handler != FORCED_SECONDARY)
-}
-
 /// Unmasks a one-shot line when its last thread is done.
 #[kframe("kernel/irq/manage.c")]
 pub(super) fn irq_finalize_oneshot(k: &mut Kernel, irq: Irq, me: TaskId) {
-    if !is_oneshot(k, irq, me) {
+    let desc = k.desc(irq);
+    if desc.istate & IRQS_ONESHOT == 0
+        || desc.action_of(me).is_none_or(|action| action.handler == FORCED_SECONDARY)
+    {
         return;
     }
     // The thread can be faster than the hard handler that woke it.
     spin_until!(!irqd_irq_inprogress(k, irq));
-    finalize_oneshot(k, irq, me);
+    let desc = k.desc_mut(irq);
+    // A thread that is wanted again keeps the line masked.
+    let done = desc.action_of(me).filter(|action| action.thread_flags & IRQTF_RUNTHREAD == 0);
+    if let Some(thread_mask) = done.map(|action| action.thread_mask) {
+        desc.threads_oneshot &= !thread_mask;
+        if desc.threads_oneshot == 0 && !desc.has(IRQD_IRQ_DISABLED) && desc.has(IRQD_IRQ_MASKED) {
+            unmask_threaded_irq(k, irq);
+        }
+    }
 }
 
-pub(super) fn call_thread_fn(k: &mut Kernel, irq: Irq, me: TaskId) -> IrqReturn {
-    let Some(action) = action_of(k.desc(irq), me) else { return IrqReturn::None };
+fn call_thread_fn(k: &mut Kernel, irq: Irq, me: TaskId) -> IrqReturn {
+    let Some(action) = k.desc(irq).action_of(me) else { return IrqReturn::None };
     let dev_id = action.dev_id;
     let Some(thread_fn) = action.thread_fn else { return IrqReturn::None };
     let ret = (thread_fn.call)(k, irq, dev_id);
@@ -180,7 +144,7 @@ pub(super) fn irq_wake_secondary(k: &mut Kernel, irq: Irq, me: TaskId) {
 
 #[kfn("kernel/irq/manage.c")]
 pub(super) fn irq_thread_set_ready(k: &mut Kernel, irq: Irq, me: TaskId) {
-    if let Some(action) = action_of_mut(k.desc_mut(irq), me) {
+    if let Some(action) = k.desc_mut(irq).action_of_mut(me) {
         action.thread_flags |= IRQTF_READY;
     }
     k.wake(WaitOn::Threads(irq));
@@ -195,23 +159,19 @@ pub(super) fn wake_up_and_wait_for_irq_thread_ready(k: &mut Kernel, thread: Opti
     }
 }
 
-pub(super) fn is_forced(k: &Kernel, irq: Irq, me: TaskId) -> bool {
-    k.irq.force_irqthreads
-        && action_of(k.desc(irq), me).is_some_and(|action| action.thread_flags & IRQTF_FORCED_THREAD != 0)
-}
-
 /// An interrupt's thread.
 #[kframe("kernel/irq/manage.c")]
 fn irq_thread(k: &mut Kernel, irq: Irq) {
-    let me: TaskId = current(k);
+    let me: TaskId = k.cur.task.unwrap_or_default();
     // A request that failed has taken its action back before the thread ran.
-    if k.find_desc(irq).is_none_or(|desc| action_of(desc, me).is_none()) {
+    if k.find_desc(irq).is_none_or(|desc| desc.action_of(me).is_none()) {
         return;
     }
     if k.sem.irq_thread_ready {
         irq_thread_set_ready(k, irq, me);
     }
-    let forced: bool = is_forced(k, irq, me);
+    let forced: bool = k.irq.force_irqthreads
+        && k.desc(irq).action_of(me).is_some_and(|action| action.thread_flags & IRQTF_FORCED_THREAD != 0);
     if !k.sem.set_affinity_wakes_thread {
         irq_thread_check_affinity(k, irq, me);
     }
@@ -255,19 +215,8 @@ pub(super) fn irq_setup_forced_threading(k: &Kernel, new: &mut IrqAction) {
     new.flags |= IRQF_ONESHOT;
     // A driver with both a hard and a threaded handler gets two threads.
     if let Some(thread_fn) = new.thread_fn {
-        new.secondary = Some(Box::new(IrqAction {
-            handler: FORCED_SECONDARY,
-            thread_fn: Some(thread_fn),
-            dev_id: new.dev_id,
-            flags: 0,
-            name: new.name.clone(),
-            thread: None,
-            thread_flags: 0,
-            thread_mask: 0,
-            secondary: None,
-            should_stop: false,
-            dir: false,
-        }));
+        new.secondary =
+            Some(Box::new(IrqAction::new(FORCED_SECONDARY, Some(thread_fn), 0, &new.name, new.dev_id)));
     }
     new.thread_flags |= IRQTF_FORCED_THREAD;
     new.thread_fn = Some(new.handler);

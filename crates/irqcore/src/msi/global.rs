@@ -10,7 +10,8 @@ use kstate::msi::{
 use kstate::{DomainId, Errno, Irq, Kernel, MsiDescId, PciDevId};
 
 use super::{
-    info, irq_set_msi_desc_off, msi_domain_ops, msi_domain_update_chip_ops, msi_domain_update_dom_ops,
+    irq_set_msi_desc_off, msi_domain_ops, msi_domain_update_chip_ops, msi_domain_update_dom_ops,
+    msi_get_domain_info,
 };
 use crate::debugfs::irq_debugfs_copy_devname;
 use crate::irqdomain::{
@@ -71,7 +72,7 @@ pub fn msi_domain_prepare_irqs(
     nvec: u32,
     arg: &mut IrqAllocInfo,
 ) -> Result<u32, Errno> {
-    let ops = info(k, domain).ops;
+    let ops = msi_get_domain_info(k, domain).ops;
     let ret = match ops.msi_check {
         Some(check) => check(k, domain, dev)?,
         None => 0,
@@ -89,7 +90,7 @@ fn msi_check_reservation_mode(k: &mut Kernel, domain: DomainId, dev: PciDevId) -
     if k.domain(domain).bus_token != DOMAIN_BUS_PCI_MSI {
         return false;
     }
-    if info(k, domain).flags & MSI_FLAG_MUST_REACTIVATE == 0 {
+    if msi_get_domain_info(k, domain).flags & MSI_FLAG_MUST_REACTIVATE == 0 {
         return false;
     }
     if k.pci.pci_msi_ignore_mask {
@@ -115,8 +116,8 @@ pub fn msi_domain_alloc_irqs(
     dev: PciDevId,
     nvec: u32,
 ) -> Result<u32, Errno> {
-    let flags = info(k, domain).flags;
-    let ops = info(k, domain).ops;
+    let flags = msi_get_domain_info(k, domain).flags;
+    let ops = msi_get_domain_info(k, domain).ops;
     let mut arg = IrqAllocInfo::default();
     let ret = msi_domain_prepare_irqs(k, domain, dev, nvec, &mut arg)?;
     if ret != 0 {

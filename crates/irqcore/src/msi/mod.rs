@@ -4,12 +4,12 @@
 //! one domain for all functions, [`per_device`] what 6.12 does with a domain for each.
 
 use kfn::kfn;
-use kstate::irqchip::{IrqChip, SetMask};
+use kstate::irqchip::SetMask;
 use kstate::irqdesc::Irqd;
 use kstate::irqdomain::{IrqAllocInfo, IrqDomainOps};
 use kstate::msi::{MSI_FLAG_NO_AFFINITY, MSI_FLAG_USE_DEF_DOM_OPS, MsiDomainInfo, MsiDomainOps, MsiMsg};
 use kstate::semantics::MsiDomains;
-use kstate::{ChipId, CpuMask, DomainId, Errno, Irq, Kernel, MsiDescId, PciDevId};
+use kstate::{CpuMask, DomainId, Errno, Irq, Kernel, MsiDescId, PciDevId};
 
 use crate::chip::{__irq_set_handler, irq_chip_compose_msi_msg};
 use crate::irqdomain::{
@@ -41,24 +41,8 @@ pub fn msi_create_irq_domain(
 }
 
 /// `domain->host_data` of an MSI domain.
-pub(crate) fn info(k: &Kernel, domain: DomainId) -> &MsiDomainInfo {
+pub(crate) fn msi_get_domain_info(k: &Kernel, domain: DomainId) -> &MsiDomainInfo {
     k.domain(domain).msi.as_ref().expect("an MSI callback on a domain that is not an MSI domain")
-}
-
-/// Enters a chip into the table of chips. A chip of the same name, left over from a domain that was
-/// removed, gives its place to the new one.
-pub(crate) fn register_chip(k: &mut Kernel, chip: IrqChip) -> ChipId {
-    let place = match k.irq.chips.iter().position(|c| c.name == chip.name) {
-        Some(place) => {
-            k.irq.chips[place] = chip;
-            place
-        }
-        None => {
-            k.irq.chips.push(chip);
-            k.irq.chips.len() - 1
-        }
-    };
-    ChipId(place as u32)
 }
 
 // A device has the second, empty message of C only for level triggered MSIs, which x86 does not
@@ -67,17 +51,6 @@ fn irq_chip_write_msi_msg(k: &mut Kernel, d: Irqd, msg: &MsiMsg) {
     if let Some(write) = k.chip(d).irq_write_msi_msg {
         write(k, d, msg);
     }
-}
-
-/// Composes the message of `d` and writes it to the device. `bug` is what a caller without a chip that can
-/// compose it says.
-fn compose_and_write(k: &mut Kernel, d: Irqd, bug: &'static str) {
-    let mut msg = MsiMsg::default();
-    if irq_chip_compose_msi_msg(k, d, &mut msg).is_err() {
-        k.bug(bug);
-        return;
-    }
-    irq_chip_write_msi_msg(k, d, &msg);
 }
 
 /// Sets the affinity at the parent and writes the message that results.
@@ -92,7 +65,12 @@ pub fn msi_domain_set_affinity(
     let set = k.chip(parent).irq_set_affinity.ok_or(Errno::ENOSYS)?;
     let ret = set(k, parent, mask, force)?;
     if ret != SetMask::OkDone {
-        compose_and_write(k, irq_data, "kernel BUG at kernel/irq/msi.c msi_domain_set_affinity");
+        let mut msg = MsiMsg::default();
+        if irq_chip_compose_msi_msg(k, irq_data, &mut msg).is_err() {
+            k.bug("kernel BUG at kernel/irq/msi.c msi_domain_set_affinity");
+            return Ok(ret);
+        }
+        irq_chip_write_msi_msg(k, irq_data, &msg);
     }
     Ok(ret)
 }
@@ -100,7 +78,12 @@ pub fn msi_domain_set_affinity(
 /// Writes the message of an interrupt whose vector was just assigned.
 #[kfn("kernel/irq/msi.c")]
 fn msi_domain_activate(k: &mut Kernel, _domain: DomainId, irq_data: Irqd, _early: bool) -> Result<(), Errno> {
-    compose_and_write(k, irq_data, "kernel BUG at kernel/irq/msi.c msi_domain_activate");
+    let mut msg = MsiMsg::default();
+    if irq_chip_compose_msi_msg(k, irq_data, &mut msg).is_err() {
+        k.bug("kernel BUG at kernel/irq/msi.c msi_domain_activate");
+        return Ok(());
+    }
+    irq_chip_write_msi_msg(k, irq_data, &msg);
     Ok(())
 }
 
@@ -119,7 +102,7 @@ fn msi_domain_alloc(
     nr_irqs: u32,
     arg: &mut IrqAllocInfo,
 ) -> Result<(), Errno> {
-    let ops = info(k, domain).ops;
+    let ops = msi_get_domain_info(k, domain).ops;
     let hwirq = ops.get_hwirq.map_or(arg.hwirq, |get| get(k, arg));
     if irq_find_mapping(k, domain, hwirq).is_some() {
         return Err(Errno::EEXIST);
@@ -142,7 +125,7 @@ fn msi_domain_alloc(
 /// Frees interrupts of an MSI domain and below.
 #[kfn("kernel/irq/msi.c")]
 fn msi_domain_free(k: &mut Kernel, domain: DomainId, virq: Irq, nr_irqs: u32) {
-    if let Some(msi_free) = info(k, domain).ops.msi_free {
+    if let Some(msi_free) = msi_get_domain_info(k, domain).ops.msi_free {
         for i in 0..nr_irqs {
             msi_free(k, domain, Irq(virq.0 + i));
         }
@@ -195,7 +178,7 @@ fn msi_domain_ops_init(
     hwirq: u64,
     _arg: &mut IrqAllocInfo,
 ) -> Result<(), Errno> {
-    let info = info(k, domain);
+    let info = msi_get_domain_info(k, domain);
     let (chip, chip_data) = (info.chip, info.chip_data);
     let (handler, handler_name) = (info.handler, info.handler_name);
     irq_domain_set_hwirq_and_chip(k, domain, virq, hwirq, chip, chip_data)?;

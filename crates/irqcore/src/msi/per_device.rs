@@ -18,8 +18,8 @@ use kstate::sched::Slot;
 use kstate::{DomainId, Errno, Irq, Kernel, MsiDescId, PciDevId};
 
 use super::{
-    info, irq_set_msi_desc_off, msi_domain_ops, msi_domain_update_chip_ops, msi_domain_update_dom_ops,
-    register_chip,
+    irq_set_msi_desc_off, msi_domain_ops, msi_domain_update_chip_ops, msi_domain_update_dom_ops,
+    msi_get_domain_info,
 };
 use crate::debugfs::irq_debugfs_copy_devname;
 use crate::irqdomain::{
@@ -92,7 +92,7 @@ fn msi_get_device_domain(k: &Kernel, dev: PciDevId, domid: u32) -> Option<Domain
 /// `msi_domain_get_hwsize()`.
 fn msi_domain_get_hwsize(k: &Kernel, dev: PciDevId, domid: u32) -> u32 {
     match msi_get_device_domain(k, dev, domid) {
-        Some(domain) => info(k, domain).hwsize,
+        Some(domain) => msi_get_domain_info(k, domain).hwsize,
         None => MSI_XA_DOMAIN_SIZE,
     }
 }
@@ -305,7 +305,7 @@ pub fn msi_create_device_irq_domain(
     chip.name.clone_from(&name);
     let mut bundle = template.info.clone();
     bundle.hwsize = hwsize;
-    bundle.chip = register_chip(k, chip);
+    bundle.chip = k.irq.replace_chip(chip);
     bundle.ops = template.ops;
 
     __irq_domain_alloc_fwnode(k, &name);
@@ -345,7 +345,8 @@ pub fn msi_remove_device_irq_domain(k: &mut Kernel, dev: PciDevId, domid: u32) {
 /// Whether a device has a domain of its own with this bus token.
 pub fn msi_match_device_irq_domain(k: &Kernel, dev: PciDevId, domid: u32, bus_token: u32) -> bool {
     msi_get_device_domain(k, dev, domid).is_some_and(|domain| {
-        k.domain(domain).flags & IRQ_DOMAIN_FLAG_MSI_DEVICE != 0 && info(k, domain).bus_token == bus_token
+        k.domain(domain).flags & IRQ_DOMAIN_FLAG_MSI_DEVICE != 0
+            && msi_get_domain_info(k, domain).bus_token == bus_token
     })
 }
 
@@ -358,7 +359,7 @@ pub fn msi_domain_prepare_irqs(
     nvec: u32,
     arg: &mut IrqAllocInfo,
 ) -> Result<(), Errno> {
-    match info(k, domain).ops.msi_prepare {
+    match msi_get_domain_info(k, domain).ops.msi_prepare {
         Some(prepare) => prepare(k, domain, dev, nvec, arg),
         None => Ok(()),
     }
@@ -375,7 +376,7 @@ fn msi_check_reservation_mode(k: &mut Kernel, domain: DomainId, dev: PciDevId) -
     if !is_pci_msi(k.domain(domain).bus_token) {
         return false;
     }
-    let flags = info(k, domain).flags;
+    let flags = msi_get_domain_info(k, domain).flags;
     if flags & MSI_FLAG_MUST_REACTIVATE == 0 || flags & MSI_FLAG_NO_MASK != 0 {
         return false;
     }
@@ -441,8 +442,8 @@ fn __msi_domain_alloc_irqs(
     domain: DomainId,
     ctrl: MsiCtrl,
 ) -> Result<u32, Errno> {
-    let flags = info(k, domain).flags;
-    let ops = info(k, domain).ops;
+    let flags = msi_get_domain_info(k, domain).flags;
+    let ops = msi_get_domain_info(k, domain).ops;
     let mut arg = IrqAllocInfo::default();
     msi_domain_prepare_irqs(k, domain, dev, ctrl.nirqs, &mut arg)?;
 
@@ -490,7 +491,7 @@ fn msi_domain_alloc_simple_msi_descs(
     domain: DomainId,
     ctrl: MsiCtrl,
 ) -> Result<(), Errno> {
-    if info(k, domain).flags & MSI_FLAG_ALLOC_SIMPLE_MSI_DESCS == 0 {
+    if msi_get_domain_info(k, domain).flags & MSI_FLAG_ALLOC_SIMPLE_MSI_DESCS == 0 {
         return Ok(());
     }
     msi_domain_add_simple_msi_descs(k, dev, ctrl)
@@ -566,7 +567,7 @@ fn msi_domain_free_locked(k: &mut Kernel, dev: PciDevId, ctrl: MsiCtrl) {
     }
     let domain: DomainId = msi_get_device_domain(k, dev, ctrl.domid).unwrap_or_default();
     call!(__msi_domain_free_irqs(dev, domain, ctrl));
-    if info(k, domain).flags & MSI_FLAG_FREE_MSI_DESCS != 0 {
+    if msi_get_domain_info(k, domain).flags & MSI_FLAG_FREE_MSI_DESCS != 0 {
         msi_domain_free_descs(k, dev, ctrl);
     }
 }

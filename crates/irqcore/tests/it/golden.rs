@@ -3,7 +3,7 @@
 use std::io::Read as _;
 
 use flate2::read::GzDecoder;
-use irqcore::affinity::{irq_calc_affinity_vectors, irq_create_affinity_masks, keep_sets};
+use irqcore::affinity::{irq_calc_affinity_vectors, irq_create_affinity_masks};
 use irqcore::matrix::*;
 use kstate::msi::{IRQ_AFFINITY_MAX_SETS, IrqAffinity};
 use kstate::semantics::{KernelVersion, Semantics};
@@ -54,6 +54,9 @@ fn affinity(request: &Value) -> IrqAffinity {
         ..IrqAffinity::default()
     }
 }
+
+/// A `calc_sets` callback for requests whose sets are given beforehand: it leaves them alone.
+fn keep_sets(_: &mut Kernel, _: &mut IrqAffinity, _: u32) {}
 
 fn spread(version: KernelVersion, case: &Value) -> Value {
     let mut k = machine(version, &case["topology"]);

@@ -1,7 +1,6 @@
 //! An interrupt from allocation to its end, on a machine with four CPUs and a controller that can
 //! do everything.
 
-use irqcore::dummychip::register_chip;
 use irqcore::irqdomain::{
     __irq_domain_alloc_irqs, irq_domain_create_hierarchy, irq_domain_create_tree, irq_domain_free_irqs,
     irq_domain_free_irqs_top, irq_domain_set_hwirq_and_chip,
@@ -92,8 +91,17 @@ fn boot(version: KernelVersion) -> Kernel {
         }),
         ..IrqChip::default()
     };
-    assert_eq!(register_chip(&mut k, chip), CHIP);
+    assert_eq!(k.irq.add_chip(chip), CHIP);
     k
+}
+
+/// A file of /proc/irq/N.
+fn proc_file(name: &str) -> &'static irqcore::proc::ProcFile {
+    irqcore::proc::FILES.iter().find(|f| f.name == name).expect("a file")
+}
+
+fn proc_write(k: &mut Kernel, irq: Irq, file: &str, text: &str) -> Result<(), Errno> {
+    (proc_file(file).write.expect("a file to write"))(k, irq, text)
 }
 
 fn alloc(k: &mut Kernel, affinity: Option<&[IrqAffinityDesc]>) -> Irq {
@@ -213,8 +221,8 @@ fn a_move_waits_for_the_interrupt() {
         let mut k = boot(version);
         let irq = alloc(&mut k, None);
         request_threaded_irq(&mut k, irq, Some(COUNTED), None, 0, "dev", DEV).expect("request");
-        irqcore::proc::write(&mut k, irq, "smp_affinity_list", "2-3\n").expect("write");
-        let read = |k: &Kernel, file| irqcore::proc::read(k, irq, file).expect("read");
+        proc_write(&mut k, irq, "smp_affinity_list", "2-3\n").expect("write");
+        let read = |k: &Kernel, file| (proc_file(file).show)(k, k.desc(irq));
         assert_eq!(read(&k, "smp_affinity_list"), "2-3\n");
         assert_eq!(read(&k, "effective_affinity"), "1\n");
         raise(&mut k, irq);
@@ -228,7 +236,7 @@ fn a_mask_without_online_cpu_is_refused_since_it_is_no_longer_a_wish_for_another
         let mut k = boot(version);
         let irq = alloc(&mut k, None);
         request_threaded_irq(&mut k, irq, Some(COUNTED), None, 0, "dev", DEV).expect("request");
-        assert_eq!(irqcore::proc::write(&mut k, irq, "smp_affinity", "0\n"), expect);
+        assert_eq!(proc_write(&mut k, irq, "smp_affinity", "0\n"), expect);
     }
 }
 
@@ -240,7 +248,7 @@ fn a_managed_interrupt_cannot_be_moved_and_sleeps_without_its_cpu() {
         let irq = alloc(&mut k, Some(&desc));
         request_threaded_irq(&mut k, irq, Some(COUNTED), None, 0, "dev", DEV).expect("request");
         assert!(k.desc(irq).has(IRQD_IRQ_STARTED));
-        assert_eq!(irqcore::proc::write(&mut k, irq, "smp_affinity", "1"), Err(expect));
+        assert_eq!(proc_write(&mut k, irq, "smp_affinity", "1"), Err(expect));
         k.topo.online.clear(CpuId(3));
         k.cur.cpu = CpuId(3);
         irqcore::cpuhotplug::irq_migrate_all_off_this_cpu(&mut k);
@@ -260,7 +268,7 @@ fn another_line_than_its_own_cpu_goes_to_any_cpu_that_is_left() {
         let mut k = boot(version);
         let irq = alloc(&mut k, None);
         request_threaded_irq(&mut k, irq, Some(COUNTED), None, 0, "dev", DEV).expect("request");
-        irqcore::proc::write(&mut k, irq, "smp_affinity", "8").expect("write");
+        proc_write(&mut k, irq, "smp_affinity", "8").expect("write");
         raise(&mut k, irq);
         k.topo.online.clear(CpuId(3));
         k.cur.cpu = CpuId(3);

@@ -8,7 +8,6 @@ use kstate::sched::{TaskKind, WaitOn};
 use kstate::{CpuId, Errno, Kernel};
 
 use crate::cpu::{cpuhp_online_idle, notify_cpu_starting};
-use crate::smpboot::run_thread;
 
 /// What stands above the outermost frame of a CPU's idle task.
 pub(crate) const IDLE: &[&str] = &["secondary_startup_64"];
@@ -98,7 +97,7 @@ pub(crate) fn do_boot_cpu(k: &mut Kernel, cpu: CpuId) {
     }
     x86apic::hw::lapic::reset(k, cpu);
     let idle = k.cpuhp_state(cpu).idle;
-    let idle = run_thread(k, idle, TaskKind::Idle(cpu), cpu, start_secondary(cpu).frame, IDLE);
+    let idle = k.spawn_or_reuse(idle, TaskKind::Idle(cpu), cpu, start_secondary(cpu).frame, IDLE);
     k.cpuhp_state_mut(cpu).idle = Some(idle);
 }
 

@@ -38,11 +38,6 @@ pub(crate) const fn msix_table_size(flags: u16) -> u32 {
     (flags as u32 & 0x7ff) + 1
 }
 
-/// `__roundup_pow_of_two()` and `ilog2()`: how many bits tell `nvec` messages apart.
-pub(crate) const fn log2_roundup(nvec: u32) -> u8 {
-    nvec.next_power_of_two().trailing_zeros() as u8
-}
-
 /// A mask with a bit for each of 2^`x` messages.
 pub(crate) const fn msi_multi_mask(x: u8) -> u32 {
     if x >= 5 { u32::MAX } else { (1 << (1 << x)) - 1 }

@@ -6,10 +6,12 @@
 
 use std::ops::Range;
 
+use kstate::apic::{FIRST_EXTERNAL_VECTOR, PIC_CASCADE_IR, isa_irq_vector};
 use kstate::semantics::{KernelVersion, Semantics};
 use kstate::{CpuId, Irq};
 use serde::Deserialize;
 use toml::Spanned;
+use x86apic::kernel::idt::system_vectors;
 
 use super::file::{IOAPIC_PINS, ISA_IRQS, Reporter};
 use super::{MachineError, PciDevice};
@@ -361,7 +363,7 @@ impl Known<'_> {
             ));
         }
         let v = *vector.get_ref();
-        if !x86apic::kernel::is_device_vector(semantics, v) {
+        if !is_device_vector(semantics, v) {
             let (first, end) = (kstate::apic::FIRST_EXTERNAL_VECTOR, semantics.first_system_vector);
             let what = if v < 256 {
                 format!("vector {v} is the system's")
@@ -394,6 +396,15 @@ fn board_action(irq: u32) -> Option<&'static str> {
 fn number(text: &str) -> Option<u32> {
     let plain = text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     if plain { text.parse().ok() } else { None }
+}
+
+/// Whether a device's interrupt can have a vector: it is neither the system's nor that of the cascade of the two
+/// 8259.
+fn is_device_vector(sem: &Semantics, vector: u32) -> bool {
+    let range = FIRST_EXTERNAL_VECTOR..sem.first_system_vector;
+    range.contains(&vector)
+        && system_vectors(sem)[(vector / 64) as usize] >> (vector % 64) & 1 == 0
+        && vector != isa_irq_vector(PIC_CASCADE_IR)
 }
 
 #[cfg(test)]

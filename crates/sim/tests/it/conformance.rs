@@ -6,9 +6,7 @@ use std::fmt::Write as _;
 
 use irqcore::chip::{irq_activate, irq_shutdown_and_deactivate, irq_startup};
 use irqcore::manage::{disable_irq, enable_irq, free_irq, irq_set_affinity, request_threaded_irq};
-use irqcore::matrix::{
-    irq_matrix_alloc, irq_matrix_alloc_at, irq_matrix_free, irq_matrix_reserve, irq_matrix_reserve_managed,
-};
+use irqcore::matrix::{irq_matrix_alloc, irq_matrix_free, irq_matrix_reserve, irq_matrix_reserve_managed};
 use kstate::hw::pci::{Bar, PciFunction};
 use kstate::irqchip::Handler;
 use kstate::irqdesc::*;
@@ -588,7 +586,8 @@ fn traced_move(version: KernelVersion) -> Lab {
     let k = &mut lab.k;
     let at26 = CpuId(26);
     for bit in first..first + 3 {
-        irq_matrix_alloc_at(k, bit, at26, false).expect("a vector");
+        let vector = irq_matrix_alloc(k, &CpuMask::of(at26), false, &mut CpuId::default());
+        assert_eq!(vector, Ok(bit));
     }
     irq_matrix_reserve_managed(k, &k.topo.online.clone()).expect("a vector on each");
     irq_matrix_free(k, at26, first, false);

@@ -14,17 +14,19 @@ use std::path::{Path, PathBuf};
 /// One in ten is what is asked for, with functions that are private and short. The crates with a larger part
 /// are on the way there; nothing else is excused.
 const CRATES: [(&str, usize); 5] =
-    [("irqcore", 5), ("x86apic", 6), ("kcore", 10), ("pcimsi", 10), ("drivers", 4)];
+    [("irqcore", 10), ("x86apic", 10), ("kcore", 10), ("pcimsi", 10), ("drivers", 4)];
 /// What a crate has to be held to so that its functions with a name of our own are private and short.
 const GOAL: usize = 10;
 /// How many lines a short function has at most.
 const SHORT: usize = 30;
 
 /// Functions that make what in C is a variable of the same name, with its C file. The facts have no variables.
-const TABLES: [(&str, &str); 16] = [
+const TABLES: [(&str, &str); 19] = [
     ("cpuhp_hp_states", "kernel/cpu.c"),
     ("dmar_msi_parent_ops", "drivers/iommu/intel/irq_remapping.c"),
     ("dummy_irq_chip", "kernel/irq/dummychip.c"),
+    ("i8259A_chip", "arch/x86/kernel/i8259.c"),
+    ("idt_table", "arch/x86/kernel/idt.c"),
     ("intel_ir_chip", "drivers/iommu/intel/irq_remapping.c"),
     ("intel_ir_domain_ops", "drivers/iommu/intel/irq_remapping.c"),
     ("ioapic_chip", "arch/x86/kernel/apic/io_apic.c"),
@@ -35,6 +37,7 @@ const TABLES: [(&str, &str); 16] = [
     ("pci_msi_domain_info", "arch/x86/kernel/apic/msi.c"),
     ("pci_msi_template", "drivers/pci/msi/irqdomain.c"),
     ("pci_msix_template", "drivers/pci/msi/irqdomain.c"),
+    ("system_vectors", "arch/x86/kernel/idt.c"),
     ("vector_irq", "arch/x86/kernel/irqinit.c"),
     ("virtio_mq_ops", "drivers/block/virtio_blk.c"),
     ("wq_unbound_cpumask", "kernel/workqueue.c"),
@@ -86,7 +89,7 @@ fn is_kernel_module(path: &Path) -> bool {
 /// A function at the outermost level of a module.
 struct Function {
     name: String,
-    /// Other crates can call it.
+    /// Other C files can call it.
     public: bool,
     lines: usize,
 }
@@ -106,7 +109,8 @@ fn functions(text: &str) -> Vec<Function> {
         let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
         let end =
             lines[i..].iter().position(|line| *line == "}" || !line.starts_with(' ') && line.ends_with("{}"));
-        let public = visibility.starts_with("pub ");
+        // Where a C file is several modules, they see each other's: `pub(super)`, `pub(in ..)`.
+        let public = visibility.starts_with("pub ") || visibility.starts_with("pub(crate)");
         // Claims of our own about the state, where they stand beside what they are about.
         if name != "check_invariants" {
             found.push(Function { name, public, lines: end.map_or(1, |end| end + 1) });
@@ -158,5 +162,5 @@ fn functions_are_found_with_their_length() {
     let text = "pub fn a() {}\n\n/// B.\npub(crate) const fn b(\n    x: u8,\n) -> u8 {\n    x\n}\nimpl C {\n    fn c() {}\n}\n\
                 fn d() {\n}\n#[cfg(test)]\nmod tests {\nfn e() {}\n}\n";
     let found: Vec<_> = functions(text).into_iter().map(|f| (f.name, f.public, f.lines)).collect();
-    assert_eq!(found, [("a".to_owned(), true, 1), ("b".to_owned(), false, 5), ("d".to_owned(), false, 2)]);
+    assert_eq!(found, [("a".to_owned(), true, 1), ("b".to_owned(), true, 5), ("d".to_owned(), false, 2)]);
 }

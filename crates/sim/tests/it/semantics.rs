@@ -18,7 +18,7 @@ use kstate::oracle::Oracle;
 use kstate::semantics::KernelVersion::{self, V5_4, V6_12};
 use kstate::semantics::Semantics;
 use kstate::trace::What;
-use kstate::{CpuId, CpuMask, Irq, Kernel, NvmeId, PciDevId, VirtioId};
+use kstate::{CpuId, CpuMask, DomainId, Irq, Kernel, NvmeId, PciDevId, VirtioId};
 use sim::lab::Lab;
 use sim::machine::Machine;
 use sim::script::Script;
@@ -116,10 +116,18 @@ fn observe(row: &Row, semantics: Semantics) -> Seen {
     sh(&mut lab, row.script);
     let mut state = state::text(&mut lab.k, EVERYTHING);
     state.push_str(&state::msix_text(&lab.k));
-    for (name, domain) in irqcore::debugfs::domain_files(&lab.k) {
+    for (name, domain) in domain_files(&lab.k) {
         let _ = write!(state, "=== {name}\n{}", irqcore::debugfs::irq_domain_debug_show(&lab.k, domain));
     }
     Seen { trace: trace(&lab.k), state, terminal: lab.terminal.join("\n"), log: lab.k.log.join("\n") }
+}
+
+/// The files of debugfs' `domains/`: names and domains, and `default` for the default one.
+fn domain_files(k: &Kernel) -> Vec<(String, DomainId)> {
+    let named = k.irq.domains.iter().enumerate();
+    let named = named.filter_map(|(i, d)| d.as_ref().map(|d| (d.name.clone(), DomainId(i as u32))));
+    let default = k.irq.default_domain.map(|id| ("default".to_owned(), id));
+    default.into_iter().chain(named).collect()
 }
 
 fn trace(k: &Kernel) -> String {

@@ -42,11 +42,9 @@ fn interrupts(k: &Kernel) -> Vec<(Irq, String)> {
 
 /// What a file below /proc/irq says for each interrupt but the first, which is for the configuration.
 fn each(lab: &Lab, file: &str) -> Vec<String> {
+    let file = irqcore::proc::FILES.iter().find(|f| f.name == file).expect("a file");
     let irqs = interrupts(&lab.k);
-    irqs.iter()
-        .skip(1)
-        .map(|(irq, _)| irqcore::proc::read(&lab.k, *irq, file).expect("a file").trim().to_owned())
-        .collect()
+    irqs.iter().skip(1).map(|(irq, _)| (file.show)(&lab.k, lab.k.desc(*irq)).trim().to_owned()).collect()
 }
 
 /// How often an interrupt was taken.

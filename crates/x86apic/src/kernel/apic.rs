@@ -11,6 +11,7 @@ use kstate::kstrtox::get_option;
 use kstate::msi::MsiMsg;
 use kstate::{CpuId, CpuMask, Errno, Kernel};
 
+use super::irq::irq_stat;
 use crate::hw::lapic;
 
 /// Delivery mode ExtINT of an LVT entry.
@@ -22,20 +23,14 @@ const APIC_DEST_LOGICAL: u64 = 0x800;
 /// Task priority that keeps the vectors of exceptions out.
 const TASKPRI: u8 = 0x10;
 
-/// The driver's destination mode (`irq_dest_mode`, `dest_mode_logical`).
-pub fn dest_mode_logical(k: &Kernel) -> bool {
-    match k.apic.driver {
-        ApicDriver::Flat => true,
-        ApicDriver::Physflat | ApicDriver::X2apicPhys => false,
-    }
+/// How the flat driver names a CPU in a message (`calc_dest_apicid()`).
+pub fn apic_flat_calc_apicid(cpu: CpuId) -> u32 {
+    1 << cpu.0
 }
 
-/// `calc_dest_apicid()`: how the driver names a CPU in a message.
-pub fn calc_dest_apicid(k: &Kernel, cpu: CpuId) -> u32 {
-    match k.apic.driver {
-        ApicDriver::Flat => 1 << cpu.0,
-        ApicDriver::Physflat | ApicDriver::X2apicPhys => k.topo.cpus[cpu.index()].apic_id.0,
-    }
+/// How the physical drivers name a CPU in a message (`calc_dest_apicid()`).
+pub fn apic_default_calc_apicid(k: &Kernel, cpu: CpuId) -> u32 {
+    k.topo.cpus[cpu.index()].apic_id.0
 }
 
 /// `physflat_probe()`: the flat model has eight bits, for CPUs that may ever exist.
@@ -98,11 +93,6 @@ pub fn default_setup_apic_routing(k: &mut Kernel) {
     }
 }
 
-/// The driver before [`default_setup_apic_routing`] chose.
-pub fn initial_driver(k: &Kernel) -> ApicDriver {
-    if k.sem.flat_apic { ApicDriver::Flat } else { ApicDriver::Physflat }
-}
-
 /// Gives this CPU its bit of the flat model.
 #[kfn("arch/x86/kernel/apic/apic_flat_64.c")]
 pub fn flat_init_apic_ldr(k: &mut Kernel) {
@@ -144,7 +134,7 @@ fn flat_send_IPI_mask(k: &mut Kernel, cpumask: &CpuMask, vector: u32) {
 }
 
 /// `apic->send_IPI()`: sends a vector to one CPU.
-pub fn send_ipi(k: &mut Kernel, cpu: CpuId, vector: u32) {
+pub fn __apic_send_IPI(k: &mut Kernel, cpu: CpuId, vector: u32) {
     match k.apic.driver {
         ApicDriver::Flat => flat_send_IPI_mask(k, &CpuMask::of(cpu), vector),
         ApicDriver::Physflat | ApicDriver::X2apicPhys => {
@@ -156,13 +146,13 @@ pub fn send_ipi(k: &mut Kernel, cpu: CpuId, vector: u32) {
 }
 
 /// `apic->send_IPI_self()`.
-pub fn send_ipi_self(k: &mut Kernel, vector: u32) {
+pub fn __apic_send_IPI_self(k: &mut Kernel, vector: u32) {
     let cpu = k.cpu();
     lapic::send_self_ipi(k, cpu, vector as u8);
 }
 
-/// `ack_apic_irq()` (5.4), `apic_eoi()` (6.12).
-pub fn ack_apic_irq(k: &mut Kernel) {
+/// Ends the interrupt with the highest priority (5.4's name; `apic_eoi()` in 6.12).
+pub fn ack_APIC_irq(k: &mut Kernel) {
     let cpu = k.cpu();
     lapic::eoi(k, cpu);
 }
@@ -177,11 +167,32 @@ pub fn is_vector_pending(k: &Kernel, vector: u32) -> bool {
     lapic_vector_set_in_irr(k, vector)
 }
 
+/// An interrupt that nobody wants. The hardware sets no ISR bit for the spurious vector itself, so that there
+/// is nothing to end.
+pub(super) fn smp_spurious_interrupt(k: &mut Kernel, vector: u32) {
+    irq_stat(k).irq_spurious_count += 1;
+    if vector != SPURIOUS_APIC_VECTOR {
+        ack_APIC_irq(k);
+    }
+}
+
+pub(super) fn smp_error_interrupt(k: &mut Kernel) {
+    k.apic.irq_err_count = k.apic.irq_err_count.wrapping_add(1);
+    ack_APIC_irq(k);
+}
+
+pub(super) fn smp_apic_timer_interrupt(k: &mut Kernel) {
+    irq_stat(k).apic_timer_irqs += 1;
+    ack_APIC_irq(k);
+}
+
 /// The message that reaches a vector (6.12). `dmar`: the IOMMU's own message, which may hold a
 /// wider destination.
 pub fn __irq_msi_compose_msg(k: &mut Kernel, cfg: IrqCfg, msg: &mut MsiMsg, dmar: bool) {
     *msg = MsiMsg {
-        address_lo: 0xfee0_0000 | u32::from(dest_mode_logical(k)) << 2 | (cfg.dest_apicid & 0xff) << 12,
+        address_lo: 0xfee0_0000
+            | u32::from(k.apic.driver.dest_mode_logical()) << 2
+            | (cfg.dest_apicid & 0xff) << 12,
         address_hi: 0,
         data: cfg.vector,
     };

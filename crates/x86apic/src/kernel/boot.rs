@@ -1,6 +1,6 @@
 //! What `start_kernel()` does for interrupts until the second CPU comes up, in its order.
 //!
-//! Follows arch/x86/kernel/irqinit.c, idt.c, time.c and apic/apic.c of 5.4 and 6.12.
+//! Follows arch/x86/kernel/irqinit.c, time.c and apic/apic.c of 5.4 and 6.12.
 
 #![expect(non_snake_case, reason = "the names of the C functions")]
 
@@ -9,17 +9,15 @@ use irqcore::irqdesc::early_irq_init;
 use irqcore::manage::request_threaded_irq;
 use irqcore::settings::irq_set_status_flags;
 use kfn::kfn;
-use kstate::apic::{
-    ERROR_APIC_VECTOR, FIRST_EXTERNAL_VECTOR, IRQ_MOVE_CLEANUP_VECTOR, LOCAL_TIMER_VECTOR, NR_VECTORS,
-    PIC_CASCADE_IR, SPURIOUS_APIC_VECTOR, VectorIrq, isa_irq_vector,
-};
+use kstate::apic::{ApicDriver, PIC_CASCADE_IR, VectorIrq, isa_irq_vector};
 use kstate::irqchip::Handler;
 use kstate::irqdesc::{DevId, FlowHandler, IRQ_LEVEL, IrqReturn};
-use kstate::semantics::{MsiDomains, Semantics, VectorCleanup};
+use kstate::semantics::MsiDomains;
 use kstate::{CpuId, Irq, Kernel};
 
-use super::apic::{default_setup_apic_routing, initial_driver, setup_local_APIC, x2apic_enable};
+use super::apic::{default_setup_apic_routing, setup_local_APIC, x2apic_enable};
 use super::i8259;
+use super::idt::idt_setup_apic_and_irq_gates;
 use super::io_apic::{acpi_parse_madt_ioapic_entries, enable_IO_APIC, mask_ioapic_entries, setup_IO_APIC};
 use super::irq::ARCH_OPS;
 use super::irq_remapping::{irq_remap_enable_fault_handling, irq_remapping_enable, irq_remapping_prepare};
@@ -31,16 +29,17 @@ const IRQF_IRQPOLL: u32 = 0x0000_1000;
 const IRQF_NO_THREAD: u32 = 0x0001_0000;
 const IRQF_TIMER: u32 = 0x0000_0200 | 0x0000_4000 | 0x0001_0000;
 
-/// Brings interrupts up on the boot CPU, from early descriptors to a ticking timer.
+/// What it does for interrupts on the boot CPU, from early descriptors to a ticking timer (init/main.c).
 ///
 /// The hardware is powered on before, CPU 0 runs and is the only one that is online;
 /// `Kernel::apic.boot_placement` is what the machine file says. Boot ends for the placement when
-/// [`super::boot_done`] is called.
-pub fn boot_irqs(k: &mut Kernel) {
+/// [`Kernel::boot_done`] is called.
+pub fn start_kernel(k: &mut Kernel) {
     // Without a local APIC acpi_parse_madt_ioapic_entries() does not look for IO-APICs.
     k.apic.ioapic_is_disabled |= k.apic.apic_is_disabled;
     k.apic.booting = true;
-    k.apic.driver = initial_driver(k);
+    // The driver before default_setup_apic_routing() chooses.
+    k.apic.driver = if k.sem.flat_apic { ApicDriver::Flat } else { ApicDriver::Physflat };
     k.apic.cached_irq_mask = 0xffff;
     acpi_parse_madt_ioapic_entries(k);
 
@@ -57,56 +56,6 @@ pub fn boot_irqs(k: &mut Kernel) {
     if k.sem.msi_domains == MsiDomains::PerDevice {
         x86_create_pci_msi_domain(k);
     }
-}
-
-/// Ends what counts as boot: from here on the allocator alone decides where vectors go.
-pub fn boot_done(k: &mut Kernel) {
-    k.apic.booting = false;
-    k.vector_matrix.set_aside.clear();
-}
-
-/// `system_vectors`: the gates that are no device's, a bit each.
-fn system_gates(sem: &Semantics) -> [u64; 4] {
-    let mut system: Vec<u32> = (0..=17).collect();
-    system.push(19);
-    if sem.idt_has_control_protection {
-        system.push(21);
-    }
-    // Reboot, call function (two), reschedule; irq_work and the platform's; timer, error, spurious.
-    system.extend([0xf8, 0xfb, 0xfc, 0xfd, 0xf6, 0xf7]);
-    system.extend([LOCAL_TIMER_VECTOR, ERROR_APIC_VECTOR, SPURIOUS_APIC_VECTOR]);
-    if sem.vector_cleanup == VectorCleanup::Ipi {
-        system.push(IRQ_MOVE_CLEANUP_VECTOR);
-    }
-    if sem.thermal_vector {
-        system.push(0xfa);
-    }
-    if sem.kvm_vectors {
-        system.extend([0xf0, 0xf1, 0xf2]);
-    }
-    if sem.idt_fills_system_vectors {
-        system.extend(sem.first_system_vector..NR_VECTORS);
-    }
-    let mut gates = [0; 4];
-    for vector in system {
-        gates[(vector / 64) as usize] |= 1 << (vector % 64);
-    }
-    gates
-}
-
-/// Marks the gates that are no device's.
-fn idt_setup_apic_and_irq_gates(k: &mut Kernel) {
-    for (vectors, gates) in k.apic.system_vectors.iter_mut().zip(system_gates(&k.sem)) {
-        *vectors |= gates;
-    }
-}
-
-/// Whether a device's interrupt can have a vector: it is neither the system's nor that of the cascade
-/// of the two 8259.
-pub fn is_device_vector(sem: &Semantics, vector: u32) -> bool {
-    let system = |vector: u32| system_gates(sem)[(vector / 64) as usize] >> (vector % 64) & 1 != 0;
-    let range = FIRST_EXTERNAL_VECTOR..sem.first_system_vector;
-    range.contains(&vector) && !system(vector) && vector != isa_irq_vector(PIC_CASCADE_IR)
 }
 
 /// Gives the legacy interrupts to the 8259.

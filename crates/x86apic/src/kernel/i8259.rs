@@ -6,10 +6,10 @@
 #![expect(non_snake_case, reason = "the names of the C functions")]
 
 use kfn::kfn;
+use kstate::Kernel;
 use kstate::apic::{PIC_CASCADE_IR, isa_irq_vector};
 use kstate::irqchip::IrqChip;
 use kstate::irqdesc::Irqd;
-use kstate::{Irq, Kernel};
 
 use crate::hw::pic;
 
@@ -99,7 +99,7 @@ pub(crate) fn init_8259A(k: &mut Kernel, auto_eoi: bool) {
 
 /// `i8259A_chip`. In automatic EOI mode masking is all there is to an acknowledgement; the chip here
 /// always sends the EOI, which then ends nothing.
-pub fn i8259a_chip() -> IrqChip {
+pub fn i8259A_chip() -> IrqChip {
     IrqChip {
         name: "XT-PIC".to_owned(),
         irq_mask: Some(disable_8259A_irq),
@@ -108,9 +108,4 @@ pub fn i8259a_chip() -> IrqChip {
         irq_mask_ack: Some(mask_and_ack_8259A),
         ..IrqChip::default()
     }
-}
-
-/// Whether an interrupt is still the 8259's.
-pub fn is_legacy(k: &Kernel, irq: Irq) -> bool {
-    irq.0 < super::vector::nr_legacy_irqs() && k.apic.io_apic_irqs >> irq.0 & 1 == 0
 }

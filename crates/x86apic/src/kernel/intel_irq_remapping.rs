@@ -286,7 +286,7 @@ fn intel_setup_irq_remapping(k: &mut Kernel, iommu: u32) -> Result<(), Errno> {
     }
     let seq_id = unit.seq_id;
     if k.remap.intel_ir_chip == ChipId::default() {
-        k.remap.intel_ir_chip = super::msi::add_chip(k, intel_ir_chip());
+        k.remap.intel_ir_chip = k.irq.add_chip(intel_ir_chip());
     }
     // `arch_get_ir_parent_domain()`
     let parent = k.apic.x86_vector_domain;

@@ -1,9 +1,7 @@
 //! What must hold between two steps.
 
 use kstate::apic::{ApicChipData, VectorIrq, isa_irq_vector};
-use kstate::{CpuId, Kernel};
-
-use super::i8259::is_legacy;
+use kstate::{CpuId, Irq, Kernel};
 
 /// Every slot of `vector_irq` agrees with its chip data, every chip data with its slot and its bit
 /// in the matrix, every cleanup list with its members, and the counters with what they count.
@@ -15,6 +13,11 @@ pub fn check_invariants(k: &Kernel) -> Result<(), String> {
     owners_have_slots(k)?;
     cleanup_lists(k)?;
     counters(k)
+}
+
+/// Whether an interrupt is still the 8259's.
+fn is_legacy(k: &Kernel, irq: Irq) -> bool {
+    irq.0 < super::vector::nr_legacy_irqs() && k.apic.io_apic_irqs >> irq.0 & 1 == 0
 }
 
 fn slots_have_owners(k: &Kernel) -> Result<(), String> {

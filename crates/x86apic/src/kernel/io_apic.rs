@@ -8,7 +8,6 @@
 use irqcore::chip::{
     __irq_set_handler, irq_chip_ack_parent, irq_chip_compose_msi_msg, irq_chip_retrigger_hierarchy,
 };
-use irqcore::dummychip::register_chip;
 use irqcore::irqdomain::{
     __irq_domain_alloc_irqs, irq_domain_activate_irq, irq_domain_alloc_irqs_parent,
     irq_domain_alloc_named_id_fwnode, irq_domain_create_hierarchy, irq_domain_deactivate_irq,
@@ -28,7 +27,7 @@ use kstate::msi::MsiMsg;
 use kstate::shared::Shared;
 use kstate::{CpuMask, DomainId, Errno, Irq, Kernel};
 
-use super::apic::{ack_apic_irq, dest_mode_logical};
+use super::apic::ack_APIC_irq;
 use super::i8259;
 use super::irq_remapping::irq_remapping_get_ir_irq_domain;
 use super::vector::{apic_ack_irq, init_irq_alloc_info, irq_complete_move, irqd_cfg, nr_legacy_irqs};
@@ -73,11 +72,6 @@ fn ioapic_mask_entry(k: &mut Kernel, pin: u32) {
     io_apic_write(k, 0x11 + 2 * pin, e.w2);
 }
 
-/// The chip data of an interrupt of the IO-APIC.
-fn mp_chip_data(k: &mut Kernel, irq: Irq) -> &mut MpChipData {
-    k.apic.mp_chip_data.get_mut(&irq).expect("an interrupt of the IO-APIC has chip data")
-}
-
 /// Calls `f` for each pin of an interrupt: for one, unless firmware tables are strange.
 fn for_each_irq_pin(k: &mut Kernel, irq: Irq, mut f: impl FnMut(&mut Kernel, u32)) {
     let mut i = 0;
@@ -91,7 +85,7 @@ fn for_each_irq_pin(k: &mut Kernel, irq: Irq, mut f: impl FnMut(&mut Kernel, u32
 
 /// Adds a pin to an interrupt, once.
 fn add_pin_to_irq_node(k: &mut Kernel, irq: Irq, pin: u32) {
-    let pins = &mut mp_chip_data(k, irq).irq_2_pin;
+    let pins = &mut k.apic.mp_chip_data_mut(irq).irq_2_pin;
     let pin = IrqPin { apic: 0, pin };
     if !pins.contains(&pin) {
         pins.push(pin);
@@ -100,7 +94,7 @@ fn add_pin_to_irq_node(k: &mut Kernel, irq: Irq, pin: u32) {
 
 /// Masks or unmasks all pins of an interrupt.
 fn io_apic_modify_irq(k: &mut Kernel, irq: Irq, masked: bool) {
-    let entry = &mut mp_chip_data(k, irq).entry;
+    let entry = &mut k.apic.mp_chip_data_mut(irq).entry;
     entry.masked = masked;
     let w1 = entry.w1();
     for_each_irq_pin(k, irq, |k, pin| io_apic_write(k, 0x10 + 2 * pin, w1));
@@ -271,16 +265,16 @@ fn mp_register_handler(k: &mut Kernel, irq: Irq, level: bool) {
 /// them.
 fn mp_check_pin_attr(k: &mut Kernel, irq: Irq, info: &IrqAllocInfo) -> bool {
     let (level, low) = (info.trigger_level, info.polarity_low);
-    let data = mp_chip_data(k, irq);
+    let data = k.apic.mp_chip_data_mut(irq);
     if irq.0 < nr_legacy_irqs() && data.count == 1 {
         if level != data.is_level {
             mp_register_handler(k, irq, level);
         }
-        let data = mp_chip_data(k, irq);
+        let data = k.apic.mp_chip_data_mut(irq);
         (data.is_level, data.entry.is_level) = (level, level);
         (data.active_low, data.entry.active_low) = (low, low);
     }
-    let data = mp_chip_data(k, irq);
+    let data = k.apic.mp_chip_data_mut(irq);
     data.is_level == level && data.active_low == low
 }
 
@@ -320,7 +314,7 @@ fn alloc_isa_irq_from_domain(
     info.legacy = true;
     let node = info.node;
     let irq = __irq_domain_alloc_irqs(k, domain, Some(irq), 1, node, info, true, None)?;
-    mp_chip_data(k, irq).isa_irq = true;
+    k.apic.mp_chip_data_mut(irq).isa_irq = true;
     Ok(irq)
 }
 
@@ -356,7 +350,7 @@ fn mp_map_pin_to_irq(
     } else {
         alloc_irq_from_domain(k, domain, gsi, &mut tmp)?
     };
-    mp_chip_data(k, irq).count += 1;
+    k.apic.mp_chip_data_mut(irq).count += 1;
     Ok(irq)
 }
 
@@ -385,19 +379,15 @@ pub fn mp_map_gsi_to_irq(
 /// Drops a user of a pin's interrupt, and the interrupt with the last one.
 #[kframe("arch/x86/kernel/apic/io_apic.c")]
 pub fn mp_unmap_irq(k: &mut Kernel, irq: Irq) {
-    if drop_user(k, irq) {
+    let mut last: bool = false;
+    // An ISA interrupt never loses its last user.
+    if let Some(data) = k.apic.mp_chip_data.get_mut(&irq).filter(|data| !data.isa_irq) {
+        data.count = data.count.saturating_sub(1);
+        last = data.count == 0;
+    }
+    if last {
         call!(irq_domain_free_irqs(irq, 1));
     }
-}
-
-/// Counts a user down. True for the last one; an ISA interrupt never loses its last.
-fn drop_user(k: &mut Kernel, irq: Irq) -> bool {
-    let Some(data) = k.apic.mp_chip_data.get_mut(&irq) else { return false };
-    if data.isa_irq {
-        return false;
-    }
-    data.count = data.count.saturating_sub(1);
-    data.count == 0
 }
 
 /// Gives the ISA interrupts their pins.
@@ -466,7 +456,7 @@ fn ioapic_ack_level(k: &mut Kernel, irq_data: Irqd) {
     // does not reach the IO-APIC.
     let vector = irqd_cfg(k, irq).unwrap_or_default().vector as u8;
     let was_level = k.hw.lapics[k.cpu().index()].tmr.test(vector);
-    ack_apic_irq(k);
+    ack_APIC_irq(k);
     if !was_level {
         k.apic.irq_mis_count = k.apic.irq_mis_count.wrapping_add(1);
         let vector = irqd_cfg(k, irq).unwrap_or_default().vector as u8;
@@ -480,7 +470,7 @@ fn ioapic_ack_level(k: &mut Kernel, irq_data: Irqd) {
 #[kfn("arch/x86/kernel/apic/io_apic.c")]
 fn ioapic_ir_ack_level(k: &mut Kernel, irq_data: Irqd) {
     apic_ack_irq(k, irq_data);
-    let vector = mp_chip_data(k, irq_data.irq).entry.vector;
+    let vector = k.apic.mp_chip_data_mut(irq_data.irq).entry.vector;
     eoi_ioapic_pin(k, vector, irq_data.irq);
 }
 
@@ -489,7 +479,7 @@ fn ioapic_ir_ack_level(k: &mut Kernel, irq_data: Irqd) {
 fn ioapic_setup_msg_from_msi(k: &mut Kernel, irq_data: Irqd) {
     let mut msg = MsiMsg::default();
     let _ = irq_chip_compose_msi_msg(k, irq_data, &mut msg);
-    let entry = &mut mp_chip_data(k, irq_data.irq).entry;
+    let entry = &mut k.apic.mp_chip_data_mut(irq_data.irq).entry;
     entry.vector = msg.data as u8;
     entry.delivery_mode = (msg.data >> 8 & 7) as u8;
     entry.dest_mode_logical = msg.address_lo >> 2 & 1 != 0;
@@ -506,11 +496,11 @@ fn ioapic_configure_entry(k: &mut Kernel, irqd: Irqd) {
     } else if k.irqd(irqd).chip == k.apic.chips.ioapic_chip {
         // Behind the remapping domain the entry never changes.
         let cfg = irqd_cfg(k, irq).unwrap_or_default();
-        let entry = &mut mp_chip_data(k, irq).entry;
+        let entry = &mut k.apic.mp_chip_data_mut(irq).entry;
         entry.set_dest(cfg.dest_apicid);
         entry.vector = cfg.vector as u8;
     }
-    let entry = mp_chip_data(k, irq).entry;
+    let entry = k.apic.mp_chip_data_mut(irq).entry;
     for_each_irq_pin(k, irq, |k, pin| ioapic_write_entry(k, pin, entry));
 }
 
@@ -577,10 +567,10 @@ fn ioapic_chip(k: &Kernel, name: &str, eoi: fn(&mut Kernel, Irqd)) -> IrqChip {
 #[kfn("arch/x86/kernel/apic/io_apic.c")]
 pub fn arch_early_ioapic_init(k: &mut Kernel) {
     let chip = ioapic_chip(k, "IO-APIC", ioapic_ack_level);
-    k.apic.chips.ioapic_chip = register_chip(k, chip);
+    k.apic.chips.ioapic_chip = k.irq.add_chip(chip);
     let chip = ioapic_chip(k, "IR-IO-APIC", ioapic_ir_ack_level);
-    k.apic.chips.ioapic_ir_chip = register_chip(k, chip);
-    k.apic.chips.i8259a_chip = register_chip(k, i8259::i8259a_chip());
+    k.apic.chips.ioapic_ir_chip = k.irq.add_chip(chip);
+    k.apic.chips.i8259a_chip = k.irq.add_chip(i8259::i8259A_chip());
 }
 
 /// Lets the timer interrupt come through the IO-APIC and sees that it does.
@@ -645,8 +635,8 @@ pub fn arch_dynirq_lower_bound(k: &Kernel, from: u32) -> u32 {
 /// The entry of a pin that is not remapped (5.4).
 fn mp_setup_entry(k: &mut Kernel, irq: Irq) {
     let cfg = irqd_cfg(k, irq).unwrap_or_default();
-    let logical = dest_mode_logical(k);
-    let data = mp_chip_data(k, irq);
+    let logical = k.apic.driver.dest_mode_logical();
+    let data = k.apic.mp_chip_data_mut(irq);
     data.entry = IoApicRouteEntry {
         vector: cfg.vector as u8,
         dest_mode_logical: logical,
@@ -660,7 +650,7 @@ fn mp_setup_entry(k: &mut Kernel, irq: Irq) {
 
 /// The entry of a pin before anyone says where it leads (6.12).
 fn mp_preconfigure_entry(k: &mut Kernel, irq: Irq) {
-    let data = mp_chip_data(k, irq);
+    let data = k.apic.mp_chip_data_mut(irq);
     data.entry = IoApicRouteEntry {
         active_low: data.active_low,
         is_level: data.is_level,
@@ -714,7 +704,7 @@ pub fn mp_irqdomain_alloc(
         mp_preconfigure_entry(k, virq);
     } else if let Some(entry) = info.ioapic_entry {
         // The remapping driver wrote it while it allocated.
-        mp_chip_data(k, virq).entry = entry;
+        k.apic.mp_chip_data_mut(virq).entry = entry;
     } else {
         mp_setup_entry(k, virq);
     }

@@ -1,8 +1,9 @@
-//! arch/x86/kernel/apic, irq.c, irqinit.c and i8259.c, and the remapping driver.
+//! arch/x86/kernel/apic, idt.c, irq.c, irqinit.c, smp.c and i8259.c, and the remapping driver.
 
 pub mod apic;
 pub mod dmar;
 pub mod i8259;
+pub mod idt;
 pub mod intel_iommu;
 pub mod intel_irq_remapping;
 pub mod io_apic;
@@ -13,6 +14,7 @@ pub mod vector;
 
 mod boot;
 mod invariants;
+mod smp;
 
-pub use boot::{boot_done, boot_irqs, is_device_vector};
+pub use boot::start_kernel;
 pub use invariants::check_invariants;

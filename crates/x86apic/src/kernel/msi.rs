@@ -4,8 +4,6 @@
 //! where the vector domain is the parent of one domain per function.
 
 use irqcore::chip::{irq_chip_ack_parent, irq_chip_retrigger_hierarchy};
-use irqcore::dummychip::register_chip;
-pub(super) use irqcore::dummychip::register_chip as add_chip;
 use irqcore::irqdomain::{__irq_domain_alloc_irqs, irq_domain_free_irqs, irq_domain_set_info};
 use irqcore::msi::{global, msi_domain_set_affinity, per_device};
 use kfn::{kfn, kframe};
@@ -22,7 +20,7 @@ use kstate::msi::{
 use kstate::semantics::{MsiAffinity, MsiDomains};
 use kstate::{ChipId, CpuMask, DomainId, Errno, Irq, Kernel, MsiDescId, PciDevId};
 
-use super::apic::{__irq_msi_compose_msg, dest_mode_logical, lapic_vector_set_in_irr};
+use super::apic::lapic_vector_set_in_irr;
 use super::irq_remapping::irq_remapping_get_irq_domain;
 use super::vector::{init_irq_alloc_info, irqd_cfg, lock_vector_lock, unlock_vector_lock};
 
@@ -36,17 +34,19 @@ pub const X86_VECTOR_MSI_FLAGS_SUPPORTED: u32 =
 #[kfn("arch/x86/kernel/apic/msi.c")]
 fn irq_msi_compose_msg(k: &mut Kernel, data: Irqd, msg: &mut MsiMsg) {
     let cfg = irqd_cfg(k, data.irq).unwrap_or_default();
-    *msg = message(k, cfg);
+    __irq_msi_compose_msg(k, cfg, msg);
 }
 
 /// The message for a configuration (5.4).
-fn message(k: &Kernel, cfg: IrqCfg) -> MsiMsg {
-    MsiMsg {
-        address_lo: 0xfee0_0000 | u32::from(dest_mode_logical(k)) << 2 | cfg.dest_apicid << 12 & 0x000f_fff0,
+fn __irq_msi_compose_msg(k: &Kernel, cfg: IrqCfg, msg: &mut MsiMsg) {
+    *msg = MsiMsg {
+        address_lo: 0xfee0_0000
+            | u32::from(k.apic.driver.dest_mode_logical()) << 2
+            | cfg.dest_apicid << 12 & 0x000f_fff0,
         address_hi: if k.apic.x2apic_mode { cfg.dest_apicid & 0xffff_ff00 } else { 0 },
         // Edge, asserted, fixed.
         data: 1 << 14 | cfg.vector,
-    }
+    };
 }
 
 /// Sets up the interrupts of a function that has its MSI descriptors (5.4).
@@ -161,7 +161,7 @@ pub fn arch_init_msi_domain(k: &mut Kernel, parent: DomainId) {
     if k.sem.msi_affinity != MsiAffinity::OneWrite {
         chip.irq_set_affinity = Some(msi_set_affinity);
     }
-    let chip = register_chip(k, chip);
+    let chip = k.irq.add_chip(chip);
     k.apic.chips.pci_msi_controller = chip;
     let info = pci_msi_domain_info(chip, 0);
     if let Some(create) = k.msi.hooks.pci_msi_create_irq_domain {
@@ -181,7 +181,7 @@ pub fn arch_create_remap_msi_irq_domain(
     id: u32,
 ) -> Option<DomainId> {
     let chip = pci_msi_chip(k, "IR-PCI-MSI");
-    let chip = register_chip(k, chip);
+    let chip = k.irq.add_chip(chip);
     k.apic.chips.pci_msi_ir_controller = chip;
     let info = pci_msi_domain_info(chip, MSI_FLAG_MULTI_PCI_MSI);
     let create = k.msi.hooks.pci_msi_create_irq_domain?;
@@ -193,8 +193,8 @@ pub fn arch_create_remap_msi_irq_domain(
 fn irq_msi_update_msg(k: &mut Kernel, irqd: Irqd, cfg: IrqCfg) {
     let mut msg = MsiMsg::default();
     match k.sem.msi_domains {
-        MsiDomains::Global => msg = message(k, cfg),
-        MsiDomains::PerDevice => __irq_msi_compose_msg(k, cfg, &mut msg, false),
+        MsiDomains::Global => __irq_msi_compose_msg(k, cfg, &mut msg),
+        MsiDomains::PerDevice => super::apic::__irq_msi_compose_msg(k, cfg, &mut msg, false),
     }
     if let Some(write) = k.chip(irqd).irq_write_msi_msg {
         write(k, irqd, &msg);
@@ -382,7 +382,7 @@ pub fn x86_create_pci_msi_domain(k: &mut Kernel) {
 #[kfn("arch/x86/kernel/apic/msi.c")]
 fn dmar_msi_compose_msg(k: &mut Kernel, data: Irqd, msg: &mut MsiMsg) {
     let cfg = irqd_cfg(k, data.irq).unwrap_or_default();
-    __irq_msi_compose_msg(k, cfg, msg, true);
+    super::apic::__irq_msi_compose_msg(k, cfg, msg, true);
 }
 
 /// The IOMMU's unit number.
@@ -450,7 +450,7 @@ fn dmar_get_irq_domain(k: &mut Kernel, ops: DmarMsiOps) -> Option<DomainId> {
         flags: msi_chip_flags(k),
         ..IrqChip::default()
     };
-    let chip = register_chip(k, chip);
+    let chip = k.irq.add_chip(chip);
     k.apic.chips.dmar_msi_controller = chip;
     let info = MsiDomainInfo {
         flags: if per_device { MSI_FLAG_USE_DEF_DOM_OPS } else { 0 },

@@ -5,22 +5,21 @@
 
 use std::fmt::Write as _;
 
-use irqcore::dummychip::register_chip;
 use irqcore::irqdomain::{
     irq_domain_alloc_named_fwnode, irq_domain_create_tree, irq_domain_get_irq_data,
     irq_domain_reset_irq_data, irq_set_default_host,
 };
 use irqcore::matrix::{
-    irq_alloc_matrix, irq_matrix_alloc, irq_matrix_alloc_at, irq_matrix_alloc_managed, irq_matrix_allocated,
-    irq_matrix_assign, irq_matrix_assign_system, irq_matrix_available, irq_matrix_debug_show,
-    irq_matrix_free, irq_matrix_offline, irq_matrix_online, irq_matrix_remove_managed,
-    irq_matrix_remove_reserved, irq_matrix_reserve, irq_matrix_reserve_managed, irq_matrix_reserved,
+    irq_alloc_matrix, irq_matrix_alloc, irq_matrix_alloc_managed, irq_matrix_allocated, irq_matrix_assign,
+    irq_matrix_assign_system, irq_matrix_available, irq_matrix_debug_show, irq_matrix_free,
+    irq_matrix_offline, irq_matrix_online, irq_matrix_remove_managed, irq_matrix_remove_reserved,
+    irq_matrix_reserve, irq_matrix_reserve_managed, irq_matrix_reserved,
 };
 use irqcore::migration::irq_move_irq;
 use kfn::kfn;
 use kstate::apic::{
-    ApicChipData, FIRST_EXTERNAL_VECTOR, IRQ_MOVE_CLEANUP_VECTOR, IrqCfg, MANAGED_IRQ_SHUTDOWN_VECTOR,
-    NR_IRQS_LEGACY, NR_VECTORS, PIC_CASCADE_IR, VectorIrq, isa_irq_vector,
+    ApicChipData, ApicDriver, FIRST_EXTERNAL_VECTOR, IRQ_MOVE_CLEANUP_VECTOR, IrqCfg,
+    MANAGED_IRQ_SHUTDOWN_VECTOR, NR_IRQS_LEGACY, NR_VECTORS, PIC_CASCADE_IR, VectorIrq, isa_irq_vector,
 };
 use kstate::event::Event;
 use kstate::irqchip::{IrqChip, SetMask};
@@ -35,7 +34,8 @@ use kstate::trace::Tracepoint;
 use kstate::{CpuId, CpuMask, DomainId, Errno, Irq, Kernel};
 
 use super::apic::{
-    __irq_msi_compose_msg, ack_apic_irq, calc_dest_apicid, is_vector_pending, send_ipi, send_ipi_self,
+    __apic_send_IPI, __apic_send_IPI_self, __irq_msi_compose_msg, ack_APIC_irq, apic_default_calc_apicid,
+    apic_flat_calc_apicid, is_vector_pending,
 };
 
 mod cleanup;
@@ -94,7 +94,10 @@ fn free_apic_chip_data(k: &mut Kernel, irq: Irq) {
 /// Decides what the hardware will be told. The only writer of `hw_irq_cfg`.
 #[kfn("arch/x86/kernel/apic/vector.c")]
 fn apic_update_irq_cfg(k: &mut Kernel, irqd: Irqd, vector: u32, cpu: CpuId) {
-    let dest_apicid = calc_dest_apicid(k, cpu);
+    let dest_apicid = match k.apic.driver {
+        ApicDriver::Flat => apic_flat_calc_apicid(cpu),
+        ApicDriver::Physflat | ApicDriver::X2apicPhys => apic_default_calc_apicid(k, cpu),
+    };
     k.apic.apicd_mut(irqd.irq).hw_irq_cfg = IrqCfg { dest_apicid, vector };
     k.desc_mut(irqd.irq).irq_common_data.effective_affinity = CpuMask::of(cpu);
     k.tp(Tracepoint::VectorConfig { irq: irqd.irq, vector, cpu, apicdest: dest_apicid });
@@ -199,9 +202,13 @@ fn assign_vector_locked(k: &mut Kernel, irqd: Irqd, dest: &CpuMask) -> Result<()
     }
 
     let ret = match boot_placement(k, irqd.irq, dest) {
-        Some((at, bit)) => {
-            cpu = at;
-            irq_matrix_alloc_at(k, bit, at, resvd)
+        Some((at, own)) => {
+            let set_aside = own.map(|place| (place, k.vector_matrix.set_aside.remove(place)));
+            let ret = irq_matrix_alloc(k, &CpuMask::of(at), resvd, &mut cpu);
+            if let Some((place, bit)) = set_aside {
+                k.vector_matrix.set_aside.insert(place, bit);
+            }
+            ret
         }
         None => irq_matrix_alloc(k, dest, resvd, &mut cpu),
     };
@@ -220,10 +227,10 @@ fn assign_vector_locked(k: &mut Kernel, irqd: Irqd, dest: &CpuMask) -> Result<()
 /// Where boot puts an interrupt that the machine file lists: on the CPU that is listed, and there in
 /// the lowest vector that is not set aside for another interrupt. With everything that is listed set
 /// aside, that is the listed vector in the end; an interrupt that is requested only to be tried out
-/// may have stood lower.
+/// may have stood lower. Answers the CPU, and where the list of what is set aside has the interrupt's own.
 // DEVIATION: drivers probe in parallel at boot, so the order of their requests is a race whose
 // outcome is an input.
-fn boot_placement(k: &Kernel, irq: Irq, dest: &CpuMask) -> Option<(CpuId, u32)> {
+fn boot_placement(k: &Kernel, irq: Irq, dest: &CpuMask) -> Option<(CpuId, Option<usize>)> {
     if !k.apic.booting {
         return None;
     }
@@ -233,7 +240,8 @@ fn boot_placement(k: &Kernel, irq: Irq, dest: &CpuMask) -> Option<(CpuId, u32)> 
     let mut taken = cm.managed_map.or(&m.system_map).or(&cm.alloc_map);
     m.set_aside.iter().filter(|&&at| at.0 == cpu && at != (cpu, listed)).for_each(|(_, bit)| taken.set(*bit));
     let bit = taken.find_next_zero_area(m.alloc_end, m.alloc_start, 1);
-    (cm.online && bit < m.alloc_end && dest.contains(cpu)).then_some((cpu, bit))
+    let own = m.set_aside.iter().position(|&at| at == (cpu, listed));
+    (cm.online && bit < m.alloc_end && dest.contains(cpu)).then_some((cpu, own))
 }
 
 /// Gives an interrupt a vector on one of the online CPUs in `dest`.
@@ -689,7 +697,7 @@ pub fn lapic_assign_system_vectors(k: &mut Kernel) {
 #[kfn("arch/x86/kernel/apic/vector.c")]
 pub fn arch_early_irq_init(k: &mut Kernel) {
     let chip = lapic_controller(k);
-    k.apic.chips.lapic_controller = register_chip(k, chip);
+    k.apic.chips.lapic_controller = k.irq.add_chip(chip);
 
     let fwnode = irq_domain_alloc_named_fwnode(k, "VECTOR");
     let domain = irq_domain_create_tree(k, &fwnode, X86_VECTOR_DOMAIN_OPS);
@@ -790,7 +798,7 @@ fn apic_set_affinity(k: &mut Kernel, irqd: Irqd, dest: &CpuMask, force: bool) ->
 #[kfn("arch/x86/kernel/apic/vector.c")]
 fn apic_retrigger_irq(k: &mut Kernel, irqd: Irqd) -> bool {
     let ApicChipData { cpu, vector, .. } = *k.apic.apicd_mut(irqd.irq);
-    send_ipi(k, cpu, vector);
+    __apic_send_IPI(k, cpu, vector);
     true
 }
 
@@ -798,7 +806,7 @@ fn apic_retrigger_irq(k: &mut Kernel, irqd: Irqd) -> bool {
 #[kfn("arch/x86/kernel/apic/vector.c")]
 pub fn apic_ack_irq(k: &mut Kernel, irqd: Irqd) {
     irq_move_irq(k, irqd);
-    ack_apic_irq(k);
+    ack_APIC_irq(k);
 }
 
 /// The same, after finishing the last move.

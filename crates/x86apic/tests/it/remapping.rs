@@ -10,7 +10,9 @@ use kstate::topology::CpuPlace;
 use kstate::{ApicId, CpuId, CpuMask, DomainId, Irq, Kernel};
 use x86apic::hw::{bus, ioapic, lapic, pic, vtd};
 use x86apic::kernel::irq_remapping::{setup_irqremap, setup_nointremap};
-use x86apic::kernel::{boot_done, boot_irqs, dmar};
+use x86apic::kernel::{dmar, start_kernel};
+
+use crate::common::take_vector;
 
 /// Requester id of the IO-APIC.
 const IOAPIC_SID: u16 = 0xff00;
@@ -40,8 +42,8 @@ fn booted(version: KernelVersion, cmdline: &str) -> Kernel {
     pic::power_on(&mut k);
     vtd::power_on(&mut k, false);
     k.msi.hooks.pci_msi_create_irq_domain = Some(create_pci_msi_domain);
-    boot_irqs(&mut k);
-    boot_done(&mut k);
+    start_kernel(&mut k);
+    k.boot_done();
     k
 }
 
@@ -190,7 +192,7 @@ fn a_refused_message_is_reported_by_the_fault_interrupt() {
         let from = k.log.len();
         assert!(!bus::msi_write(&mut k, 0xfee0_0010 | 0x3fe << 5, 0, 0x18));
         let vector = lapic::pending(&k, CpuId(0)).expect("the fault interrupt");
-        x86apic::kernel::irq::handle_vector(&mut k, vector);
+        take_vector(&mut k, vector);
         let request = "DMAR: [INTR-REMAP] Request device [00:03.0] fault index";
         let expect = [
             "DMAR: DRHD: handling fault status reg 2".to_owned(),

@@ -11,9 +11,11 @@ use kstate::trace::What;
 use kstate::{ApicId, CpuId, CpuMask, Irq, Kernel};
 use x86apic::hw::{ioapic, lapic, pic};
 use x86apic::kernel::apic::{apic_soft_disable, setup_local_APIC};
-use x86apic::kernel::irq::{fixup_irqs, handle_vector};
+use x86apic::kernel::irq::fixup_irqs;
 use x86apic::kernel::vector::{lapic_can_unplug_cpu, lapic_offline, lapic_online, vector_cleanup_callback};
-use x86apic::kernel::{boot_done, boot_irqs, check_invariants};
+use x86apic::kernel::{check_invariants, start_kernel};
+
+use crate::common::take_vector;
 
 /// A PC with `cpus` CPUs, powered on, of which the first runs.
 fn machine(version: KernelVersion, cpus: u32) -> Kernel {
@@ -46,7 +48,7 @@ fn machine(version: KernelVersion, cpus: u32) -> Kernel {
 /// The same with all CPUs up.
 fn booted(version: KernelVersion, cpus: u32) -> Kernel {
     let mut k = machine(version, cpus);
-    boot_irqs(&mut k);
+    start_kernel(&mut k);
     for cpu in (1..cpus).map(CpuId) {
         k.cur.cpu = cpu;
         k.topo.online.set(cpu);
@@ -98,7 +100,7 @@ fn settle(k: &mut Kernel) {
     while let Some(cpu) = k.hw.pending_cpus.first() {
         k.cur.cpu = cpu;
         let vector = lapic::pending(k, cpu).expect("a CPU on the pending list has an interrupt");
-        handle_vector(k, vector);
+        take_vector(k, vector);
         holds(k);
     }
     while let Some(Event::VectorCleanup(cpu)) = k.events.pop() {
@@ -113,7 +115,7 @@ fn settle(k: &mut Kernel) {
 fn the_timer_is_the_only_legacy_interrupt_that_keeps_its_vector() {
     let check = |version, cpus, driver, pin2: u64| {
         let mut k = machine(version, cpus);
-        boot_irqs(&mut k);
+        start_kernel(&mut k);
         holds(&k);
         assert_eq!((k.apic.driver, ioapic::read_rte(&k, 2)), (driver, pin2));
         let m = &k.vector_matrix;
@@ -137,7 +139,7 @@ fn the_cascade_stays_with_the_8259() {
 #[test]
 fn before_identify_boot_cpu_the_node_of_the_timer_has_no_cpu() {
     let mut k = machine(KernelVersion::V6_12, 2);
-    boot_irqs(&mut k);
+    start_kernel(&mut k);
     let last = events(&mut k).pop();
     assert_eq!(last.as_deref(), Some("vector_alloc: irq=0 vector=0 reserved=0 ret=-22"));
 }
@@ -150,7 +152,7 @@ fn a_machine_file_decides_until_boot_is_done() {
     // What is listed is set aside, and so are vectors of interrupts that are still to come.
     k.vector_matrix.set_aside = vec![(CpuId(3), 33), (CpuId(3), 34), (CpuId(3), 35)];
     request(&mut k, 14);
-    boot_done(&mut k);
+    k.boot_done();
     request(&mut k, 15);
     let at = |irq| k.apic.apicd(Irq(irq)).map(|a| (a.cpu.0, a.vector));
     assert_eq!((at(14), at(15)), (Some((3, 34)), Some((1, 33))));

@@ -29,7 +29,7 @@ use crate::kernel::msi::{
 };
 use crate::kernel::pci::pci_intx;
 use crate::kernel::{
-    PCI_IRQ_AFFINITY, PCI_IRQ_INTX, PCI_IRQ_MSI, PCI_IRQ_MSIX, PCI_IRQ_VIRTUAL, log2_roundup, msi_multi_mask,
+    PCI_IRQ_AFFINITY, PCI_IRQ_INTX, PCI_IRQ_MSI, PCI_IRQ_MSIX, PCI_IRQ_VIRTUAL, msi_multi_mask,
     msix_table_size,
 };
 
@@ -235,7 +235,7 @@ fn msi_setup_entry(k: &mut Kernel, dev: PciDevId, nvec: u32, affd: Option<&mut I
     desc.can_mask = can_mask;
     desc.default_irq = default_irq;
     desc.multi_cap = ((control & PCI_MSI_FLAGS_QMASK) >> 1) as u8;
-    desc.multiple = log2_roundup(nvec);
+    desc.multiple = nvec.next_power_of_two().trailing_zeros() as u8;
     desc.mask_pos = mask_pos;
     desc.masked = masked;
     entry

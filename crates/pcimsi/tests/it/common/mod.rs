@@ -40,7 +40,7 @@ pub fn pc(cpus: u32, kernel: Option<(KernelVersion, &str)>) -> Kernel {
     if let Some(options) = cmdline.strip_prefix("pci=") {
         pcimsi::kernel::pci_setup(&mut k, Some(options)).expect("options of pci=");
     }
-    x86apic::kernel::boot_irqs(&mut k);
+    x86apic::kernel::start_kernel(&mut k);
     for cpu in (1..cpus).map(CpuId) {
         k.cur.cpu = cpu;
         x86apic::kernel::apic::setup_local_APIC(&mut k);
@@ -49,7 +49,7 @@ pub fn pc(cpus: u32, kernel: Option<(KernelVersion, &str)>) -> Kernel {
         k.topo.active.set(cpu);
     }
     k.cur.cpu = CpuId(0);
-    x86apic::kernel::boot_done(&mut k);
+    k.boot_done();
     assert_eq!(k.warnings, 0, "{:?}", k.log);
     k
 }

@@ -28,13 +28,13 @@ fn free_moved_vector(k: &mut Kernel, irq: Irq) {
 #[kfn("arch/x86/kernel/apic/vector.c")]
 pub fn smp_irq_move_cleanup_interrupt(k: &mut Kernel) {
     let cpu = k.cpu();
-    ack_apic_irq(k);
+    ack_APIC_irq(k);
     let mut i = 0;
     while let Some(&irq) = k.apic.cpu_mut(cpu).cleanup_list.get(i) {
         let vector = apic_chip_data(k, irq).prev_vector;
         // One more is pending. This interrupt has the lowest priority of all: it comes first.
         if is_vector_pending(k, vector) {
-            send_ipi_self(k, IRQ_MOVE_CLEANUP_VECTOR);
+            __apic_send_IPI_self(k, IRQ_MOVE_CLEANUP_VECTOR);
             i += 1;
             continue;
         }
@@ -102,7 +102,7 @@ fn __send_cleanup_vector(k: &mut Kernel, irq: Irq) {
     if k.topo.is_online(cpu) {
         k.apic.apicd_mut(irq).clist = true;
         k.apic.cpu_mut(cpu).cleanup_list.insert(0, irq);
-        send_ipi(k, cpu, IRQ_MOVE_CLEANUP_VECTOR);
+        __apic_send_IPI(k, cpu, IRQ_MOVE_CLEANUP_VECTOR);
     } else {
         old_cpu_is_offline(k, irq);
     }
@@ -139,14 +139,6 @@ fn __vector_schedule_cleanup(k: &mut Kernel, irq: Irq) {
 pub fn vector_schedule_cleanup(k: &mut Kernel, irq: Irq) {
     if k.apic.apicd_mut(irq).move_in_progress {
         __vector_schedule_cleanup(k, irq);
-    }
-}
-
-/// [`send_cleanup_vector`] or [`vector_schedule_cleanup`], whichever this kernel has.
-pub fn finish_move(k: &mut Kernel, irq: Irq) {
-    match k.sem.vector_cleanup {
-        VectorCleanup::Ipi => send_cleanup_vector(k, irq),
-        VectorCleanup::Timer => vector_schedule_cleanup(k, irq),
     }
 }
 

@@ -4,6 +4,7 @@ use kstate::topology::CpuPlace;
 use kstate::{ApicId, CpuId, Kernel};
 use x86apic::hw::lapic::{self, BASE_EN, BASE_EXTD, IA32_APIC_BASE};
 use x86apic::hw::{ioapic, pic};
+use x86apic::kernel::idt::{Gate, idt_table};
 
 /// The first CPU.
 pub const CPU0: CpuId = CpuId(0);
@@ -55,4 +56,16 @@ pub fn take(k: &mut Kernel, cpu: CpuId) -> Vec<u8> {
 /// What every CPU takes.
 pub fn take_all(k: &mut Kernel) -> Vec<Vec<u8>> {
     (0..k.hw.lapics.len() as u32).map(|cpu| take(k, CpuId(cpu))).collect()
+}
+
+/// This CPU takes the interrupt that its local APIC has pending, which is `vector`.
+pub fn take_vector(k: &mut Kernel, vector: u8) {
+    let cpu = k.cpu();
+    assert_eq!(lapic::ack(k, cpu), vector);
+    let old = k.apic.cpu_mut(cpu).irq_regs_vector.replace(u32::from(vector));
+    match idt_table(k, u32::from(vector)) {
+        Gate::System(f) => f(k),
+        Gate::Device(f, _) => f(k, u32::from(vector)),
+    }
+    k.apic.cpu_mut(cpu).irq_regs_vector = old;
 }

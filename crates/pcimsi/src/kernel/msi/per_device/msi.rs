@@ -29,7 +29,7 @@ use crate::kernel::msi::{
     PCI_MSI_MASK_64, PCI_MSIX_FLAGS, msix_map_region, pci_intx_for_msi, pci_msi_set_enable,
     pci_msi_supported, pci_msi_vec_count, pci_msix_clear_and_set_ctrl, pci_msix_vec_count,
 };
-use crate::kernel::{PCI_IRQ_VIRTUAL, log2_roundup, msi_multi_mask, msix_table_size};
+use crate::kernel::{PCI_IRQ_VIRTUAL, msi_multi_mask, msix_table_size};
 
 /// All descriptors of a function, in order of their index.
 fn all_descs(k: &Kernel, dev: PciDevId) -> Vec<MsiDescId> {
@@ -203,7 +203,7 @@ fn msi_setup_msi_desc(
         can_mask,
         default_irq: k.pci_dev(dev).irq,
         multi_cap: ((control & PCI_MSI_FLAGS_QMASK) >> 1) as u8,
-        multiple: log2_roundup(nvec),
+        multiple: nvec.next_power_of_two().trailing_zeros() as u8,
         affinity: masks,
         mask_pos,
         masked: if can_mask { pci_read_config_dword(k, dev, mask_pos) } else { 0 },
