@@ -10,6 +10,8 @@
 //! # What it doesn't implement
 //! States whose callbacks have no effect on interrupts or on the block layer.
 
+pub mod smt;
+
 use kfn::{kfn, kframe};
 use kstate::hotplug::{
     CpuhpCall, CpuhpCallback, CpuhpCpuState, CpuhpNode, CpuhpSmtControl, CpuhpState, CpuhpStep,
@@ -845,7 +847,7 @@ pub fn smt_cmdline_disable(k: &mut Kernel, value: Option<&str>) -> Result<(), Er
 
 /// `cpu_smt_disable()`: second threads stay off.
 pub fn cpu_smt_disable(k: &mut Kernel, force: bool) {
-    if k.hotplug.cpu_smt_control == CpuhpSmtControl::ForceDisabled {
+    if !smt::cpu_smt_possible(k) {
         return;
     }
     let (how, control) = if force {
@@ -855,6 +857,7 @@ pub fn cpu_smt_disable(k: &mut Kernel, force: bool) {
     };
     k.log.push(format!("SMT: {how}"));
     k.hotplug.cpu_smt_control = control;
+    k.hotplug.cpu_smt_num_threads = 1;
 }
 
 /// `mitigations=`.

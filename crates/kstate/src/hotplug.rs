@@ -333,6 +333,16 @@ pub enum CpuhpSmtControl {
     NotSupported,
 }
 
+impl crate::sched::Slot for CpuhpSmtControl {
+    fn to_slot(self) -> u64 {
+        self as u64
+    }
+    fn from_slot(slot: u64) -> Self {
+        let all = [Self::Enabled, Self::Disabled, Self::ForceDisabled, Self::NotSupported];
+        all.get(slot as usize).copied().unwrap_or_default()
+    }
+}
+
 /// Everything of kernel/cpu.c, kernel/stop_machine.c and arch/x86/kernel/smpboot.c that is not a
 /// mask in [`crate::topology::Topology`].
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
@@ -343,6 +353,10 @@ pub struct Hotplug {
     pub cpus: Vec<CpuhpCpuState>,
     /// `cpu_smt_control`.
     pub cpu_smt_control: CpuhpSmtControl,
+    /// `cpu_smt_num_threads`: how many threads of a core may run (6.12); until the CPU is known, any number.
+    pub cpu_smt_num_threads: u32,
+    /// `cpu_smt_max_threads`: how many a core has.
+    pub cpu_smt_max_threads: u32,
     /// `cpu_mitigations` is `CPU_MITIGATIONS_AUTO_NOSMT`.
     pub mitigations_auto_nosmt: bool,
     /// Somebody holds `device_hotplug_lock`, drivers/base/core.c.

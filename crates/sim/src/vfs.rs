@@ -7,6 +7,7 @@
 use drivers::nvme::sysfs;
 use irqcore::proc::ProcFile;
 use kcore::base::bus;
+use kcore::cpu::smt;
 use kcore::sched::isolation::{HkType, housekeeping_cpumask};
 use kcore::x86::topology::arch_register_cpu;
 use kstate::irqdomain::IrqDomain;
@@ -153,6 +154,8 @@ pub fn read(k: &mut Kernel, path: &str) -> Result<String, Errno> {
             };
             Ok(line(mask))
         }
+        ["sys", "devices", "system", "cpu", "smt", "control"] => Ok(line(smt::control_show(k))),
+        ["sys", "devices", "system", "cpu", "smt", "active"] => Ok(line(u8::from(smt::active_show(k)))),
         ["sys", "devices", "system", "cpu", cpu, "online"] => {
             let cpu = cpu_of(k, cpu)?;
             if !arch_register_cpu(k, cpu) {
@@ -382,8 +385,9 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
         ["sys", "devices", "system"] => names(&["cpu", "node"]),
         ["sys", "devices", "system", "cpu"] => {
             let cpus = k.topo.possible.iter().map(|cpu| format!("cpu{cpu}"));
-            cpus.chain(names(&["isolated", "offline", "online", "possible", "present"])).collect()
+            cpus.chain(names(&["isolated", "offline", "online", "possible", "present", "smt"])).collect()
         }
+        ["sys", "devices", "system", "cpu", "smt"] => names(&["active", "control"]),
         ["sys", "devices", "system", "cpu", cpu]
             if cpu_of(k, cpu).is_ok_and(|c| k.topo.present.contains(c)) =>
         {
@@ -481,6 +485,9 @@ fn try_write(k: &mut Kernel, path: &str, text: &str, append: bool) -> Result<Wri
             k.find_desc(irq).filter(|desc| desc.proc_dir).ok_or(Errno::ENOENT)?;
             let write = irq_file(file)?.write;
             Ok(Written::Now(write.map_or(Err(Errno::EIO), |write| write(k, irq, text))))
+        }
+        ["sys", "devices", "system", "cpu", "smt", "control"] => {
+            smt::control_store(k, text.as_bytes()).map(Written::Start)
         }
         ["sys", "devices", "system", "cpu", cpu, "online"] => {
             let cpu = cpu_of(k, cpu)?;

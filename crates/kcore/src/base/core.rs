@@ -4,7 +4,7 @@
 
 use kfn::kframe;
 use kstate::sched::WaitOn;
-use kstate::{CpuId, Errno};
+use kstate::{CpuId, Errno, Kernel};
 
 use crate::cpu::{cpu_device_down, cpu_device_up};
 
@@ -15,11 +15,7 @@ const HOTPLUG_RETRY: u64 = 5_000_000;
 /// that is is looked at under the lock.
 #[kframe("drivers/base/core.c")]
 pub fn online_store(k: &mut Kernel, cpu: CpuId, online: bool) -> Result<(), Errno> {
-    // mutex_trylock(): who does not get it sleeps and writes again, so that nobody queues.
-    while k.hotplug.device_hotplug_lock {
-        wait!(WaitOn::Until(k.events.now + HOTPLUG_RETRY));
-    }
-    k.hotplug.device_hotplug_lock = true;
+    call!(lock_device_hotplug_sysfs());
     let ret: Result<(), Errno> = Ok(());
     if k.topo.online.contains(cpu) != online {
         if online {
@@ -28,6 +24,19 @@ pub fn online_store(k: &mut Kernel, cpu: CpuId, online: bool) -> Result<(), Errn
             ret = call!(cpu_device_down(cpu));
         }
     }
-    k.hotplug.device_hotplug_lock = false;
+    unlock_device_hotplug(k);
     ret
+}
+
+/// Who does not get the lock sleeps and writes again, so that nobody queues (`mutex_trylock()`).
+#[kframe("drivers/base/core.c")]
+pub(crate) fn lock_device_hotplug_sysfs(k: &mut Kernel) {
+    while k.hotplug.device_hotplug_lock {
+        wait!(WaitOn::Until(k.events.now + HOTPLUG_RETRY));
+    }
+    k.hotplug.device_hotplug_lock = true;
+}
+
+pub(crate) fn unlock_device_hotplug(k: &mut Kernel) {
+    k.hotplug.device_hotplug_lock = false;
 }

@@ -117,6 +117,16 @@ pub(crate) fn native_cpu_up(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
     Ok(())
 }
 
+/// The first thread of the CPU's core is online (7.3).
+pub(crate) fn topology_is_core_online(k: &Kernel, cpu: CpuId) -> bool {
+    let core = |cpu: CpuId| {
+        let place = &k.topo.cpus[cpu.index()];
+        (place.node, place.socket, place.core)
+    };
+    let primary = k.topo.possible.iter().find(|&other| core(other) == core(cpu));
+    primary.is_some_and(|primary| k.topo.online.contains(primary))
+}
+
 /// The CPU is the first thread of its core.
 pub(crate) fn topology_is_primary_thread(k: &Kernel, cpu: CpuId) -> bool {
     let here = &k.topo.cpus[cpu.index()];

@@ -529,6 +529,16 @@ macro_rules! fields {
         V5_4 off "they are",
         V6_12 on "cpuhp_next_state() skips them",
     }
+    /// What /sys/devices/system/cpu/smt/control takes.
+    smt_control_takes_numbers: bool = "__store_smt_control()", "kernel/cpu.c" {
+        V5_4 off "on, off and forceoff",
+        V6_12 on "a number of threads as well; that nothing can be switched is looked at first",
+    }
+    /// Which CPUs come up when second threads are switched on.
+    smt_enable_needs_core: bool = "cpuhp_smt_enable()", "kernel/cpu.c" {
+        V5_4 off "all that are there",
+        V7_3 on "topology_is_core_online(): those whose core's first thread is online",
+    }
     /// How CPUs are started and stopped.
     cpuhp_split_startup: bool = "cpu_device_down()", "kernel/cpu.c" {
         V5_4 off "one after the other in bringup_cpu(); the task that asked takes a CPU down",

@@ -192,3 +192,120 @@ fn a_digit_before_a_redirection_is_a_descriptor() {
         assert!(e.to_string().contains("redirects descriptor"), "{e}");
     }
 }
+
+const CONTROL: &str = "/sys/devices/system/cpu/smt/control";
+
+/// Four CPUs: two cores of two threads.
+fn threads(version: KernelVersion, cmdline: &str) -> Lab {
+    let text = format!(
+        "kernel = \"{}\"\ncmdline = \"{cmdline}\"\n[cpus]\npossible = 4\ncores_per_socket = 2\nthreads_per_core = 2\n{DEVICES}",
+        version.name()
+    );
+    Lab::boot(&Machine::parse("machine.toml", &text).expect("a machine"))
+}
+
+/// What the two files of smt and the online CPUs say.
+fn smt(lab: &mut Lab) -> String {
+    let text = format!(
+        "cat {CONTROL}\ncat /sys/devices/system/cpu/smt/active\ncat /sys/devices/system/cpu/online\n"
+    );
+    sh(lab, &text).replace('\n', " ")
+}
+
+#[test]
+fn second_threads_go_and_come() {
+    for &version in KernelVersion::ALL {
+        let mut lab = threads(version, "");
+        let name = version.name();
+        assert_eq!(smt(&mut lab), "on 1 0-3", "{name}");
+        assert_eq!(sh(&mut lab, &format!("echo off > {CONTROL}")), "", "{name}");
+        assert_eq!(smt(&mut lab), "off 0 0,2", "{name}");
+        // cpu_up() does not let a second thread come meanwhile.
+        let on = "echo 1 > /sys/devices/system/cpu/cpu1/online";
+        assert_eq!(error(&mut lab, on), "Operation not permitted", "{name}");
+        assert_eq!(sh(&mut lab, &format!("echo on > {CONTROL}")), "", "{name}");
+        assert_eq!(smt(&mut lab), "on 1 0-3", "{name}");
+        // With one core's second thread down there is still a core with two.
+        assert_eq!(sh(&mut lab, "echo 0 > /sys/devices/system/cpu/cpu1/online"), "", "{name}");
+        assert_eq!(smt(&mut lab), "on 1 0,2-3", "{name}");
+        assert_eq!(sh(&mut lab, &format!("echo forceoff > {CONTROL}")), "", "{name}");
+        assert_eq!(smt(&mut lab), "forceoff 0 0,2", "{name}");
+        for word in ["on", "off", "forceoff"] {
+            let printed = error(&mut lab, &format!("echo {word} > {CONTROL}"));
+            assert_eq!(printed, "Operation not permitted", "{name}: {word}");
+        }
+        // 5.4 reads the word before it looks whether anything can be switched.
+        let printed = error(&mut lab, &format!("echo nonsense > {CONTROL}"));
+        let expected = if version == V5_4 { INVALID } else { "Operation not permitted" };
+        assert_eq!(printed, expected, "{name}");
+    }
+}
+
+#[test]
+fn smt_control_takes_the_words_of_its_kernel() {
+    for (text, old, new) in [
+        ("on", "on 1 0-3", "on 1 0-3"),
+        ("off", "off 0 0,2", "off 0 0,2"),
+        ("OFF", INVALID, INVALID),
+        (" off", INVALID, INVALID),
+        ("off ", INVALID, INVALID),
+        ("", INVALID, INVALID),
+        ("notsupported", INVALID, INVALID),
+        ("1", INVALID, "off 0 0,2"),
+        ("2", INVALID, "on 1 0-3"),
+        ("+1", INVALID, "off 0 0,2"),
+        ("01", INVALID, "off 0 0,2"),
+        ("3", INVALID, INVALID),
+        ("0", INVALID, INVALID),
+        ("-1", INVALID, INVALID),
+        ("99999999999", INVALID, INVALID),
+    ] {
+        for &version in KernelVersion::ALL {
+            let mut lab = threads(version, "");
+            let mut found = error(&mut lab, &format!("echo '{text}' > {CONTROL}"));
+            if found.is_empty() {
+                found = smt(&mut lab);
+            }
+            let expected = if version == V5_4 { old } else { new };
+            assert_eq!(found, expected, "{text:?} on {}", version.name());
+        }
+    }
+}
+
+#[test]
+fn smt_control_follows_the_command_line_and_the_cpu() {
+    for &version in KernelVersion::ALL {
+        for (cmdline, shown) in [("nosmt", "off 0 0,2"), ("nosmt=force", "forceoff 0 0,2")] {
+            let mut lab = threads(version, cmdline);
+            assert_eq!(smt(&mut lab), shown, "{}: {cmdline}", version.name());
+        }
+        let mut lab = threads(version, "nosmt");
+        assert_eq!(sh(&mut lab, &format!("echo on > {CONTROL}")), "");
+        assert_eq!(smt(&mut lab), "on 1 0-3", "{}", version.name());
+        let mut lab = self::lab(version, 2);
+        assert_eq!(smt(&mut lab), "notsupported 0 0-1", "{}", version.name());
+        assert_eq!(error(&mut lab, &format!("echo on > {CONTROL}")), "No such device");
+        assert_eq!(error(&mut lab, "echo 1 > /sys/devices/system/cpu/smt/active"), "Permission denied");
+    }
+}
+
+#[test]
+fn a_thread_that_cannot_go_leaves_smt_half_off() {
+    // cpuhp_smt_disable() gives up at the first CPU that does not go. From 6.6 on the number of threads that
+    // was asked for stays.
+    for &version in KernelVersion::ALL {
+        let mut lab = threads(version, "");
+        while lab.k.vector_matrix.maps[0].available > 0 || lab.k.vector_matrix.maps[2].available > 0 {
+            let both: kstate::CpuMask = [0, 2].map(kstate::CpuId).into_iter().collect();
+            let got = irqcore::matrix::irq_matrix_alloc(&mut lab.k, &both, false, &mut kstate::CpuId(0));
+            got.expect("a vector");
+        }
+        // An interrupt that has to leave CPU 3 finds no vector, once CPU 1 is gone.
+        assert_eq!(sh(&mut lab, "echo 3 > /proc/irq/9/smp_affinity_list"), "", "{}", version.name());
+        let printed = sh(&mut lab, &format!("echo off > {CONTROL}"));
+        let place = format!("{}: {printed}", version.name());
+        assert!(printed.ends_with("No space left on device"), "{place}");
+        let expected = if version == V5_4 { "on 1 0,2-3" } else { "1 1 0,2-3" };
+        assert_eq!(smt(&mut lab), expected, "{place}");
+    }
+}

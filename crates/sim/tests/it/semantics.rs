@@ -39,6 +39,7 @@ const CPUS_2: &str = "possible = 2\npresent = 2\ncores_per_socket = 2\n";
 const REMAPPED: &str = "possible = 4\npresent = 4\ncores_per_socket = 4\ninterrupt_remapping = true\n";
 const PLUGGABLE: &str = "possible = 4\npresent = 2\ncores_per_socket = 4\n";
 const TWO_NODES: &str = "possible = 4\npresent = 4\ncores_per_socket = 4\nnodes = [\"0-1\", \"2-3\"]\n";
+const THREADS: &str = "possible = 4\ncores_per_socket = 2\nthreads_per_core = 2\n";
 const THREE_NODES: &str =
     "possible = 6\npresent = 4\ncores_per_socket = 6\nnodes = [\"0-1\", \"2-4\", \"5\"]\n";
 const FOUR_NODES: &str =
@@ -1091,6 +1092,24 @@ wait
         Pc { devices: &[NVME_2], ..PC },
         "",
         &[(Look::Log, "nvme nvme0: Ignoring bogus Namespace Identifiers", "")],
+    ),
+    row(
+        "smt_control_takes_numbers",
+        V5_4,
+        Pc { cpus: THREADS, ..BARE },
+        "echo 1 > /sys/devices/system/cpu/smt/control\ncat /sys/devices/system/cpu/online\n",
+        &[(Look::Terminal, "Invalid argument\n0-3", "0,2")],
+    ),
+    row(
+        "smt_enable_needs_core",
+        V6_12,
+        Pc { cpus: THREADS, ..BARE },
+        "echo off > /sys/devices/system/cpu/smt/control
+echo 0 > /sys/devices/system/cpu/cpu2/online
+echo on > /sys/devices/system/cpu/smt/control
+cat /sys/devices/system/cpu/online
+",
+        &[(Look::Terminal, "0-3", "0-1")],
     ),
     row("announces_cpu_1", V5_4, BARE, OFF_ON_1, &[(Look::Log, "x86: Booting SMP configuration:", "")]),
     row(
