@@ -3,4 +3,5 @@
 
 mod model;
 mod rules;
+mod said;
 mod tables;

@@ -8,7 +8,7 @@ use crate::model::{self, Function};
 use crate::tables::{Facts, KERNELS, facts, fits, root};
 
 /// A list of names with reasons: `# reason` above the names that it is for. `names` after a dash is a pair.
-fn allowed(file: &str) -> BTreeMap<String, String> {
+pub fn allowed(file: &str) -> BTreeMap<String, String> {
     let path = root().join("tests/facts").join(file);
     let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let mut list = BTreeMap::new();
