@@ -1,5 +1,5 @@
-//! Drivers and the devices that they drive: NVMe, virtio-blk, virtio-net and a module for experiments, and the
-//! block layer between a disk's driver and a reader.
+//! Drivers and the devices that they drive: NVMe, virtio-blk, virtio-net, virtio-scsi, drivers of which only
+//! the interrupts count, a module for experiments, and the block layer between a disk's driver and a reader.
 //!
 //! # Architecture
 //! `*/hw.rs` is hardware: registers, queues and what the device does on its own, under the names of
@@ -18,26 +18,36 @@
 // batched completions, I/O accounting, the choice of a CPU for a queue's work (blk_mq_hctx_next_cpu()), and
 // that q_usage_counter is counted per CPU.
 pub mod block;
+pub mod net_core;
 pub mod nvme;
+pub mod profile;
 pub mod test;
 pub mod virtio;
 pub mod virtio_blk;
 pub mod virtio_net;
+pub mod virtio_scsi;
 
 use kstate::Kernel;
 use kstate::hw::pci::DeviceModel;
 
-/// Every kind of device that a machine file can name.
-pub const DEVICES: [&DeviceModel; 4] =
-    [&nvme::hw::MODEL, &virtio_blk::hw::MODEL, &virtio_net::hw::MODEL, &test::hw::MODEL];
+/// Every kind of device that a machine file can name, but for those with a driver of [`profile::table`].
+pub const DEVICES: [&DeviceModel; 5] = [
+    &nvme::hw::MODEL,
+    &virtio_blk::hw::MODEL,
+    &virtio_net::hw::MODEL,
+    &virtio_scsi::hw::MODEL,
+    &test::hw::MODEL,
+];
 
 /// What block/ and the drivers do once when the kernel starts, in its link order: drivers/virtio,
-/// drivers/block, drivers/nvme, drivers/net. Every driver registers itself.
-const INITCALLS: [fn(&mut Kernel); 6] = [
+/// drivers/block, drivers/nvme, drivers/scsi, drivers/net. Every driver registers itself, and one with a
+/// [`profile`] when it is loaded.
+const INITCALLS: [fn(&mut Kernel); 7] = [
     block::blk_mq::blk_mq_init,
     virtio::pci_common::virtio_pci_driver_init,
     virtio_blk::init,
     nvme::pci::nvme_init,
+    virtio_scsi::virtio_scsi_init,
     virtio_net::virtio_net_driver_init,
     test::init,
 ];

@@ -18,6 +18,7 @@
 pub mod affinity;
 pub mod chip;
 pub mod cpuhotplug;
+pub mod cpumask;
 pub mod debugfs;
 pub mod dummychip;
 pub mod group_cpus;

@@ -68,11 +68,9 @@ fn machine(kernel: KernelVersion, cpus: u32, controllers: u32, vectors: u32) -> 
         bdf: (bus << 8) as u16,
         model: &drivers::nvme::hw::MODEL,
         parameters: vec![vectors - 1],
-        node: None,
         msix_vectors: vectors,
-        msi_vectors: 0,
-        msi_maskable: false,
-        intx_gsi: 16 + bus % 8,
+        intx_gsi: Some(16 + bus % 8),
+        ..PciDevice::default()
     });
     Machine {
         possible: cpus,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::data::Data;
 use crate::named::by_name;
 use crate::sched::Call;
 use crate::{DomainId, Errno, Irq, Kernel, MsiDescId, PciDevId, PciDriverId};
@@ -159,6 +160,8 @@ pub struct PciDev {
     pub device_lock: bool,
     /// The driver it is bound to.
     pub driver: Option<PciDriverId>,
+    /// `dev_get_drvdata()`: what its driver keeps, unless the driver has a place of its own in the state.
+    pub drvdata: Data,
 }
 
 impl PciDev {

@@ -284,10 +284,10 @@ fn add_function(k: &mut Kernel, device: &PciDevice) -> PciDevId {
     let dev = PciDevId(k.pci.devs.len() as u32);
     let mut function = PciFunction {
         bdf: device.bdf,
-        interrupt_pin: 1,
-        intx_input: device.intx_gsi,
+        interrupt_pin: u8::from(device.intx_gsi.is_some()),
+        intx_input: device.intx_gsi.unwrap_or(0),
         // SeaBIOS gives the eight links of this chipset 10, 10, 11, 11 and again.
-        intx_isa: [10, 10, 11, 11][(device.intx_gsi % 4) as usize],
+        intx_isa: device.intx_gsi.map_or(0, |gsi| [10, 10, 11, 11][(gsi % 4) as usize]),
         model: device.model,
         ..PciFunction::default()
     };
@@ -308,6 +308,10 @@ fn add_function(k: &mut Kernel, device: &PciDevice) -> PciDevId {
         pcimsi::hw::config::add_msi(&mut function, capability);
     }
     (device.model.power_on)(k, dev, &mut function, &device.parameters);
+    if let Some(board) = &device.board {
+        drivers::profile::load(k, board);
+        drivers::profile::hw::identify(&mut function, board.clone());
+    }
     let dev = pcimsi::kernel::probe::pci_device_add(k, function);
     k.pci_dev_mut(dev).node = device.node.map_or(NO_NODE, |node| node.0 as i32);
     dev

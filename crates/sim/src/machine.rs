@@ -4,10 +4,12 @@
 //! with its place and with what was expected there.
 
 use diagnostic::{Diagnostic, Place};
+use drivers::profile::Board;
 use kstate::hw::pci::DeviceModel;
 use kstate::semantics::KernelVersion;
 use kstate::{ApicId, CpuId, CpuMask, NodeId, topology};
 
+mod board;
 mod boot;
 mod file;
 
@@ -45,7 +47,7 @@ pub enum ApicMode {
 }
 
 /// A PCI function of the machine.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct PciDevice {
     /// `0000:00:03.0`.
     pub address: String,
@@ -63,8 +65,10 @@ pub struct PciDevice {
     pub msi_vectors: u32,
     /// The MSI capability has mask bits.
     pub msi_maskable: bool,
-    /// The IO-APIC pin its INTx line is wired to.
-    pub intx_gsi: u32,
+    /// The IO-APIC pin its INTx line is wired to; `None` for a function without one.
+    pub intx_gsi: Option<u32>,
+    /// What its driver does with its interrupts, where nothing else of it is modelled.
+    pub board: Option<Board>,
 }
 
 /// What the firmware says about an ISA interrupt (ACPI 6.3, 5.2.12.5): it is on another pin than
@@ -272,7 +276,7 @@ mod tests {
         let unknown = text(0).replace("\"test\"", "\"floppy\"");
         let found = check(&unknown);
         assert!(found.starts_with("7: unknown device `floppy`: expected nvme, virtio-blk"), "{found}");
-        assert!(found.ends_with(" or test"), "{found}");
+        assert!(found.ends_with(" or generic"), "{found}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::data::Data;
 use crate::named::by_name;
 use crate::{Kernel, PciDevId};
 
@@ -193,6 +194,8 @@ pub struct PciFunction {
     pub model: &'static DeviceModel,
     /// Which one of its kind.
     pub unit: u32,
+    /// What is known of the function beyond its kind, for kinds that need more than a number.
+    pub board: Data,
     /// The messages that a test device will ask for by itself, and whether again and again.
     pub asking: BTreeMap<u16, bool>,
 }

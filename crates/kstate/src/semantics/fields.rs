@@ -704,6 +704,11 @@ macro_rules! fields {
         V5_4 off "they take none",
         V6_12 on "a twentieth of every CPU that boot brought up, of the default root domain as well: an isolated CPU cannot go offline where that does not fit on the other ones",
     }
+    /// How many queues a network device has by default.
+    rss_queues_by_cores: bool = "netif_get_num_default_rss_queues()", "net/core/dev.c", "5.18 (046e1537a3cf)" {
+        V5_4 off "one for each CPU that is online, up to 8",
+        V6_12 on "half as many as there are cores, unless there are only one or two",
+    }
     /// Whether virtio_blk.poll_queues and virtio_blk.num_request_queues exist.
     virtblk_poll_queues: bool = "init_vq()", "drivers/block/virtio_blk.c" {
         V5_4 off "they do not: every queue has an interrupt",

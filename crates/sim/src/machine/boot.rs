@@ -278,7 +278,7 @@ impl Known<'_> {
         let (n, end) = (*irq.get_ref(), self.end_of_irqs());
         let exists = match n {
             0..ISA_IRQS => board_action(n).is_some(),
-            ISA_IRQS..FIRST_MSI => self.pci.iter().any(|d| d.intx_gsi == n),
+            ISA_IRQS..FIRST_MSI => self.pci.iter().any(|d| d.intx_gsi == Some(n)),
             _ => n < end,
         };
         if exists {
@@ -317,7 +317,7 @@ impl Known<'_> {
     /// Whether a driver of this machine has an action of that name for the interrupt.
     fn has_action(&self, irq: Irq, action: &str) -> bool {
         let pin = irq.0 < FIRST_MSI;
-        let here = |d: &&PciDevice| !pin || d.intx_gsi == irq.0;
+        let here = |d: &&PciDevice| !pin || d.intx_gsi == Some(irq.0);
         let of = |model: &'static str| self.pci.iter().filter(move |d| d.model.name == model);
         // What other drivers call their interrupts is not known here.
         let known = [NVME, VIRTIO_BLK];

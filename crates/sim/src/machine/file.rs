@@ -13,6 +13,7 @@ use toml::Spanned;
 
 use crate::params::{self, Problem};
 
+use super::board;
 use super::boot::{Boot, BootFile, Known};
 use super::{ApicMode, IsaOverride, MAX_MSIX, Machine, MachineError, PciDevice, apic_id};
 
@@ -288,10 +289,12 @@ fn check(report: &Reporter<'_>, file: File) -> Result<Machine, Box<MachineError>
                 "expected an address that no other function has",
             ));
         }
-        if isa.iter().any(|e| e.gsi == device.intx_gsi) {
+        if let Some(pin) = device.intx_gsi
+            && isa.iter().any(|e| e.gsi == pin)
+        {
             return Err(report.error(
                 span_of(function, "intx_gsi"),
-                format!("pin {} is an ISA interrupt's", device.intx_gsi),
+                format!("pin {pin} is an ISA interrupt's"),
                 "expected a pin that is not listed under [[isa]]",
             ));
         }
@@ -417,8 +420,8 @@ const PCI_KEYS: [&str; 7] =
     ["address", "model", "node", "msix_vectors", "msi_vectors", "msi_maskable", "intx_gsi"];
 
 /// A function's table, read key by key.
-struct Function<'a> {
-    report: &'a Reporter<'a>,
+pub(super) struct Function<'a> {
+    pub(super) report: &'a Reporter<'a>,
     table: &'a Spanned<Pci>,
 }
 
@@ -435,7 +438,7 @@ impl<'a> Function<'a> {
         value.ok_or_else(|| self.mistake(self.table.span(), format!("missing field `{key}`")))
     }
 
-    fn read<T>(
+    pub(super) fn read<T>(
         &self,
         key: &str,
         what: &str,
@@ -453,7 +456,7 @@ impl<'a> Function<'a> {
         self.needed(key, text)
     }
 
-    fn number(&self, key: &str) -> Result<Option<Spanned<u32>>, Box<MachineError>> {
+    pub(super) fn number(&self, key: &str) -> Result<Option<Spanned<u32>>, Box<MachineError>> {
         self.read(key, "a number from 0 on", |v| v.as_integer().and_then(|n| u32::try_from(n).ok()))
     }
 
@@ -463,13 +466,13 @@ impl<'a> Function<'a> {
         self.report.within(what, &self.needed(key, number)?, min, max)
     }
 
-    /// The values of a model's own keys. Keys that it does not know are refused.
-    fn parameters(&self, model: &DeviceModel) -> Result<Vec<u32>, Box<MachineError>> {
+    /// The values of a model's own keys. Keys that it does not know are refused; `more` are read elsewhere.
+    fn parameters(&self, model: &DeviceModel, more: &[&'static str]) -> Result<Vec<u32>, Box<MachineError>> {
         let own = model.parameters;
         for key in self.table.get_ref().keys() {
-            let name = key.get_ref();
-            if !PCI_KEYS.contains(&name.as_str()) && !own.iter().any(|p| p.key == name) {
-                let known = PCI_KEYS.iter().copied().chain(own.iter().map(|p| p.key));
+            let name = key.get_ref().as_str();
+            if !PCI_KEYS.contains(&name) && !more.contains(&name) && !own.iter().any(|p| p.key == name) {
+                let known = PCI_KEYS.iter().chain(more).copied().chain(own.iter().map(|p| p.key));
                 let known: Vec<String> = known.map(|key| format!("`{key}`")).collect();
                 let known = format!("unknown field `{name}`, expected one of {}", known.join(", "));
                 return Err(self.mistake(key.span(), known));
@@ -535,17 +538,27 @@ fn pci_device(
         )
     })?;
     let word = f.text("model")?;
-    let model =
-        drivers::DEVICES.into_iter().find(|model| model.name == *word.get_ref()).ok_or_else(|| {
-            let known: Vec<&str> = drivers::DEVICES.iter().map(|model| model.name).collect();
+    let model = drivers::DEVICES.into_iter().find(|model| model.name == *word.get_ref());
+    let profile = drivers::profile::find(word.get_ref());
+    let (model, profile) = match (model, profile) {
+        (Some(model), _) => (model, None),
+        (None, Some(profile)) => (&drivers::profile::hw::MODEL, Some(profile)),
+        (None, None) => {
+            let profiles = drivers::profile::table::PROFILES.iter().map(|profile| profile.driver.name);
+            let known: Vec<&str> = drivers::DEVICES.iter().map(|model| model.name).chain(profiles).collect();
             let (last, others) = known.split_last().unwrap_or((&"", &[]));
-            report.error(
+            return Err(report.error(
                 word.span(),
                 format!("unknown device `{}`", word.get_ref()),
                 format!("expected {} or {last}", others.join(", ")),
-            )
-        })?;
-    let parameters = f.parameters(model)?;
+            ));
+        }
+    };
+    let parameters = f.parameters(model, if profile.is_some() { &board::KEYS } else { &[] })?;
+    let board = match profile {
+        Some(profile) => Some(board::read(&f, profile)?),
+        None => None,
+    };
     let node = match f.number("node")? {
         Some(node) => Some(NodeId(report.within("the node of a function", &node, 0, nodes - 1)?)),
         None => None,
@@ -560,6 +573,10 @@ fn pci_device(
         msix_vectors: f.within("msix_vectors", "the size of an MSI-X table", 0, MAX_MSIX)?,
         msi_vectors,
         msi_maskable,
-        intx_gsi: f.within("intx_gsi", "an IO-APIC pin", PCI_PIN, IOAPIC_PINS - 1)?,
+        intx_gsi: match f.number("intx_gsi")? {
+            Some(pin) => Some(report.within("an IO-APIC pin", &pin, PCI_PIN, IOAPIC_PINS - 1)?),
+            None => None,
+        },
+        board,
     })
 }

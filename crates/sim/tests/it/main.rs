@@ -14,6 +14,7 @@ mod kernel_log;
 mod names;
 mod pic;
 mod plain_msi;
+mod profile;
 mod reports;
 mod scripts;
 mod semantics;

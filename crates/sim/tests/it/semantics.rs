@@ -1131,6 +1131,13 @@ cat /sys/devices/system/cpu/online
         &[(Look::Terminal, "0-3", "0,2-3")],
     ),
     row(
+        "rss_queues_by_cores",
+        V5_4,
+        Pc { devices: &["model = \"bnxt_en\"\naddress = \"0000:00:04.0\"\nmsix_vectors = 8\n"], ..PC },
+        "cat /proc/interrupts\n",
+        &[(Look::Terminal, "eth0-TxRx-3", "")],
+    ),
+    row(
         "virtblk_poll_queues",
         V5_4,
         Pc { cmdline: "virtio_blk.poll_queues=1", ..PC },
