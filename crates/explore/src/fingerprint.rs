@@ -182,9 +182,10 @@ fn hash_irqs(irq: &IrqState, reads: Reads, state: &mut impl Hasher) {
         root_irq_dir,
         resend_list,
         unknown_domains,
+        boot_numbers,
     } = irq;
     (allocated_irqs, nr_irqs, domains, chips, default_affinity, default_domain, arch).hash(state);
-    (noirqdebug, force_irqthreads, root_irq_dir, resend_list, unknown_domains).hash(state);
+    (noirqdebug, force_irqthreads, root_irq_dir, resend_list, unknown_domains, boot_numbers).hash(state);
     if reads.counters {
         descs.hash(state);
         return;
@@ -255,6 +256,7 @@ fn hash_apic(apic: &Apic, reads: Reads, state: &mut impl Hasher) {
         madt_overrides,
         mp_irqs,
         nr_ioapic_pins,
+        more_gsis,
         gsi_top,
         ioapic_dynirq_base,
         ioapic_initialized,
@@ -276,7 +278,8 @@ fn hash_apic(apic: &Apic, reads: Reads, state: &mut impl Hasher) {
         (acpi_ioapic, ioapic_is_disabled),
     )
         .hash(state);
-    (io_apic_irqs, vector_lock, system_vectors, madt_overrides, mp_irqs, nr_ioapic_pins, gsi_top).hash(state);
+    (io_apic_irqs, vector_lock, system_vectors, madt_overrides, mp_irqs, nr_ioapic_pins, more_gsis, gsi_top)
+        .hash(state);
     (ioapic_dynirq_base, ioapic_initialized, cached_irq_mask, boot_placement, booting).hash(state);
     (irq_err_count, irq_mis_count).hash(state);
     cpus.len().hash(state);

@@ -182,6 +182,13 @@ pub fn irq_free_descs(k: &mut Kernel, from: Irq, cnt: u32) {
     }
 }
 
+/// The next numbers that the machine file lists for the function that is being probed.
+// DEVIATION: drivers probe in parallel at boot, so who takes which number is a race whose outcome is an input.
+fn boot_numbers(k: &Kernel, cnt: u32) -> Option<u32> {
+    let free = |first: u32| (first..first + cnt).all(|irq| k.find_desc(Irq(irq)).is_none());
+    k.irq.boot_numbers.iter().copied().find(|&first| free(first))
+}
+
 /// Allocates `cnt` descriptors: at `irq`, or from `from` on where the numbers are free.
 ///
 /// # Errors
@@ -205,7 +212,8 @@ pub fn __irq_alloc_descs(
         // x86 keeps the numbers of all IO-APIC pins free.
         None => k.irq.arch.arch_dynirq_lower_bound.map_or(from, |bound| bound(k, from)),
     };
-    let start = k.irq.find_free_area(from, cnt);
+    let listed = if irq.is_none() { boot_numbers(k, cnt) } else { None };
+    let start = listed.unwrap_or_else(|| k.irq.find_free_area(from, cnt));
     if irq.is_some_and(|irq| irq.0 != start) {
         return Err(Errno::EEXIST);
     }

@@ -351,6 +351,8 @@ pub struct Apic {
     pub mp_irqs: Shared<Vec<MpcIntsrc>>,
     /// `ioapics[0].nr_registers`.
     pub nr_ioapic_pins: u32,
+    /// Pins of the IO-APICs behind the first one.
+    pub more_gsis: u32,
     /// `gsi_top`.
     pub gsi_top: u32,
     /// The lowest number a dynamic interrupt gets.

@@ -586,6 +586,9 @@ pub struct IrqState {
     pub resend_list: Vec<Irq>,
     /// How many domains without a name there were.
     pub unknown_domains: u32,
+    /// While a machine as found boots: the numbers for the function that is probed, in the order in which it
+    /// takes them. Empty where the lowest free number will do.
+    pub boot_numbers: Vec<u32>,
 }
 
 impl IrqState {

@@ -295,5 +295,6 @@ pub struct Msi {
 pub fn pci_msi_domain_calc_hwirq(k: &Kernel, desc: MsiDescId) -> u64 {
     let desc = &k.msi.descs[desc];
     let entry = if desc.is_msix { u64::from(desc.entry_nr) } else { 0 };
-    entry | u64::from(k.pci.devs[desc.dev.index()].bdf) << 11
+    let dev = &k.pci.devs[desc.dev.index()];
+    entry | u64::from(dev.bdf) << 11 | u64::from(dev.domain_nr) << 27
 }

@@ -115,7 +115,7 @@ pub struct PciDev {
     /// Bus, device and function as 8, 5 and 3 bits: `pci_dev_id()`.
     pub bdf: u16,
     /// The PCI segment.
-    pub domain_nr: u16,
+    pub domain_nr: u32,
     /// The interrupt, 0 for none. An MSI replaces it while it is enabled.
     pub irq: u32,
     /// The interrupt pin, 1 for INTA, 0 for none.

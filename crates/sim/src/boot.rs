@@ -6,16 +6,18 @@ use kstate::apic::MpcIntsrc;
 use kstate::hw::lapic::Lvt;
 use kstate::hw::pci::{MsiCapability, PciFunction};
 use kstate::irqchip::Handler;
-use kstate::irqdesc::{DevId, IRQF_ONESHOT, IRQF_SHARED, IrqReturn};
+use kstate::irqdesc::{DevId, IRQF_ONESHOT, IRQF_SHARED, IrqReturn, Irqd};
+use kstate::irqdomain::{AllocType, IrqAllocInfo};
 use kstate::oracle::Oracle;
 use kstate::sched::TaskKind;
 use kstate::semantics::Semantics;
 use kstate::shared::Shared;
 use kstate::trace::Actor;
-use kstate::{CpuId, Irq, Kernel, PciDevId, TaskId};
+use kstate::{CpuId, Errno, Irq, Kernel, PciDevId, TaskId};
 use pcimsi::kernel::pci_driver::pci_bus_match;
+use x86apic::kernel::io_apic::{IOAPIC_MAP_ALLOC, acpi_get_override_irq, mp_map_gsi_to_irq};
 
-use crate::machine::{ApicMode, Machine, PciDevice};
+use crate::machine::{ApicMode, BoardLine, Machine, PciDevice};
 use crate::{engine, params, topology};
 
 mod order;
@@ -28,6 +30,8 @@ const NO_NODE: i32 = -1;
 const SETTLE: u64 = 2_000_000_000;
 /// Where a function has its MSI capability: behind that of MSI-X.
 const MSI_OFFSET: u16 = 0x50;
+/// The interrupts of the ISA bus, which exist from the start.
+const NR_IRQS_LEGACY: u32 = 16;
 /// Requester ID of the IO-APIC: the firmware's DMAR table gives it a bus of its own.
 const IOAPIC_SOURCE: u16 = 0xff00;
 
@@ -149,7 +153,9 @@ fn before_drivers(
         kcore::cpu::cpu_smt_disable(&mut k, false);
     }
     x86apic::kernel::start_kernel(&mut k);
-    let placed: Vec<(CpuId, u32)> = k.apic.boot_placement.values().copied().collect();
+    // Of an interrupt without a listed vector only the CPU is known.
+    let placed: Vec<(CpuId, u32)> =
+        k.apic.boot_placement.values().copied().filter(|(_, vector)| *vector != 0).collect();
     k.vector_matrix.set_aside = placed;
     let init = k.spawn(TaskKind::Task, CpuId(0), kcore::smp::smp_init().frame, &[]);
     engine::run_task(&mut k, init, after);
@@ -221,6 +227,7 @@ fn boot_in(
             {
                 k.oracle = Oracle::seeded(*seed);
             }
+            k.irq.boot_numbers = numbers_of(machine, &k, dev);
             let task = probe(&mut k, dev);
             // `PROBE_PREFER_ASYNCHRONOUS`: the next probe does not wait for this one.
             if matches!(order, Order::Drawn(_)) && driver_allows_async_probing(&k, dev) {
@@ -233,10 +240,45 @@ fn boot_in(
         }
     }
     settle(&mut k, after);
+    k.irq.boot_numbers = Vec::new();
     k.oracle = Oracle::default();
     platform(&mut k, machine, Platform::Late, after);
+    restore(&mut k, machine, after);
     k.boot_done();
+    for cpu in machine.offline.iter() {
+        let down = k.spawn(TaskKind::Task, CpuId(0), kcore::base::core::online_store(cpu, false).frame, &[]);
+        if engine::run_task(&mut k, down, after) != Some(0) {
+            k.pr_warn(format!("irqlab: CPU {cpu} stays online"));
+        }
+    }
     k
+}
+
+/// The interrupt numbers that the machine file lists for a function.
+fn numbers_of(machine: &Machine, k: &Kernel, dev: PciDevId) -> Vec<u32> {
+    let dev = k.pci_dev(dev);
+    let listed = machine.pci.iter().find(|d| (d.segment, d.bdf) == (dev.domain_nr, dev.bdf));
+    listed.map(|d| d.irqs.clone()).unwrap_or_default()
+}
+
+/// Writes affinities as somebody has on the machine as found. Each of these interrupts has come since, so that a
+/// move which waits for that is done.
+fn restore(k: &mut Kernel, machine: &Machine, after: &mut impl FnMut(&Kernel)) {
+    if machine.found.affinity.is_empty() {
+        return;
+    }
+    for (&irq, cpus) in &machine.found.affinity {
+        let file = "smp_affinity_list";
+        let list = format!("{}\n", cpus.list());
+        if irqcore::proc::read(k, Irq(irq), file).as_ref() == Ok(&list) {
+            continue;
+        }
+        if let Err(e) = irqcore::proc::write(k, Irq(irq), file, &list) {
+            k.pr_warn(format!("irqlab: the affinity of interrupt {irq} cannot be set: {e:?}"));
+        }
+        irqcore::migration::irq_move_irq(k, Irqd::top(Irq(irq)));
+    }
+    settle(k, after);
 }
 
 /// The hardware after power-on, and what the firmware tells the kernel about it.
@@ -258,6 +300,10 @@ fn power_on(machine: &Machine, semantics: Semantics) -> Kernel {
         // Trigger and polarity are those of the ISA bus.
         k.apic.madt_overrides.push(MpcIntsrc { srcbusirq: isa.irq, dstirq: isa.gsi, level_low: None });
     }
+    k.apic.more_gsis = machine.more_gsis;
+    let chosen = machine.found.affinity.iter().filter_map(|(&irq, cpus)| Some((irq, cpus.first()?)));
+    let known = machine.found.effective.iter().map(|(&irq, &cpu)| (irq, cpu));
+    k.apic.boot_placement.extend(chosen.chain(known).map(|(irq, cpu)| (irq, (cpu, 0))));
     for v in &machine.boot_vectors {
         k.apic.boot_placement.insert(v.irq.0, (v.cpu, v.vector));
     }
@@ -271,18 +317,20 @@ fn add_functions(k: &mut Kernel, machine: &Machine, reversed: bool) -> Vec<PciDe
     for device in &machine.pci {
         let dev = add_function(k, device);
         let driver = pci_bus_match(k, dev).filter(|drv| k.pci.drivers[drv.index()].built_in);
-        bound.extend(driver.map(|driver| (driver, dev)));
+        bound.extend(driver.map(|driver| (driver, dev, device.irqs.first())));
     }
     if reversed {
         bound.reverse();
     }
-    bound.sort_by_key(|(driver, _)| *driver);
-    bound.into_iter().map(|(_, dev)| dev).collect()
+    // Who has the lower numbers came first.
+    bound.sort_by_key(|&(driver, _, first)| (first.copied().unwrap_or(u32::MAX), driver));
+    bound.into_iter().map(|(_, dev, _)| dev).collect()
 }
 
 fn add_function(k: &mut Kernel, device: &PciDevice) -> PciDevId {
     let dev = PciDevId(k.pci.devs.len() as u32);
     let mut function = PciFunction {
+        segment: device.segment,
         bdf: device.bdf,
         interrupt_pin: u8::from(device.intx_gsi.is_some()),
         intx_input: device.intx_gsi.unwrap_or(0),
@@ -364,6 +412,37 @@ fn idle_device(_k: &mut Kernel, _irq: Irq, _dev_id: DevId) -> IrqReturn {
     IrqReturn::Handled
 }
 
+/// Requests the interrupt of a pin for the devices that the machine file names.
+fn request_line(k: &mut Kernel, line: &BoardLine) -> Result<(), Errno> {
+    let firmware = acpi_get_override_irq(k, line.gsi).map_or(true, |(level, _)| level);
+    let level = line.level.unwrap_or(firmware);
+    let irq = if line.gsi < NR_IRQS_LEGACY && level == firmware {
+        Irq(line.gsi)
+    } else {
+        let info = IrqAllocInfo {
+            kind: AllocType::IoApic,
+            node: NO_NODE,
+            trigger_level: level,
+            polarity_low: level,
+            valid: true,
+            ..IrqAllocInfo::default()
+        };
+        mp_map_gsi_to_irq(k, line.gsi, IOAPIC_MAP_ALLOC, Some(&info))?
+    };
+    let shared = if level || line.name.contains(", ") { IRQF_SHARED } else { 0 };
+    for (nr, name) in (0..).zip(line.name.split(", ")) {
+        let handler = Some(Handler { name: "irqlab_line_handler", call: idle_device });
+        let (handler, thread_fn, flags) = if name == "acpi" && k.sem.acpi_irq_threaded {
+            (None, handler, IRQF_SHARED | IRQF_ONESHOT)
+        } else {
+            (handler, None, shared)
+        };
+        let dev_id = DevId::Platform(nr << 8 | line.gsi);
+        irqcore::manage::request_threaded_irq(k, irq, handler, thread_fn, flags, name, dev_id)?;
+    }
+    Ok(())
+}
+
 /// Requests the interrupts of the board's own devices: those that the machine file says stand
 /// somewhere, or all but the second serial port where it says nothing.
 ///
@@ -371,6 +450,17 @@ fn idle_device(_k: &mut Kernel, _irq: Irq, _dev_id: DevId) -> IrqReturn {
 /// controller gives up with the first of its two, and does not free what it was refused
 /// (`i8042_check_aux()`).
 fn platform(k: &mut Kernel, machine: &Machine, when: Platform, after: &mut impl FnMut(&Kernel)) {
+    if !machine.lines.is_empty() {
+        for line in &machine.lines {
+            let early = line.name == "acpi";
+            if early == (when == Platform::Early)
+                && let Err(e) = request_line(k, line)
+            {
+                k.pr_warn(format!("irqlab: {} does not get pin {}: {e:?}", line.name, line.gsi));
+            }
+        }
+        return;
+    }
     let mut failed = None;
     for device in PLATFORM.iter().filter(|d| d.when == when) {
         let listed = machine.boot_vectors.iter().any(|v| v.irq.0 == device.irq);

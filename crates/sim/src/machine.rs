@@ -11,10 +11,11 @@ use kstate::{ApicId, CpuId, CpuMask, NodeId, topology};
 
 mod board;
 mod boot;
+mod cpus;
 mod file;
 
-pub(crate) use boot::FIRST_MSI;
-pub use boot::{BootInterrupt, BootVector};
+pub use boot::{BootInterrupt, BootVector, Found};
+pub use file::parse_bdf;
 
 /// The largest MSI-X table (PCI Express 7.7.2: the size field has 11 bits).
 pub const MAX_MSIX: u32 = 2048;
@@ -51,6 +52,8 @@ pub enum ApicMode {
 pub struct PciDevice {
     /// `0000:00:03.0`.
     pub address: String,
+    /// The PCI segment.
+    pub segment: u32,
     /// Bus, device and function as one number.
     pub bdf: u16,
     /// What it is.
@@ -67,6 +70,9 @@ pub struct PciDevice {
     pub msi_maskable: bool,
     /// The IO-APIC pin its INTx line is wired to; `None` for a function without one.
     pub intx_gsi: Option<u32>,
+    /// The numbers that its messages had on the machine as found, in the order in which the driver took them;
+    /// none where the next free ones are as good.
+    pub irqs: Vec<u32>,
     /// What its driver does with its interrupts, where nothing else of it is modelled.
     pub board: Option<Board>,
 }
@@ -79,6 +85,17 @@ pub struct IsaOverride {
     pub irq: u32,
     /// The pin of the IO-APIC, one of those above the ISA interrupts' own.
     pub gsi: u32,
+}
+
+/// A device of the board, as far as its interrupt goes: a pin of the first IO-APIC and what has it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BoardLine {
+    /// The pin.
+    pub gsi: u32,
+    /// What its drivers call it, with a comma and a space between several names.
+    pub name: String,
+    /// Level or edge; `None` for what the firmware says.
+    pub level: Option<bool>,
 }
 
 /// A machine, checked.
@@ -117,6 +134,17 @@ pub struct Machine {
     pub boot_vectors: Vec<BootVector>,
     /// Where messages stand after boot, as far as the file says so.
     pub boot_interrupts: Vec<BootInterrupt>,
+    /// Packages, cores and APIC IDs by CPU where lists give them, and none where the numbers above do. A node
+    /// here is not the CPU's.
+    pub places: Vec<topology::CpuPlace>,
+    /// CPUs that somebody took down after boot.
+    pub offline: CpuMask,
+    /// Pins of the IO-APICs behind the first one. Nothing is wired to them.
+    pub more_gsis: u32,
+    /// The board's own devices, in place of a PC's.
+    pub lines: Vec<BoardLine>,
+    /// What somebody has done to the interrupts since boot, and what came of it.
+    pub found: Found,
 }
 
 impl Machine {
@@ -148,6 +176,11 @@ impl Machine {
         machine
     }
 
+    /// The lowest number of an interrupt that is no pin's.
+    pub fn first_msi(&self) -> u32 {
+        file::IOAPIC_PINS + self.more_gsis
+    }
+
     /// The place of a CPU that the machine has, by its number.
     pub fn place(&self, cpu: u32) -> topology::CpuPlace {
         let core = cpu / self.threads_per_core % self.cores_per_socket;
@@ -159,6 +192,9 @@ impl Machine {
         } else {
             cpu as usize % self.nodes.len()
         };
+        if let Some(place) = self.places.get(cpu as usize) {
+            return topology::CpuPlace { node: NodeId(node as u32), ..place.clone() };
+        }
         topology::CpuPlace {
             node: NodeId(node as u32),
             socket,
@@ -271,7 +307,7 @@ mod tests {
         let foreign = text(0).replace("node = 0", "request_queues = 4");
         assert_eq!(
             check(&foreign),
-            "10: this is no machine file: unknown field `request_queues`, expected one of `address`, `model`, `node`, `msix_vectors`, `msi_vectors`, `msi_maskable`, `intx_gsi`"
+            "10: this is no machine file: unknown field `request_queues`, expected one of `address`, `model`, `node`, `msix_vectors`, `msi_vectors`, `msi_maskable`, `intx_gsi`, `irqs`"
         );
         let unknown = text(0).replace("\"test\"", "\"floppy\"");
         let found = check(&unknown);

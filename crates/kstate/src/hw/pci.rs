@@ -159,6 +159,8 @@ by_name! { DeviceModel }
 /// A PCI function: configuration space, MSI and MSI-X.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct PciFunction {
+    /// The segment that its bus belongs to.
+    pub segment: u32,
     /// Bus, device and function: the requester ID of its writes.
     pub bdf: u16,
     /// Vendor ID.

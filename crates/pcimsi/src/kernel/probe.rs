@@ -62,8 +62,9 @@ fn pcibios_device_add(k: &mut Kernel, dev: PciDevId) {
 pub fn pci_device_add(k: &mut Kernel, function: PciFunction) -> PciDevId {
     let dev = PciDevId(k.pci.devs.len() as u32);
     let (bdf, gsi, isa_irq) = (function.bdf, function.intx_input, function.intx_isa);
+    let domain_nr = function.segment;
     k.hw.pci.push(Shared::new(function));
-    k.pci.devs.push(PciDev { bdf, gsi, isa_irq, ..PciDev::default() });
+    k.pci.devs.push(PciDev { bdf, domain_nr, gsi, isa_irq, ..PciDev::default() });
     let pin = pci_read_config_byte(k, dev, INTERRUPT_PIN);
     let irq = pci_read_config_byte(k, dev, INTERRUPT_LINE);
     let pci_dev = k.pci_dev_mut(dev);

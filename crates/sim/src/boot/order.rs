@@ -37,6 +37,8 @@ struct Message {
 #[derive(Clone)]
 pub(super) struct Turns {
     controllers: Vec<PciDevId>,
+    /// The lowest number of a message.
+    first_msi: u32,
     /// By task: the controller that it works for.
     owner: Vec<Option<Turn>>,
 }
@@ -52,7 +54,7 @@ struct Shown {
 impl Turns {
     /// Of these functions, whose drivers have not been started yet.
     pub(super) fn new(k: &Kernel, controllers: Vec<PciDevId>) -> Self {
-        Self { controllers, owner: vec![None; k.sched.tasks.len()] }
+        Self { controllers, first_msi: k.apic.gsi_top, owner: vec![None; k.sched.tasks.len()] }
     }
 
     /// How many there are.
@@ -69,7 +71,7 @@ impl Turns {
         let dev = self.controllers[usize::from(turn)];
         let name = k.pci_dev(dev).name();
         let instance = k.nvme.devs.iter().find(|d| d.dev == dev && d.bound).map(|d| d.instance);
-        let first = k.for_each_irq().skip_while(|irq| irq.0 < crate::machine::FIRST_MSI);
+        let first = k.for_each_irq().skip_while(|irq| irq.0 < self.first_msi);
         let messages = first.filter_map(|irq| {
             let desc = k.find_desc(irq)?;
             if desc.dev_name.as_deref() != Some(name.as_str()) {

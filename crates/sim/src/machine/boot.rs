@@ -4,20 +4,19 @@
 //! Both are checked against the machine. An entry that it cannot have, or two that it cannot have
 //! together, are mistakes: nothing would follow from them, and nobody would notice.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use kstate::apic::{FIRST_EXTERNAL_VECTOR, PIC_CASCADE_IR, isa_irq_vector};
 use kstate::semantics::{KernelVersion, Semantics};
-use kstate::{CpuId, Irq};
+use kstate::{CpuId, CpuMask, Irq};
 use serde::Deserialize;
 use toml::Spanned;
 use x86apic::kernel::idt::system_vectors;
 
-use super::file::{IOAPIC_PINS, ISA_IRQS, Reporter};
+use super::cpus::numbers;
+use super::file::{ISA_IRQS, Reporter};
 use super::{MachineError, PciDevice};
-
-/// The first interrupt number that is no pin's.
-pub(crate) const FIRST_MSI: u32 = IOAPIC_PINS;
 
 /// Models whose drivers' names for their interrupts are known.
 const NVME: &str = "nvme";
@@ -57,9 +56,24 @@ pub struct BootInterrupt {
     pub managed: bool,
 }
 
+/// What somebody has done to the interrupts of a machine as found, and where they stood then.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Found {
+    /// What is written to the `smp_affinity_list` of an interrupt once the machine is up, by number.
+    pub affinity: BTreeMap<u32, CpuMask>,
+    /// The CPU that an interrupt stands on if its affinity allows that, by number.
+    pub effective: BTreeMap<u32, CpuId>,
+}
+
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Boot {
+    /// Interrupts, as a number or a range, and the CPUs that were written to them.
+    #[serde(default)]
+    affinity: BTreeMap<Spanned<String>, Spanned<String>>,
+    /// Interrupts, and the CPU that each stands on.
+    #[serde(default)]
+    effective: BTreeMap<Spanned<String>, Spanned<u32>>,
     #[serde(default)]
     vector: Vec<Vector>,
     #[serde(default)]
@@ -97,8 +111,11 @@ struct Interrupt {
 /// What of a machine the entries are checked against.
 pub(super) struct Known<'a> {
     pub kernel: KernelVersion,
+    pub possible: u32,
     pub present: u32,
     pub interrupt_remapping: bool,
+    /// The first interrupt number that is no pin's.
+    pub first_msi: u32,
     pub pci: &'a [PciDevice],
 }
 
@@ -166,6 +183,36 @@ impl Boot {
         Ok(interrupts)
     }
 
+    /// What somebody has done since.
+    pub(super) fn found(&self, report: &Reporter<'_>, known: &Known<'_>) -> Checked<Found> {
+        let mut found = Found::default();
+        for (key, list) in &self.affinity {
+            let mask =
+                CpuMask::parse_list(list.get_ref(), known.possible).ok().filter(|mask| !mask.is_empty());
+            let Some(mask) = mask else {
+                return Err(report.error(
+                    list.span(),
+                    format!("`{}` is no list of this machine's CPUs", list.get_ref()),
+                    format!("expected ranges below {}, as in \"0-3,8\"", known.possible),
+                ));
+            };
+            for irq in known.numbers(report, key)? {
+                if found.affinity.insert(irq, mask.clone()).is_some() {
+                    return Err(again(report, key, irq));
+                }
+            }
+        }
+        for (key, cpu) in &self.effective {
+            let cpu = CpuId(report.within("the CPU of an interrupt", cpu, 0, known.present - 1)?);
+            for irq in known.numbers(report, key)? {
+                if found.effective.insert(irq, cpu).is_some() {
+                    return Err(again(report, key, irq));
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// Where a table of vectors begins, in a file that has none.
     pub(super) fn first_vector(&self) -> Option<Range<usize>> {
         self.vector.first().map(|v| v.irq.span())
@@ -180,11 +227,11 @@ impl Boot {
         vectors: &[BootVector],
     ) -> Checked<BootInterrupt> {
         let irq = known.irq(report, &i.irq)?;
-        if irq.0 < FIRST_MSI {
+        if irq.0 < known.first_msi {
             return Err(report.error(
                 i.irq.span(),
                 format!("interrupt {irq} is a pin's"),
-                format!("expected the number of a message, {FIRST_MSI} or above"),
+                format!("expected the number of a message, {} or above", known.first_msi),
             ));
         }
         known.name(report, irq, &i.name)?;
@@ -239,6 +286,14 @@ impl Boot {
     }
 }
 
+fn again(report: &Reporter<'_>, key: &Spanned<String>, irq: u32) -> Box<MachineError> {
+    report.error(
+        key.span(),
+        format!("interrupt {irq} is there twice"),
+        "expected numbers that no other line of the table has",
+    )
+}
+
 fn twice(report: &Reporter<'_>, irq: &Spanned<u32>, table: &str) -> Box<MachineError> {
     report.error(
         irq.span(),
@@ -267,24 +322,39 @@ fn messages(device: &PciDevice) -> u32 {
 }
 
 impl Known<'_> {
-    /// The numbers below this one can belong to a message: the IOMMU takes one for its faults.
+    /// The numbers below this one can belong to a message: the IOMMU takes one for its faults, and the machine
+    /// file may say which numbers a function has.
     fn end_of_irqs(&self) -> u32 {
         let taken: u32 = self.pci.iter().map(messages).sum();
-        FIRST_MSI + u32::from(self.interrupt_remapping) + taken
+        let listed = self.pci.iter().flat_map(|d| &d.irqs).max().map_or(0, |last| last + 1);
+        (self.first_msi + u32::from(self.interrupt_remapping) + taken).max(listed)
+    }
+
+    /// The interrupts that a key of `[boot.affinity]` or `[boot.effective]` names.
+    fn numbers(&self, report: &Reporter<'_>, key: &Spanned<String>) -> Checked<Vec<u32>> {
+        let end = self.end_of_irqs();
+        let numbers = numbers(key.get_ref(), end as usize).filter(|irqs| irqs.iter().all(|irq| *irq < end));
+        numbers.ok_or_else(|| {
+            report.error(
+                key.span(),
+                format!("`{}` names no interrupts of this machine", key.get_ref()),
+                format!("expected a number below {end}, or a range of them"),
+            )
+        })
     }
 
     /// A number that an interrupt of this machine has.
     fn irq(&self, report: &Reporter<'_>, irq: &Spanned<u32>) -> Checked<Irq> {
-        let (n, end) = (*irq.get_ref(), self.end_of_irqs());
+        let (n, end, first_msi) = (*irq.get_ref(), self.end_of_irqs(), self.first_msi);
         let exists = match n {
             0..ISA_IRQS => board_action(n).is_some(),
-            ISA_IRQS..FIRST_MSI => self.pci.iter().any(|d| d.intx_gsi == Some(n)),
+            _ if n < first_msi => self.pci.iter().any(|d| d.intx_gsi == Some(n)),
             _ => n < end,
         };
         if exists {
             return Ok(Irq(n));
         }
-        let messages = if end > FIRST_MSI { format!(", {FIRST_MSI} to {}", end - 1) } else { String::new() };
+        let messages = if end > first_msi { format!(", {first_msi} to {}", end - 1) } else { String::new() };
         Err(report.error(
             irq.span(),
             format!("interrupt {n} does not exist"),
@@ -316,7 +386,7 @@ impl Known<'_> {
 
     /// Whether a driver of this machine has an action of that name for the interrupt.
     fn has_action(&self, irq: Irq, action: &str) -> bool {
-        let pin = irq.0 < FIRST_MSI;
+        let pin = irq.0 < self.first_msi;
         let here = |d: &&PciDevice| !pin || d.intx_gsi == Some(irq.0);
         let of = |model: &'static str| self.pci.iter().filter(move |d| d.model.name == model);
         // What other drivers call their interrupts is not known here.

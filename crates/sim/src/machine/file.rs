@@ -1,21 +1,22 @@
 //! The TOML form of a machine, and the checks of every value in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use diagnostic::Place;
 use kstate::cpumask::MAX_CPUS;
 use kstate::hw::pci::{DeviceModel, Parameter};
 use kstate::semantics::KernelVersion;
+use kstate::topology::CpuPlace;
 use kstate::{CpuMask, NodeId};
 use serde::Deserialize;
 use toml::Spanned;
 
 use crate::params::{self, Problem};
 
-use super::board;
 use super::boot::{Boot, BootFile, Known};
-use super::{ApicMode, IsaOverride, MAX_MSIX, Machine, MachineError, PciDevice, apic_id};
+use super::{ApicMode, BoardLine, IsaOverride, MAX_MSIX, Machine, MachineError, PciDevice, apic_id};
+use super::{board, cpus};
 
 /// CPUs that 8-bit APIC IDs can name: 255 is the broadcast.
 const XAPIC_CPUS: u32 = 255;
@@ -43,6 +44,9 @@ struct File {
     cpus: Spanned<Cpus>,
     #[serde(default)]
     isa: Vec<Isa>,
+    ioapics: Option<Spanned<Vec<u32>>>,
+    #[serde(default)]
+    line: Vec<Line>,
     #[serde(default)]
     pci: Vec<Spanned<Pci>>,
     #[serde(default)]
@@ -58,6 +62,10 @@ struct Cpus {
     cores_per_socket: Option<Spanned<u32>>,
     threads_per_core: Option<Spanned<u32>>,
     nodes: Option<Vec<Spanned<String>>>,
+    siblings: Option<Spanned<Vec<Spanned<String>>>>,
+    packages: Option<Spanned<Vec<Spanned<String>>>>,
+    apic_ids: Option<Spanned<Vec<u32>>>,
+    offline: Option<Spanned<String>>,
     apic: Option<Spanned<String>>,
     #[serde(default)]
     interrupt_remapping: bool,
@@ -71,6 +79,14 @@ struct Cpus {
 struct Isa {
     irq: Spanned<u32>,
     gsi: Spanned<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    gsi: Spanned<u32>,
+    name: Spanned<String>,
+    level: Option<bool>,
 }
 
 /// A function: which keys there are depends on its model.
@@ -116,17 +132,37 @@ impl Reporter<'_> {
     }
 }
 
-/// `0000:00:03.0` as bus, device and function in one number.
-fn parse_bdf(text: &str) -> Option<u16> {
-    let hex = |t: &str, digits: usize| -> Option<u32> {
-        (t.len() == digits && t.bytes().all(|b| b.is_ascii_hexdigit()))
+/// `0000:00:03.0` as its segment, and bus, device and function in one number. A segment that no firmware but a
+/// driver made, as that of a volume management device, has more than four digits.
+pub fn parse_bdf(text: &str) -> Option<(u32, u16)> {
+    let hex = |t: &str, digits: core::ops::RangeInclusive<usize>| -> Option<u32> {
+        (digits.contains(&t.len()) && t.bytes().all(|b| b.is_ascii_hexdigit()))
             .then(|| u32::from_str_radix(t, 16).ok())?
     };
     let [domain, bus, rest] = text.split(':').collect::<Vec<_>>()[..] else { return None };
     let (device, function) = rest.split_once('.')?;
-    let (domain, bus) = (hex(domain, 4)?, hex(bus, 2)?);
-    let (device, function) = (hex(device, 2)?, hex(function, 1)?);
-    (domain == 0 && device < 32 && function < 8).then_some((bus << 8 | device << 3 | function) as u16)
+    let (segment, bus) = (hex(domain, 4..=8)?, hex(bus, 2..=2)?);
+    let (device, function) = (hex(device, 2..=2)?, hex(function, 1..=1)?);
+    // The way back gives four digits, or as many as it needs.
+    let plain = domain.len() == 4 || !domain.starts_with('0');
+    (plain && device < 32 && function < 8).then_some((segment, (bus << 8 | device << 3 | function) as u16))
+}
+
+/// Lists stand in place of numbers, not beside them.
+fn either<T>(
+    report: &Reporter<'_>,
+    key: &str,
+    lists: &Option<Spanned<T>>,
+    numbers: &[&Option<Spanned<u32>>],
+) -> Result<(), Box<MachineError>> {
+    match (lists, numbers.iter().find_map(|n| n.as_ref())) {
+        (Some(_), Some(number)) => Err(report.error(
+            number.span(),
+            format!("`{key}` says that already"),
+            format!("expected lists or numbers: no such line beside `{key}`"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Reads a machine file; `name` is what error messages call it.
@@ -150,8 +186,8 @@ pub(super) fn read_boot(
             "expected [[boot.interrupt]] only; vectors belong into the machine file",
         ));
     }
-    let &Machine { kernel, present, interrupt_remapping, ref pci, .. } = machine;
-    let known = Known { kernel, present, interrupt_remapping, pci };
+    let &Machine { kernel, possible, present, interrupt_remapping, ref pci, .. } = machine;
+    let known = Known { kernel, possible, present, interrupt_remapping, first_msi: machine.first_msi(), pci };
     boot.interrupts(&report, &known, &machine.boot_vectors, machine.boot_interrupts.clone())
 }
 
@@ -208,6 +244,19 @@ fn check(report: &Reporter<'_>, file: File) -> Result<Machine, Box<MachineError>
         None => vec![CpuMask::first_n(possible)],
         Some(lists) => nodes(report, lists, possible, &cpus_span)?,
     };
+    either(report, "siblings", &cpus.siblings, &[&cpus.cores_per_socket, &cpus.threads_per_core])?;
+    either(report, "packages", &cpus.packages, &[&cpus.sockets, &cpus.cores_per_socket])?;
+    let places = cpus::Lists {
+        possible,
+        siblings: cpus.siblings.as_ref().map(|lists| lists.get_ref().as_slice()),
+        packages: cpus.packages.as_ref().map(|lists| lists.get_ref().as_slice()),
+        apic_ids: cpus.apic_ids.as_ref(),
+        cores_per_socket,
+        threads_per_core,
+        nodes: &nodes,
+    }
+    .places(report)?;
+    let offline = cpus::offline(report, cpus.offline.as_ref(), present)?;
     let apic = match &cpus.apic {
         None => ApicMode::Xapic,
         Some(mode) => match mode.get_ref().as_str() {
@@ -232,12 +281,17 @@ fn check(report: &Reporter<'_>, file: File) -> Result<Machine, Box<MachineError>
     }
     // Without remapping the kernels leave x2APIC mode alone (`try_to_enable_x2apic()`), and a message has
     // eight bits for its destination.
-    let place = |cpu| apic_id(cpu, cores_per_socket, threads_per_core);
+    let place = |cpu: u32| match places.get(cpu as usize) {
+        Some(place) => place.apic_id,
+        None => apic_id(cpu, cores_per_socket, threads_per_core),
+    };
     if let Some((cpu, id)) = (0..present).map(|cpu| (cpu, place(cpu))).find(|(_, id)| id.0 > LAST_APIC_ID)
         && !wide
     {
         return Err(report.error(
-            cpus.sockets.as_ref().unwrap_or(&cpus.possible).span(),
+            cpus.apic_ids
+                .as_ref()
+                .map_or(cpus.sockets.as_ref().unwrap_or(&cpus.possible).span(), Spanned::span),
             format!("CPU {cpu} has APIC ID {}, which no interrupt message can name", id.0),
             format!("expected IDs up to {LAST_APIC_ID} with the room for cores and threads, or {WIDE}"),
         ));
@@ -253,7 +307,13 @@ fn check(report: &Reporter<'_>, file: File) -> Result<Machine, Box<MachineError>
             ));
         }
     };
-    let smt_known = threads_per_core == 1 || cpus.smt_vulnerable.is_some();
+    let one_thread = |places: &[CpuPlace]| {
+        let mut cores: Vec<u32> = places.iter().map(|place| place.core).collect();
+        cores.sort_unstable();
+        cores.windows(2).all(|pair| pair[0] != pair[1])
+    };
+    let smt = if places.is_empty() { threads_per_core > 1 } else { !one_thread(&places) };
+    let smt_known = !smt || cpus.smt_vulnerable.is_some();
     let cmdline = match &file.cmdline {
         None => String::new(),
         Some(text) => command_line(report, text, ignore, smt_known)?,
@@ -279,10 +339,41 @@ fn check(report: &Reporter<'_>, file: File) -> Result<Machine, Box<MachineError>
         }
         isa.push(IsaOverride { irq, gsi });
     }
+    let more_gsis = cpus::more_pins(report, file.ioapics.as_ref(), IOAPIC_PINS)?;
+    let mut lines: Vec<BoardLine> = Vec::new();
+    for entry in &file.line {
+        let gsi = report.within("the pin of a line", &entry.gsi, 0, IOAPIC_PINS - 1)?;
+        let name = entry.name.get_ref().clone();
+        // /proc/interrupts has a line for each interrupt, and the cascade has none.
+        if lines.iter().any(|line| line.gsi == gsi) || gsi == 2 || gsi == 0 {
+            return Err(report.error(
+                entry.gsi.span(),
+                format!("pin {gsi} is there twice, the timer's or the cascade's"),
+                "expected a pin that no other [[line]] has, and not 0 or 2",
+            ));
+        }
+        if name.is_empty() || name.contains(char::is_control) {
+            return Err(report.error(
+                entry.name.span(),
+                "a line without a name".to_owned(),
+                "expected what its driver calls it, with a comma and a space between several names",
+            ));
+        }
+        lines.push(BoardLine { gsi, name, level: entry.level });
+    }
+    let mut numbers: BTreeSet<u32> = BTreeSet::new();
     let mut pci: Vec<PciDevice> = Vec::new();
     for function in &file.pci {
         let device = pci_device(report, function, nodes.len() as u32)?;
-        if pci.iter().any(|d| d.bdf == device.bdf) {
+        let first = IOAPIC_PINS + more_gsis;
+        if let Some(irq) = device.irqs.iter().find(|&&irq| irq < first || !numbers.insert(irq)) {
+            return Err(report.error(
+                span_of(function, "irqs"),
+                format!("interrupt {irq} is there twice, or a pin's"),
+                format!("expected numbers from {first} on that no other message has"),
+            ));
+        }
+        if pci.iter().any(|d| (d.segment, d.bdf) == (device.segment, device.bdf)) {
             return Err(report.error(
                 span_of(function, "address"),
                 format!("{} is there twice", device.address),
@@ -300,9 +391,18 @@ fn check(report: &Reporter<'_>, file: File) -> Result<Machine, Box<MachineError>
         }
         pci.push(device);
     }
-    pci.sort_by_key(|d| d.bdf);
-    let known = Known { kernel, present, interrupt_remapping: cpus.interrupt_remapping, pci: &pci };
+    pci.sort_by_key(|d| (d.segment, d.bdf));
+    let first_msi = IOAPIC_PINS + more_gsis;
+    let known = Known {
+        kernel,
+        possible,
+        present,
+        interrupt_remapping: cpus.interrupt_remapping,
+        first_msi,
+        pci: &pci,
+    };
     let (boot_vectors, boot_interrupts) = file.boot.check(report, &known)?;
+    let found = file.boot.found(report, &known)?;
     Ok(Machine {
         kernel,
         cmdline,
@@ -320,6 +420,11 @@ fn check(report: &Reporter<'_>, file: File) -> Result<Machine, Box<MachineError>
         pci,
         boot_vectors,
         boot_interrupts,
+        places,
+        offline,
+        more_gsis,
+        lines,
+        found,
     })
 }
 
@@ -416,8 +521,8 @@ fn span_of(table: &Spanned<Pci>, key: &str) -> Range<usize> {
 }
 
 /// The keys of every function.
-const PCI_KEYS: [&str; 7] =
-    ["address", "model", "node", "msix_vectors", "msi_vectors", "msi_maskable", "intx_gsi"];
+const PCI_KEYS: [&str; 8] =
+    ["address", "model", "node", "msix_vectors", "msi_vectors", "msi_maskable", "intx_gsi", "irqs"];
 
 /// A function's table, read key by key.
 pub(super) struct Function<'a> {
@@ -530,7 +635,7 @@ fn pci_device(
 ) -> Result<PciDevice, Box<MachineError>> {
     let f = Function { report, table };
     let address = f.text("address")?;
-    let bdf = parse_bdf(address.get_ref()).ok_or_else(|| {
+    let (segment, bdf) = parse_bdf(address.get_ref()).ok_or_else(|| {
         report.error(
             address.span(),
             format!("`{}` is no PCI address", address.get_ref()),
@@ -566,6 +671,7 @@ fn pci_device(
     let (msi_vectors, msi_maskable) = f.msi(model)?;
     Ok(PciDevice {
         address: (*address.get_ref()).to_owned(),
+        segment,
         bdf,
         model,
         parameters,
@@ -578,5 +684,15 @@ fn pci_device(
             None => None,
         },
         board,
+        irqs: match f.read("irqs", "a string", toml::Value::as_str)? {
+            None => Vec::new(),
+            Some(list) => cpus::numbers(list.get_ref(), MAX_MSIX as usize).ok_or_else(|| {
+                report.error(
+                    list.span(),
+                    format!("`{}` is no list of interrupts", list.get_ref()),
+                    "expected numbers in the order of the messages, as in \"144,151-262\"",
+                )
+            })?,
+        },
     })
 }

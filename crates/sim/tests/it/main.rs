@@ -8,6 +8,7 @@ mod controllers;
 mod disks;
 mod embedded;
 mod files;
+mod found;
 mod inject;
 mod jobs;
 mod kernel_log;

@@ -197,11 +197,12 @@ pub fn mask_ioapic_entries(k: &mut Kernel) {
 /// Follows `acpi_parse_int_src_ovr()` and `mp_config_acpi_legacy_irqs()`.
 // DEVIATION: with noapic C does not read ACPI's entries. The firmware has an MP table that says the same, as
 // SeaBIOS writes it, so that there are pins, several CPUs and a top of the GSIs all the same.
+// Of the IO-APICs behind the first one only the number of pins counts: nothing is wired to them.
 pub fn acpi_parse_madt_ioapic_entries(k: &mut Kernel) {
     k.apic.acpi_ioapic = !k.apic.ioapic_is_disabled;
     let pins = k.hw.ioapic.redirection.len() as u32;
     k.apic.nr_ioapic_pins = pins;
-    k.apic.gsi_top = pins;
+    k.apic.gsi_top = pins + k.apic.more_gsis;
     let mut irqs = vec![MpcIntsrc { srcbusirq: 0, dstirq: 2, level_low: None }];
     irqs.extend_from_slice(&k.apic.madt_overrides);
     let moved = |irq| k.apic.madt_overrides.iter().any(|e| e.srcbusirq == irq);
@@ -606,7 +607,8 @@ fn mp_irqdomain_create(k: &mut Kernel) {
     let ops = MP_IOAPIC_IRQDOMAIN_OPS;
     let domain = irq_domain_create_hierarchy(k, Some(parent), 0, pins, &fwnode, ops);
     k.apic.ioapic_domain = Some(domain);
-    k.apic.ioapic_dynirq_base = k.apic.ioapic_dynirq_base.max(pins);
+    // mp_irqdomain_create() of the other IO-APICs goes on from there.
+    k.apic.ioapic_dynirq_base = k.apic.ioapic_dynirq_base.max(pins + k.apic.more_gsis);
 }
 
 /// Takes the legacy interrupts over from the 8259.

@@ -227,7 +227,8 @@ fn assign_vector_locked(k: &mut Kernel, irqd: Irqd, dest: &CpuMask) -> Result<()
 /// Where boot puts an interrupt that the machine file lists: on the CPU that is listed, and there in
 /// the lowest vector that is not set aside for another interrupt. With everything that is listed set
 /// aside, that is the listed vector in the end; an interrupt that is requested only to be tried out
-/// may have stood lower. Answers the CPU, and where the list of what is set aside has the interrupt's own.
+/// may have stood lower. Vector 0 is listed for an interrupt of which only the CPU is known. Answers the CPU,
+/// and where the list of what is set aside has the interrupt's own.
 // DEVIATION: drivers probe in parallel at boot, so the order of their requests is a race whose
 // outcome is an input.
 fn boot_placement(k: &Kernel, irq: Irq, dest: &CpuMask) -> Option<(CpuId, Option<usize>)> {
@@ -312,7 +313,14 @@ fn assign_irq_vector_policy(k: &mut Kernel, irqd: Irqd, info: &IrqAllocInfo) -> 
 /// Those of `irq_matrix_alloc_managed`.
 #[kfn("arch/x86/kernel/apic/vector.c")]
 fn assign_managed_vector(k: &mut Kernel, irqd: Irqd, dest: &CpuMask) -> Result<(), Errno> {
-    let searchmask = dest.and(&k.desc(irqd.irq).irq_common_data.affinity);
+    let mut searchmask = dest.and(&k.desc(irqd.irq).irq_common_data.affinity);
+    if k.apic.booting
+        && let Some(&(cpu, _)) = k.apic.boot_placement.get(&irqd.irq.0)
+        && searchmask.contains(cpu)
+        && k.topo.is_online(cpu)
+    {
+        searchmask = CpuMask::of(cpu);
+    }
     let apicd = k.apic.apicd_mut(irqd.irq);
 
     // set_affinity may have nothing to do.
