@@ -18,6 +18,7 @@ use pcimsi::kernel::pci_driver::pci_bus_match;
 use x86apic::kernel::io_apic::{IOAPIC_MAP_ALLOC, acpi_get_override_irq, mp_map_gsi_to_irq};
 
 use crate::machine::{ApicMode, BoardLine, Machine, PciDevice};
+use crate::vfs::{self, Written};
 use crate::{engine, params, topology};
 
 mod order;
@@ -268,12 +269,12 @@ fn restore(k: &mut Kernel, machine: &Machine, after: &mut impl FnMut(&Kernel)) {
         return;
     }
     for (&irq, cpus) in &machine.found.affinity {
-        let file = "smp_affinity_list";
+        let file = format!("/proc/irq/{irq}/smp_affinity_list");
         let list = format!("{}\n", cpus.list());
-        if irqcore::proc::read(k, Irq(irq), file).as_ref() == Ok(&list) {
+        if vfs::read(k, &file).as_ref() == Ok(&list) {
             continue;
         }
-        if let Err(e) = irqcore::proc::write(k, Irq(irq), file, &list) {
+        if let Written::Now(Err(e)) = vfs::write(k, &file, &list) {
             k.pr_warn(format!("irqlab: the affinity of interrupt {irq} cannot be set: {e:?}"));
         }
         irqcore::migration::irq_move_irq(k, Irqd::top(Irq(irq)));

@@ -15,7 +15,13 @@ fn boot(kernel: KernelVersion, text: &str) -> Lab {
 }
 
 fn read(k: &Kernel, irq: u32, file: &str) -> String {
-    irqcore::proc::read(k, Irq(irq), file).unwrap_or_default().trim().to_owned()
+    show(k, Irq(irq), file).trim().to_owned()
+}
+
+/// A file of an interrupt.
+fn show(k: &Kernel, irq: Irq, file: &str) -> String {
+    let file = irqcore::proc::FILES.iter().find(|f| f.name == file).expect("a file");
+    k.find_desc(irq).map(|desc| (file.show)(k, desc)).unwrap_or_default()
 }
 
 /// The mistake in a file, and what was expected.

@@ -27,6 +27,13 @@ fn run(lab: &mut Lab, command: &str) {
     assert_eq!(lab.terminal[said..], [] as [String; 0], "{command}");
 }
 
+/// A file of an interrupt that is in use; nothing of one that is not.
+fn show(k: &Kernel, irq: Irq, file: &str) -> String {
+    let file = irqcore::proc::FILES.iter().find(|f| f.name == file).expect("a file");
+    let desc = k.find_desc(irq).filter(|desc| !desc.action.is_empty());
+    desc.map(|desc| (file.show)(k, desc)).unwrap_or_default()
+}
+
 /// The interrupts of the function: number, names, affinity, and `m` for a managed one.
 fn interrupts(k: &Kernel) -> Vec<String> {
     let of = k.find_pci_dev("0000:00:03.0");
@@ -36,7 +43,7 @@ fn interrupts(k: &Kernel) -> Vec<String> {
     };
     let line = |irq: Irq| {
         let names: Vec<&str> = k.desc(irq).action.iter().map(|a| a.name.as_str()).collect();
-        let list = irqcore::proc::read(k, irq, "smp_affinity_list").unwrap_or_default();
+        let list = show(k, irq, "smp_affinity_list");
         let managed = if k.desc(irq).has(IRQD_AFFINITY_MANAGED) { " m" } else { "" };
         format!("{irq} {} {}{managed}", names.join("+"), list.trim())
     };
@@ -85,7 +92,7 @@ fn a_hint_sets_the_affinity_where_the_kernel_has_no_other_hint() {
     let ixgbe = "model = \"ixgbe\"\nname = \"eno1\"\nnode = 1\nvectors = 3\nmsix_vectors = 64";
     let lab = boot(KernelVersion::V6_12, "", ixgbe);
     assert_eq!(interrupts(&lab.k), ["24 eno1-TxRx-0 4-7", "25 eno1-TxRx-1 4-7", "26 eno1 4-7"]);
-    let hint = |irq| irqcore::proc::read(&lab.k, Irq(irq), "affinity_hint").unwrap_or_default();
+    let hint = |irq| show(&lab.k, Irq(irq), "affinity_hint");
     assert_eq!([hint(24), hint(25), hint(26)].map(|h| h.trim().to_owned()), ["10", "20", "00"]);
     let lab = boot(KernelVersion::V5_4, "", ixgbe);
     assert_eq!(interrupts(&lab.k), ["24 eno1-TxRx-0 4", "25 eno1-TxRx-1 5", "26 eno1 4-7"]);
@@ -150,7 +157,7 @@ fn an_interrupt_can_be_raised_by_hand() {
 
 /// What /proc/irq says of the interrupt with this number.
 fn affinities(lab: &Lab, irq: u32) -> (String, String) {
-    let read = |file| irqcore::proc::read(&lab.k, Irq(irq), file).unwrap_or_default().trim().to_owned();
+    let read = |file| show(&lab.k, Irq(irq), file).trim().to_owned();
     (read("effective_affinity_list"), read("smp_affinity_list"))
 }
 
