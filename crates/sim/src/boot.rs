@@ -415,7 +415,7 @@ fn idle_device(_k: &mut Kernel, _irq: Irq, _dev_id: DevId) -> IrqReturn {
 
 /// Requests the interrupt of a pin for the devices that the machine file names.
 fn request_line(k: &mut Kernel, line: &BoardLine) -> Result<(), Errno> {
-    let firmware = acpi_get_override_irq(k, line.gsi).map_or(true, |(level, _)| level);
+    let firmware = acpi_get_override_irq(k, line.gsi).is_none_or(|(level, _)| level);
     let level = line.level.unwrap_or(firmware);
     let irq = if line.gsi < NR_IRQS_LEGACY && level == firmware {
         Irq(line.gsi)
