@@ -29,6 +29,7 @@ pub mod virtio_scsi;
 
 use kstate::Kernel;
 use kstate::hw::pci::DeviceModel;
+use pcimsi::kernel::pci_driver::pci_register_driver;
 
 /// Every kind of device that a machine file can name, but for those with a driver of [`profile::table`].
 pub const DEVICES: [&DeviceModel; 5] = [
@@ -44,7 +45,7 @@ pub const DEVICES: [&DeviceModel; 5] = [
 /// [`profile`] when it is loaded.
 const INITCALLS: [fn(&mut Kernel); 7] = [
     block::blk_mq::blk_mq_init,
-    virtio::pci_common::virtio_pci_driver_init,
+    |k| pci_register_driver(k, &virtio::pci_common::VIRTIO_PCI_DRIVER),
     virtio_blk::init,
     nvme::pci::nvme_init,
     virtio_scsi::virtio_scsi_init,

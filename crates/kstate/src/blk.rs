@@ -356,6 +356,10 @@ impl Blk {
     pub fn set_mut(&mut self, set: TagSetId) -> &mut TagSet {
         self.tag_sets[set.index()].as_deref_mut().expect("a tag set that was freed")
     }
+    /// `queuedata`: what the driver knows a queue by. Here it is what it knows the queue's tag set by.
+    pub fn queuedata(&self, q: QueueId) -> u64 {
+        self.set(self.q(q).tag_set).driver_data
+    }
     /// The driver's table of a queue.
     pub fn ops(&self, q: QueueId) -> BlkMqOps {
         self.set(self.q(q).tag_set).ops

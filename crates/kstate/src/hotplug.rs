@@ -6,7 +6,7 @@ use core::hash::{Hash, Hasher};
 
 use crate::sched::{Call, Slot};
 use crate::shared::Shared;
-use crate::{CpuId, CpuMask, Errno, Kernel, TaskId};
+use crate::{CpuId, CpuMask, Errno, Kernel, QueueId, TaskId};
 
 /// `enum cpuhp_state`: how far up a CPU is, lowest first.
 // DEVIATION: of about 200 states those are left that have a callback with an effect on this model,
@@ -126,6 +126,13 @@ impl Slot for CpuhpState {
 /// in what the instance is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct CpuhpNode(pub u64);
+
+impl CpuhpNode {
+    /// A hardware queue as an instance of the steps of block/ (`hctx->cpuhp_online`).
+    pub fn of_hctx(q: QueueId, hctx: u32) -> Self {
+        Self(u64::from(q.0) << 32 | u64::from(hctx))
+    }
+}
 
 impl Slot for CpuhpNode {
     fn to_slot(self) -> u64 {

@@ -1,7 +1,8 @@
 //! Driver state of NVMe controllers (drivers/nvme/host/nvme.h, drivers/nvme/host/pci.c).
 
 use crate::blk::HCTX_MAX_TYPES;
-use crate::{DiskId, NvmeId, PciDevId, QueueId, TagSetId, WorkId};
+use crate::irqdesc::DevId;
+use crate::{DiskId, Kernel, NvmeId, PciDevId, QueueId, ReqId, TagSetId, WorkId};
 
 /// `enum nvme_ctrl_state`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -186,5 +187,46 @@ impl NvmeState {
     pub fn by_instance(&self, instance: u32) -> Option<NvmeId> {
         let i = self.devs.iter().position(|d| d.bound && d.instance == instance)?;
         Some(NvmeId(i as u32))
+    }
+}
+
+impl NvmeDev {
+    /// CAP.TO: how long the device may take to become ready, in ns. The register counts half seconds.
+    pub fn ready_timeout(&self) -> u64 {
+        ((self.cap >> 24 & 0xff) + 1) * 500_000_000
+    }
+
+    /// The request queues of all namespaces that are not being removed.
+    pub fn ns_queues(&self) -> Vec<QueueId> {
+        self.namespaces.iter().filter(|ns| !ns.removing).map(|ns| ns.queue).collect()
+    }
+}
+
+impl NvmeId {
+    /// `driver_data` of a controller's tag sets: the number of the controller, and which set it is.
+    pub fn driver_data(self, admin: bool) -> u64 {
+        u64::from(self.0) << 1 | u64::from(admin)
+    }
+}
+
+impl Kernel {
+    /// The controller behind a tag set (`set->driver_data`).
+    pub fn nvme_of_set(&self, set: TagSetId) -> NvmeId {
+        NvmeId((self.blk.set(set).driver_data >> 1) as u32)
+    }
+    /// The queue behind a hardware queue of the block layer (`hctx->driver_data`).
+    pub fn nvmeq_of_hctx(&self, q: QueueId, hctx: u32) -> (NvmeId, u16) {
+        let set = self.blk.q(q).tag_set;
+        let admin = self.blk.set(set).driver_data & 1 != 0;
+        (self.nvme_of_set(set), if admin { 0 } else { hctx as u16 + 1 })
+    }
+    /// The queue that a request was sent to.
+    pub fn nvmeq_of_rq(&self, rq: ReqId) -> Option<(NvmeId, u16)> {
+        let request = self.blk.requests.get(rq)?;
+        Some(self.nvmeq_of_hctx(request.q, request.hctx))
+    }
+    /// The `dev_id` of a queue's interrupt, which in C is the queue's address.
+    pub fn nvmeq_dev_id(&self, id: NvmeId, qid: u16) -> DevId {
+        DevId::Driver(self.nvme.dev(id).dev, qid)
     }
 }

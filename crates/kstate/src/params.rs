@@ -41,6 +41,18 @@ pub struct Params {
     pub virtblk_queue_depth: u32,
 }
 
+impl Params {
+    /// `NVME_ADMIN_TIMEOUT`, in ns.
+    pub fn nvme_admin_timeout_ns(&self) -> u64 {
+        u64::from(self.nvme_admin_timeout) * 1_000_000_000
+    }
+
+    /// `NVME_IO_TIMEOUT`, in ns.
+    pub fn nvme_io_timeout_ns(&self) -> u64 {
+        u64::from(self.nvme_io_timeout) * 1_000_000_000
+    }
+}
+
 impl Default for Params {
     fn default() -> Self {
         Self {

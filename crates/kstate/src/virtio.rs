@@ -1,17 +1,23 @@
 //! `struct virtio_driver`, `struct virtio_device`, `struct virtio_pci_device` and the rings' own
 //! bookkeeping (include/linux/virtio.h, drivers/virtio).
 
+use core::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::data::Data;
+use crate::hw::virtio::SplitRing;
+use crate::irqdesc::DevId;
 use crate::named::by_name;
 use crate::sched::Call;
-use crate::{CpuMask, Errno, Kernel, PciDevId, VirtioDriverId, VirtioId};
+use crate::{CpuMask, Errno, Irq, Kernel, PciDevId, VirtioDriverId, VirtioId};
 
 /// `VP_MSIX_CONFIG_VECTOR`: configuration changes use the first vector.
 pub const VP_MSIX_CONFIG_VECTOR: u16 = 0;
 /// `VP_MSIX_VQ_VECTOR`: queues that share one use the second.
 pub const VP_MSIX_VQ_VECTOR: u16 = 1;
+
+/// The number that stands for the device as a whole in a `dev_id`. Queues have theirs, which are lower.
+pub const VP_DEV: u16 = u16::MAX;
 
 /// `enum vp_vq_vector_policy`. In 5.4 this is the flag `per_vq_vectors`: the first and the last.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -165,6 +171,13 @@ pub struct VirtioPciDevice {
     pub drvdata: Data,
 }
 
+impl VirtioPciDevice {
+    /// The driver has asked for a callback of this queue.
+    pub fn wants_callback(&self, index: u16) -> bool {
+        self.vqs_info.get(usize::from(index)).is_some_and(|vq| vq.callback.is_some())
+    }
+}
+
 /// drivers/virtio.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct VirtioState {
@@ -196,5 +209,43 @@ impl VirtioState {
     /// The driver of a bound device.
     pub fn driver(&self, id: VirtioId) -> Option<&'static VirtioDriver> {
         Some(self.drivers[self.find(id)?.driver?.index()])
+    }
+    /// `vdev->priv` of a device that is bound to the driver that keeps a `T` there.
+    ///
+    /// # Panics
+    /// If it is not.
+    pub fn drvdata<T: Any>(&self, id: VirtioId) -> &T {
+        self.dev(id).drvdata.get().expect("a virtio device of another driver")
+    }
+    /// The same, mutably.
+    ///
+    /// # Panics
+    /// If it is not bound to that driver.
+    pub fn drvdata_mut<T: Any>(&mut self, id: VirtioId) -> &mut T {
+        self.dev_mut(id).drvdata.get_mut().expect("a virtio device of another driver")
+    }
+}
+
+impl Kernel {
+    /// `pci_dev->irq` of a virtio device.
+    pub fn vp_irq(&self, id: VirtioId) -> Irq {
+        Irq(self.pci_dev(self.virtio.dev(id).pci_dev).irq)
+    }
+
+    /// The `dev_id` of interrupts for configuration changes and shared vectors, which in C is the device's address.
+    pub fn vp_dev_id(&self, id: VirtioId) -> DevId {
+        DevId::Driver(self.virtio.dev(id).pci_dev, VP_DEV)
+    }
+
+    /// The `dev_id` of a queue's interrupt, which in C is the queue's address.
+    pub fn vq_dev_id(&self, id: VirtioId, index: u16) -> DevId {
+        DevId::Driver(self.hw.virtio[id.index()].dev, index)
+    }
+
+    /// What the driver knows of a queue, and the queue's ring in memory.
+    pub fn vq_and_ring(&mut self, id: VirtioId, index: u16) -> Option<(&mut Virtqueue, &mut SplitRing)> {
+        let vq = self.virtio.devs.get_mut(id.index())?.as_deref_mut()?.vdev_vqs.get_mut(&index)?;
+        let ring = self.hw.virtio.get_mut(id.index())?.memory.rings.get_mut(&vq.desc_addr)?;
+        Some((vq, ring))
     }
 }

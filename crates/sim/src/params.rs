@@ -9,11 +9,10 @@
 //! one that no kernel knows, is a mistake in the machine file ([`check`]).
 
 use drivers::nvme::pci as nvme;
-use drivers::virtio_blk;
 use irqcore::{irqdesc, manage, spurious};
 use kcore::sched::isolation;
 use kcore::{cpu, smp};
-use kstate::kstrtox::{get_option, kstrtobool, simple_strtoull};
+use kstate::kstrtox::{get_option, kstrtobool, kstrtoint, kstrtouint, simple_strtoull};
 use kstate::semantics::Semantics;
 use kstate::{Errno, Kernel};
 use x86apic::kernel::{apic, intel_iommu, io_apic, irq_remapping};
@@ -109,19 +108,42 @@ static WORDS: &[Word] = &[
     // PCI and drivers.
     early("pci", pcimsi::kernel::pci_setup).without(words::pci),
     early("acpi", parse_acpi).without(words::acpi),
-    module("nvme.use_threaded_interrupts", nvme::use_threaded_interrupts_set),
-    module("nvme.write_queues", nvme::write_queues_set).without(negative),
-    module("nvme.poll_queues", nvme::poll_queues_set).without(negative),
+    module("nvme.use_threaded_interrupts", |k, value| {
+        let text = value.ok_or(Errno::EINVAL)?;
+        k.params.nvme_use_threaded_interrupts = kstrtoint(text.as_bytes(), 0)? != 0;
+        Ok(())
+    }),
+    module("nvme.write_queues", |k, value| {
+        k.params.nvme_write_queues = nvme::io_queue_count_set(k, value)?;
+        Ok(())
+    })
+    .without(negative),
+    module("nvme.poll_queues", |k, value| {
+        k.params.nvme_poll_queues = nvme::io_queue_count_set(k, value)?;
+        Ok(())
+    })
+    .without(negative),
     module("nvme.io_queue_depth", nvme::io_queue_depth_set),
-    module("nvme_core.admin_timeout", nvme::admin_timeout_set).without(no_time),
-    module("nvme_core.io_timeout", nvme::io_timeout_set).without(no_time),
-    module("virtio_blk.queue_depth", virtio_blk::queue_depth_set),
-    module("virtio_blk.num_request_queues", virtio_blk::num_request_queues_set)
+    module("nvme_core.admin_timeout", |k, value| param_set_uint(value, &mut k.params.nvme_admin_timeout))
+        .without(no_time),
+    module("nvme_core.io_timeout", |k, value| param_set_uint(value, &mut k.params.nvme_io_timeout))
+        .without(no_time),
+    module("virtio_blk.queue_depth", |k, value| param_set_uint(value, &mut k.params.virtblk_queue_depth)),
+    module("virtio_blk.num_request_queues", |k, value| {
+        param_set_uint(value, &mut k.params.virtblk_num_request_queues)
+    })
+    .only(|sem| sem.virtblk_poll_queues),
+    module("virtio_blk.poll_queues", |k, value| param_set_uint(value, &mut k.params.virtblk_poll_queues))
         .only(|sem| sem.virtblk_poll_queues),
-    module("virtio_blk.poll_queues", virtio_blk::poll_queues_set).only(|sem| sem.virtblk_poll_queues),
 ];
 
 // ---- what has no other module ----
+
+/// kernel/params.c.
+fn param_set_uint(value: Value<'_>, param: &mut u32) -> Result<(), Errno> {
+    *param = kstrtouint(value.ok_or(Errno::EINVAL)?.as_bytes(), 0)?;
+    Ok(())
+}
 
 /// kernel/params.c. A word without a value is true.
 fn param_set_bool(sem: &Semantics, value: Value<'_>, param: &mut bool) -> Result<(), Errno> {

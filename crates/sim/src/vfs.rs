@@ -4,6 +4,8 @@
 //! A read answers with the file's text. A write either is done at once or starts a task that the
 //! engine runs to its end; either way it ends with the errno that `write(2)` would return.
 
+use std::collections::BTreeSet;
+
 use drivers::nvme::sysfs;
 use irqcore::proc::ProcFile;
 use kcore::base::bus;
@@ -83,6 +85,11 @@ fn numbered(text: &str, prefix: &str) -> Option<u32> {
     (!digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())).then(|| digits.parse().ok())?
 }
 
+/// A file of /sys/class/nvme/nvmeN by its name.
+fn nvme_attribute(name: &str) -> Result<&'static sysfs::Attribute, Errno> {
+    sysfs::NVME_DEV_ATTRS.iter().find(|a| a.name == name).ok_or(Errno::ENOENT)
+}
+
 /// A file of /proc/irq/N by its name.
 fn irq_file(name: &str) -> Result<&'static ProcFile, Errno> {
     irqcore::proc::FILES.iter().find(|f| f.name == name).ok_or(Errno::ENOENT)
@@ -113,7 +120,8 @@ pub fn disk(k: &Kernel, path: &str) -> Result<DiskId, Errno> {
 }
 
 fn nvme_of(k: &Kernel, name: &str) -> Result<NvmeId, Errno> {
-    sysfs::find(k, name).ok_or(Errno::ENOENT)
+    let instance = name.strip_prefix("nvme").and_then(|n| n.parse().ok());
+    instance.and_then(|n| k.nvme.by_instance(n)).ok_or(Errno::ENOENT)
 }
 
 fn line(text: impl core::fmt::Display) -> String {
@@ -198,7 +206,8 @@ pub fn read(k: &mut Kernel, path: &str) -> Result<String, Errno> {
         }
         ["sys", "class", "nvme", ctrl, file] => {
             let ctrl = nvme_of(k, ctrl)?;
-            sysfs::read(k, ctrl, file)
+            let show = nvme_attribute(file)?.show.ok_or(Errno::EACCES)?;
+            Ok(line(show(k, ctrl)))
         }
         ["sys", "kernel", "debug", "irq", "irqs", irq] => {
             let irq = numbered(irq, "").map(Irq).ok_or(Errno::ENOENT)?;
@@ -376,10 +385,13 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
             bound.map(|dev| k.pci_dev(dev).name()).chain(names(&["bind", "unbind"])).collect()
         }
         ["sys", "class"] => names(&["nvme"]),
-        ["sys", "class", "nvme"] => sysfs::names(k),
+        ["sys", "class", "nvme"] => {
+            let bound = k.nvme.devs.iter().filter(|d| d.bound);
+            bound.map(|d| format!("nvme{}", d.instance)).collect::<BTreeSet<_>>().into_iter().collect()
+        }
         ["sys", "class", "nvme", ctrl] => {
             nvme_of(k, ctrl)?;
-            names(&sysfs::FILES)
+            sysfs::NVME_DEV_ATTRS.iter().map(|a| a.name.to_owned()).collect()
         }
         ["sys", "devices"] => names(&["system"]),
         ["sys", "devices", "system"] => names(&["cpu", "node"]),
@@ -515,7 +527,8 @@ fn try_write(k: &mut Kernel, path: &str, text: &str, append: bool) -> Result<Wri
         }
         ["sys", "class", "nvme", ctrl, file] => {
             let ctrl = nvme_of(k, ctrl)?;
-            sysfs::write(k, ctrl, file, text).map(Written::Start)
+            let store = nvme_attribute(file)?.store.ok_or(Errno::EACCES)?;
+            Ok(Written::Start(store(ctrl)))
         }
         ["sys", "kernel", "debug", "irq", "irqs", irq] => {
             let irq = numbered(irq, "").map(Irq).ok_or(Errno::ENOENT)?;

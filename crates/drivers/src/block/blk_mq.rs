@@ -612,11 +612,6 @@ pub fn blk_mq_init(k: &mut Kernel) {
     }
 }
 
-/// A hardware queue as an instance of the steps of block/.
-fn cpuhp_node(q: QueueId, hctx: u32) -> CpuhpNode {
-    CpuhpNode(u64::from(q.0) << 32 | u64::from(hctx))
-}
-
 /// `hlist_entry_safe()`: the hardware queue behind an instance.
 fn hlist_entry_safe(node: CpuhpNode) -> (QueueId, u32) {
     (QueueId((node.0 >> 32) as u32), node.0 as u32)
@@ -625,14 +620,14 @@ fn hlist_entry_safe(node: CpuhpNode) -> (QueueId, u32) {
 /// `__blk_mq_add_cpuhp()`; in 5.4 a piece of `blk_mq_init_hctx()`.
 fn __blk_mq_add_cpuhp(k: &mut Kernel, q: QueueId, hctx: u32) {
     // C does not look at the answers either: a machine without CPU hotplug has no such steps.
-    let _ = cpuhp_state_add_instance_nocalls(k, CpuhpState::ApBlkMqOnline, cpuhp_node(q, hctx));
-    let _ = cpuhp_state_add_instance_nocalls(k, CpuhpState::BlkMqDead, cpuhp_node(q, hctx));
+    let _ = cpuhp_state_add_instance_nocalls(k, CpuhpState::ApBlkMqOnline, CpuhpNode::of_hctx(q, hctx));
+    let _ = cpuhp_state_add_instance_nocalls(k, CpuhpState::BlkMqDead, CpuhpNode::of_hctx(q, hctx));
 }
 
 /// `blk_mq_remove_cpuhp()`.
 pub(super) fn blk_mq_remove_cpuhp(k: &mut Kernel, q: QueueId, hctx: u32) {
-    let _ = cpuhp_state_remove_instance_nocalls(k, CpuhpState::ApBlkMqOnline, cpuhp_node(q, hctx));
-    let _ = cpuhp_state_remove_instance_nocalls(k, CpuhpState::BlkMqDead, cpuhp_node(q, hctx));
+    let _ = cpuhp_state_remove_instance_nocalls(k, CpuhpState::ApBlkMqOnline, CpuhpNode::of_hctx(q, hctx));
+    let _ = cpuhp_state_remove_instance_nocalls(k, CpuhpState::BlkMqDead, CpuhpNode::of_hctx(q, hctx));
 }
 
 /// `blk_mq_hctx_notify_dead()`: moves what waits in the software queue of a CPU that is dead.

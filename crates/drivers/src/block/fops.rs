@@ -138,12 +138,12 @@ fn request_of(k: &Kernel, waiter: TaskId) -> Option<ReqId> {
     k.blk.requests.iter().find(|(_, request)| request.waiter == Some(waiter)).map(|(rq, _)| rq)
 }
 
-/// Opens a disk, reads it once and closes it, as the partition scan does.
+/// Opens a disk, reads it once and closes it, as a partition scan does that finds nothing in the first sectors.
 ///
 /// # Errors
 /// As [`blkdev_get`] and [`blkdev_read_iter`], and `EIO` for less than was wanted.
 #[kframe("block/fops.c", part)]
-pub fn read_disk(k: &mut Kernel, disk: DiskId, sector: u64, sectors: u32) -> Result<(), Errno> {
+pub fn read_part_sector(k: &mut Kernel, disk: DiskId, sector: u64, sectors: u32) -> Result<(), Errno> {
     blkdev_get(k, disk)?;
     let read: Result<u32, Errno> = call!(blkdev_read_iter(disk, sector, sectors));
     blkdev_put(k, disk);

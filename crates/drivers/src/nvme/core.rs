@@ -299,11 +299,6 @@ fn not_ready(k: &mut Kernel, id: NvmeId, mask: u32, val: u32) {
     dev_info(k, id, &text);
 }
 
-/// CAP.TO: half seconds until the device must be ready, as nanoseconds.
-fn ready_timeout(k: &Kernel, id: NvmeId) -> u64 {
-    ((d(k, id).cap >> 24 & 0xff) + 1) * SEC / 2
-}
-
 /// `nvme_disable_ctrl()`; with `shutdown` also 5.4's `nvme_shutdown_ctrl()`.
 ///
 /// # Errors
@@ -322,7 +317,7 @@ pub(super) fn nvme_disable_ctrl(k: &mut Kernel, id: NvmeId, shutdown: bool) -> R
     if shutdown {
         return call!(nvme_wait_ready(id, hw::CSTS_SHST, hw::CSTS_SHST_COMPLETE, SHUTDOWN_TIMEOUT * SEC));
     }
-    call!(nvme_wait_ready(id, hw::CSTS_RDY, 0, ready_timeout(k, id)))
+    call!(nvme_wait_ready(id, hw::CSTS_RDY, 0, d(k, id).ready_timeout()))
 }
 
 /// `nvme_enable_ctrl()`.
@@ -348,7 +343,7 @@ pub(super) fn nvme_enable_ctrl(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> 
         dm(k, id).cap = hw::read64(k, id, hw::CAP);
     }
     hw::write32(k, id, hw::CC, config | hw::CC_EN);
-    call!(nvme_wait_ready(id, hw::CSTS_RDY, hw::CSTS_RDY, ready_timeout(k, id)))
+    call!(nvme_wait_ready(id, hw::CSTS_RDY, hw::CSTS_RDY, d(k, id).ready_timeout()))
 }
 
 // Bringing a controller up.
@@ -533,14 +528,10 @@ pub fn nvme_reset_ctrl_sync(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
 
 // Namespaces' queues.
 
-fn queues(k: &Kernel, id: NvmeId) -> Vec<QueueId> {
-    d(k, id).namespaces.iter().filter(|ns| !ns.removing).map(|ns| ns.queue).collect()
-}
-
 /// `nvme_start_freeze()`.
 pub(super) fn nvme_start_freeze(k: &mut Kernel, id: NvmeId) {
     dm(k, id).frozen = true;
-    for q in queues(k, id) {
+    for q in d(k, id).ns_queues() {
         blk_mq::blk_freeze_queue_start(k, q);
     }
 }
@@ -568,7 +559,7 @@ pub(super) fn nvme_wait_freeze_timeout(k: &mut Kernel, id: NvmeId, timeout: u64)
 
 /// `nvme_unfreeze()`.
 pub(super) fn nvme_unfreeze(k: &mut Kernel, id: NvmeId) {
-    for q in queues(k, id) {
+    for q in d(k, id).ns_queues() {
         blk_mq::blk_mq_unfreeze_queue(k, q);
     }
     dm(k, id).frozen = false;
@@ -580,7 +571,7 @@ pub(super) fn nvme_stop_queues(k: &mut Kernel, id: NvmeId) {
     dm(k, id).stopped = true;
     let together: bool = k.sem.nvme_probe == NvmeProbe::Synchronous;
     if together {
-        for q in queues(k, id) {
+        for q in d(k, id).ns_queues() {
             k.blk.q_mut(q).quiesced = true;
         }
         if d(k, id).tagset.is_some() {
@@ -598,7 +589,7 @@ pub(super) fn nvme_stop_queues(k: &mut Kernel, id: NvmeId) {
 /// `nvme_start_queues()` (5.4), `nvme_unquiesce_io_queues()` (6.12).
 pub(super) fn nvme_start_queues(k: &mut Kernel, id: NvmeId) {
     dm(k, id).stopped = false;
-    for q in queues(k, id) {
+    for q in d(k, id).ns_queues() {
         blk_mq::blk_mq_unquiesce_queue(k, q);
     }
 }
@@ -611,7 +602,7 @@ pub(super) fn nvme_kill_queues(k: &mut Kernel, id: NvmeId) {
     {
         blk_mq::blk_mq_unquiesce_queue(k, q);
     }
-    for q in queues(k, id) {
+    for q in d(k, id).ns_queues() {
         blk_core::blk_set_queue_dying(k, q);
         blk_mq::blk_mq_unquiesce_queue(k, q);
     }

@@ -7,69 +7,39 @@ use kstate::{Errno, Kernel, NvmeId};
 
 use super::core;
 
-/// The files of a controller.
-pub const FILES: [&str; 9] = [
-    "address",
-    "firmware_rev",
-    "model",
-    "queue_count",
-    "rescan_controller",
-    "reset_controller",
-    "serial",
-    "sqsize",
-    "state",
-];
-
-/// The controller with this name, such as `nvme0`.
-pub fn find(k: &Kernel, name: &str) -> Option<NvmeId> {
-    k.nvme.by_instance(name.strip_prefix("nvme")?.parse().ok()?)
+/// A file of a controller (`DEVICE_ATTR()`). No read asks the device: what the files show was remembered when
+/// it was identified.
+pub struct Attribute {
+    /// Its name.
+    pub name: &'static str,
+    /// Its text without the line's end, where it can be read.
+    pub show: Option<fn(&Kernel, NvmeId) -> String>,
+    /// Writes it, where it can be written. What is written does not matter to any of them.
+    pub store: Option<fn(NvmeId) -> Call<Result<(), Errno>>>,
 }
 
-/// All controllers, in the order of `ls`.
-pub fn names(k: &Kernel) -> Vec<String> {
-    let mut names: Vec<String> =
-        k.nvme.devs.iter().filter(|d| d.bound).map(|d| format!("nvme{}", d.instance)).collect();
-    names.sort();
-    names
-}
+impl Attribute {
+    const fn ro(name: &'static str, show: fn(&Kernel, NvmeId) -> String) -> Self {
+        Self { name, show: Some(show), store: None }
+    }
 
-/// Reads a file. None of them asks the device: what they show was remembered when it was
-/// identified.
-///
-/// # Errors
-/// `ENOENT` for a file that does not exist, `EACCES` for one that can only be written.
-pub fn read(k: &Kernel, ctrl: NvmeId, file: &str) -> Result<String, Errno> {
-    let d = k.nvme.dev(ctrl);
-    let text = match file {
-        "address" => k.pci_dev(d.dev).name(),
-        "firmware_rev" => format!("{:<8}", "1.0"),
-        "model" => format!("{:<40}", "irqlab NVMe Ctrl"),
-        "queue_count" => d.queue_count.to_string(),
-        "serial" => format!("{:<20}", d.serial),
-        "sqsize" => d.q_depth.saturating_sub(1).to_string(),
-        "state" => d.state.name().to_owned(),
-        "rescan_controller" | "reset_controller" => return Err(Errno::EACCES),
-        _ => return Err(Errno::ENOENT),
-    };
-    Ok(text + "\n")
-}
-
-/// Writes a file; the frame does the work.
-///
-/// # Errors
-/// `ENOENT` for a file that does not exist, `EACCES` for one that can only be read.
-pub fn write(k: &Kernel, ctrl: NvmeId, file: &str, text: &str) -> Result<Call<Result<(), Errno>>, Errno> {
-    // What is written does not matter.
-    let _ = text;
-    match file {
-        "reset_controller" => Ok(nvme_sysfs_reset(ctrl)),
-        "rescan_controller" => Ok(nvme_sysfs_rescan(ctrl)),
-        _ => match read(k, ctrl, file) {
-            Ok(_) => Err(Errno::EACCES),
-            Err(e) => Err(e),
-        },
+    const fn wo(name: &'static str, store: fn(NvmeId) -> Call<Result<(), Errno>>) -> Self {
+        Self { name, show: None, store: Some(store) }
     }
 }
+
+/// `nvme_dev_attrs`: the files of every controller, in the order of `ls`.
+pub static NVME_DEV_ATTRS: [Attribute; 9] = [
+    Attribute::ro("address", |k, ctrl| k.pci_dev(k.nvme.dev(ctrl).dev).name()),
+    Attribute::ro("firmware_rev", |_, _| format!("{:<8}", "1.0")),
+    Attribute::ro("model", |_, _| format!("{:<40}", "irqlab NVMe Ctrl")),
+    Attribute::ro("queue_count", |k, ctrl| k.nvme.dev(ctrl).queue_count.to_string()),
+    Attribute::wo("rescan_controller", nvme_sysfs_rescan),
+    Attribute::wo("reset_controller", nvme_sysfs_reset),
+    Attribute::ro("serial", |k, ctrl| format!("{:<20}", k.nvme.dev(ctrl).serial)),
+    Attribute::ro("sqsize", |k, ctrl| k.nvme.dev(ctrl).q_depth.saturating_sub(1).to_string()),
+    Attribute::ro("state", |k, ctrl| k.nvme.dev(ctrl).state.name().to_owned()),
+];
 
 /// `nvme_sysfs_reset()`: resets the controller and waits for the end of it.
 ///

@@ -513,3 +513,16 @@ pub fn config_changed(device: &mut VirtioDevice) -> Option<Notification> {
     device.config_generation = device.config_generation.wrapping_add(1);
     (device.device_status & STATUS_DRIVER_OK != 0).then_some(Notification::Config(device.msix_config))
 }
+
+/// Where the memory of a queue begins. Every queue gets its own 16 MiB: ring, indirect tables,
+/// then its driver's buffers.
+pub fn queue_memory(id: VirtioId, index: u16) -> u64 {
+    0x1_0000_0000 | u64::from(id.0) << 40 | u64::from(index) << 24
+}
+
+/// The memory that the driver of a queue has for the buffers in slot `slot`: 256 bytes that both sides
+/// read and write, and a page of data.
+pub fn buffer_addrs(id: VirtioId, index: u16, slot: u32) -> (u64, u64) {
+    let slot = u64::from(slot);
+    (queue_memory(id, index) + 0x4_0000 + slot * 0x100, queue_memory(id, index) + 0x10_0000 + slot * 0x1000)
+}

@@ -11,7 +11,7 @@ use kstate::irqchip::Handler;
 use kstate::irqdesc::{DevId, IrqReturn};
 use kstate::msi::IrqAffinity;
 use kstate::pci::{PCI_ANY_ID, PciDeviceId, PciDriver, ProbeType};
-use kstate::virtio::{VP_MSIX_CONFIG_VECTOR, VP_MSIX_VQ_VECTOR, VirtioPciDevice, VpVqVectorPolicy};
+use kstate::virtio::{VP_DEV, VP_MSIX_CONFIG_VECTOR, VP_MSIX_VQ_VECTOR, VirtioPciDevice, VpVqVectorPolicy};
 use kstate::{CpuMask, Errno, Irq, Kernel, PciDevId, VirtioId};
 use pcimsi::kernel::{
     PCI_IRQ_AFFINITY, PCI_IRQ_MSIX, pci_alloc_irq_vectors_affinity, pci_disable_device, pci_enable_device,
@@ -19,7 +19,6 @@ use pcimsi::kernel::{
 };
 
 use super::{hw, pci_modern, ring, virtio};
-use pcimsi::kernel::pci_driver::pci_register_driver;
 
 /// `IRQF_SHARED`.
 const IRQF_SHARED: u32 = 0x80;
@@ -31,19 +30,6 @@ const VP_INTERRUPT: Handler = Handler { name: "vp_interrupt", call: vp_interrupt
 /// `dev_name(&vdev->dev)`.
 fn dev_name(k: &Kernel, id: VirtioId) -> String {
     format!("virtio{}", k.virtio.dev(id).index)
-}
-
-/// `pci_dev->irq`.
-fn pci_irq(k: &Kernel, id: VirtioId) -> Irq {
-    Irq(k.pci_dev(k.virtio.dev(id).pci_dev).irq)
-}
-
-/// The number that stands for the device as a whole in a `dev_id`. Queues have theirs, which are lower.
-const VP_DEV: u16 = u16::MAX;
-
-/// The `dev_id` of interrupts for configuration changes and shared vectors.
-fn vp_dev_id(k: &Kernel, id: VirtioId) -> DevId {
-    DevId::Driver(k.virtio.dev(id).pci_dev, VP_DEV)
 }
 
 /// The device behind such a `dev_id`.
@@ -64,7 +50,7 @@ fn vector_irq(k: &mut Kernel, id: VirtioId, vector: u32) -> Irq {
 #[kframe("drivers/virtio/virtio_pci_common.c")]
 pub fn vp_synchronize_vectors(k: &mut Kernel, id: VirtioId) {
     if k.virtio.dev(id).intx_enabled {
-        let irq: Irq = pci_irq(k, id);
+        let irq: Irq = k.vp_irq(id);
         call!(synchronize_irq(irq));
     }
     let mut i: u32 = 0;
@@ -79,14 +65,14 @@ pub fn vp_synchronize_vectors(k: &mut Kernel, id: VirtioId) {
 #[kfn("drivers/virtio/virtio_pci_common.c")]
 fn vp_vring_slow_path_interrupt(k: &mut Kernel, irq: Irq, id: VirtioId) {
     for index in k.virtio.dev(id).slow_virtqueues.clone() {
-        let vq = ring::vq_dev_id(k, id, index);
+        let vq = k.vq_dev_id(id, index);
         ring::vring_interrupt(k, irq, vq);
     }
 }
 
 /// The configuration has changed: the driver may want to know.
 #[kfn("drivers/virtio/virtio_pci_common.c")]
-pub fn vp_config_changed(k: &mut Kernel, irq: Irq, dev_id: DevId) -> IrqReturn {
+fn vp_config_changed(k: &mut Kernel, irq: Irq, dev_id: DevId) -> IrqReturn {
     let Some(id) = vp_dev_of(k, dev_id) else { return IrqReturn::None };
     virtio::virtio_config_changed(k, id);
     if k.sem.virtio_slow_path_queues {
@@ -97,13 +83,13 @@ pub fn vp_config_changed(k: &mut Kernel, irq: Irq, dev_id: DevId) -> IrqReturn {
 
 /// An interrupt all queues share.
 #[kfn("drivers/virtio/virtio_pci_common.c")]
-pub fn vp_vring_interrupt(k: &mut Kernel, irq: Irq, dev_id: DevId) -> IrqReturn {
+fn vp_vring_interrupt(k: &mut Kernel, irq: Irq, dev_id: DevId) -> IrqReturn {
     let Some(id) = vp_dev_of(k, dev_id) else { return IrqReturn::None };
     let mut ret = IrqReturn::None;
     let queues = k.virtio.dev(id).virtqueues.len();
     for i in 0..queues {
         let Some(&index) = k.virtio.dev(id).virtqueues.get(i) else { break };
-        let vq = ring::vq_dev_id(k, id, index);
+        let vq = k.vq_dev_id(id, index);
         if ring::vring_interrupt(k, irq, vq) == IrqReturn::Handled {
             ret = IrqReturn::Handled;
         }
@@ -113,7 +99,7 @@ pub fn vp_vring_interrupt(k: &mut Kernel, irq: Irq, dev_id: DevId) -> IrqReturn 
 
 /// The INTx interrupt. Reading the ISR status acknowledges it, so its value is kept.
 #[kfn("drivers/virtio/virtio_pci_common.c")]
-pub fn vp_interrupt(k: &mut Kernel, irq: Irq, dev_id: DevId) -> IrqReturn {
+fn vp_interrupt(k: &mut Kernel, irq: Irq, dev_id: DevId) -> IrqReturn {
     let Some(id) = vp_dev_of(k, dev_id) else { return IrqReturn::None };
     let isr = hw::isr_read(k, id);
     if isr == 0 {
@@ -160,7 +146,7 @@ fn vp_request_msix_vectors(
     let config = format!("{name}-config");
     vp_dev.msix_names[v as usize].clone_from(&config);
     let irq = vector_irq(k, id, v);
-    let dev_id = vp_dev_id(k, id);
+    let dev_id = k.vp_dev_id(id);
     request_irq(k, irq, VP_CONFIG_CHANGED, 0, &config, dev_id)?;
     k.virtio.dev_mut(id).msix_used_vectors += 1;
 
@@ -183,11 +169,6 @@ fn vp_request_msix_vectors(
 /// `vp_is_slow_path_vector` (6.12).
 fn vp_is_slow_path_vector(k: &Kernel, vector: u16) -> bool {
     k.sem.virtio_slow_path_queues && vector == VP_MSIX_CONFIG_VECTOR
-}
-
-/// The driver has asked for a callback of this queue.
-fn has_callback(k: &Kernel, id: VirtioId, index: u16) -> bool {
-    k.virtio.dev(id).vqs_info.get(usize::from(index)).is_some_and(|vq| vq.callback.is_some())
 }
 
 /// Creates queue `index` with the name and callback that the driver asked for.
@@ -216,8 +197,8 @@ fn vp_del_vq(k: &mut Kernel, id: VirtioId, index: u16) {
     k.virtio.dev_mut(id).vqs.remove(&index);
 }
 
-/// `irq_set_affinity_hint(irq, NULL)`; 6.12's `irq_update_affinity_hint` is inline.
-fn clear_affinity_hint(k: &mut Kernel, irq: Irq) {
+/// Takes an interrupt's hint back (include/linux/interrupt.h); 5.4 has `irq_set_affinity_hint()` for it.
+fn irq_update_affinity_hint(k: &mut Kernel, irq: Irq) {
     // A queue whose request failed has nothing to clear, and the result is ignored as in C.
     let _ = if k.sem.affinity_hint_inline {
         __irq_apply_affinity_hint(k, irq, None, false)
@@ -237,8 +218,8 @@ pub fn vp_del_vqs(k: &mut Kernel, id: VirtioId) {
             k.virtio.dev(id).per_vq_vectors && vector != NO_VECTOR && !vp_is_slow_path_vector(k, vector);
         if own_vector {
             let irq: Irq = vector_irq(k, id, u32::from(vector));
-            clear_affinity_hint(k, irq);
-            call!(free_irq(irq, ring::vq_dev_id(k, id, index)));
+            irq_update_affinity_hint(k, irq);
+            call!(free_irq(irq, k.vq_dev_id(id, index)));
         }
         vp_del_vq(k, id, index);
         next = k.virtio.dev(id).vdev_vqs.keys().next().copied();
@@ -246,15 +227,15 @@ pub fn vp_del_vqs(k: &mut Kernel, id: VirtioId) {
     k.virtio.dev_mut(id).per_vq_vectors = false;
 
     if k.virtio.dev(id).intx_enabled {
-        let irq: Irq = pci_irq(k, id);
-        call!(free_irq(irq, vp_dev_id(k, id)));
+        let irq: Irq = k.vp_irq(id);
+        call!(free_irq(irq, k.vp_dev_id(id)));
         k.virtio.dev_mut(id).intx_enabled = false;
     }
 
     let mut i: u32 = 0;
     while i < k.virtio.dev(id).msix_used_vectors {
         let irq: Irq = vector_irq(k, id, i);
-        call!(free_irq(irq, vp_dev_id(k, id)));
+        call!(free_irq(irq, k.vp_dev_id(id)));
         i += 1;
     }
 
@@ -279,7 +260,7 @@ fn request_vq_irq(k: &mut Kernel, id: VirtioId, index: u16, msix_vec: u16) -> Re
     let name = format!("{}-{queue}", dev_name(k, id));
     k.virtio.dev_mut(id).msix_names[usize::from(msix_vec)].clone_from(&name);
     let irq = vector_irq(k, id, u32::from(msix_vec));
-    let dev_id = ring::vq_dev_id(k, id, index);
+    let dev_id = k.vq_dev_id(id, index);
     request_irq(k, irq, ring::VRING_INTERRUPT, 0, &name, dev_id)
 }
 
@@ -293,7 +274,7 @@ fn vp_find_one_vq_msix(
     allocated_vectors: &mut u16,
     vector_policy: VpVqVectorPolicy,
 ) -> Result<(), Errno> {
-    let callback = has_callback(k, id, queue_idx);
+    let callback = k.virtio.dev(id).wants_callback(queue_idx);
     let msix_vec = match vector_policy {
         _ if !callback => NO_VECTOR,
         VpVqVectorPolicy::SharedSlow | VpVqVectorPolicy::Shared if slow_path => VP_MSIX_CONFIG_VECTOR,
@@ -343,7 +324,7 @@ fn vp_find_vqs_msix(
                 }
                 continue;
             }
-            let msix_vec = if !has_callback(k, id, index) {
+            let msix_vec = if !k.virtio.dev(id).wants_callback(index) {
                 NO_VECTOR
             } else if per_vq_vectors {
                 allocated_vectors += 1;
@@ -371,8 +352,8 @@ fn vp_find_vqs_msix(
 #[kframe("drivers/virtio/virtio_pci_common.c")]
 fn vp_find_vqs_intx(k: &mut Kernel, id: VirtioId, nvqs: u32) -> Result<(), Errno> {
     let err: Result<(), Errno> = 'out_del_vqs: {
-        let (irq, name) = (pci_irq(k, id), dev_name(k, id));
-        let dev_id = vp_dev_id(k, id);
+        let (irq, name) = (k.vp_irq(id), dev_name(k, id));
+        let dev_id = k.vp_dev_id(id);
         if let Err(e) = request_irq(k, irq, VP_INTERRUPT, IRQF_SHARED, &name, dev_id) {
             break 'out_del_vqs Err(e);
         }
@@ -407,7 +388,7 @@ pub fn vp_find_vqs(k: &mut Kernel, id: VirtioId, nvqs: u32) -> Result<(), Errno>
     if shared.is_ok() {
         return Ok(());
     }
-    if k.sem.virtio_needs_line && pci_irq(k, id) == Irq(0) {
+    if k.sem.virtio_needs_line && k.vp_irq(id) == Irq(0) {
         return shared;
     }
     let intx: Result<(), Errno> = call!(vp_find_vqs_intx(id, nvqs));
@@ -442,7 +423,7 @@ pub fn vp_set_vq_affinity(
     let vector = info.msix_vector;
     let irq = vector_irq(k, id, u32::from(vector));
     let Some(mask) = cpu_mask else {
-        clear_affinity_hint(k, irq);
+        irq_update_affinity_hint(k, irq);
         return Ok(());
     };
     if let Some(kept) = k.virtio.dev_mut(id).msix_affinity_masks.get_mut(usize::from(vector)) {
@@ -460,7 +441,7 @@ pub fn vp_set_vq_affinity(
 static VIRTIO_PCI_ID_TABLE: [PciDeviceId; 1] = [PciDeviceId::device(hw::VENDOR_ID as u32, PCI_ANY_ID)];
 
 /// `virtio_pci_driver`.
-static VIRTIO_PCI_DRIVER: PciDriver = PciDriver {
+pub static VIRTIO_PCI_DRIVER: PciDriver = PciDriver {
     name: "virtio-pci",
     id_table: &VIRTIO_PCI_ID_TABLE,
     probe: |_, dev| virtio_pci_probe(dev),
@@ -471,11 +452,6 @@ static VIRTIO_PCI_DRIVER: PciDriver = PciDriver {
     built_in: true,
     overlaps: false,
 };
-
-/// `module_pci_driver(virtio_pci_driver)`.
-pub fn virtio_pci_driver_init(k: &mut Kernel) {
-    pci_register_driver(k, &VIRTIO_PCI_DRIVER);
-}
 
 /// Binds virtio-pci to a function.
 #[kframe("drivers/virtio/virtio_pci_common.c")]

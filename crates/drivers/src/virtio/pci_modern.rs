@@ -62,8 +62,8 @@ pub fn vp_config_vector(k: &mut Kernel, id: VirtioId, vector: u16) -> u16 {
     ioread(k, id, Reg::MsixConfig) as u16
 }
 
-/// Writes an address in two halves (`vp_iowrite64_twopart`).
-fn write_address(k: &mut Kernel, id: VirtioId, [lo, hi]: [Reg; 2], address: u64) {
+/// Writes an address in two halves.
+fn vp_iowrite64_twopart(k: &mut Kernel, id: VirtioId, [lo, hi]: [Reg; 2], address: u64) {
     iowrite(k, id, lo, address as u32);
     iowrite(k, id, hi, (address >> 32) as u32);
 }
@@ -91,11 +91,12 @@ pub fn setup_vq(k: &mut Kernel, id: VirtioId, index: u16, msix_vec: u16) -> Resu
     let asked = k.virtio.dev(id).vqs_info.get(usize::from(index)).cloned().ok_or(Errno::EINVAL)?;
     ring::vring_create_virtqueue(k, id, index, num as u16, asked.name, asked.callback);
     iowrite(k, id, Reg::QueueSize, num);
-    if let Some([desc, avail, used]) = ring::vring_addrs(k, id, index) {
-        write_address(k, id, [Reg::QueueDescLo, Reg::QueueDescHi], desc);
-        write_address(k, id, [Reg::QueueDriverLo, Reg::QueueDriverHi], avail);
-        write_address(k, id, [Reg::QueueDeviceLo, Reg::QueueDeviceHi], used);
-    }
+    let desc = ring::virtqueue_get_desc_addr(k, id, index);
+    vp_iowrite64_twopart(k, id, [Reg::QueueDescLo, Reg::QueueDescHi], desc);
+    let avail = ring::virtqueue_get_avail_addr(k, id, index);
+    vp_iowrite64_twopart(k, id, [Reg::QueueDriverLo, Reg::QueueDriverHi], avail);
+    let used = ring::virtqueue_get_used_addr(k, id, index);
+    vp_iowrite64_twopart(k, id, [Reg::QueueDeviceLo, Reg::QueueDeviceHi], used);
     if msix_vec != NO_VECTOR {
         iowrite(k, id, Reg::QueueMsixVector, u32::from(msix_vec));
         if ioread(k, id, Reg::QueueMsixVector) == u32::from(NO_VECTOR) {

@@ -18,35 +18,6 @@ use super::hw;
 /// Handler of a queue's own vector.
 pub const VRING_INTERRUPT: Handler = Handler { name: "vring_interrupt", call: vring_interrupt };
 
-/// The `dev_id` of a queue's interrupt.
-pub fn vq_dev_id(k: &Kernel, id: VirtioId, index: u16) -> DevId {
-    DevId::Driver(k.hw.virtio[id.index()].dev, index)
-}
-
-/// Where the memory of a queue begins. Every queue gets its own 16 MiB: ring, indirect tables,
-/// then its driver's buffers.
-fn base(id: VirtioId, index: u16) -> u64 {
-    0x1_0000_0000 | u64::from(id.0) << 40 | u64::from(index) << 24
-}
-
-/// The memory that the driver of a queue has for the buffers in slot `slot`: 256 bytes that both sides
-/// read and write, and a page of data.
-pub fn buffer_addrs(id: VirtioId, index: u16, slot: u32) -> (u64, u64) {
-    let slot = u64::from(slot);
-    (base(id, index) + 0x4_0000 + slot * 0x100, base(id, index) + 0x10_0000 + slot * 0x1000)
-}
-
-/// Address of the available ring behind a descriptor table of `num` entries (`vring_init`).
-fn avail_addr(desc: u64, num: u16) -> u64 {
-    desc + 16 * u64::from(num)
-}
-
-/// Address of the used ring.
-fn used_addr(desc: u64, num: u16) -> u64 {
-    // Flags, index and event index around the entries, then up to the next cache line.
-    (avail_addr(desc, num) + 6 + 2 * u64::from(num)).next_multiple_of(64)
-}
-
 /// `vring_create_virtqueue` for a split ring: memory, and the driver's view of it.
 pub fn vring_create_virtqueue(
     k: &mut Kernel,
@@ -57,7 +28,7 @@ pub fn vring_create_virtqueue(
     callback: Option<VqCallback>,
 ) {
     let features = k.virtio.dev(id).features;
-    let desc_addr = base(id, index);
+    let desc_addr = hw::queue_memory(id, index);
     let mut ring = SplitRing { num, ..SplitRing::default() };
     if callback.is_none() {
         ring.avail_flags |= AVAIL_F_NO_INTERRUPT;
@@ -81,10 +52,21 @@ pub fn vring_create_virtqueue(
     k.virtio.dev_mut(id).vdev_vqs.insert(index, vq);
 }
 
-/// Addresses of descriptor table, available and used ring.
-pub fn vring_addrs(k: &Kernel, id: VirtioId, index: u16) -> Option<[u64; 3]> {
-    let vq = k.virtio.vq(id, index)?;
-    Some([vq.desc_addr, avail_addr(vq.desc_addr, vq.num), used_addr(vq.desc_addr, vq.num)])
+/// The address of a queue's descriptor table.
+pub fn virtqueue_get_desc_addr(k: &Kernel, id: VirtioId, index: u16) -> u64 {
+    k.virtio.vq(id, index).map_or(0, |vq| vq.desc_addr)
+}
+
+/// The address of its available ring, behind the descriptors (`vring_init()`).
+pub fn virtqueue_get_avail_addr(k: &Kernel, id: VirtioId, index: u16) -> u64 {
+    k.virtio.vq(id, index).map_or(0, |vq| vq.desc_addr + 16 * u64::from(vq.num))
+}
+
+/// The address of its used ring: the available one has flags, index and event index around the entries, and
+/// the used one begins with the next cache line.
+pub fn virtqueue_get_used_addr(k: &Kernel, id: VirtioId, index: u16) -> u64 {
+    let num = k.virtio.vq(id, index).map_or(0, |vq| u64::from(vq.num));
+    (virtqueue_get_avail_addr(k, id, index) + 6 + 2 * num).next_multiple_of(64)
 }
 
 /// `vring_del_virtqueue`.
@@ -95,18 +77,6 @@ pub fn vring_del_virtqueue(k: &mut Kernel, id: VirtioId, index: u16) {
     let end = vq.desc_addr + (1 << 24);
     memory.tables.retain(|addr, _| !(vq.desc_addr..end).contains(addr));
     memory.buffers.retain(|addr, _| !(vq.desc_addr..end).contains(addr));
-}
-
-/// The queue and its ring, together.
-fn split(k: &mut Kernel, id: VirtioId, index: u16) -> Option<(&mut Virtqueue, &mut SplitRing)> {
-    let vq = k.virtio.devs.get_mut(id.index())?.as_deref_mut()?.vdev_vqs.get_mut(&index)?;
-    let ring = k.hw.virtio.get_mut(id.index())?.memory.rings.get_mut(&vq.desc_addr)?;
-    Some((vq, ring))
-}
-
-/// Which free descriptor follows `i`: the free list starts out in ascending order.
-fn next_free(ring: &SplitRing, i: u16) -> u16 {
-    ring.desc.get(&i).map_or(i.wrapping_add(1), |d| d.next)
 }
 
 /// `virtqueue_add_sgs`: gives the device a chain of buffers, those that it only reads first. `data` is
@@ -121,7 +91,7 @@ pub fn virtqueue_add_sgs(
     mut sgs: Vec<VirtqDesc>,
     data: u64,
 ) -> Result<(), Errno> {
-    let (vq, ring) = split(k, id, index).ok_or(Errno::EIO)?;
+    let (vq, ring) = k.vq_and_ring(id, index).ok_or(Errno::EIO)?;
     if vq.broken {
         return Err(Errno::EIO);
     }
@@ -143,7 +113,7 @@ pub fn virtqueue_add_sgs(
             }
         }
         let addr = vq.desc_addr + 0x1_0000 + u64::from(head) * 0x100;
-        let next = next_free(ring, head);
+        let next = ring.next_free(head);
         let len = sgs.len() as u32 * 16;
         ring.desc.insert(head, VirtqDesc { addr, len, flags: DESC_F_INDIRECT, next });
         vq.free_head = next;
@@ -151,7 +121,7 @@ pub fn virtqueue_add_sgs(
     } else {
         let mut i = head;
         for (n, mut desc) in sgs.into_iter().enumerate() {
-            desc.next = next_free(ring, i);
+            desc.next = ring.next_free(i);
             if n != last {
                 desc.flags |= DESC_F_NEXT;
             }
@@ -172,7 +142,7 @@ pub fn virtqueue_add_sgs(
 
 /// `virtqueue_kick_prepare`: whether the device wants to be notified.
 pub fn virtqueue_kick_prepare(k: &mut Kernel, id: VirtioId, index: u16) -> bool {
-    let Some((vq, ring)) = split(k, id, index) else { return false };
+    let Some((vq, ring)) = k.vq_and_ring(id, index) else { return false };
     let new = vq.avail_idx_shadow;
     let old = new.wrapping_sub(vq.num_added);
     vq.num_added = 0;
@@ -199,12 +169,12 @@ pub fn virtqueue_kick(k: &mut Kernel, id: VirtioId, index: u16) -> bool {
 
 /// `more_used`.
 fn more_used(k: &mut Kernel, id: VirtioId, index: u16) -> bool {
-    split(k, id, index).is_some_and(|(vq, ring)| vq.last_used_idx != ring.used_idx)
+    k.vq_and_ring(id, index).is_some_and(|(vq, ring)| vq.last_used_idx != ring.used_idx)
 }
 
 /// `virtqueue_get_buf`: the oldest chain the device is done with, and how many bytes it wrote.
 pub fn virtqueue_get_buf(k: &mut Kernel, id: VirtioId, index: u16) -> Option<(u64, u32)> {
-    let (vq, ring) = split(k, id, index)?;
+    let (vq, ring) = k.vq_and_ring(id, index)?;
     if vq.broken || vq.last_used_idx == ring.used_idx {
         return None;
     }
@@ -246,7 +216,7 @@ pub fn virtqueue_get_buf(k: &mut Kernel, id: VirtioId, index: u16) -> Option<(u6
 /// `virtqueue_disable_cb`.
 pub fn virtqueue_disable_cb(k: &mut Kernel, id: VirtioId, index: u16) {
     let tracks_events = k.sem.vring_event_triggered;
-    let Some((vq, ring)) = split(k, id, index) else { return };
+    let Some((vq, ring)) = k.vq_and_ring(id, index) else { return };
     if vq.avail_flags_shadow & AVAIL_F_NO_INTERRUPT != 0 {
         return;
     }
@@ -264,7 +234,7 @@ pub fn virtqueue_disable_cb(k: &mut Kernel, id: VirtioId, index: u16) {
 
 /// `virtqueue_enable_cb`: false when the device has used more meanwhile.
 pub fn virtqueue_enable_cb(k: &mut Kernel, id: VirtioId, index: u16) -> bool {
-    let Some((vq, ring)) = split(k, id, index) else { return true };
+    let Some((vq, ring)) = k.vq_and_ring(id, index) else { return true };
     vq.event_triggered = false;
     if vq.avail_flags_shadow & AVAIL_F_NO_INTERRUPT != 0 {
         vq.avail_flags_shadow &= !AVAIL_F_NO_INTERRUPT;
@@ -287,7 +257,7 @@ pub fn vring_interrupt(k: &mut Kernel, irq: Irq, dev_id: DevId) -> IrqReturn {
         return IrqReturn::None;
     }
     let tracks_events = k.sem.vring_event_triggered;
-    let Some((vq, _)) = split(k, id, index) else { return IrqReturn::None };
+    let Some((vq, _)) = k.vq_and_ring(id, index) else { return IrqReturn::None };
     if vq.broken {
         return IrqReturn::Handled;
     }

@@ -7,7 +7,6 @@ use kfn::{kfn, kframe};
 use kstate::blk::{BlkMqOps, BlkStatus, HCTX_MAX_TYPES, ReqOp};
 use kstate::data::Data;
 use kstate::hw::virtio::{DESC_F_WRITE, F_INDIRECT_DESC, VirtqDesc};
-use kstate::kstrtox::kstrtouint;
 use kstate::sched::Slot;
 use kstate::string_helpers::{StringUnits, string_get_size};
 use kstate::virtio::{VirtioDriver, VirtqueueInfo, VqCallback};
@@ -27,7 +26,7 @@ use crate::block::blk_mq::{
 use crate::block::blk_mq_cpumap::blk_mq_map_queues;
 use crate::block::blk_mq_virtio::blk_mq_virtio_map_queues;
 use crate::block::blk_settings::blk_queue_max_hw_sectors;
-use crate::block::fops::{check_disk_size_change, read_disk};
+use crate::block::fops::{check_disk_size_change, read_part_sector};
 use crate::block::genhd::{del_gendisk, device_add_disk, set_capacity, set_capacity_and_notify};
 use crate::virtio::{pci_common, pci_modern, ring, virtio};
 
@@ -74,21 +73,6 @@ pub fn init(k: &mut Kernel) {
     virtio::register_virtio_driver(k, &VIRTIO_BLK);
 }
 
-/// `vdev->priv` of a device, if this driver is bound to it.
-fn find(k: &Kernel, id: VirtioId) -> Option<&VirtioBlk> {
-    k.virtio.find(id)?.drvdata.get()
-}
-
-/// `vdev->priv` of a device that this driver is bound to.
-fn vblk(k: &Kernel, id: VirtioId) -> &VirtioBlk {
-    find(k, id).expect("a virtio device without virtio-blk")
-}
-
-/// The same, mutably.
-fn vblk_mut(k: &mut Kernel, id: VirtioId) -> &mut VirtioBlk {
-    k.virtio.dev_mut(id).drvdata.get_mut().expect("a virtio device without virtio-blk")
-}
-
 /// `virtio_mq_ops`, with what 6.12 added to it.
 fn virtio_mq_ops(k: &Kernel) -> BlkMqOps {
     BlkMqOps {
@@ -104,19 +88,9 @@ fn virtio_mq_ops(k: &Kernel) -> BlkMqOps {
     }
 }
 
-/// The device behind a tag set.
-fn of_set(k: &Kernel, set: TagSetId) -> VirtioId {
-    VirtioId(k.blk.set(set).driver_data as u32)
-}
-
-/// The device behind a request queue.
-fn owner(k: &Kernel, q: QueueId) -> VirtioId {
-    of_set(k, k.blk.q(q).tag_set)
-}
-
 /// Where the header of a request lies, its data and its status byte. The tag is the request's own.
 fn request_addrs(id: VirtioId, vq: u16, tag: u32) -> (u64, u64, u64) {
-    let (pdu, data) = ring::buffer_addrs(id, vq, tag);
+    let (pdu, data) = crate::virtio::hw::buffer_addrs(id, vq, tag);
     (pdu, data, pdu + 0x10)
 }
 
@@ -154,7 +128,7 @@ fn virtblk_done(k: &mut Kernel, id: VirtioId, vq: u16) {
             break;
         }
     }
-    if req_done && let Some(q) = vblk(k, id).queue {
+    if req_done && let Some(q) = k.virtio.drvdata::<VirtioBlk>(id).queue {
         // The queue may have been stopped because the ring was full.
         blk_mq_start_stopped_hw_queues(k, q);
     }
@@ -162,7 +136,7 @@ fn virtblk_done(k: &mut Kernel, id: VirtioId, vq: u16) {
 
 /// Looks for completions of a polled queue (6.12).
 fn virtblk_poll(k: &mut Kernel, q: QueueId, hctx: u32) -> u32 {
-    let id = owner(k, q);
+    let id = VirtioId(k.blk.queuedata(q) as u32);
     let found = take_used(k, id, hctx as u16);
     if found != 0 {
         blk_mq_start_stopped_hw_queues(k, q);
@@ -212,7 +186,7 @@ fn virtblk_add_req(
 /// Gives one request to the device.
 #[kfn("drivers/block/virtio_blk.c")]
 fn virtio_queue_rq(k: &mut Kernel, q: QueueId, hctx: u32, rq: ReqId, last: bool) -> BlkStatus {
-    let id = owner(k, q);
+    let id = VirtioId(k.blk.queuedata(q) as u32);
     let vq = hctx as u16;
     if let Err(e) = add_req(k, id, hctx, rq) {
         ring::virtqueue_kick(k, id, vq);
@@ -235,7 +209,7 @@ fn virtio_queue_rqs(k: &mut Kernel, rqlist: &[ReqId]) -> Vec<ReqId> {
     for (i, &rq) in rqlist.iter().enumerate() {
         let place = |k: &Kernel, rq: ReqId| k.blk.requests.get(rq).map(|r| (r.q, r.hctx));
         let Some((q, hctx)) = place(k, rq) else { continue };
-        let id = owner(k, q);
+        let id = VirtioId(k.blk.queuedata(q) as u32);
         if add_req(k, id, hctx, rq).is_err() {
             requeue_list.push(rq);
         }
@@ -247,57 +221,11 @@ fn virtio_queue_rqs(k: &mut Kernel, rqlist: &[ReqId]) -> Vec<ReqId> {
     requeue_list
 }
 
-/// `param_set_uint()`.
-fn uint(value: Option<&str>) -> Result<u32, Errno> {
-    kstrtouint(value.ok_or(Errno::EINVAL)?.as_bytes(), 0)
-}
-
-/// `virtio_blk.queue_depth=`.
-///
-/// # Errors
-/// As [`kstrtouint`].
-pub fn queue_depth_set(k: &mut Kernel, value: Option<&str>) -> Result<(), Errno> {
-    k.params.virtblk_queue_depth = uint(value)?;
-    Ok(())
-}
-
-/// `virtio_blk.num_request_queues=` (6.12).
-///
-/// # Errors
-/// As [`kstrtouint`].
-pub fn num_request_queues_set(k: &mut Kernel, value: Option<&str>) -> Result<(), Errno> {
-    k.params.virtblk_num_request_queues = uint(value)?;
-    Ok(())
-}
-
-/// `virtio_blk.poll_queues=` (6.12).
-///
-/// # Errors
-/// As [`kstrtouint`].
-pub fn poll_queues_set(k: &mut Kernel, value: Option<&str>) -> Result<(), Errno> {
-    k.params.virtblk_poll_queues = uint(value)?;
-    Ok(())
-}
-
 /// Decides how many queues there are and creates them.
 #[kframe("drivers/block/virtio_blk.c")]
 fn init_vq(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
-    let decided: Result<u32, Errno> = plan_vqs(k, id);
-    if decided.is_err() {
-        return decided.map(drop);
-    }
-    let num_vqs: u32 = decided.unwrap_or_default();
-    let found: Result<(), Errno> = call!(pci_modern::vp_modern_find_vqs(id, num_vqs));
-    if found.is_ok() {
-        vblk_mut(k, id).num_vqs = num_vqs;
-    }
-    found
-}
-
-/// The part of `init_vq` before `virtio_find_vqs`: number, names and callbacks of the queues.
-fn plan_vqs(k: &mut Kernel, id: VirtioId) -> Result<u32, Errno> {
     let multi = k.virtio.dev(id).features & F_MQ != 0;
-    let mut num_vqs = if multi { u32::from(config(&k.hw.virtio[id.index()]).num_queues) } else { 1 };
+    let mut num_vqs: u32 = if multi { u32::from(config(&k.hw.virtio[id.index()]).num_queues) } else { 1 };
     if num_vqs == 0 {
         return Err(Errno::EINVAL);
     }
@@ -311,7 +239,7 @@ fn plan_vqs(k: &mut Kernel, id: VirtioId) -> Result<u32, Errno> {
         poll_vqs = k.params.virtblk_poll_queues.min(num_vqs - 1);
     }
     num_vqs = num_vqs.min(limit);
-    vblk_mut(k, id).io_queues = [num_vqs - poll_vqs, 0, poll_vqs];
+    k.virtio.drvdata_mut::<VirtioBlk>(id).io_queues = [num_vqs - poll_vqs, 0, poll_vqs];
     if k.sem.virtblk_poll_queues {
         let name = k.vdev_name(id);
         k.log.push(format!("{name}: {}/0/{poll_vqs} default/read/poll queues", num_vqs - poll_vqs));
@@ -327,20 +255,24 @@ fn plan_vqs(k: &mut Kernel, id: VirtioId) -> Result<u32, Errno> {
             }
         })
         .collect();
-    Ok(num_vqs)
+    let found: Result<(), Errno> = call!(pci_modern::vp_modern_find_vqs(id, num_vqs));
+    if found.is_ok() {
+        k.virtio.drvdata_mut::<VirtioBlk>(id).num_vqs = num_vqs;
+    }
+    found
 }
 
 /// Maps CPUs to the queues whose interrupts they get.
 #[kfn("drivers/block/virtio_blk.c")]
 fn virtblk_map_queues(k: &mut Kernel, set: TagSetId) {
-    let id = of_set(k, set);
+    let id = VirtioId(k.blk.set(set).driver_data as u32);
     if !k.sem.virtblk_poll_queues {
         blk_mq_virtio_map_queues(k, set, 0, id, 0, Some(pci_common::vp_get_vq_affinity));
         return;
     }
     let mut qoff = 0;
     for ty in 0..k.blk.set(set).nr_maps as usize {
-        let nr_queues = vblk(k, id).io_queues[ty];
+        let nr_queues = k.virtio.drvdata::<VirtioBlk>(id).io_queues[ty];
         let map = &mut k.blk.set_mut(set).map[ty];
         map.nr_queues = nr_queues;
         map.queue_offset = qoff;
@@ -375,13 +307,13 @@ fn virtblk_update_capacity(k: &mut Kernel, id: VirtioId, resize: bool) {
     let text = format!(
         "{}: [{}] {}{nblocks} {blk_size}-byte logical blocks ({}/{})",
         k.vdev_name(id),
-        virtblk_name_format(vblk(k, id).index),
+        virtblk_name_format(k.virtio.drvdata::<VirtioBlk>(id).index),
         if resize { "new size: " } else { "" },
         string_get_size(nblocks, u64::from(blk_size), StringUnits::Units10),
         string_get_size(nblocks, u64::from(blk_size), StringUnits::Units2),
     );
     k.log.push(text);
-    let Some(disk) = vblk(k, id).disk else { return };
+    let Some(disk) = k.virtio.drvdata::<VirtioBlk>(id).disk else { return };
     if k.sem.bdev_keeps_size {
         set_capacity(k, disk, capacity);
     } else {
@@ -399,7 +331,8 @@ const CONFIG_WORK: WorkFunc =
 /// Reads the size of the disk again.
 #[kframe("drivers/block/virtio_blk.c")]
 fn virtblk_config_changed_work(k: &mut Kernel, id: VirtioId) {
-    let Some(vblk) = find(k, id) else { return };
+    let bound = k.virtio.find(id).and_then(|dev| dev.drvdata.get::<VirtioBlk>());
+    let Some(vblk) = bound else { return };
     let disk = vblk.disk;
     virtblk_update_capacity(k, id, true);
     // revalidate_disk() of 5.4.
@@ -410,13 +343,13 @@ fn virtblk_config_changed_work(k: &mut Kernel, id: VirtioId) {
 
 /// `virtio_blk`'s `config_changed`: leaves it to a work.
 fn virtblk_config_changed(k: &mut Kernel, id: VirtioId) {
-    let work = vblk(k, id).config_work;
+    let work = k.virtio.drvdata::<VirtioBlk>(id).config_work;
     queue_work(k, &VIRTBLK_WQ, work);
 }
 
 /// Makes the tag set and the request queue.
 fn make_queue(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
-    let (dev, blk) = (k.virtio.dev(id), vblk(k, id));
+    let (dev, blk) = (k.virtio.dev(id), k.virtio.drvdata::<VirtioBlk>(id));
     let (nr_hw_queues, polls) = (blk.num_vqs, blk.io_queues[HCTX_TYPE_POLL] != 0);
     let mut queue_depth = k.virtio.vq(id, 0).map_or(0, |vq| u32::from(vq.num_free));
     if dev.features & F_INDIRECT_DESC == 0 {
@@ -433,20 +366,17 @@ fn make_queue(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
     let q = blk_mq_init_queue(k, set);
     // The device names no limit.
     blk_queue_max_hw_sectors(k, q, u32::MAX);
-    let blk = vblk_mut(k, id);
+    let blk: &mut VirtioBlk = k.virtio.drvdata_mut(id);
     blk.tag_set = Some(set);
     blk.queue = Some(q);
     Ok(())
 }
 
-/// Gives a disk's number back: `kfree(vblk)` and what goes before it.
-fn free_index(k: &mut Kernel, id: VirtioId) {
-    k.virtio.dev_mut(id).drvdata = Data::default();
-}
-
 /// `ida_simple_get(&vd_index_ida)`: the lowest number that no disk has.
 fn next_index(k: &Kernel) -> u32 {
-    let disks = || (0..k.virtio.devs.len() as u32).filter_map(|i| find(k, VirtioId(i)));
+    let disks = || {
+        (0..k.virtio.devs.len() as u32).filter_map(|i| k.virtio.find(VirtioId(i))?.drvdata.get::<VirtioBlk>())
+    };
     (0..).find(|&index| disks().all(|vblk| vblk.index != index)).unwrap_or_default()
 }
 
@@ -460,13 +390,13 @@ fn virtblk_probe(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
 
     let inited: Result<(), Errno> = call!(init_vq(id));
     if inited.is_err() {
-        free_index(k, id);
+        k.virtio.dev_mut(id).drvdata = Data::default();
         return inited;
     }
     let made: Result<(), Errno> = make_queue(k, id);
     if made.is_err() {
         call!(pci_common::vp_del_vqs(id));
-        free_index(k, id);
+        k.virtio.dev_mut(id).drvdata = Data::default();
         return made;
     }
     virtblk_update_capacity(k, id, false);
@@ -475,36 +405,36 @@ fn virtblk_probe(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
     let scan: u32 = k.blk.disk(disk).map_or(0, |d| d.capacity.min(u64::from(SCAN_SECTORS)) as u32);
     if scan != 0 {
         // The partition scan. Whether it finds something readable is not the probe's concern.
-        let _read: Result<(), Errno> = call!(read_disk(disk, 0, scan));
+        let _read: Result<(), Errno> = call!(read_part_sector(disk, 0, scan));
     }
     Ok(())
 }
 
 /// `device_add_disk` without the partition scan.
 fn show_disk(k: &mut Kernel, id: VirtioId) -> DiskId {
-    let blk = vblk(k, id);
+    let blk: &VirtioBlk = k.virtio.drvdata(id);
     let (name, q) = (virtblk_name_format(blk.index), blk.queue.unwrap_or_default());
     let capacity = config(&k.hw.virtio[id.index()]).capacity;
     let disk = device_add_disk(k, name, q, capacity);
-    vblk_mut(k, id).disk = Some(disk);
+    k.virtio.drvdata_mut::<VirtioBlk>(id).disk = Some(disk);
     disk
 }
 
 /// Takes the disk away.
 #[kframe("drivers/block/virtio_blk.c")]
 fn virtblk_remove(k: &mut Kernel, id: VirtioId) {
-    call!(flush_work(vblk(k, id).config_work));
-    let disk: DiskId = vblk(k, id).disk.unwrap_or_default();
-    let q: QueueId = vblk(k, id).queue.unwrap_or_default();
+    call!(flush_work(k.virtio.drvdata::<VirtioBlk>(id).config_work));
+    let disk: DiskId = k.virtio.drvdata::<VirtioBlk>(id).disk.unwrap_or_default();
+    let q: QueueId = k.virtio.drvdata::<VirtioBlk>(id).queue.unwrap_or_default();
     del_gendisk(k, disk);
     call!(blk_cleanup_queue(q));
-    let set = vblk_mut(k, id).tag_set.take();
+    let set = k.virtio.drvdata_mut::<VirtioBlk>(id).tag_set.take();
     if let Some(set) = set {
         blk_mq_free_tag_set(k, set);
     }
     call!(pci_modern::vp_reset(id));
     call!(pci_common::vp_del_vqs(id));
-    free_index(k, id);
+    k.virtio.dev_mut(id).drvdata = Data::default();
 }
 
 #[cfg(test)]
@@ -517,7 +447,7 @@ mod tests {
     use super::*;
     use crate::virtio::hw::{Reg, fetch, process, write};
     use crate::virtio::ring::{
-        virtqueue_get_buf, virtqueue_kick_prepare, vring_addrs, vring_create_virtqueue,
+        virtqueue_get_buf, virtqueue_get_desc_addr, virtqueue_kick_prepare, vring_create_virtqueue,
     };
 
     #[test]
@@ -538,7 +468,7 @@ mod tests {
         k.hw.virtio.push(device);
         k.virtio.devs.push(Some(Box::new(VirtioPciDevice { features, ..VirtioPciDevice::default() })));
         vring_create_virtqueue(&mut k, ID, 0, num, "req.0".to_owned(), Some(VIRTBLK_DONE));
-        let [desc, ..] = vring_addrs(&k, ID, 0).expect("a queue");
+        let desc = virtqueue_get_desc_addr(&k, ID, 0);
         let device = &mut k.hw.virtio[0];
         write(device, Reg::QueueDescLo, desc as u32);
         write(device, Reg::QueueDescHi, (desc >> 32) as u32);

@@ -52,16 +52,6 @@ pub static VIRTIO_NET_DRIVER: VirtioDriver = VirtioDriver {
     config_changed: None,
 };
 
-/// `vdev->priv` of a device that this driver is bound to.
-fn vi(k: &Kernel, id: VirtioId) -> &VirtnetInfo {
-    k.virtio.dev(id).drvdata.get().expect("a virtio device without virtio-net")
-}
-
-/// The same, mutably.
-fn vi_mut(k: &mut Kernel, id: VirtioId) -> &mut VirtnetInfo {
-    k.virtio.dev_mut(id).drvdata.get_mut().expect("a virtio device without virtio-net")
-}
-
 /// `rxq2vq()`.
 const fn rxq2vq(rxq: u16) -> u16 {
     rxq * 2
@@ -108,7 +98,7 @@ fn virtnet_receive(k: &mut Kernel, id: VirtioId, rvq: u16) {
 /// Gives the device as many buffers as a receive queue has room for.
 fn try_fill_recv(k: &mut Kernel, id: VirtioId, rvq: u16) {
     while let Some(head) = k.virtio.vq(id, rvq).filter(|vq| vq.num_free != 0).map(|vq| vq.free_head) {
-        let (_, addr) = ring::buffer_addrs(id, rvq, u32::from(head));
+        let (_, addr) = crate::virtio::hw::buffer_addrs(id, rvq, u32::from(head));
         let buffer = VirtqDesc { addr, len: BUFFER_LEN, flags: DESC_F_WRITE, next: 0 };
         if ring::virtqueue_add_sgs(k, id, rvq, vec![buffer], u64::from(head)).is_err() {
             break;
@@ -128,21 +118,21 @@ fn virtqueue_set_affinity(k: &mut Kernel, id: VirtioId, vq: u16, cpu_mask: Optio
 /// Takes the hints back.
 #[kfn("drivers/net/virtio_net.c")]
 fn virtnet_clean_affinity(k: &mut Kernel, id: VirtioId) {
-    if !vi(k, id).affinity_hint_set {
+    if !k.virtio.drvdata::<VirtnetInfo>(id).affinity_hint_set {
         return;
     }
-    for i in 0..vi(k, id).max_queue_pairs {
+    for i in 0..k.virtio.drvdata::<VirtnetInfo>(id).max_queue_pairs {
         virtqueue_set_affinity(k, id, rxq2vq(i), None);
         virtqueue_set_affinity(k, id, txq2vq(i), None);
     }
-    vi_mut(k, id).affinity_hint_set = false;
+    k.virtio.drvdata_mut::<VirtnetInfo>(id).affinity_hint_set = false;
 }
 
 /// Deals the CPUs that are online out to the pairs of queues: each gets its share, and the first ones one
 /// more.
 #[kfn("drivers/net/virtio_net.c")]
 fn virtnet_set_affinity(k: &mut Kernel, id: VirtioId) {
-    let pairs = u32::from(vi(k, id).curr_queue_pairs);
+    let pairs = u32::from(k.virtio.drvdata::<VirtnetInfo>(id).curr_queue_pairs);
     let online = k.topo.online.clone();
     let num_cpu = online.weight();
     let stride = (num_cpu / pairs).max(1);
@@ -159,32 +149,27 @@ fn virtnet_set_affinity(k: &mut Kernel, id: VirtioId) {
         virtqueue_set_affinity(k, id, rxq2vq(i as u16), Some(&mask));
         virtqueue_set_affinity(k, id, txq2vq(i as u16), Some(&mask));
     }
-    vi_mut(k, id).affinity_hint_set = true;
-}
-
-/// The device of an instance of the hotplug states.
-fn of_node(node: CpuhpNode) -> VirtioId {
-    VirtioId(node.0 as u32)
+    k.virtio.drvdata_mut::<VirtnetInfo>(id).affinity_hint_set = true;
 }
 
 /// A CPU has come.
 #[kfn("drivers/net/virtio_net.c")]
 fn virtnet_cpu_online(k: &mut Kernel, _cpu: CpuId, node: CpuhpNode) -> Result<(), Errno> {
-    virtnet_set_affinity(k, of_node(node));
+    virtnet_set_affinity(k, VirtioId(node.0 as u32));
     Ok(())
 }
 
 /// A CPU is gone.
 #[kfn("drivers/net/virtio_net.c")]
 fn virtnet_cpu_dead(k: &mut Kernel, _cpu: CpuId, node: CpuhpNode) -> Result<(), Errno> {
-    virtnet_set_affinity(k, of_node(node));
+    virtnet_set_affinity(k, VirtioId(node.0 as u32));
     Ok(())
 }
 
 /// A CPU is going.
 #[kfn("drivers/net/virtio_net.c")]
 fn virtnet_cpu_down_prep(k: &mut Kernel, _cpu: CpuId, node: CpuhpNode) -> Result<(), Errno> {
-    virtnet_clean_affinity(k, of_node(node));
+    virtnet_clean_affinity(k, VirtioId(node.0 as u32));
     Ok(())
 }
 
@@ -228,14 +213,7 @@ fn virtnet_cpu_notif_remove(k: &mut Kernel, id: VirtioId) {
 /// no interrupt.
 #[kframe("drivers/net/virtio_net.c")]
 fn virtnet_find_vqs(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
-    name_vqs(k, id);
-    let total_vqs: u32 = k.virtio.dev(id).vqs_info.len() as u32;
-    call!(pci_modern::vp_modern_find_vqs(id, total_vqs))
-}
-
-/// The arguments of `find_vqs`.
-fn name_vqs(k: &mut Kernel, id: VirtioId) {
-    let &VirtnetInfo { max_queue_pairs, has_cvq, .. } = vi(k, id);
+    let &VirtnetInfo { max_queue_pairs, has_cvq, .. } = k.virtio.drvdata(id);
     let mut vqs_info = Vec::new();
     for i in 0..max_queue_pairs {
         vqs_info.push(VirtqueueInfo { name: format!("input.{i}"), callback: Some(SKB_RECV_DONE) });
@@ -248,6 +226,8 @@ fn name_vqs(k: &mut Kernel, id: VirtioId) {
     // No description of affinity: these interrupts are not managed.
     vp_dev.pre_vectors = None;
     vp_dev.vqs_info = vqs_info;
+    let total_vqs: u32 = k.virtio.dev(id).vqs_info.len() as u32;
+    call!(pci_modern::vp_modern_find_vqs(id, total_vqs))
 }
 
 /// Frees the queues and their interrupts.
@@ -270,8 +250,8 @@ fn init_vqs(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
 /// Sends a command through the control queue and looks until it is answered.
 #[kframe("drivers/net/virtio_net.c")]
 fn virtnet_send_command(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
-    let cvq: u16 = vi(k, id).max_queue_pairs * 2;
-    let (command, answer) = ring::buffer_addrs(id, cvq, 0);
+    let cvq: u16 = k.virtio.drvdata::<VirtnetInfo>(id).max_queue_pairs * 2;
+    let (command, answer) = crate::virtio::hw::buffer_addrs(id, cvq, 0);
     let sgs = vec![
         VirtqDesc { addr: command, len: CTRL_LEN, ..VirtqDesc::default() },
         VirtqDesc { addr: answer, len: 1, flags: DESC_F_WRITE, next: 0 },
@@ -285,7 +265,7 @@ fn virtnet_send_command(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
 /// Tells the device how many pairs of queues are used.
 #[kframe("drivers/net/virtio_net.c")]
 fn virtnet_set_queues(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
-    if !vi(k, id).has_cvq || k.virtio.dev(id).features & F_MQ == 0 {
+    if !k.virtio.drvdata::<VirtnetInfo>(id).has_cvq || k.virtio.dev(id).features & F_MQ == 0 {
         return Ok(());
     }
     call!(virtnet_send_command(id))
@@ -294,7 +274,7 @@ fn virtnet_set_queues(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
 /// The interface goes up: its receive queues get buffers.
 #[kfn("drivers/net/virtio_net.c")]
 fn virtnet_open(k: &mut Kernel, id: VirtioId) {
-    for i in 0..vi(k, id).curr_queue_pairs {
+    for i in 0..k.virtio.drvdata::<VirtnetInfo>(id).curr_queue_pairs {
         try_fill_recv(k, id, rxq2vq(i));
     }
 }

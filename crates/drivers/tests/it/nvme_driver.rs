@@ -39,7 +39,8 @@ fn start(k: &mut Kernel, cpu: u32, call: Call<Result<(), Errno>>) -> TaskId {
 
 /// Writes to a file of the controller, as a task on a CPU.
 fn write(k: &mut Kernel, cpu: u32, file: &str) -> TaskId {
-    let call = drivers::nvme::sysfs::write(k, NVME, file, "1").expect("a file that can be written");
+    let attribute = drivers::nvme::sysfs::NVME_DEV_ATTRS.iter().find(|a| a.name == file).expect("a file");
+    let call = (attribute.store.expect("a file that can be written"))(NVME);
     start(k, cpu, call)
 }
 
@@ -103,7 +104,7 @@ fn a_second_reset_is_busy_and_a_reset_keeps_the_disk() {
         run(&mut k, SECOND);
         assert_eq!((result(&k, first), result(&k, second)), (Some(Ok(())), Some(Err(Errno::EBUSY))));
         let d = disk(&k);
-        let read = start(&mut k, 3, drivers::block::fops::read_disk(d, 0, 8));
+        let read = start(&mut k, 3, drivers::block::fops::read_part_sector(d, 0, 8));
         run(&mut k, SECOND);
         assert_eq!(result(&k, read), Some(Ok(())), "{kernel:?}");
     }
@@ -118,7 +119,7 @@ fn reads_survive_a_reset_in_any_order() {
             let d = disk(&k);
             let reset = write(&mut k, 0, "reset_controller");
             let reads: Vec<TaskId> = (0..24)
-                .map(|i| start(&mut k, i % 4, drivers::block::fops::read_disk(d, u64::from(i) * 8, 8)))
+                .map(|i| start(&mut k, i % 4, drivers::block::fops::read_part_sector(d, u64::from(i) * 8, 8)))
                 .collect();
             run(&mut k, 100 * SECOND);
             assert_eq!(result(&k, reset), Some(Ok(())), "{kernel:?}, seed {seed}");
@@ -139,7 +140,7 @@ fn reads_end_one_way_or_the_other_when_the_driver_goes() {
             k.oracle = Oracle::seeded(seed);
             let d = disk(&k);
             let mut tasks: Vec<TaskId> = (0..16)
-                .map(|i| start(&mut k, i % 4, drivers::block::fops::read_disk(d, u64::from(i) * 8, 8)))
+                .map(|i| start(&mut k, i % 4, drivers::block::fops::read_part_sector(d, u64::from(i) * 8, 8)))
                 .collect();
             tasks.push(start(&mut k, 0, unbind(DEV)));
             tasks.push(write(&mut k, 1, "reset_controller"));
@@ -166,7 +167,7 @@ fn read_while_its_cpu_goes(
 ) -> (Option<Result<(), Errno>>, String) {
     let mut k = boot(kernel, 4, |s| s.hctx_drain = drain);
     let d = disk(&k);
-    let read = start(&mut k, 3, drivers::block::fops::read_disk(d, 0, 8));
+    let read = start(&mut k, 3, drivers::block::fops::read_part_sector(d, 0, 8));
     // The command has reached the device and takes longer than the CPU needs to go.
     run(&mut k, 1000);
     let late = k.events.iter().count();
@@ -201,7 +202,7 @@ fn a_command_nobody_completes_is_aborted_and_then_the_controller_is_reset() {
     for &kernel in KernelVersion::ALL {
         let mut k = boot(kernel, 4, |_| {});
         let d = disk(&k);
-        let read = start(&mut k, 2, drivers::block::fops::read_disk(d, 0, 8));
+        let read = start(&mut k, 2, drivers::block::fops::read_part_sector(d, 0, 8));
         run(&mut k, 1000);
         k.events.cancel_all(|e| matches!(e, Event::Device(..)));
         run(&mut k, 200 * SECOND);
@@ -230,7 +231,7 @@ fn no_more_is_aborted_at_a_time_than_the_controller_takes() {
         let mut k = boot(kernel, 4, |_| {});
         let d = disk(&k);
         for _ in 0..6 {
-            start(&mut k, 2, drivers::block::fops::read_disk(d, 0, 8));
+            start(&mut k, 2, drivers::block::fops::read_part_sector(d, 0, 8));
         }
         run(&mut k, 1000);
         k.events.cancel_all(|e| matches!(e, Event::Device(..)));
@@ -248,7 +249,7 @@ fn a_failed_controller_says_what_its_registers_held() {
     for &kernel in KernelVersion::ALL {
         let mut k = boot(kernel, 2, |_| {});
         let d = disk(&k);
-        start(&mut k, 1, drivers::block::fops::read_disk(d, 0, 8));
+        start(&mut k, 1, drivers::block::fops::read_part_sector(d, 0, 8));
         run(&mut k, 1000);
         k.events.cancel_all(|e| matches!(e, Event::Device(..)));
         k.hw.nvme[0].csts |= drivers::nvme::hw::CSTS_CFS;
@@ -320,7 +321,7 @@ fn a_queue_of_two_entries_still_works() {
         run(&mut k, SECOND);
         let d = disk(&k);
         let reads: Vec<TaskId> = (0..10u32)
-            .map(|i| start(&mut k, 1, drivers::block::fops::read_disk(d, u64::from(i) * 8, 8)))
+            .map(|i| start(&mut k, 1, drivers::block::fops::read_part_sector(d, u64::from(i) * 8, 8)))
             .collect();
         run(&mut k, SECOND);
         assert!(reads.iter().all(|&r| result(&k, r) == Some(Ok(()))), "{kernel:?}");
@@ -335,7 +336,7 @@ fn the_same_run_twice_is_the_same_state() {
             k.oracle = Oracle::seeded(7);
             let d = disk(&k);
             for cpu in 0..4 {
-                start(&mut k, cpu, drivers::block::fops::read_disk(d, 0, 8));
+                start(&mut k, cpu, drivers::block::fops::read_part_sector(d, 0, 8));
             }
             write(&mut k, 0, "reset_controller");
             run(&mut k, SECOND);

@@ -92,6 +92,13 @@ pub struct SplitRing {
     pub avail_event: u16,
 }
 
+impl SplitRing {
+    /// Which free descriptor follows `i`: the free list starts out in ascending order.
+    pub fn next_free(&self, i: u16) -> u16 {
+        self.desc.get(&i).map_or(i.wrapping_add(1), |d| d.next)
+    }
+}
+
 /// The part of the machine's memory that driver and device share, by address. It is memory, so a
 /// reset of the device leaves it alone. What disk sectors and packets hold is not modelled.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]

@@ -348,7 +348,7 @@ fn the_last_cpu_of_a_queue_goes(version: KernelVersion) {
     let disk = lab.k.blk.disk_by_name("nvme0n1").expect("a disk");
     let queue = lab.k.blk.disk(disk).expect("a disk").queue;
     let set = lab.k.blk.q(queue).tag_set;
-    let read = drivers::block::fops::read_disk(disk, 0, 8);
+    let read = drivers::block::fops::read_part_sector(disk, 0, 8);
     lab.k.spawn(TaskKind::Task, CpuId(11), read.frame, &[]);
     while drivers::block::blk_mq_tag::blk_mq_tagset_busy_iter(&lab.k, set).is_empty() {
         assert!(engine::step(&mut lab.k, u64::MAX).is_some(), "the read is not sent");

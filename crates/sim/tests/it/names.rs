@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// One in ten is what is asked for, with functions that are private and short. The crates with a larger part
 /// are on the way there; nothing else is excused.
 const CRATES: [(&str, usize); 5] =
-    [("irqcore", 10), ("x86apic", 10), ("kcore", 10), ("pcimsi", 10), ("drivers", 4)];
+    [("irqcore", 10), ("x86apic", 10), ("kcore", 10), ("pcimsi", 10), ("drivers", 10)];
 /// What a crate has to be held to so that its functions with a name of our own are private and short.
 const GOAL: usize = 10;
 /// How many lines a short function has at most.

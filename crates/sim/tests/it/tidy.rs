@@ -288,6 +288,7 @@ fn comment(line: &str) -> Option<&str> {
 fn declares(line: &str) -> Option<String> {
     let line = line.trim_start();
     let line = line.strip_prefix("pub(super) ").or(line.strip_prefix("pub(crate) ")).unwrap_or(line);
+    let line = line.strip_prefix("pub(in ").and_then(|rest| Some(rest.split_once(") ")?.1)).unwrap_or(line);
     let line = line.strip_prefix("pub ").unwrap_or(line);
     let line = line.strip_prefix("const fn ").map_or(line.to_owned(), |rest| format!("fn {rest}"));
     let (kind, rest) = line.split_once(' ')?;

@@ -100,7 +100,7 @@ fn alloc_ns_identifying(k: &mut Kernel, id: NvmeId, nsid: u32) {
     // The disk is opened for the partition scan and asked for its size again first.
     let gone: bool = call!(nvme_revalidate_disk(id, nsid));
     if !gone {
-        call!(partition_scan(id, nsid));
+        call!(disk_scan_partitions(id, nsid));
     }
 }
 
@@ -115,12 +115,12 @@ fn add_ns(k: &mut Kernel, id: NvmeId, nsid: u32, queue: QueueId) {
 
 /// What a partition scan reads when it finds no table: the first page, once.
 #[kframe("block/partitions/core.c", part)]
-fn partition_scan(k: &mut Kernel, id: NvmeId, nsid: u32) {
+fn disk_scan_partitions(k: &mut Kernel, id: NvmeId, nsid: u32) {
     if nvme_find_get_ns(k, id, nsid).is_none() {
         return;
     }
     // What the block layer says of a page that cannot be read is not modelled.
-    let _read: Result<(), Errno> = call!(fops::read_disk(disk_of(k, id, nsid), 0, 8));
+    let _read: Result<(), Errno> = call!(fops::read_part_sector(disk_of(k, id, nsid), 0, 8));
 }
 
 fn disk_of(k: &Kernel, id: NvmeId, nsid: u32) -> kstate::DiskId {
@@ -128,9 +128,9 @@ fn disk_of(k: &Kernel, id: NvmeId, nsid: u32) -> kstate::DiskId {
 }
 
 /// `nvme_scan_work()` of 6.12 with `nvme_scan_ns_list()`.
-///
-/// DEVIATION: the namespaces of a list are scanned one after the other instead of by one
-/// asynchronous call each.
+// DEVIATION: the namespaces of a list are scanned one after the other instead of by one asynchronous call each. Where
+// the device says for good that it has no list, C asks for every namespace up to NN (nvme_scan_ns_sequential());
+// this device always has it.
 #[kframe("drivers/nvme/host/core.c")]
 pub(super) fn nvme_scan_work(k: &mut Kernel, id: NvmeId) {
     if d(k, id).state != NvmeCtrlState::Live || d(k, id).tagset.is_none() {
@@ -196,7 +196,7 @@ fn nvme_scan_ns(k: &mut Kernel, id: NvmeId, nsid: u32) {
             return;
         }
         add_ns(k, id, nsid, queue);
-        call!(partition_scan(id, nsid));
+        call!(disk_scan_partitions(id, nsid));
     }
 }
 

@@ -3,7 +3,7 @@
 
 use kcore::workqueue::{flush_work, queue_work};
 use kfn::{kfn, kframe};
-use kstate::blk::BlkMqOps;
+use kstate::blk::{BlkMqOps, HctxType};
 use kstate::event::Event;
 use kstate::hw::nvme::NvmeCompletion;
 use kstate::irqdesc::IrqReturn;
@@ -13,13 +13,12 @@ use kstate::sched::WaitOn;
 use kstate::{Errno, Irq, Kernel, NvmeId, PciDevId, ReqId, TagSetId};
 
 use super::{
-    NVME_AQ_MQ_TAG_DEPTH, adapter_alloc_cq, adapter_alloc_sq, adapter_delete_queue, admin_timeout, alloc_dev,
-    count_vectors, driver_data, io_timeout, log_queues, nvme_cqe_pending, nvme_create_io_queues,
-    nvme_delete_queue, nvme_dev_map, nvme_dev_remove_admin, nvme_dev_unmap, nvme_free_queues,
-    nvme_free_tagset, nvme_handle_cqe, nvme_init_queue, nvme_pci_complete_rq, nvme_pci_configure_admin_queue,
-    nvme_pci_map_queues, nvme_queue_rq, nvme_ring_cq_doorbell, nvme_setup_irqs, nvme_suspend_io_queues,
-    nvme_suspend_queue, nvme_update_cq_head, nvme_warn_reset, nvmeq_dev_id, of_set, pci_is_enabled, q, qm,
-    queue_of, queue_request_irq, send_abort,
+    NVME_AQ_MQ_TAG_DEPTH, adapter_alloc_cq, adapter_alloc_sq, adapter_delete_queue, alloc_dev,
+    nvme_cqe_pending, nvme_create_io_queues, nvme_delete_queue, nvme_dev_map, nvme_dev_remove_admin,
+    nvme_dev_unmap, nvme_free_queues, nvme_free_tagset, nvme_handle_cqe, nvme_init_queue,
+    nvme_pci_complete_rq, nvme_pci_configure_admin_queue, nvme_pci_map_queues, nvme_queue_rq,
+    nvme_ring_cq_doorbell, nvme_setup_irqs, nvme_suspend_io_queues, nvme_suspend_queue, nvme_update_cq_head,
+    nvme_warn_reset, pci_is_enabled, q, qm, queue_request_irq, send_abort,
 };
 use crate::block::blk_mq;
 use crate::nvme::core::{self, Sync, d, dm};
@@ -77,7 +76,7 @@ fn nvme_complete_cqes(k: &mut Kernel, id: NvmeId, qid: u16, cqes: &[NvmeCompleti
 
 /// The body of `nvme_irq()`. An interrupt that finds nothing new counts as handled when somebody
 /// else has taken its completions since the last one.
-pub(super) fn irq(k: &mut Kernel, id: NvmeId, qid: u16) -> IrqReturn {
+pub(super) fn nvme_irq(k: &mut Kernel, id: NvmeId, qid: u16) -> IrqReturn {
     let queue = q(k, id, qid);
     let taken = queue.cq_head != queue.last_cq_head;
     let mut cqes = Vec::new();
@@ -91,7 +90,7 @@ pub(super) fn irq(k: &mut Kernel, id: NvmeId, qid: u16) -> IrqReturn {
 /// Looks for completions of a polled queue.
 #[kfn("drivers/nvme/host/pci.c")]
 pub(super) fn nvme_poll(k: &mut Kernel, queue: kstate::QueueId, hctx: u32) -> u32 {
-    let id = of_set(k, k.blk.q(queue).tag_set);
+    let id = k.nvme_of_set(k.blk.q(queue).tag_set);
     let mut cqes = Vec::new();
     let found = nvme_process_cq(k, id, hctx as u16 + 1, None, &mut cqes);
     nvme_complete_cqes(k, id, hctx as u16 + 1, &cqes);
@@ -181,8 +180,8 @@ fn __nvme_disable_io_queues(k: &mut Kernel, id: NvmeId, opcode: u8) -> bool {
             nr_queues -= 1;
             sent += 1;
         }
-        let deadline: u64 = k.events.now + admin_timeout(k);
-        k.events.push(admin_timeout(k), Event::WakeOn(WaitOn::NvmeTeardown(id)));
+        let deadline: u64 = k.events.now + k.params.nvme_admin_timeout_ns();
+        k.events.push(k.params.nvme_admin_timeout_ns(), Event::WakeOn(WaitOn::NvmeTeardown(id)));
         let again: bool = false;
         while sent > 0 && !again {
             let qid: u16 = (nr_queues + sent) as u16;
@@ -221,8 +220,17 @@ fn nvme_alloc_admin_tags(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
         blk_mq::blk_mq_unquiesce_queue(k, admin_q);
         return Ok(());
     }
-    let (owner, depth) = (driver_data(id, true), NVME_AQ_MQ_TAG_DEPTH);
-    let set = blk_mq::blk_mq_alloc_tag_set(k, NVME_MQ_ADMIN_OPS, owner, 1, 1, depth, 0, admin_timeout(k))?;
+    let (owner, depth) = (id.driver_data(true), NVME_AQ_MQ_TAG_DEPTH);
+    let set = blk_mq::blk_mq_alloc_tag_set(
+        k,
+        NVME_MQ_ADMIN_OPS,
+        owner,
+        1,
+        1,
+        depth,
+        0,
+        k.params.nvme_admin_timeout_ns(),
+    )?;
     dm(k, id).admin_tagset = Some(set);
     let admin_q = blk_mq::blk_mq_init_queue(k, set);
     dm(k, id).admin_q = Some(admin_q);
@@ -243,10 +251,12 @@ fn nvme_setup_io_queues(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
     }
     qm(k, id, 0).enabled = false;
     loop {
-        call!(pcimsi::kernel::pci_free_irq(d(k, id).dev, 0, nvmeq_dev_id(k, id, 0)));
+        call!(pcimsi::kernel::pci_free_irq(d(k, id).dev, 0, k.nvmeq_dev_id(id, 0)));
         call!(pcimsi::kernel::pci_free_irq_vectors(d(k, id).dev));
         let Ok(vectors) = nvme_setup_irqs(k, id, nr_io_queues) else { return Err(Errno::EIO) };
-        count_vectors(k, id, vectors);
+        let ctrl = dm(k, id);
+        ctrl.num_vecs = vectors;
+        ctrl.max_qid = vectors.saturating_sub(1).max(1) + ctrl.io_queues[HctxType::Poll as usize];
         // Another controller may take its vectors in between.
         step!();
         queue_request_irq(k, id, 0)?;
@@ -262,7 +272,8 @@ fn nvme_setup_io_queues(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
         call!(nvme_disable_io_queues(id));
         call!(nvme_suspend_io_queues(id));
     }
-    log_queues(k, id);
+    let [default, read, poll] = d(k, id).io_queues;
+    core::dev_info(k, id, &format!("{default}/{read}/{poll} default/read/poll queues"));
     Ok(())
 }
 
@@ -280,8 +291,17 @@ fn nvme_dev_add(k: &mut Kernel, id: NvmeId) {
         let dev = d(k, id);
         let nr_maps = if dev.io_queues[2] != 0 { 3 } else { 2 };
         let (queues, depth) = (dev.online_queues - 1, dev.q_depth.min(blk_mq::BLK_MQ_MAX_DEPTH) - 1);
-        let owner = driver_data(id, false);
-        match blk_mq::blk_mq_alloc_tag_set(k, NVME_MQ_OPS, owner, queues, nr_maps, depth, 0, io_timeout(k)) {
+        let owner = id.driver_data(false);
+        match blk_mq::blk_mq_alloc_tag_set(
+            k,
+            NVME_MQ_OPS,
+            owner,
+            queues,
+            nr_maps,
+            depth,
+            0,
+            k.params.nvme_io_timeout_ns(),
+        ) {
             Ok(tagset) => dm(k, id).tagset = Some(tagset),
             Err(e) => {
                 core::dev_info(k, id, &format!("IO queues tagset allocation failed {}", e.code()));
@@ -347,7 +367,7 @@ pub(super) fn nvme_dev_disable(k: &mut Kernel, id: NvmeId, shutdown: bool) {
         dead = csts & hw::CSTS_CFS != 0 || csts & hw::CSTS_RDY == 0;
     }
     if !dead && shutdown && freeze {
-        call!(core::nvme_wait_freeze_timeout(id, io_timeout(k)));
+        call!(core::nvme_wait_freeze_timeout(id, k.params.nvme_io_timeout_ns()));
     }
     call!(core::nvme_stop_queues(id));
     if !dead && d(k, id).queue_count > 0 {
@@ -515,7 +535,7 @@ pub(super) fn nvme_remove(k: &mut Kernel, dev: PciDevId) {
 /// controller is reset. True when the request has been dealt with.
 #[kframe("drivers/nvme/host/pci.c")]
 pub(super) fn nvme_timeout(k: &mut Kernel, rq: ReqId) -> bool {
-    let Some(found) = queue_of(k, rq) else { return true };
+    let Some(found) = k.nvmeq_of_rq(rq) else { return true };
     let id: NvmeId = found.0;
     let qid: u16 = found.1;
     let tag: u32 = k.blk.requests[rq].tag;

@@ -33,16 +33,6 @@ pub(super) const NVME_AQ_DEPTH: u32 = 32;
 pub(super) const NVME_AQ_BLK_MQ_DEPTH: u32 = NVME_AQ_DEPTH - 1;
 /// `NVME_AQ_MQ_TAG_DEPTH`: a full queue is told from an empty one.
 pub(super) const NVME_AQ_MQ_TAG_DEPTH: u32 = NVME_AQ_BLK_MQ_DEPTH - 1;
-/// `NVME_ADMIN_TIMEOUT`, in ns.
-pub(super) fn admin_timeout(k: &Kernel) -> u64 {
-    u64::from(k.params.nvme_admin_timeout) * 1_000_000_000
-}
-
-/// `NVME_IO_TIMEOUT`, in ns.
-pub(super) fn io_timeout(k: &Kernel) -> u64 {
-    u64::from(k.params.nvme_io_timeout) * 1_000_000_000
-}
-
 /// `NVME_QUEUE_PHYS_CONTIG`.
 const NVME_QUEUE_PHYS_CONTIG: u32 = 1;
 /// `NVME_CQ_IRQ_ENABLED`.
@@ -85,24 +75,12 @@ pub(super) fn qm(k: &mut Kernel, id: NvmeId, qid: u16) -> &mut NvmeQueue {
 
 // Parameters of the module.
 
-/// `nvme.use_threaded_interrupts=`, an int.
+/// A number of queues: in 6.12 as many as there can be CPUs, read as a decimal number first. 5.4 takes any int.
 ///
 /// # Errors
-/// As [`kstrtoint`].
-pub fn use_threaded_interrupts_set(k: &mut Kernel, value: Option<&str>) -> Result<(), Errno> {
-    k.params.nvme_use_threaded_interrupts = kstrtoint(bytes(value)?, 0)? != 0;
-    Ok(())
-}
-
-/// The text of a parameter that needs one.
-fn bytes(value: Option<&str>) -> Result<&[u8], Errno> {
-    value.map(str::as_bytes).ok_or(Errno::EINVAL)
-}
-
-/// `io_queue_count_set()` (6.12): as many queues as there can be CPUs, read as a decimal number first.
-/// 5.4 takes any int.
-fn queue_count(k: &Kernel, value: Option<&str>) -> Result<u32, Errno> {
-    let text = bytes(value)?;
+/// `EINVAL` for what is no number of queues.
+pub fn io_queue_count_set(k: &Kernel, value: Option<&str>) -> Result<u32, Errno> {
+    let text = value.ok_or(Errno::EINVAL)?.as_bytes();
     if !k.sem.nvme_queue_params_checked {
         return kstrtoint(text, 0).map(|n| n as u32);
     }
@@ -112,54 +90,18 @@ fn queue_count(k: &Kernel, value: Option<&str>) -> Result<u32, Errno> {
     }
 }
 
-/// `nvme.write_queues=`.
-///
-/// # Errors
-/// `EINVAL` for what is no number of queues.
-pub fn write_queues_set(k: &mut Kernel, value: Option<&str>) -> Result<(), Errno> {
-    k.params.nvme_write_queues = queue_count(k, value)?;
-    Ok(())
-}
-
-/// `nvme.poll_queues=`.
-///
-/// # Errors
-/// `EINVAL` for what is no number of queues.
-pub fn poll_queues_set(k: &mut Kernel, value: Option<&str>) -> Result<(), Errno> {
-    k.params.nvme_poll_queues = queue_count(k, value)?;
-    Ok(())
-}
-
 /// `nvme.io_queue_depth=` (`io_queue_depth_set()`): checked as a decimal number, then read like any
 /// other.
 ///
 /// # Errors
 /// `EINVAL` for a depth that no queue has, and as [`kstrtouint`].
 pub fn io_queue_depth_set(k: &mut Kernel, value: Option<&str>) -> Result<(), Errno> {
-    let text = bytes(value)?;
+    let text = value.ok_or(Errno::EINVAL)?.as_bytes();
     let most = if k.sem.nvme_queue_params_checked { 4095 } else { i32::MAX };
     if !kstrtoint(text, 10).is_ok_and(|n| (2..=most).contains(&n)) {
         return Err(Errno::EINVAL);
     }
     k.params.nvme_io_queue_depth = kstrtouint(text, 0)?;
-    Ok(())
-}
-
-/// `nvme_core.admin_timeout=`, in seconds.
-///
-/// # Errors
-/// As [`kstrtouint`].
-pub fn admin_timeout_set(k: &mut Kernel, value: Option<&str>) -> Result<(), Errno> {
-    k.params.nvme_admin_timeout = kstrtouint(bytes(value)?, 0)?;
-    Ok(())
-}
-
-/// `nvme_core.io_timeout=`, in seconds.
-///
-/// # Errors
-/// As [`kstrtouint`].
-pub fn io_timeout_set(k: &mut Kernel, value: Option<&str>) -> Result<(), Errno> {
-    k.params.nvme_io_timeout = kstrtouint(bytes(value)?, 0)?;
     Ok(())
 }
 
@@ -220,23 +162,6 @@ pub(super) fn nvme_submit_cmd(k: &mut Kernel, id: NvmeId, qid: u16, cmd: NvmeCom
     hw::write32(k, id, hw::sq_tail_doorbell(qid), u32::from(tail));
 }
 
-/// `driver_data` of a controller's tag sets: the number of the controller, and which set it is.
-pub(super) fn driver_data(id: NvmeId, admin: bool) -> u64 {
-    u64::from(id.0) << 1 | u64::from(admin)
-}
-
-/// The controller behind a tag set.
-pub(super) fn of_set(k: &Kernel, set: TagSetId) -> NvmeId {
-    NvmeId((k.blk.set(set).driver_data >> 1) as u32)
-}
-
-/// The queue behind a hardware queue of the block layer.
-fn owner(k: &Kernel, q: QueueId, hctx: u32) -> (NvmeId, u16) {
-    let set = k.blk.q(q).tag_set;
-    let admin = k.blk.set(set).driver_data & 1 != 0;
-    (of_set(k, set), if admin { 0 } else { hctx as u16 + 1 })
-}
-
 /// `nvme_setup_cmd()`.
 // DEVIATION: an identifier is the tag alone. Since 5.14 its upper four bits count how often the tag was used
 // (nvme_cid_install_genctr()), which would tell states apart that differ in nothing else.
@@ -263,7 +188,7 @@ fn nvme_setup_cmd(k: &Kernel, id: NvmeId, rq: ReqId) -> NvmeCommand {
 /// Gives a request to the device.
 #[kfn("drivers/nvme/host/pci.c")]
 pub(super) fn nvme_queue_rq(k: &mut Kernel, q: QueueId, hctx: u32, rq: ReqId, last: bool) -> BlkStatus {
-    let (id, qid) = owner(k, q, hctx);
+    let (id, qid) = k.nvmeq_of_hctx(q, hctx);
     // `nvme_check_ready()` of 6.12 asks for more on fabrics only.
     if !d(k, id).queues.get(usize::from(qid)).is_some_and(|queue| queue.enabled) {
         return BlkStatus::IoErr;
@@ -279,7 +204,7 @@ pub(super) fn nvme_queue_rqs(k: &mut Kernel, list: &[ReqId]) -> Vec<ReqId> {
     let mut left = Vec::new();
     for (i, &rq) in list.iter().enumerate() {
         let (queue, hctx) = (k.blk.requests[rq].q, k.blk.requests[rq].hctx);
-        let (id, qid) = owner(k, queue, hctx);
+        let (id, qid) = k.nvmeq_of_hctx(queue, hctx);
         let enabled = d(k, id).queues.get(usize::from(qid)).is_some_and(|queue| queue.enabled);
         if !enabled {
             left.push(rq);
@@ -355,11 +280,6 @@ pub(super) fn nvme_handle_cqe(k: &mut Kernel, id: NvmeId, qid: u16, cqe: &NvmeCo
     blk_mq::blk_mq_complete_request(k, rq);
 }
 
-/// The `dev_id` of a queue's interrupt.
-pub(super) fn nvmeq_dev_id(k: &Kernel, id: NvmeId, qid: u16) -> DevId {
-    DevId::Driver(d(k, id).dev, qid)
-}
-
 /// The queue behind it.
 fn of_dev_id(k: &Kernel, dev_id: DevId) -> Option<(NvmeId, u16)> {
     match dev_id {
@@ -374,8 +294,8 @@ fn nvme_irq(k: &mut Kernel, irq: Irq, data: DevId) -> IrqReturn {
     let _ = irq;
     let Some((id, qid)) = of_dev_id(k, data) else { return IrqReturn::None };
     match k.sem.nvme_probe {
-        NvmeProbe::ByResetWork => by_reset_work::irq(k, id, qid),
-        NvmeProbe::Synchronous => synchronous::irq(k, id, qid),
+        NvmeProbe::ByResetWork => by_reset_work::nvme_irq(k, id, qid),
+        NvmeProbe::Synchronous => synchronous::nvme_irq(k, id, qid),
     }
 }
 
@@ -401,7 +321,7 @@ pub(super) fn queue_request_irq(k: &mut Kernel, id: NvmeId, qid: u16) -> Result<
     let check = Handler { name: "nvme_irq_check", call: nvme_irq_check };
     let threaded = k.params.nvme_use_threaded_interrupts;
     let (handler, thread_fn) = if threaded { (check, Some(irq)) } else { (irq, None) };
-    let dev_id = nvmeq_dev_id(k, id, qid);
+    let dev_id = k.nvmeq_dev_id(id, qid);
     pcimsi::kernel::pci_request_irq(k, pdev, vector, Some(handler), thread_fn, dev_id, &name)
 }
 
@@ -494,7 +414,7 @@ pub(super) fn nvme_suspend_queue(k: &mut Kernel, id: NvmeId, qid: u16) {
         call!(pcimsi::kernel::pci_free_irq(
             d(k, id).dev,
             u32::from(q(k, id, qid).cq_vector),
-            nvmeq_dev_id(k, id, qid)
+            k.nvmeq_dev_id(id, qid)
         ));
     }
 }
@@ -513,6 +433,8 @@ pub(super) fn nvme_suspend_io_queues(k: &mut Kernel, id: NvmeId) {
 ///
 /// # Errors
 /// `ENODEV` when the device does not follow, and those of requesting the interrupt.
+// DEVIATION: 6.12 resets the function of a controller that stays ready when it is disabled, with pcie_reset_flr() and
+// pci_restore_state(), and tries once more. A device that is stuck here would stay so.
 #[kframe("drivers/nvme/host/pci.c")]
 pub(super) fn nvme_pci_configure_admin_queue(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
     call!(core::nvme_disable_ctrl(id, false))?;
@@ -638,7 +560,7 @@ fn queue_irq_offset(k: &Kernel, id: NvmeId) -> u32 {
 /// Maps CPUs to queues as their interrupts were spread; polled queues have none.
 #[kfn("drivers/nvme/host/pci.c")]
 pub(super) fn nvme_pci_map_queues(k: &mut Kernel, set: TagSetId) {
-    let id = of_set(k, set);
+    let id = k.nvme_of_set(set);
     let pdev = d(k, id).dev;
     let mut offset = queue_irq_offset(k, id);
     let mut qoff = 0;
@@ -658,19 +580,6 @@ pub(super) fn nvme_pci_map_queues(k: &mut Kernel, set: TagSetId) {
         qoff += nr_queues;
         offset += nr_queues;
     }
-}
-
-/// `max(result - 1, 1)` and what follows in `nvme_setup_io_queues()`.
-pub(super) fn count_vectors(k: &mut Kernel, id: NvmeId, vectors: u32) {
-    let dev = dm(k, id);
-    dev.num_vecs = vectors;
-    dev.max_qid = vectors.saturating_sub(1).max(1) + dev.io_queues[HctxType::Poll as usize];
-}
-
-/// The log line at the end of `nvme_setup_io_queues()`.
-pub(super) fn log_queues(k: &mut Kernel, id: NvmeId) {
-    let [default, read, poll] = d(k, id).io_queues;
-    core::dev_info(k, id, &format!("{default}/{read}/{poll} default/read/poll queues"));
 }
 
 // Deleting queues.
@@ -770,7 +679,7 @@ pub(super) fn nvme_warn_reset(k: &mut Kernel, id: NvmeId, csts: u32) {
 /// `abort_endio()`.
 pub(super) fn abort_endio(k: &mut Kernel, rq: ReqId) {
     let status = k.blk.requests[rq].status;
-    let (id, _) = owner(k, k.blk.requests[rq].q, 0);
+    let (id, _) = k.nvmeq_of_hctx(k.blk.requests[rq].q, 0);
     core::dev_info(k, id, &format!("Abort status: 0x{status:x}"));
     dm(k, id).abort_limit += 1;
     blk_mq::blk_mq_free_request(k, rq);
@@ -798,12 +707,6 @@ pub(super) fn send_abort(k: &mut Kernel, id: NvmeId, qid: u16, rq: ReqId, line: 
     blk_exec::blk_execute_rq_nowait(k, abort_req, false, EndIo { name: "abort_endio", call: abort_endio });
 }
 
-/// Which queue a request was sent to.
-pub(super) fn queue_of(k: &Kernel, rq: ReqId) -> Option<(NvmeId, u16)> {
-    let request = k.blk.requests.get(rq)?;
-    Some(owner(k, request.q, request.hctx))
-}
-
 /// Binds a controller to the driver (dispatches on the release).
 ///
 /// # Errors
@@ -824,7 +727,7 @@ fn nvme_remove(k: &Kernel, dev: PciDevId) -> kstate::sched::Call<()> {
 }
 
 /// `nvme_dev_disable()` (dispatches on the release).
-pub(super) fn dev_disable(k: &Kernel, id: NvmeId, shutdown: bool) -> kstate::sched::Call<()> {
+pub(super) fn nvme_dev_disable(k: &Kernel, id: NvmeId, shutdown: bool) -> kstate::sched::Call<()> {
     match k.sem.nvme_probe {
         NvmeProbe::ByResetWork => by_reset_work::nvme_dev_disable(id, shutdown),
         NvmeProbe::Synchronous => synchronous::nvme_dev_disable(id, shutdown),
@@ -832,12 +735,13 @@ pub(super) fn dev_disable(k: &Kernel, id: NvmeId, shutdown: bool) -> kstate::sch
 }
 
 /// Before the function is reset.
+// DEVIATION: nvme_sync_queues() waits for time-outs that are being handled, as in nvme_reset_work().
 #[kframe("drivers/nvme/host/pci.c")]
 fn nvme_reset_prepare(k: &mut Kernel, dev: PciDevId) {
     let ctrl: NvmeId = id_of(k, dev);
     let ours: bool = call!(core::nvme_wait_reset(ctrl));
     if ours {
-        call!(dev_disable(k, ctrl, false));
+        call!(nvme_dev_disable(k, ctrl, false));
     }
 }
 
@@ -847,6 +751,6 @@ fn nvme_shutdown(k: &mut Kernel, dev: PciDevId) {
     let ctrl: NvmeId = id_of(k, dev);
     let ours: bool = call!(core::nvme_wait_reset(ctrl));
     if ours {
-        call!(dev_disable(k, ctrl, true));
+        call!(nvme_dev_disable(k, ctrl, true));
     }
 }

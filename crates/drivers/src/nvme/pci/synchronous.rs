@@ -3,7 +3,7 @@
 
 use kcore::workqueue::flush_work;
 use kfn::{kfn, kframe};
-use kstate::blk::{BlkMqOps, ReqOp, RqState};
+use kstate::blk::{BlkMqOps, HctxType, ReqOp, RqState};
 use kstate::event::Event;
 use kstate::irqdesc::IrqReturn;
 use kstate::nvme::NvmeCtrlState;
@@ -12,13 +12,12 @@ use kstate::sched::WaitOn;
 use kstate::{Errno, Irq, Kernel, NvmeId, PciDevId, QueueId, ReqId, TagSetId};
 
 use super::{
-    NVME_AQ_MQ_TAG_DEPTH, adapter_alloc_cq, adapter_alloc_sq, adapter_delete_queue, admin_timeout, alloc_dev,
-    count_vectors, driver_data, io_timeout, log_queues, nvme_cqe_pending, nvme_create_io_queues,
-    nvme_delete_queue, nvme_dev_map, nvme_dev_remove_admin, nvme_dev_unmap, nvme_free_queues,
-    nvme_free_tagset, nvme_handle_cqe, nvme_init_queue, nvme_pci_complete_rq, nvme_pci_configure_admin_queue,
-    nvme_pci_map_queues, nvme_queue_rq, nvme_queue_rqs, nvme_ring_cq_doorbell, nvme_setup_irqs,
-    nvme_suspend_io_queues, nvme_suspend_queue, nvme_update_cq_head, nvme_warn_reset, nvmeq_dev_id, of_set,
-    pci_is_enabled, q, qm, queue_of, queue_request_irq, send_abort,
+    NVME_AQ_MQ_TAG_DEPTH, adapter_alloc_cq, adapter_alloc_sq, adapter_delete_queue, alloc_dev,
+    nvme_cqe_pending, nvme_create_io_queues, nvme_delete_queue, nvme_dev_map, nvme_dev_remove_admin,
+    nvme_dev_unmap, nvme_free_queues, nvme_free_tagset, nvme_handle_cqe, nvme_init_queue,
+    nvme_pci_complete_rq, nvme_pci_configure_admin_queue, nvme_pci_map_queues, nvme_queue_rq, nvme_queue_rqs,
+    nvme_ring_cq_doorbell, nvme_setup_irqs, nvme_suspend_io_queues, nvme_suspend_queue, nvme_update_cq_head,
+    nvme_warn_reset, pci_is_enabled, q, qm, queue_request_irq, send_abort,
 };
 use crate::block::blk_mq;
 use crate::nvme::core::{self, Sync, d, dm};
@@ -61,14 +60,14 @@ fn nvme_poll_cq(k: &mut Kernel, id: NvmeId, qid: u16) -> u32 {
 }
 
 /// The body of `nvme_irq()`.
-pub(super) fn irq(k: &mut Kernel, id: NvmeId, qid: u16) -> IrqReturn {
+pub(super) fn nvme_irq(k: &mut Kernel, id: NvmeId, qid: u16) -> IrqReturn {
     if nvme_poll_cq(k, id, qid) != 0 { IrqReturn::Handled } else { IrqReturn::None }
 }
 
 /// Looks for completions of a polled queue.
 #[kfn("drivers/nvme/host/pci.c")]
 pub(super) fn nvme_poll(k: &mut Kernel, queue: QueueId, hctx: u32) -> u32 {
-    let id = of_set(k, k.blk.q(queue).tag_set);
+    let id = k.nvme_of_set(k.blk.q(queue).tag_set);
     let qid = hctx as u16 + 1;
     if !q(k, id, qid).polled { 0 } else { nvme_poll_cq(k, id, qid) }
 }
@@ -176,8 +175,8 @@ fn __nvme_delete_io_queues(k: &mut Kernel, id: NvmeId, opcode: u8) -> bool {
             nr_queues -= 1;
             sent += 1;
         }
-        let deadline: u64 = k.events.now + admin_timeout(k);
-        k.events.push(admin_timeout(k), Event::WakeOn(WaitOn::NvmeTeardown(id)));
+        let deadline: u64 = k.events.now + k.params.nvme_admin_timeout_ns();
+        k.events.push(k.params.nvme_admin_timeout_ns(), Event::WakeOn(WaitOn::NvmeTeardown(id)));
         let again: bool = false;
         while sent > 0 && !again {
             let qid: u16 = (nr_queues + sent) as u16;
@@ -198,8 +197,17 @@ fn __nvme_delete_io_queues(k: &mut Kernel, id: NvmeId, opcode: u8) -> bool {
 
 /// `nvme_alloc_admin_tag_set()`.
 fn nvme_alloc_admin_tag_set(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
-    let (owner, depth) = (driver_data(id, true), NVME_AQ_MQ_TAG_DEPTH);
-    let set = blk_mq::blk_mq_alloc_tag_set(k, NVME_MQ_ADMIN_OPS, owner, 1, 1, depth, 0, admin_timeout(k))?;
+    let (owner, depth) = (id.driver_data(true), NVME_AQ_MQ_TAG_DEPTH);
+    let set = blk_mq::blk_mq_alloc_tag_set(
+        k,
+        NVME_MQ_ADMIN_OPS,
+        owner,
+        1,
+        1,
+        depth,
+        0,
+        k.params.nvme_admin_timeout_ns(),
+    )?;
     let admin_q = blk_mq::blk_mq_init_queue(k, set);
     let dev = dm(k, id);
     dev.admin_tagset = Some(set);
@@ -221,8 +229,17 @@ fn nvme_alloc_io_tag_set(k: &mut Kernel, id: NvmeId) {
     let maps = nvme_pci_nr_maps(k, id);
     let (queues, depth) =
         (d(k, id).queue_count - 1, (d(k, id).q_depth - 1).min(blk_mq::BLK_MQ_MAX_DEPTH - 1));
-    let owner = driver_data(id, false);
-    let set = blk_mq::blk_mq_alloc_tag_set(k, NVME_MQ_OPS, owner, queues, maps, depth, 0, io_timeout(k));
+    let owner = id.driver_data(false);
+    let set = blk_mq::blk_mq_alloc_tag_set(
+        k,
+        NVME_MQ_OPS,
+        owner,
+        queues,
+        maps,
+        depth,
+        0,
+        k.params.nvme_io_timeout_ns(),
+    );
     dm(k, id).tagset = set.ok();
 }
 
@@ -264,14 +281,16 @@ fn nvme_setup_io_queues(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
     loop {
         let registered: bool = ::core::mem::take(&mut qm(k, id, 0).enabled);
         if registered {
-            call!(pcimsi::kernel::pci_free_irq(d(k, id).dev, 0, nvmeq_dev_id(k, id, 0)));
+            call!(pcimsi::kernel::pci_free_irq(d(k, id).dev, 0, k.nvmeq_dev_id(id, 0)));
         }
         call!(pcimsi::kernel::pci_free_irq_vectors(d(k, id).dev));
         let Ok(vectors) = nvme_setup_irqs(k, id, nr_io_queues) else {
             core::unlock_shutdown(k, id);
             return Err(Errno::EIO);
         };
-        count_vectors(k, id, vectors);
+        let ctrl = dm(k, id);
+        ctrl.num_vecs = vectors;
+        ctrl.max_qid = vectors.saturating_sub(1).max(1) + ctrl.io_queues[HctxType::Poll as usize];
         // Another controller may take its vectors in between.
         step!();
         if let Err(e) = queue_request_irq(k, id, 0) {
@@ -292,7 +311,8 @@ fn nvme_setup_io_queues(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
         nvme_setup_io_queues_trylock(k, id)?;
         call!(nvme_suspend_io_queues(id));
     }
-    log_queues(k, id);
+    let [default, read, poll] = d(k, id).io_queues;
+    core::dev_info(k, id, &format!("{default}/{read}/{poll} default/read/poll queues"));
     Ok(())
 }
 
@@ -375,7 +395,7 @@ pub(super) fn nvme_dev_disable(k: &mut Kernel, id: NvmeId, shutdown: bool) {
             core::nvme_start_freeze(k, id);
         }
         if !dead && shutdown {
-            call!(core::nvme_wait_freeze_timeout(id, io_timeout(k)));
+            call!(core::nvme_wait_freeze_timeout(id, k.params.nvme_io_timeout_ns()));
         }
     }
     call!(core::nvme_stop_queues(id));
@@ -616,7 +636,7 @@ fn aborting(k: &Kernel, rq: ReqId, qid: u16) -> String {
 /// controller is reset. True when the request has been dealt with.
 #[kframe("drivers/nvme/host/pci.c")]
 pub(super) fn nvme_timeout(k: &mut Kernel, rq: ReqId) -> bool {
-    let Some(found) = queue_of(k, rq) else { return true };
+    let Some(found) = k.nvmeq_of_rq(rq) else { return true };
     let id: NvmeId = found.0;
     let qid: u16 = found.1;
     let tag: u32 = k.blk.requests[rq].tag;
