@@ -1,6 +1,8 @@
 //! From power-on to a shell: builds the hardware a machine file describes and brings the kernel up
 //! on it.
 
+use std::collections::BTreeSet;
+
 use kcore::base::dd::{device_driver_attach, driver_allows_async_probing};
 use kstate::apic::MpcIntsrc;
 use kstate::hw::lapic::Lvt;
@@ -17,7 +19,7 @@ use kstate::{CpuId, Errno, Irq, Kernel, PciDevId, TaskId};
 use pcimsi::kernel::pci_driver::pci_bus_match;
 use x86apic::kernel::io_apic::{IOAPIC_MAP_ALLOC, acpi_get_override_irq, mp_map_gsi_to_irq};
 
-use crate::machine::{ApicMode, BoardLine, Machine, PciDevice};
+use crate::machine::{ApicMode, BoardLine, MAX_MSIX, Machine, PciDevice};
 use crate::vfs::{self, Written};
 use crate::{engine, params, topology};
 
@@ -143,6 +145,7 @@ fn before_drivers(
     after: &mut impl FnMut(&Kernel),
 ) -> Kernel {
     let mut k = power_on(machine, semantics);
+    k.irq.boot_numbers = numbers_left(machine);
     k.trace.on = trace;
     let ctx = k.trace.open(Actor::Boot, &[]);
     k.cur.ctx = ctx;
@@ -167,6 +170,7 @@ fn before_drivers(
     if x86apic::kernel::dmar::init_dmars(&mut k).is_err() {
         k.pr_warn("DMAR: Initialization failed");
     }
+    k.irq.boot_numbers = Vec::new();
     platform(&mut k, machine, Platform::Early, after);
     k
 }
@@ -255,15 +259,26 @@ fn boot_in(
     k
 }
 
-/// The interrupt numbers that the machine file lists for a function.
+/// The interrupt numbers that the machine file lists for a function; for one without a list, and for everything
+/// else, those that nobody has.
 fn numbers_of(machine: &Machine, k: &Kernel, dev: PciDevId) -> Vec<u32> {
     let dev = k.pci_dev(dev);
     let listed = machine.pci.iter().find(|d| (d.segment, d.bdf) == (dev.domain_nr, dev.bdf));
-    listed.map(|d| d.irqs.clone()).unwrap_or_default()
+    match listed.filter(|d| !d.irqs.is_empty()) {
+        Some(device) => device.irqs.clone(),
+        None => numbers_left(machine),
+    }
+}
+
+/// The interrupt numbers that no function has listed; none where there are no lists.
+fn numbers_left(machine: &Machine) -> Vec<u32> {
+    let listed: BTreeSet<u32> = machine.pci.iter().flat_map(|d| d.irqs.iter().copied()).collect();
+    let Some(last) = listed.last() else { return Vec::new() };
+    (machine.first_msi()..=last + MAX_MSIX).filter(|irq| !listed.contains(irq)).collect()
 }
 
 /// Writes affinities as somebody has on the machine as found. Each of these interrupts has come since, so that a
-/// move which waits for that is done.
+/// move which waits for that is done, unless the machine file says that it stands on another CPU.
 fn restore(k: &mut Kernel, machine: &Machine, after: &mut impl FnMut(&Kernel)) {
     if machine.found.affinity.is_empty() {
         return;
@@ -277,7 +292,10 @@ fn restore(k: &mut Kernel, machine: &Machine, after: &mut impl FnMut(&Kernel)) {
         if let Written::Now(Err(e)) = vfs::write(k, &file, &list) {
             k.pr_warn(format!("irqlab: the affinity of interrupt {irq} cannot be set: {e:?}"));
         }
-        irqcore::migration::irq_move_irq(k, Irqd::top(Irq(irq)));
+        // On one that stands elsewhere the move still waits.
+        if machine.found.effective.get(&irq).is_none_or(|cpu| cpus.contains(*cpu)) {
+            irqcore::migration::irq_move_irq(k, Irqd::top(Irq(irq)));
+        }
     }
     settle(k, after);
 }

@@ -416,6 +416,14 @@ pub fn check(arg: &Arg) -> Result<(), Problem> {
     }
 }
 
+/// The model knows what a word means. Others are taken and change nothing.
+pub fn counts(arg: &Arg) -> bool {
+    WORDS.iter().any(|word| match word.name.strip_suffix('=') {
+        Some(name) => parameq(&arg.param, name) && arg.value.is_some(),
+        None => parameq(&arg.param, word.name),
+    })
+}
+
 /// Known words that are like `param`, the most likely first.
 fn near(param: &str) -> Vec<&'static str> {
     let names = WORDS.iter().map(|word| word.name.trim_end_matches('=')).chain(words::names());

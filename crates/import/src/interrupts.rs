@@ -1,0 +1,114 @@
+//! /proc/interrupts, as kernels of the last twenty years write it.
+
+/// A row with a number.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Row {
+    /// The interrupt.
+    pub irq: u32,
+    /// How often it came, by column.
+    pub counts: Vec<u64>,
+    /// The chip, `IR-PCI-MSIX-0000:b1:00.0`.
+    pub chip: String,
+    /// The hardware number; `None` where the kernel is too old to print it.
+    pub hwirq: Option<u64>,
+    /// `edge`, `fasteoi` and so on.
+    pub flow: String,
+    /// The handlers' names, with a comma and a space between them.
+    pub actions: String,
+}
+
+/// The whole file.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Interrupts {
+    /// The CPUs of the columns: those that are online.
+    pub cpus: Vec<u32>,
+    /// Rows with a number, in their order.
+    pub rows: Vec<Row>,
+}
+
+impl Interrupts {
+    /// Reads the text. `None` if it does not begin with a line of CPUs.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut lines = text.lines();
+        let header = lines.next()?;
+        let cpus: Option<Vec<u32>> =
+            header.split_whitespace().map(|word| word.strip_prefix("CPU")?.parse().ok()).collect();
+        let cpus = cpus.filter(|cpus| !cpus.is_empty())?;
+        let rows = lines.filter_map(|line| row(line, cpus.len())).collect();
+        Some(Self { cpus, rows })
+    }
+}
+
+fn row(line: &str, columns: usize) -> Option<Row> {
+    let (number, mut rest) = line.trim_start().split_once(':')?;
+    let irq = number.parse().ok()?;
+    let mut counts = Vec::with_capacity(columns);
+    for _ in 0..columns {
+        let trimmed = rest.trim_start();
+        let end = trimmed.find(char::is_whitespace).unwrap_or(trimmed.len());
+        counts.push(trimmed[..end].parse().ok()?);
+        rest = &trimmed[end..];
+    }
+    let rest = rest.trim();
+    if rest.is_empty() {
+        return None;
+    }
+    // "PCI-MSI 49152-edge  name" today, "PCI-MSI-edge  name" before 3.18. A chip may have spaces in its name.
+    let mut at = 0;
+    for word in rest.split_whitespace() {
+        let start = at + rest[at..].find(word)?;
+        at = start + word.len();
+        let Some((hwirq, flow)) = word.split_once('-') else { continue };
+        if let Ok(hwirq) = hwirq.parse()
+            && !flow.is_empty()
+            && start > 0
+        {
+            return Some(Row {
+                irq,
+                counts,
+                chip: rest[..start].trim().to_owned(),
+                hwirq: Some(hwirq),
+                flow: flow.to_owned(),
+                actions: rest[at..].trim().to_owned(),
+            });
+        }
+    }
+    let (first, actions) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let (chip, flow) = first.rsplit_once('-').unwrap_or((first, ""));
+    Some(Row {
+        irq,
+        counts,
+        chip: chip.to_owned(),
+        hwirq: None,
+        flow: flow.to_owned(),
+        actions: actions.trim().to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_all_ages_are_read() {
+        let text = "           CPU0       CPU2\n  0:         66          0  IR-IO-APIC    2-edge      timer\n\
+                    144:          1          2  IR-PCI-MSIX-0000:b1:00.0    0-edge      nvme0q0\n \
+                    25:   22185092      10956   PCI-MSI 49153-edge      virtio0-input.0\n 16:     328511     322879  \
+                    IR-IO-APIC-fasteoi   ehci_hcd:usb1, mmc0\n 30: 5 0  Hyper-V PCIe MSI 1234-edge  nvme0q1\n \
+                    31: 0 0  xen-pirq    -ioapic-edge  i8042\n 99: 1\nNMI:  47  5031  Non-maskable interrupts\nERR:  0\n";
+        let got = Interrupts::parse(text).unwrap();
+        assert_eq!(got.cpus, [0, 2]);
+        let row = |i: usize| {
+            let Row { irq, chip, hwirq, flow, actions, .. } = &got.rows[i];
+            format!("{irq}|{chip}|{hwirq:?}|{flow}|{actions}")
+        };
+        assert_eq!(row(0), "0|IR-IO-APIC|Some(2)|edge|timer");
+        assert_eq!(row(1), "144|IR-PCI-MSIX-0000:b1:00.0|Some(0)|edge|nvme0q0");
+        assert_eq!(row(2), "25|PCI-MSI|Some(49153)|edge|virtio0-input.0");
+        assert_eq!(row(3), "16|IR-IO-APIC|None|fasteoi|ehci_hcd:usb1, mmc0");
+        assert_eq!(row(4), "30|Hyper-V PCIe MSI|Some(1234)|edge|nvme0q1");
+        assert_eq!(row(5), "31|xen|None|pirq|-ioapic-edge  i8042");
+        assert_eq!(got.rows.len(), 6);
+        assert_eq!(Interrupts::parse("nothing\n"), None);
+    }
+}

@@ -1,0 +1,5 @@
+//! Archives of machines: those that the emulator writes, small ones made by hand, and hostile ones.
+
+mod hostile;
+mod machines;
+mod states;
