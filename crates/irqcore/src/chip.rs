@@ -17,6 +17,27 @@ use crate::manage::{irq_do_set_affinity, irq_setup_affinity};
 use crate::resend::{check_irq_resend, clear_irq_resend};
 use crate::settings::*;
 
+/// `irq_startup` of a chip that leaves it to the one below (6.18).
+#[kfn("kernel/irq/chip.c")]
+pub fn irq_chip_startup_parent(k: &mut Kernel, data: Irqd) -> u32 {
+    let Some(parent) = k.parent_data(data) else { return 0 };
+    if let Some(startup) = k.chip(parent).irq_startup {
+        return startup(k, parent);
+    }
+    irq_chip_enable_parent(k, data);
+    0
+}
+
+/// `irq_shutdown` of a chip that leaves it to the one below (6.18).
+#[kfn("kernel/irq/chip.c")]
+pub fn irq_chip_shutdown_parent(k: &mut Kernel, data: Irqd) {
+    let Some(parent) = k.parent_data(data) else { return };
+    match k.chip(parent).irq_shutdown {
+        Some(shutdown) => shutdown(k, parent),
+        None => irq_chip_disable_parent(k, data),
+    }
+}
+
 /// `IRQ_RESEND` of `irq_startup()`.
 pub const IRQ_RESEND: bool = true;
 /// `IRQ_NORESEND`.
@@ -360,6 +381,34 @@ fn irq_may_run(k: &mut Kernel, irq: Irq) -> bool {
     irq_check_poll(k, irq)
 }
 
+/// Waits until the interrupt is no longer handled elsewhere, and says whether it can be handled then.
+#[kirq("kernel/irq/chip.c")]
+fn irq_wait_on_inprogress(k: &mut Kernel, irq: Irq) -> bool {
+    spin_until!(!k.find_desc(irq).is_some_and(|desc| desc.has(IRQD_IRQ_INPROGRESS)));
+    // It may have been disabled meanwhile.
+    let desc = k.desc(irq);
+    !desc.has(IRQD_IRQ_DISABLED) && !desc.action.is_empty()
+}
+
+/// Whether the interrupt can be handled here, as far as power management and other CPUs go.
+// DEVIATION: nothing polls lines in this model, so none is polled by the CPU that asks.
+#[kirq("kernel/irq/chip.c")]
+fn irq_can_handle_pm(k: &mut Kernel, irq: Irq) -> bool {
+    let desc = k.desc(irq);
+    if !desc.has(IRQD_IRQ_INPROGRESS | IRQD_WAKEUP_ARMED) {
+        return true;
+    }
+    if desc.has(IRQD_WAKEUP_ARMED) {
+        return false;
+    }
+    if desc.istate & IRQS_POLL_INPROGRESS == 0
+        && (desc.handle_irq != FlowHandler::HandleEdgeIrq || !waits_for_old_cpu(k, irq))
+    {
+        return false;
+    }
+    call!(irq_wait_on_inprogress(irq))
+}
+
 /// Somebody handles the line; otherwise it is pending. C has this function since 6.16, and its statements
 /// in every flow handler before.
 fn irq_can_handle_actions(k: &mut Kernel, irq: Irq) -> bool {
@@ -372,13 +421,20 @@ fn irq_can_handle_actions(k: &mut Kernel, irq: Irq) -> bool {
     true
 }
 
+/// The first question of all flow handlers but that of edges: `irq_may_run()` or `irq_can_handle_pm()`.
+#[kirq("kernel/irq/chip.c", part)]
+fn may_run(k: &mut Kernel, irq: Irq) -> bool {
+    if k.sem.irq_can_handle {
+        return call!(irq_can_handle_pm(irq));
+    }
+    irq_may_run(k, irq)
+}
+
 /// A line that needs no service at the controller.
 #[kirq("kernel/irq/chip.c")]
 pub fn handle_simple_irq(k: &mut Kernel, irq: Irq) {
-    if !irq_may_run(k, irq) {
-        return;
-    }
-    if !irq_can_handle_actions(k, irq) {
+    let run: bool = call!(may_run(irq));
+    if !run || !irq_can_handle_actions(k, irq) {
         return;
     }
     kstat_incr_irqs_this_cpu(k, irq);
@@ -398,10 +454,8 @@ fn cond_unmask_irq(k: &mut Kernel, irq: Irq) {
 #[kirq("kernel/irq/chip.c")]
 pub fn handle_level_irq(k: &mut Kernel, irq: Irq) {
     mask_ack_irq(k, irq);
-    if !irq_may_run(k, irq) {
-        return;
-    }
-    if !irq_can_handle_actions(k, irq) {
+    let run: bool = call!(may_run(irq));
+    if !run || !irq_can_handle_actions(k, irq) {
         return;
     }
     kstat_incr_irqs_this_cpu(k, irq);
@@ -426,8 +480,8 @@ fn cond_unmask_eoi_irq(k: &mut Kernel, irq: Irq) {
 /// A line whose controller only wants an EOI at the end.
 #[kirq("kernel/irq/chip.c")]
 pub fn handle_fasteoi_irq(k: &mut Kernel, irq: Irq) {
+    let mut run: bool = call!(may_run(irq));
     let d = Irqd::top(irq);
-    let mut run: bool = irq_may_run(k, irq);
     if !run && k.desc(irq).has(IRQD_RESEND_WHEN_IN_PROGRESS) {
         // It came on its new CPU while the old one still handles it.
         k.desc_mut(irq).istate |= IRQS_PENDING;
@@ -468,11 +522,18 @@ fn waits_for_old_cpu(k: &Kernel, irq: Irq) -> bool {
 /// An edge-triggered line: acked at once, and handled again for every edge that came meanwhile.
 #[kirq("kernel/irq/chip.c")]
 pub fn handle_edge_irq(k: &mut Kernel, irq: Irq) {
-    k.desc_mut(irq).istate &= !(IRQS_REPLAY | IRQS_WAITING);
-    if waits_for_old_cpu(k, irq) {
-        spin_until!(!k.find_desc(irq).is_some_and(|desc| desc.has(IRQD_IRQ_INPROGRESS)));
-    }
-    if !irq_may_run(k, irq) || !irq_can_handle_actions(k, irq) {
+    let run: bool = 'out: {
+        if k.sem.irq_can_handle {
+            let can: bool = call!(irq_can_handle_pm(irq));
+            break 'out can && irq_can_handle_actions(k, irq);
+        }
+        k.desc_mut(irq).istate &= !(IRQS_REPLAY | IRQS_WAITING);
+        if waits_for_old_cpu(k, irq) {
+            spin_until!(!k.find_desc(irq).is_some_and(|desc| desc.has(IRQD_IRQ_INPROGRESS)));
+        }
+        break 'out irq_may_run(k, irq) && irq_can_handle_actions(k, irq);
+    };
+    if !run {
         k.desc_mut(irq).istate |= IRQS_PENDING;
         mask_ack_irq(k, irq);
         return;

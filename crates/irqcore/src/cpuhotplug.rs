@@ -8,9 +8,9 @@ use kstate::{CpuId, Errno, Irq, Kernel};
 use crate::chip::{
     IRQ_RESEND, IRQ_START_COND, irq_shutdown_and_deactivate, irq_startup, irq_startup_managed,
 };
-use crate::irqdesc::irq_get_next_irq;
+use crate::irqdesc::{irq_get_next_irq, irq_get_nr_irqs};
 use crate::manage::{irq_do_set_affinity, irq_set_affinity_locked};
-use crate::migration::irq_fixup_move_pending;
+use crate::migration::{irq_fixup_move_pending, irq_force_complete_move};
 
 fn irq_needs_fixup(k: &mut Kernel, irq: Irq) -> bool {
     let cpu = k.cpu();
@@ -30,8 +30,11 @@ fn irq_needs_fixup(k: &mut Kernel, irq: Irq) -> bool {
     here
 }
 
-fn irq_force_complete_move(k: &mut Kernel, irq: Irq) {
-    if let Some(complete) = k.irq.arch.irq_force_complete_move {
+/// The function of this name: the architecture's, or the one that asks the chips.
+fn force_complete_move(k: &mut Kernel, irq: Irq) {
+    if k.sem.force_complete_move_by_chip {
+        irq_force_complete_move(k, irq);
+    } else if let Some(complete) = k.irq.arch.irq_force_complete_move {
         complete(k, irq);
     }
 }
@@ -46,7 +49,7 @@ fn migrate_one_irq(k: &mut Kernel, irq: Irq) -> bool {
         return false;
     }
     if k.sem.migrate_completes_move_first {
-        irq_force_complete_move(k, irq);
+        force_complete_move(k, irq);
     }
     let desc = k.desc(irq);
     if desc.has(IRQD_PER_CPU) || !desc.has(IRQD_IRQ_STARTED) || !irq_needs_fixup(k, irq) {
@@ -54,7 +57,7 @@ fn migrate_one_irq(k: &mut Kernel, irq: Irq) -> bool {
         return false;
     }
     if !k.sem.migrate_completes_move_first {
-        irq_force_complete_move(k, irq);
+        force_complete_move(k, irq);
     }
     // The last affinity somebody asked for is the one that counts, when it can be reached.
     let mut affinity = if irq_fixup_move_pending(k, irq, true) {
@@ -102,6 +105,10 @@ fn migrate_one_irq(k: &mut Kernel, irq: Irq) -> bool {
 /// too: there may be a chained one.
 #[kfn("kernel/irq/cpuhotplug.c")]
 pub fn irq_migrate_all_off_this_cpu(k: &mut Kernel) {
+    // for_each_active_irq() reads the limit once.
+    if k.sem.nr_irqs_private {
+        irq_get_nr_irqs(k);
+    }
     let mut next = irq_get_next_irq(k, 0);
     while let Some(irq) = next {
         let affinity_broken = migrate_one_irq(k, irq);
@@ -135,7 +142,7 @@ fn irq_restore_affinity_of_irq(k: &mut Kernel, irq: Irq, cpu: CpuId) {
     {
         return;
     }
-    if k.sem.restore_affinity_after_startup && desc.istate & IRQS_SUSPENDED != 0 {
+    if k.sem.restore_affinity_skips_suspended && desc.istate & IRQS_SUSPENDED != 0 {
         return;
     }
     if desc.has(IRQD_MANAGED_SHUTDOWN) {
@@ -162,6 +169,10 @@ fn irq_restore_affinity_of_irq(k: &mut Kernel, irq: Irq, cpu: CpuId) {
 /// None; the hotplug callback has the form that can fail.
 #[kfn("kernel/irq/cpuhotplug.c")]
 pub fn irq_affinity_online_cpu(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
+    // for_each_active_irq() reads the limit once.
+    if k.sem.nr_irqs_private {
+        irq_get_nr_irqs(k);
+    }
     let mut next = irq_get_next_irq(k, 0);
     while let Some(irq) = next {
         irq_restore_affinity_of_irq(k, irq, cpu);

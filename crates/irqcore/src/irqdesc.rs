@@ -157,6 +157,19 @@ pub fn early_irq_init(k: &mut Kernel, arch: ArchOps) {
     }
 }
 
+/// The limit of interrupt numbers (7.3).
+#[kfn("kernel/irq/irqdesc.c")]
+pub fn irq_get_nr_irqs(k: &mut Kernel) -> u32 {
+    k.irq.nr_irqs
+}
+
+/// Sets the limit of interrupt numbers (7.3).
+#[kfn("kernel/irq/irqdesc.c")]
+pub fn irq_set_nr_irqs(k: &mut Kernel, nr: u32) -> u32 {
+    k.irq.nr_irqs = nr;
+    nr
+}
+
 /// Runs the flow handler of an interrupt.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::chip::{__irq_set_handler, irq_set_chip_and_handler_name, irq_set_handler_data};
 use crate::dummychip::NO_IRQ_CHIP;
-use crate::irqdesc::{__irq_alloc_descs, irq_free_descs};
+use crate::irqdesc::{__irq_alloc_descs, irq_free_descs, irq_get_nr_irqs};
 use crate::manage::synchronize_irq;
 use crate::settings::{irq_clear_status_flags, irq_set_status_flags};
 
@@ -299,7 +299,8 @@ pub fn irq_domain_alloc_descs(
     if let Some(virq) = virq {
         return __irq_alloc_descs(k, Some(virq), virq.0, cnt, node, affinity);
     }
-    let hint = ((hwirq % u64::from(k.irq.nr_irqs.max(1))) as u32).max(1);
+    let nr_irqs = if k.sem.nr_irqs_private { irq_get_nr_irqs(k) } else { k.irq.nr_irqs };
+    let hint = ((hwirq % u64::from(nr_irqs.max(1))) as u32).max(1);
     let got = __irq_alloc_descs(k, None, hint, cnt, node, affinity);
     if got.is_err() && hint > 1 {
         return __irq_alloc_descs(k, None, 1, cnt, node, affinity);

@@ -25,6 +25,20 @@ pub fn irq_fixup_move_pending(k: &mut Kernel, irq: Irq, force_clear: bool) -> bo
     true
 }
 
+/// Has the first chip that can free the old vector of an interrupt that has moved, because a CPU goes
+/// down (6.15).
+#[kfn("kernel/irq/migration.c")]
+pub fn irq_force_complete_move(k: &mut Kernel, irq: Irq) {
+    let mut at = Some(Irqd::top(irq));
+    while let Some(d) = at {
+        if let Some(complete) = k.chip(d).irq_force_complete_move {
+            complete(k, d);
+            return;
+        }
+        at = k.parent_data(d);
+    }
+}
+
 /// Carries a pending move out. The line is masked.
 #[kfn("kernel/irq/migration.c")]
 pub fn irq_move_masked_irq(k: &mut Kernel, idata: Irqd) {

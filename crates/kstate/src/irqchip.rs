@@ -88,6 +88,7 @@ pub struct IrqChip {
     pub irq_eoi: Option<Cb>,
     pub irq_set_affinity: Option<SetAffinityCb>,
     pub irq_retrigger: Option<fn(&mut Kernel, Irqd) -> bool>,
+    pub irq_force_complete_move: Option<Cb>,
     pub irq_set_type: Option<SetTypeCb>,
     pub irq_request_resources: Option<CbErr>,
     pub irq_release_resources: Option<Cb>,

@@ -110,6 +110,8 @@ pub struct MsiDomainInfo {
     pub ops: MsiDomainOps,
     /// What the chip's data in each new interrupt is.
     pub chip_data: ChipData,
+    /// What an allocation description begins with, where the domain was prepared (6.16).
+    pub alloc_data: Option<IrqAllocInfo>,
 }
 
 macro_rules! msi_flags {
@@ -134,6 +136,8 @@ msi_flags! {
     MSI_FLAG_FREE_MSI_DESCS = 1 << 6;
     /// Masks at the parent as well.
     MSI_FLAG_PCI_MSI_MASK_PARENT = 1 << 9;
+    /// Starts and stops the parent as well (6.18).
+    MSI_FLAG_PCI_MSI_STARTUP_PARENT = 1 << 10;
     /// The flags that no parent can take away.
     MSI_GENERIC_FLAGS_MASK = 0xffff;
     /// More than one MSI per function.
@@ -183,7 +187,9 @@ pub struct MsiDomainOps {
     /// 5.4 only.
     pub msi_check: Option<fn(&mut Kernel, DomainId, PciDevId) -> Result<u32, Errno>>,
     pub msi_prepare: Option<fn(&mut Kernel, DomainId, PciDevId, u32, &mut IrqAllocInfo) -> Result<(), Errno>>,
-    /// 6.12 only.
+    /// Undoes `msi_prepare` when the domain goes (6.16).
+    pub msi_teardown: Option<fn(&mut Kernel, DomainId)>,
+    /// 6.12 and later.
     pub prepare_desc: Option<fn(&mut Kernel, DomainId, &mut IrqAllocInfo, MsiDescId)>,
     pub set_desc: Option<fn(&mut Kernel, &mut IrqAllocInfo, MsiDescId)>,
     /// 5.4 only.

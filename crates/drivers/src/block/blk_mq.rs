@@ -677,8 +677,8 @@ fn blk_mq_hctx_notify_online(k: &mut Kernel, cpu: CpuId, node: CpuhpNode) -> Res
 }
 
 /// `blk_mq_submit_bio()` (`blk_mq_make_request()` in 5.4), with the end of the reader's plug: straight to the
-/// driver, through `queue_rqs` where the driver takes lists; with an I/O scheduler by way of it and of a
-/// worker. A reader with a `plug` of its own runs the hardware queue itself (`blk_mq_flush_plug_list()`).
+/// driver, through `queue_rqs` where there is a plug and the driver takes lists; with an I/O scheduler by way of
+/// it and of a worker. A reader with a `plug` of its own runs the hardware queue itself (`blk_mq_flush_plug_list()`).
 pub(super) fn blk_mq_submit_bio(k: &mut Kernel, rq: ReqId, plug: bool) {
     let (q, hctx) = (k.blk.requests[rq].q, k.blk.requests[rq].hctx);
     if k.blk.q(q).elevator {
@@ -691,7 +691,7 @@ pub(super) fn blk_mq_submit_bio(k: &mut Kernel, rq: ReqId, plug: bool) {
         return;
     }
     match k.blk.ops(q).queue_rqs {
-        Some(queue_rqs) if !k.blk.q(q).quiesced => {
+        Some(queue_rqs) if (plug || k.sem.submit_bio_plugs) && !k.blk.q(q).quiesced => {
             for rq in queue_rqs(k, &[rq]) {
                 blk_mq_try_issue_directly(k, rq);
             }

@@ -164,6 +164,12 @@ fn msi_domain_ops_prepare(
     Ok(())
 }
 
+/// Nothing was kept for the device (6.16).
+#[kfn("kernel/irq/msi.c")]
+fn msi_domain_ops_teardown(k: &mut Kernel, domain: DomainId) {
+    let _ = (k, domain);
+}
+
 /// Stores the descriptor in the allocation description.
 pub fn msi_domain_ops_set_desc(_k: &mut Kernel, arg: &mut IrqAllocInfo, desc: MsiDescId) {
     arg.desc = Some(desc);
@@ -210,6 +216,9 @@ fn msi_domain_update_dom_ops(k: &mut Kernel, info: &mut MsiDomainInfo) {
         ops.msi_check.get_or_insert(msi_domain_ops_check);
     }
     ops.msi_prepare.get_or_insert(msi_domain_ops_prepare);
+    if k.sem.msi_prepared_with_domain {
+        ops.msi_teardown.get_or_insert(msi_domain_ops_teardown);
+    }
     ops.set_desc.get_or_insert(msi_domain_ops_set_desc);
 }
 

@@ -326,6 +326,19 @@ pub fn msi_create_device_irq_domain(
     if let Some(data) = &mut k.pci_dev_mut(dev).msi_data {
         data.default_domain.domain = Some(domain);
     }
+    if k.sem.msi_prepared_with_domain {
+        let mut alloc_info = IrqAllocInfo::default();
+        if msi_domain_prepare_irqs(k, domain, dev, hwsize, &mut alloc_info).is_err() {
+            if let Some(data) = &mut k.pci_dev_mut(dev).msi_data {
+                data.default_domain.domain = None;
+            }
+            irq_domain_remove(k, domain);
+            return false;
+        }
+        if let Some(info) = &mut k.domain_mut(domain).msi {
+            info.alloc_data = Some(alloc_info);
+        }
+    }
     true
 }
 
@@ -338,6 +351,9 @@ pub fn msi_remove_device_irq_domain(k: &mut Kernel, dev: PciDevId, domid: u32) {
     }
     if let Some(data) = &mut k.pci_dev_mut(dev).msi_data {
         data.default_domain.domain = None;
+    }
+    if let Some(teardown) = msi_get_domain_info(k, domain).ops.msi_teardown {
+        teardown(k, domain);
     }
     irq_domain_remove(k, domain);
 }
@@ -433,6 +449,22 @@ fn msi_init_virq(k: &mut Kernel, domain: DomainId, virq: Irq, vflags: u32) -> Re
     Ok(())
 }
 
+/// Starts the allocation description: what the domain was prepared with, if it was (6.16).
+#[kfn("kernel/irq/msi.c")]
+fn populate_alloc_info(
+    k: &mut Kernel,
+    domain: DomainId,
+    dev: PciDevId,
+    nirqs: u32,
+    arg: &mut IrqAllocInfo,
+) -> Result<(), Errno> {
+    let Some(alloc_data) = msi_get_domain_info(k, domain).alloc_data.clone() else {
+        return msi_domain_prepare_irqs(k, domain, dev, nirqs, arg);
+    };
+    *arg = alloc_data;
+    Ok(())
+}
+
 /// Allocates interrupts for the descriptors of a range that have none. A positive value says how
 /// many could be had.
 #[kfn("kernel/irq/msi.c")]
@@ -445,7 +477,11 @@ fn __msi_domain_alloc_irqs(
     let flags = msi_get_domain_info(k, domain).flags;
     let ops = msi_get_domain_info(k, domain).ops;
     let mut arg = IrqAllocInfo::default();
-    msi_domain_prepare_irqs(k, domain, dev, ctrl.nirqs, &mut arg)?;
+    if k.sem.msi_prepared_with_domain {
+        populate_alloc_info(k, domain, dev, ctrl.nirqs, &mut arg)?;
+    } else {
+        msi_domain_prepare_irqs(k, domain, dev, ctrl.nirqs, &mut arg)?;
+    }
 
     let mut vflags = 0;
     // The message has to be in place before the function is enabled, or it latches garbage.

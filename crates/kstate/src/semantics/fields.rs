@@ -267,6 +267,12 @@ macro_rules! fields {
         V6_12 on "looks a second time, under the vector lock, before it gives up",
     }
 
+    /// How the vector of an interrupt is changed and given back.
+    chip_data_update: bool = "chip_data_update()", "arch/x86/kernel/apic/vector.c", "6.18" {
+        V5_4 off "by apic_update_vector() and then apic_update_irq_cfg(); it goes back to the matrix",
+        V7_3 on "by chip_data_update(), which does both; apic_free_vector() gives it back",
+    }
+
     // ---- 8259 and IO-APIC ----
 
     /// Whether the 8259's interrupts are marked as level-triggered.
@@ -314,6 +320,11 @@ macro_rules! fields {
         V5_4 ("12548" 12_548) "IRQ_BITMAP_BITS: a bitmap of NR_IRQS and 8196 more",
         V6_12 ("2147483647" i32::MAX as u32) "MAX_SPARSE_IRQS: as many as an int counts",
     }
+    /// How the limit of interrupt numbers is read.
+    nr_irqs_private: bool = "irq_get_nr_irqs()", "kernel/irq/irqdesc.c" {
+        V5_4 off "it is the variable nr_irqs",
+        V7_3 on "by irq_get_nr_irqs(): the variable is private, and irq_set_nr_irqs() adjusts columns of /proc",
+    }
     /// How a domain is created.
     irq_domain_instantiate: bool = "irq_domain_create_hierarchy()", "kernel/irq/irqdomain.c" {
         V5_4 off "by __irq_domain_add(), and completed by the caller",
@@ -353,6 +364,22 @@ macro_rules! fields {
         V5_4 ("one-write" MsiAffinity::OneWrite) "msi_domain_set_affinity() writes address and data over the old ones",
         "5.6 (6f1a4891a592)" ("staged-if-not-maskable" MsiAffinity::StagedIfNotMaskable) "by way of the old CPU if the message cannot be masked",
         V6_12 ("staged-if-reservable" MsiAffinity::StagedIfReservable) "by way of the old CPU if IRQD_CAN_RESERVE is set, which no message has that cannot be masked",
+    }
+    /// When the message domain of a device is prepared.
+    msi_prepared_with_domain: bool = "msi_create_device_irq_domain()", "kernel/irq/msi.c", "6.16" {
+        V5_4 off "with each allocation, by msi_domain_prepare_irqs()",
+        V7_3 on "when it is created; populate_alloc_info() copies that, and msi_teardown ends it",
+    }
+    /// Whether setting up messages is an attempt of its own, whose failure its caller cleans up.
+    msi_setup_split: bool = "msix_setup_interrupts()", "drivers/pci/msi/msi.c", "6.15" {
+        V5_4 off "it is part of msix_setup_interrupts() and msi_capability_init()",
+        V7_3 on "it is __msix_setup_interrupts() and __msi_capability_init()",
+    }
+    /// What starts and stops a PCI message interrupt.
+    pci_msi_startup_callbacks: bool =
+        "pci_irq_startup_msix()", "drivers/pci/msi/irqdomain.c", "6.18 (54f45a30c0d0)" {
+        V5_4 off "irq_enable() unmasks it and __irq_disable() masks it",
+        V7_3 on "callbacks of the chip: pci_irq_startup_msix(), pci_irq_shutdown_msix() and those of MSI",
     }
     /// Which of several chips that can composes the message.
     compose_msi_msg_outermost: bool = "irq_chip_compose_msi_msg()", "kernel/irq/chip.c" {
@@ -412,6 +439,11 @@ macro_rules! fields {
         V6_12 on "also the chips below; IRQS_REPLAY is set when it worked",
     }
 
+    /// In which order an edge or a line asks whether it may be handled.
+    irq_can_handle: bool = "irq_can_handle_pm()", "kernel/irq/chip.c", "6.16, 6.17" {
+        V5_4 off "an edge that finds its handler running has lost IRQS_REPLAY before irq_may_run() looks",
+        V7_3 on "irq_can_handle_pm() looks first, and only what may be handled loses IRQS_REPLAY",
+    }
     /// What an edge does that arrives on the new CPU of an interrupt which the old one still handles.
     edge_waits_for_old_cpu: bool = "handle_edge_irq()", "kernel/irq/chip.c", "6.17 (8d39d6ec4db5)" {
         V5_4 off "leaves it to the old CPU, which stays in its handler as long as edges come",
@@ -561,6 +593,11 @@ macro_rules! fields {
         V5_4 off "nothing if the interrupt has left already: the old vector is lost",
         V6_12 on "frees the old vector if either place is on this CPU",
     }
+    /// Who ends the move of an interrupt that has to leave with its CPU.
+    force_complete_move_by_chip: bool = "irq_force_complete_move()", "kernel/irq/migration.c", "6.15" {
+        V5_4 off "a function of the architecture, which looks for the vector domain",
+        V7_3 on "the first chip from the outside that has a callback for it",
+    }
     /// What happens when the CPUs of an affinity have no vector for an interrupt that has to leave.
     migrate_breaks_affinity_on_enospc: bool =
         "migrate_one_irq()", "kernel/irq/cpuhotplug.c", "6.10 (88d724e2301a)" {
@@ -583,7 +620,14 @@ macro_rules! fields {
     restore_affinity_after_startup: bool =
         "irq_restore_affinity_of_irq()", "kernel/irq/cpuhotplug.c", "6.10 (a60dd06af674)" {
         V5_4 off "nothing more",
-        V6_12 on "its affinity is looked at; a suspended one is not started at all",
+        V6_12 on "its affinity is looked at",
+    }
+    /// What happens to a managed interrupt that is suspended when its CPU comes back.
+    restore_affinity_skips_suspended: bool =
+        "irq_restore_affinity_of_irq()", "kernel/irq/cpuhotplug.c", "6.10 (a60dd06af674), 6.16" {
+        V5_4 off "it is started as others are",
+        V6_12 on "it is left alone: resuming starts it",
+        V7_3 off "it is one level of disabling less, so resuming starts it",
     }
 
     // ---- blk-mq ----
@@ -592,6 +636,12 @@ macro_rules! fields {
     blk_map: BlkMap = "blk_mq_map_queues()", "block/blk-mq-cpumap.c" {
         V5_4 ("sequential" BlkMap::Sequential) "queues are dealt to CPUs in order, siblings share",
         V6_12 ("group-cpus-evenly" BlkMap::GroupCpusEvenly) "by group_cpus_evenly()",
+    }
+    /// Whether a bio that comes alone is gathered with others all the same.
+    submit_bio_plugs: bool = "__submit_bio()", "block/blk-core.c" {
+        V5_4 off "it goes to queue_rq() at once",
+        V6_12 on "it has a plug, and goes to queue_rqs() at its end where the driver takes lists",
+        V7_3 off "it goes to queue_rq() at once",
     }
     /// What happens to the requests of a hardware queue whose last CPU goes.
     hctx_drain: bool = "blk_mq_hctx_notify_offline()", "block/blk-mq.c", "5.8 (bf0beec0607d)" {

@@ -15,7 +15,7 @@ use kstate::irqdesc::{DevId, IrqReturn, Irqd};
 use kstate::irqdomain::IrqAllocInfo;
 use kstate::nvme::NvmeCtrlState;
 use kstate::oracle::Oracle;
-use kstate::semantics::KernelVersion::{self, V5_4, V6_12};
+use kstate::semantics::KernelVersion::{self, V5_4, V6_12, V7_3};
 use kstate::semantics::Semantics;
 use kstate::trace::What;
 use kstate::{CpuId, CpuMask, DomainId, Irq, Kernel, NvmeId, PciDevId, VirtioId};
@@ -440,6 +440,16 @@ const SEMANTICS: &[Row] = &[
         )],
     ),
     row(
+        "chip_data_update",
+        V7_3,
+        PC,
+        UNBIND_NVME,
+        &[
+            (Look::Trace, "\nchip_data_update\n@ vector_update", "\napic_update_vector\n@ vector_update"),
+            (Look::Trace, "\napic_free_vector\nirq_matrix_free\n", ""),
+        ],
+    ),
+    row(
         "any_vector_node_last",
         V5_4,
         Pc { cpus: TWO_NODES, devices: &[SHARED_DISK], ..PC },
@@ -555,6 +565,7 @@ const SEMANTICS: &[Row] = &[
         "",
         &[(Look::Trace, "\n__irq_domain_add\n", "\nirq_domain_instantiate\n")],
     ),
+    row("nr_irqs_private", V7_3, BARE, "", &[(Look::Trace, "\narch_probe_nr_irqs\nirq_get_nr_irqs\n", "")]),
     row("irq_domain_root_lock", V5_4, BARE, "", &[(Look::Trace, "", "\nirq_domain_alloc_irqs_locked\n")]),
     row(
         "irq_domain_frees_singly",
@@ -599,6 +610,41 @@ const SEMANTICS: &[Row] = &[
          echo 2 > /proc/irq/24/smp_affinity_list
          ",
         &[(Look::Trace, "\nmsi_set_affinity\n", "\nmsi_domain_set_affinity\n")],
+    ),
+    row(
+        "msi_prepared_with_domain",
+        V7_3,
+        PC,
+        UNBIND_NVME,
+        &[
+            (Look::Trace, "\npopulate_alloc_info\nmsi_check_reservation_mode\n", ""),
+            (Look::Trace, "\nmsi_domain_ops_teardown\n", "\nx86_msi_prepare\nmsi_check_reservation_mode\n"),
+        ],
+    ),
+    row(
+        "msi_setup_split",
+        V7_3,
+        PC,
+        "",
+        &[(Look::Trace, "\n__msix_setup_interrupts\n", "\nmsix_setup_interrupts\nmsix_setup_msi_descs\n")],
+    ),
+    row(
+        "pci_msi_startup_callbacks",
+        V7_3,
+        PC,
+        UNBIND_NVME,
+        &[
+            (
+                Look::Trace,
+                "\npci_irq_startup_msix\ncond_startup_parent\n",
+                "\nirq_enable\nunmask_irq\npci_irq_unmask_msix\n",
+            ),
+            (
+                Look::Trace,
+                "\npci_irq_shutdown_msix\ncond_shutdown_parent\n",
+                "\nmask_irq\npci_irq_mask_msix\n",
+            ),
+        ],
     ),
     // The message goes around the remapping hardware.
     row(
@@ -656,6 +702,7 @@ const SEMANTICS: &[Row] = &[
             settle(lab);
         },
     ),
+    row("irq_can_handle", V7_3, PC, "", &[(Look::Trace, "\nhandle_edge_irq\nirq_can_handle_pm\n", "")]),
     row(
         "set_affinity_wakes_thread",
         V5_4,
@@ -914,6 +961,30 @@ const SEMANTICS: &[Row] = &[
         OFF_ON_3,
         &[(Look::Trace, "\ncheck_irq_resend\nhk_should_isolate\n", "")],
     ),
+    // It was suspended before its CPU went.
+    row(
+        "restore_affinity_skips_suspended",
+        V6_12,
+        PC,
+        OFF_ON_3,
+        &[(Look::Terminal, "starts 0 times", "starts 1 times")],
+    )
+    .prepared(|lab| {
+        let irq = irq_of(&lab.k, "nvme0q4");
+        sh(lab, OFF_3);
+        lab.k.desc_mut(irq).istate |= kstate::irqdesc::IRQS_SUSPENDED;
+        let before = calls(&lab.k, "__irq_startup");
+        sh(lab, "echo 1 > /sys/devices/system/cpu/cpu3/online\nsleep 1\n");
+        let starts = calls(&lab.k, "__irq_startup") - before;
+        print(lab, format!("starts {starts} times"));
+    }),
+    row(
+        "force_complete_move_by_chip",
+        V7_3,
+        PC,
+        OFF_3,
+        &[(Look::Trace, "\nirq_force_complete_move\napic_force_complete_move\n", "")],
+    ),
     row(
         "blk_map",
         V5_4,
@@ -1048,10 +1119,17 @@ const SEMANTICS: &[Row] = &[
     .prepared(resize_disk),
     row(
         "virtio_queue_rqs",
-        V5_4,
+        V6_12,
         PC,
         "dd if=/dev/vda of=/dev/null bs=4k count=1 iflag=direct\n",
-        &[(Look::Trace, "\nvirtio_queue_rq\n", "\nvirtio_queue_rqs\n")],
+        &[(Look::Trace, "\nvirtio_queue_rqs\n", "\nvirtio_queue_rq\n")],
+    ),
+    row(
+        "submit_bio_plugs",
+        V6_12,
+        PC,
+        "dd if=/dev/vda of=/dev/null bs=4k count=1 iflag=direct\n",
+        &[(Look::Trace, "\nvirtio_queue_rqs\n", "\nvirtio_queue_rq\n")],
     ),
     row(
         "single_queue_elevator",

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use irqcore::irqdesc::{irq_get_nr_irqs, irq_set_nr_irqs};
 use irqcore::irqdomain::{
     irq_domain_alloc_named_fwnode, irq_domain_create_tree, irq_domain_get_irq_data,
     irq_domain_reset_irq_data, irq_set_default_host,
@@ -103,9 +104,50 @@ fn apic_update_irq_cfg(k: &mut Kernel, irqd: Irqd, vector: u32, cpu: CpuId) {
     k.tp(Tracepoint::VectorConfig { irq: irqd.irq, vector, cpu, apicdest: dest_apicid });
 }
 
-/// Moves an interrupt to a new vector, and keeps the old one for cleanup.
+/// Takes a vector away from a CPU. An APIC driver that has an `update_vector` callback would learn of it.
+#[kfn("arch/x86/kernel/apic/vector.c")]
+fn apic_free_vector(k: &mut Kernel, cpu: CpuId, vector: u32, managed: bool) {
+    irq_matrix_free(k, cpu, vector, managed);
+}
+
+/// [`apic_free_vector`] where this kernel has it, which only frees.
+fn free_vector(k: &mut Kernel, cpu: CpuId, vector: u32, managed: bool) {
+    if k.sem.chip_data_update {
+        apic_free_vector(k, cpu, vector, managed);
+    } else {
+        irq_matrix_free(k, cpu, vector, managed);
+    }
+}
+
+/// Moves an interrupt to a new vector, keeps the old one for cleanup, and tells the chip (6.18).
+#[kfn("arch/x86/kernel/apic/vector.c")]
+fn chip_data_update(k: &mut Kernel, irqd: Irqd, newvec: u32, newcpu: CpuId) {
+    let warning = "WARNING: at arch/x86/kernel/apic/vector.c chip_data_update";
+    let bug = "kernel BUG at arch/x86/kernel/apic/vector.c chip_data_update";
+    take_vector(k, irqd, newvec, newcpu, [warning, bug]);
+    apic_update_irq_cfg(k, irqd, newvec, newcpu);
+}
+
+/// Moves an interrupt to a new vector, and keeps the old one for cleanup (until 6.17).
 #[kfn("arch/x86/kernel/apic/vector.c")]
 fn apic_update_vector(k: &mut Kernel, irqd: Irqd, newvec: u32, newcpu: CpuId) {
+    let warning = "WARNING: at arch/x86/kernel/apic/vector.c apic_update_vector";
+    let bug = "kernel BUG at arch/x86/kernel/apic/vector.c apic_update_vector";
+    take_vector(k, irqd, newvec, newcpu, [warning, bug]);
+}
+
+/// Gives an interrupt the vector that the matrix chose, and the chip the configuration that belongs to it.
+fn update(k: &mut Kernel, irqd: Irqd, newvec: u32, newcpu: CpuId) {
+    if k.sem.chip_data_update {
+        chip_data_update(k, irqd, newvec, newcpu);
+    } else {
+        apic_update_vector(k, irqd, newvec, newcpu);
+        apic_update_irq_cfg(k, irqd, newvec, newcpu);
+    }
+}
+
+/// What [`chip_data_update`] and [`apic_update_vector`] have in common; the last two are how they warn.
+fn take_vector(k: &mut Kernel, irqd: Irqd, newvec: u32, newcpu: CpuId, [warning, bug]: [&'static str; 2]) {
     let irq = irqd.irq;
     let managed = k.desc(irq).has(IRQD_AFFINITY_MANAGED);
     let ApicChipData { vector, cpu, .. } = *k.apic.apicd_mut(irq);
@@ -121,10 +163,10 @@ fn apic_update_vector(k: &mut Kernel, irqd: Irqd, newvec: u32, newcpu: CpuId) {
             apicd.prev_vector = vector;
             apicd.prev_cpu = cpu;
             if k.sem.vector_cleanup == VectorCleanup::Timer && cpu == newcpu {
-                k.warn_once("WARNING: at arch/x86/kernel/apic/vector.c apic_update_vector");
+                k.warn_once(warning);
             }
         } else {
-            irq_matrix_free(k, cpu, vector, managed);
+            free_vector(k, cpu, vector, managed);
         }
     }
 
@@ -132,7 +174,7 @@ fn apic_update_vector(k: &mut Kernel, irqd: Irqd, newvec: u32, newcpu: CpuId) {
     apicd.vector = newvec;
     apicd.cpu = newcpu;
     if matches!(k.apic.vector_irq(newcpu, newvec), VectorIrq::Desc(_)) {
-        k.bug("kernel BUG at arch/x86/kernel/apic/vector.c apic_update_vector");
+        k.bug(bug);
     }
     k.apic.set_vector_irq(newcpu, newvec, VectorIrq::Desc(irq));
 }
@@ -219,8 +261,7 @@ fn assign_vector_locked(k: &mut Kernel, irqd: Irqd, dest: &CpuMask) -> Result<()
         ret: code(&ret),
     });
     let vector = ret?;
-    apic_update_vector(k, irqd, vector, cpu);
-    apic_update_irq_cfg(k, irqd, vector, cpu);
+    update(k, irqd, vector, cpu);
     Ok(())
 }
 
@@ -331,8 +372,7 @@ fn assign_managed_vector(k: &mut Kernel, irqd: Irqd, dest: &CpuMask) -> Result<(
     let ret = irq_matrix_alloc_managed(k, &searchmask, &mut cpu);
     k.tp(Tracepoint::VectorAllocManaged { irq: irqd.irq, vector: ret.unwrap_or(0), ret: code(&ret) });
     let vector = ret?;
-    apic_update_vector(k, irqd, vector, cpu);
-    apic_update_irq_cfg(k, irqd, vector, cpu);
+    update(k, irqd, vector, cpu);
     Ok(())
 }
 
@@ -348,7 +388,7 @@ fn clear_irq_vector(k: &mut Kernel, irqd: Irqd) {
     k.tp(Tracepoint::VectorClear { irq, vector, cpu, prev_vector, prev_cpu });
 
     k.apic.set_vector_irq(cpu, vector, VectorIrq::Shutdown);
-    irq_matrix_free(k, cpu, vector, managed);
+    free_vector(k, cpu, vector, managed);
     k.apic.apicd_mut(irq).vector = 0;
 
     // A move in progress has a second one.
@@ -356,7 +396,7 @@ fn clear_irq_vector(k: &mut Kernel, irqd: Irqd) {
         return;
     }
     k.apic.set_vector_irq(prev_cpu, prev_vector, VectorIrq::Shutdown);
-    irq_matrix_free(k, prev_cpu, prev_vector, managed);
+    free_vector(k, prev_cpu, prev_vector, managed);
     let apicd = k.apic.apicd_mut(irq);
     apicd.prev_vector = 0;
     apicd.move_in_progress = false;
@@ -646,14 +686,22 @@ pub const X86_VECTOR_DOMAIN_OPS: IrqDomainOps = IrqDomainOps {
 #[kfn("arch/x86/kernel/apic/vector.c")]
 pub fn arch_probe_nr_irqs(k: &mut Kernel) -> u32 {
     let nr_cpu_ids = k.topo.nr_cpu_ids;
-    if k.irq.nr_irqs > NR_VECTORS * nr_cpu_ids {
+    let nr_irqs = if k.sem.nr_irqs_private { irq_get_nr_irqs(k) } else { k.irq.nr_irqs };
+    if nr_irqs > NR_VECTORS * nr_cpu_ids {
+        if k.sem.nr_irqs_private {
+            irq_set_nr_irqs(k, NR_VECTORS * nr_cpu_ids);
+        }
         k.irq.nr_irqs = NR_VECTORS * nr_cpu_ids;
     }
     let gsi_top = k.apic.gsi_top;
     let mut nr = gsi_top + nr_legacy_irqs() + 8 * nr_cpu_ids;
     // MSI needs numbers too.
     nr += if gsi_top <= NR_IRQS_LEGACY { 8 * nr_cpu_ids } else { gsi_top * 16 };
-    if nr < k.irq.nr_irqs {
+    let nr_irqs = if k.sem.nr_irqs_private { irq_get_nr_irqs(k) } else { k.irq.nr_irqs };
+    if nr < nr_irqs {
+        if k.sem.nr_irqs_private {
+            irq_set_nr_irqs(k, nr);
+        }
         k.irq.nr_irqs = nr;
     }
     nr_legacy_irqs()
@@ -837,6 +885,7 @@ fn lapic_controller(k: &Kernel) -> IrqChip {
         name: "APIC".to_owned(),
         irq_ack: Some(apic_ack_edge),
         irq_set_affinity: Some(apic_set_affinity),
+        irq_force_complete_move: Some(apic_force_complete_move),
         irq_compose_msi_msg: (k.sem.msi_domains == MsiDomains::PerDevice)
             .then_some(x86_vector_msi_compose_msg as fn(&mut Kernel, Irqd, &mut MsiMsg)),
         irq_retrigger: Some(apic_retrigger_irq),

@@ -16,7 +16,7 @@ fn free_moved_vector(k: &mut Kernel, irq: Irq) {
         k.warn_once("WARNING: at arch/x86/kernel/apic/vector.c free_moved_vector");
     }
     k.tp(Tracepoint::VectorFreeMoved { irq, cpu, vector, is_managed: managed });
-    irq_matrix_free(k, cpu, vector, managed);
+    free_vector(k, cpu, vector, managed);
     k.apic.set_vector_irq(cpu, vector, VectorIrq::Unused);
     hlist_del_init(k, irq);
     let apicd = k.apic.apicd_mut(irq);
@@ -174,14 +174,25 @@ pub fn irq_complete_move(k: &mut Kernel, irq: Irq) {
     }
 }
 
-/// Frees the old vector of an interrupt at once, because a CPU is going down and all others wait.
+/// Frees the old vector of an interrupt at once, because a CPU is going down and all others wait (until
+/// 6.14).
 #[kfn("arch/x86/kernel/apic/vector.c")]
 pub fn irq_force_complete_move(k: &mut Kernel, irq: Irq) {
-    let this_cpu = k.cpu();
     let domain = k.apic.x86_vector_domain;
     // Called for all interrupts; those of other domains have other chip data.
     let Some(irqd) = irq_domain_get_irq_data(k, domain, irq) else { return };
-    let Some(apicd) = k.apic.apicd(irqd.irq) else { return };
+    force_complete_move(k, irqd);
+}
+
+/// `irq_force_complete_move` of the vectors' chip (6.15).
+#[kfn("arch/x86/kernel/apic/vector.c")]
+pub(super) fn apic_force_complete_move(k: &mut Kernel, irqd: Irqd) {
+    force_complete_move(k, irqd);
+}
+
+fn force_complete_move(k: &mut Kernel, irqd: Irqd) {
+    let (this_cpu, irq) = (k.cpu(), irqd.irq);
+    let Some(apicd) = k.apic.apicd(irq) else { return };
     let ApicChipData { prev_vector: vector, cpu, prev_cpu, move_in_progress, .. } = *apicd;
     if vector == 0 {
         return;

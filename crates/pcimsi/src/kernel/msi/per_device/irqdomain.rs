@@ -1,6 +1,8 @@
 //! drivers/pci/msi/irqdomain.c.
 
-use irqcore::chip::{irq_chip_mask_parent, irq_chip_unmask_parent};
+use irqcore::chip::{
+    irq_chip_mask_parent, irq_chip_shutdown_parent, irq_chip_startup_parent, irq_chip_unmask_parent,
+};
 use irqcore::msi::{
     msi_create_device_irq_domain, msi_domain_alloc_irqs_all_locked, msi_domain_free_irqs_all_locked,
     msi_match_device_irq_domain, msi_remove_device_irq_domain,
@@ -12,9 +14,10 @@ use kstate::irqdomain::{IRQ_DOMAIN_FLAG_MSI_PARENT, IrqAllocInfo};
 use kstate::msi::{
     DOMAIN_BUS_PCI_DEVICE_MSI, DOMAIN_BUS_PCI_DEVICE_MSIX, DOMAIN_BUS_PCI_MSI, MSI_DEFAULT_DOMAIN,
     MSI_FLAG_ACTIVATE_EARLY, MSI_FLAG_DEV_SYSFS, MSI_FLAG_FREE_MSI_DESCS, MSI_FLAG_LEVEL_CAPABLE,
-    MSI_FLAG_MULTI_PCI_MSI, MSI_FLAG_MUST_REACTIVATE, MSI_FLAG_PCI_MSI_MASK_PARENT, MSI_FLAG_PCI_MSIX,
-    MSI_FLAG_PCI_MSIX_ALLOC_DYN, MSI_FLAG_USE_DEF_CHIP_OPS, MSI_FLAG_USE_DEF_DOM_OPS, MsiDomainInfo,
-    MsiDomainOps, MsiDomainTemplate, pci_msi_domain_calc_hwirq,
+    MSI_FLAG_MULTI_PCI_MSI, MSI_FLAG_MUST_REACTIVATE, MSI_FLAG_PCI_MSI_MASK_PARENT,
+    MSI_FLAG_PCI_MSI_STARTUP_PARENT, MSI_FLAG_PCI_MSIX, MSI_FLAG_PCI_MSIX_ALLOC_DYN,
+    MSI_FLAG_USE_DEF_CHIP_OPS, MSI_FLAG_USE_DEF_DOM_OPS, MsiDomainInfo, MsiDomainOps, MsiDomainTemplate,
+    pci_msi_domain_calc_hwirq,
 };
 use kstate::{DomainId, Errno, Kernel, MsiDescId, PciDevId};
 
@@ -103,22 +106,84 @@ fn pci_device_domain_set_desc(k: &mut Kernel, arg: &mut IrqAllocInfo, desc: MsiD
     arg.hwirq = u64::from(k.msi.descs[desc].msi_index);
 }
 
-fn masks_parent(k: &Kernel, data: Irqd) -> bool {
+/// Whether the domain of an interrupt has a flag.
+fn has_flag(k: &Kernel, data: Irqd, flag: u32) -> bool {
     let domain = k.irqd(data).domain.map(|domain| k.domain(domain));
     let info = domain.and_then(|domain| domain.msi.as_ref());
-    info.is_some_and(|info| info.flags & MSI_FLAG_PCI_MSI_MASK_PARENT != 0)
+    info.is_some_and(|info| info.flags & flag != 0)
 }
 
+// Until 6.17 masking looked at the parent, since then only starting and stopping does.
 fn cond_mask_parent(k: &mut Kernel, data: Irqd) {
-    if masks_parent(k, data) {
+    if !k.sem.pci_msi_startup_callbacks && has_flag(k, data, MSI_FLAG_PCI_MSI_MASK_PARENT) {
         irq_chip_mask_parent(k, data);
     }
 }
 
 fn cond_unmask_parent(k: &mut Kernel, data: Irqd) {
-    if masks_parent(k, data) {
+    if !k.sem.pci_msi_startup_callbacks && has_flag(k, data, MSI_FLAG_PCI_MSI_MASK_PARENT) {
         irq_chip_unmask_parent(k, data);
     }
+}
+
+/// Stops an interrupt at the domain below, where that asked for it.
+#[kfn("drivers/pci/msi/irqdomain.c")]
+fn cond_shutdown_parent(k: &mut Kernel, data: Irqd) {
+    if has_flag(k, data, MSI_FLAG_PCI_MSI_STARTUP_PARENT) {
+        irq_chip_shutdown_parent(k, data);
+    } else if has_flag(k, data, MSI_FLAG_PCI_MSI_MASK_PARENT) {
+        irq_chip_mask_parent(k, data);
+    }
+}
+
+/// Starts an interrupt at the domain below, where that asked for it.
+#[kfn("drivers/pci/msi/irqdomain.c")]
+fn cond_startup_parent(k: &mut Kernel, data: Irqd) -> u32 {
+    if has_flag(k, data, MSI_FLAG_PCI_MSI_STARTUP_PARENT) {
+        return irq_chip_startup_parent(k, data);
+    }
+    if has_flag(k, data, MSI_FLAG_PCI_MSI_MASK_PARENT) {
+        irq_chip_unmask_parent(k, data);
+    }
+    0
+}
+
+/// `irq_shutdown` of a function's MSI domain (6.18).
+#[kfn("drivers/pci/msi/irqdomain.c")]
+fn pci_irq_shutdown_msi(k: &mut Kernel, data: Irqd) {
+    let Some(desc) = k.irq_get_msi_desc(data.irq) else { return };
+    let bit = msi_bit(k, data, desc);
+    pci_msi_mask(k, desc, bit);
+    cond_shutdown_parent(k, data);
+}
+
+/// `irq_startup` of a function's MSI domain (6.18).
+#[kfn("drivers/pci/msi/irqdomain.c")]
+fn pci_irq_startup_msi(k: &mut Kernel, data: Irqd) -> u32 {
+    let Some(desc) = k.irq_get_msi_desc(data.irq) else { return 0 };
+    let ret = cond_startup_parent(k, data);
+    let bit = msi_bit(k, data, desc);
+    pci_msi_unmask(k, desc, bit);
+    ret
+}
+
+/// `irq_shutdown` of a function's MSI-X domain (6.18).
+#[kfn("drivers/pci/msi/irqdomain.c")]
+fn pci_irq_shutdown_msix(k: &mut Kernel, data: Irqd) {
+    if let Some(desc) = k.irq_get_msi_desc(data.irq) {
+        pci_msix_mask(k, desc);
+    }
+    cond_shutdown_parent(k, data);
+}
+
+/// `irq_startup` of a function's MSI-X domain (6.18).
+#[kfn("drivers/pci/msi/irqdomain.c")]
+fn pci_irq_startup_msix(k: &mut Kernel, data: Irqd) -> u32 {
+    let ret = cond_startup_parent(k, data);
+    if let Some(desc) = k.irq_get_msi_desc(data.irq) {
+        pci_msix_unmask(k, desc);
+    }
+    ret
 }
 
 /// The bit of one of several MSIs.
@@ -178,10 +243,13 @@ const MSI_COMMON_FLAGS: u32 =
     MSI_FLAG_FREE_MSI_DESCS | MSI_FLAG_ACTIVATE_EARLY | MSI_FLAG_DEV_SYSFS | MSI_FLAG_MUST_REACTIVATE;
 
 /// `pci_msi_template`.
-fn pci_msi_template() -> MsiDomainTemplate {
+fn pci_msi_template(k: &Kernel) -> MsiDomainTemplate {
+    let callbacks = k.sem.pci_msi_startup_callbacks;
     MsiDomainTemplate {
         chip: IrqChip {
             name: "PCI-MSI".to_owned(),
+            irq_startup: callbacks.then_some(pci_irq_startup_msi),
+            irq_shutdown: callbacks.then_some(pci_irq_shutdown_msi),
             irq_mask: Some(pci_irq_mask_msi),
             irq_unmask: Some(pci_irq_unmask_msi),
             irq_write_msi_msg: Some(pci_msi_domain_write_msg),
@@ -202,10 +270,13 @@ fn pci_msi_template() -> MsiDomainTemplate {
 }
 
 /// `pci_msix_template`.
-fn pci_msix_template() -> MsiDomainTemplate {
+fn pci_msix_template(k: &Kernel) -> MsiDomainTemplate {
+    let callbacks = k.sem.pci_msi_startup_callbacks;
     MsiDomainTemplate {
         chip: IrqChip {
             name: "PCI-MSIX".to_owned(),
+            irq_startup: callbacks.then_some(pci_irq_startup_msix),
+            irq_shutdown: callbacks.then_some(pci_irq_shutdown_msix),
             irq_mask: Some(pci_irq_mask_msix),
             irq_unmask: Some(pci_irq_unmask_msix),
             irq_write_msi_msg: Some(pci_msi_domain_write_msg),
@@ -243,7 +314,7 @@ fn pci_create_device_domain(k: &mut Kernel, pdev: PciDevId, tmpl: &MsiDomainTemp
 /// Makes sure that a function has an MSI domain. It stays until the driver is unbound or MSI-X is
 /// wanted instead.
 #[kfn("drivers/pci/msi/irqdomain.c")]
-pub fn pci_setup_msi_device_domain(k: &mut Kernel, pdev: PciDevId) -> bool {
+pub fn pci_setup_msi_device_domain(k: &mut Kernel, pdev: PciDevId, hwsize: u32) -> bool {
     if k.pci_dev(pdev).msix_enabled {
         k.warn_once("WARNING: at drivers/pci/msi/irqdomain.c pci_setup_msi_device_domain");
         return false;
@@ -254,7 +325,9 @@ pub fn pci_setup_msi_device_domain(k: &mut Kernel, pdev: PciDevId) -> bool {
     if pci_match_device_domain(k, pdev, DOMAIN_BUS_PCI_DEVICE_MSIX) {
         msi_remove_device_irq_domain(k, pdev, MSI_DEFAULT_DOMAIN);
     }
-    pci_create_device_domain(k, pdev, &pci_msi_template(), 1)
+    // Until 6.15 the size was 1. Nothing tells: all messages of MSI have one descriptor.
+    let template = pci_msi_template(k);
+    pci_create_device_domain(k, pdev, &template, hwsize)
 }
 
 /// Makes sure that a function has an MSI-X domain. It stays until the driver is unbound or MSI is
@@ -271,7 +344,8 @@ pub fn pci_setup_msix_device_domain(k: &mut Kernel, pdev: PciDevId, hwsize: u32)
     if pci_match_device_domain(k, pdev, DOMAIN_BUS_PCI_DEVICE_MSI) {
         msi_remove_device_irq_domain(k, pdev, MSI_DEFAULT_DOMAIN);
     }
-    pci_create_device_domain(k, pdev, &pci_msix_template(), hwsize)
+    let template = pci_msix_template(k);
+    pci_create_device_domain(k, pdev, &template, hwsize)
 }
 
 /// Whether the domain of a function can do all of `feature_mask`. C's `mode` matters only with the
