@@ -41,7 +41,7 @@ fn compare(found: &BTreeSet<String>, file: &str, what: &str) {
     assert!(problems.is_empty(), "{what}, or list it with its reason in tests/facts/{file}:\n{problems}");
 }
 
-fn both() -> Vec<(&'static str, Facts)> {
+fn all() -> Vec<(&'static str, Facts)> {
     KERNELS.iter().map(|&kernel| (kernel, facts(kernel))).collect()
 }
 
@@ -51,7 +51,7 @@ fn is_c(file: &str) -> bool {
 
 #[test]
 fn a_function_is_in_the_file_that_it_names() {
-    let kernels = both();
+    let kernels = all();
     let mut found = BTreeSet::new();
     for function in model::functions().iter().filter(|f| !f.part) {
         for file in function.files.iter().filter(|f| is_c(f)) {
@@ -66,7 +66,7 @@ fn a_function_is_in_the_file_that_it_names() {
 
 #[test]
 fn warnings_are_where_c_has_them() {
-    let kernels = both();
+    let kernels = all();
     let mut problems = String::new();
     for function in model::functions() {
         for (how, text) in &function.says {
@@ -104,7 +104,7 @@ fn c_warns_nowhere_else_in_a_function_that_is_modelled() {
     let said: BTreeSet<&str> =
         functions.iter().flat_map(|f| &f.says).filter_map(|(_, text)| text.rsplit(' ').next()).collect();
     let mut found = BTreeSet::new();
-    for (_, facts) in both() {
+    for (_, facts) in all() {
         for ((name, file), f) in facts.functions.iter().filter(|(_, f)| f.built && !f.warns.is_empty()) {
             let modelled = functions.iter().any(|m| m.name == *name && m.files.contains(file));
             if modelled && !said.contains(name.as_str()) && f.warns.iter().any(|w| w != "WARN") {
@@ -131,7 +131,7 @@ fn filled(text: &str) -> String {
 
 #[test]
 fn what_is_logged_is_what_a_kernel_logs() {
-    let kernels = both();
+    let kernels = all();
     let fits_some = |line: &str| {
         kernels.iter().any(|(_, facts)| facts.formats.iter().any(|(_, pieces)| fits(line, pieces)))
     };
@@ -160,7 +160,7 @@ fn what_is_logged_is_what_a_kernel_logs() {
 
 #[test]
 fn the_recorders_functions_have_their_lines() {
-    for (kernel, facts) in both() {
+    for (kernel, facts) in all() {
         let path = root().join(format!("crates/record/data/functions-{kernel}.tsv"));
         let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let mut wrong = Vec::new();
@@ -191,7 +191,7 @@ fn a_modelled_function_calls_what_c_calls() {
         by_name.entry(function.name.as_str()).or_default().push(function);
     }
     let mut found = BTreeSet::new();
-    for (_, facts) in both() {
+    for (_, facts) in all() {
         for ((name, file), f) in facts.functions.iter().filter(|(_, f)| f.built) {
             let here: Vec<&Function> =
                 functions.iter().filter(|m| m.name == *name && !m.part && m.files.contains(file)).collect();

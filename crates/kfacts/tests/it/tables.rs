@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::path::PathBuf;
 
 /// The kernels that are modelled and have tables.
-pub const KERNELS: [&str; 2] = ["v5.4", "v6.12"];
+pub const KERNELS: [&str; 3] = ["v5.4", "v6.12", "v7.3"];
 
 /// A function of C.
 #[derive(Clone, Debug, Default)]

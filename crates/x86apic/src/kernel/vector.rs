@@ -150,7 +150,7 @@ fn update(k: &mut Kernel, irqd: Irqd, newvec: u32, newcpu: CpuId) {
 fn take_vector(k: &mut Kernel, irqd: Irqd, newvec: u32, newcpu: CpuId, [warning, bug]: [&'static str; 2]) {
     let irq = irqd.irq;
     let managed = k.desc(irq).has(IRQD_AFFINITY_MANAGED);
-    let ApicChipData { vector, cpu, .. } = *k.apic.apicd_mut(irq);
+    let ApicChipData { vector, cpu, .. } = apic_chip_data(k, irq);
     k.tp(Tracepoint::VectorUpdate { irq, vector: newvec, cpu: newcpu, prev_vector: vector, prev_cpu: cpu });
 
     // Nothing was assigned, or only the stand-in of an interrupt that is shut down.
@@ -160,8 +160,7 @@ fn take_vector(k: &mut Kernel, irqd: Irqd, newvec: u32, newcpu: CpuId, [warning,
             // The old CPU can still get one: wait for the first interrupt on the new vector.
             let apicd = k.apic.apicd_mut(irq);
             apicd.move_in_progress = true;
-            apicd.prev_vector = vector;
-            apicd.prev_cpu = cpu;
+            (apicd.prev_vector, apicd.prev_cpu) = (vector, cpu);
             if k.sem.vector_cleanup == VectorCleanup::Timer && cpu == newcpu {
                 k.warn_once(warning);
             }
@@ -170,9 +169,7 @@ fn take_vector(k: &mut Kernel, irqd: Irqd, newvec: u32, newcpu: CpuId, [warning,
         }
     }
 
-    let apicd = k.apic.apicd_mut(irq);
-    apicd.vector = newvec;
-    apicd.cpu = newcpu;
+    (k.apic.apicd_mut(irq).vector, k.apic.apicd_mut(irq).cpu) = (newvec, newcpu);
     if matches!(k.apic.vector_irq(newcpu, newvec), VectorIrq::Desc(_)) {
         k.bug(bug);
     }

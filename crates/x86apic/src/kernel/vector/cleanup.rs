@@ -192,8 +192,10 @@ pub(super) fn apic_force_complete_move(k: &mut Kernel, irqd: Irqd) {
 
 fn force_complete_move(k: &mut Kernel, irqd: Irqd) {
     let (this_cpu, irq) = (k.cpu(), irqd.irq);
-    let Some(apicd) = k.apic.apicd(irq) else { return };
-    let ApicChipData { prev_vector: vector, cpu, prev_cpu, move_in_progress, .. } = *apicd;
+    if k.apic.apicd(irq).is_none() {
+        return;
+    }
+    let ApicChipData { prev_vector: vector, cpu, prev_cpu, move_in_progress, .. } = apic_chip_data(k, irq);
     if vector == 0 {
         return;
     }

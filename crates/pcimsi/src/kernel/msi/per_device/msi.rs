@@ -288,14 +288,7 @@ fn try_msi(
         ret = Err(e);
     }
     if ret != Ok(0) {
-        // The core may have freed the descriptor: unmask as a copy of it would.
-        if k.msi.descs.get(entry).is_some() {
-            pci_msi_unmask(k, entry, mask);
-        } else if msi_can_mask(k, dev) {
-            let pos = mask_position(k, dev);
-            let bits = pci_read_config_dword(k, dev, pos) & !mask;
-            pci_write_config_dword(k, dev, pos, bits);
-        }
+        unmask_after_failure(k, dev, entry, mask);
         // Nobody has requested these interrupts yet: freeing them waits for nothing.
         k.run_now(pci_free_msi_irqs(dev));
         return ret;
@@ -306,6 +299,17 @@ fn try_msi(
     let irq = k.msi.descs[entry].irq.unwrap_or_default();
     k.pci_dev_mut(dev).irq = irq.0;
     Ok(0)
+}
+
+/// Unmasks as a copy of the descriptor would, which the core may have freed.
+fn unmask_after_failure(k: &mut Kernel, dev: PciDevId, entry: MsiDescId, mask: u32) {
+    if k.msi.descs.get(entry).is_some() {
+        pci_msi_unmask(k, entry, mask);
+    } else if msi_can_mask(k, dev) {
+        let pos = mask_position(k, dev);
+        let bits = pci_read_config_dword(k, dev, pos) & !mask;
+        pci_write_config_dword(k, dev, pos, bits);
+    }
 }
 
 fn msi_can_mask(k: &Kernel, dev: PciDevId) -> bool {
