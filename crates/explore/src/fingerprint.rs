@@ -183,9 +183,12 @@ fn hash_irqs(irq: &IrqState, reads: Reads, state: &mut impl Hasher) {
         resend_list,
         unknown_domains,
         boot_numbers,
+        irqfixup,
+        irq_poll_active,
     } = irq;
     (allocated_irqs, nr_irqs, domains, chips, default_affinity, default_domain, arch).hash(state);
     (noirqdebug, force_irqthreads, root_irq_dir, resend_list, unknown_domains, boot_numbers).hash(state);
+    (irqfixup, irq_poll_active).hash(state);
     if reads.counters {
         descs.hash(state);
         return;

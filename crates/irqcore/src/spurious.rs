@@ -1,8 +1,7 @@
 //! Lines that nobody handles: kernel/irq/spurious.c of 5.4 and 6.12.
 //!
 //! # What it doesn't implement
-//! Polling of other lines (`irqfixup`, `irqpoll`), and the timer that polls a line which was
-//! switched off.
+//! The timer that polls a line which was switched off.
 
 use core::fmt::Write as _;
 
@@ -11,8 +10,8 @@ use kstate::irqdesc::*;
 use kstate::{Irq, Kernel};
 
 use crate::chip::irq_disable;
-use crate::handle::{IRQ_HANDLED, IRQ_WAKE_THREAD, NO_POINTER};
-use crate::settings::irq_settings_is_polled;
+use crate::handle::{IRQ_HANDLED, IRQ_WAKE_THREAD, NO_POINTER, handle_irq_event};
+use crate::settings::{irq_settings_is_nested_thread, irq_settings_is_per_cpu, irq_settings_is_polled};
 
 /// A tenth of a second: unhandled interrupts further apart are not a storm.
 const UNHANDLED_INTERVAL_NS: u64 = 100_000_000;
@@ -71,6 +70,14 @@ pub fn note_interrupt(k: &mut Kernel, irq: Irq, action_ret: u32) {
         }
         desc.last_unhandled = now;
     }
+    if try_misrouted_irq(k, irq, action_ret) {
+        let ok = misrouted_irq(k, irq);
+        if action_ret == 0 {
+            let desc = k.desc_mut(irq);
+            desc.irqs_unhandled = desc.irqs_unhandled.wrapping_sub(u32::from(ok));
+        }
+    }
+    let desc = k.desc_mut(irq);
     if skip_clean && desc.irqs_unhandled == 0 {
         return;
     }
@@ -98,18 +105,78 @@ pub fn noirqdebug_setup(k: &mut Kernel, _: &str) -> bool {
     true
 }
 
+/// Whether the other lines are asked: none of this one's handlers took it, or with `irqpoll` one of them wants
+/// them asked in any case.
+// DEVIATION: the timer does not tick here, so that irqpoll asks nobody at its interrupts.
+fn try_misrouted_irq(k: &Kernel, irq: Irq, action_ret: u32) -> bool {
+    match k.irq.irqfixup {
+        0 => false,
+        _ if action_ret == 0 => true,
+        1 => false,
+        _ => irq.0 == 0 || k.desc(irq).action.first().is_some_and(|a| a.flags & IRQF_IRQPOLL != 0),
+    }
+}
+
+/// Asks all other lines; true if one of them was meant.
+#[kfn("kernel/irq/spurious.c")]
+fn misrouted_irq(k: &mut Kernel, irq: Irq) -> bool {
+    if core::mem::replace(&mut k.irq.irq_poll_active, true) {
+        return false;
+    }
+    let mut ok = false;
+    for i in k.for_each_irq().collect::<Vec<_>>() {
+        if i.0 != 0 && i != irq {
+            ok |= try_one_irq(k, i, false);
+        }
+    }
+    k.irq.irq_poll_active = false;
+    ok
+}
+
+/// Calls the handlers of a line that may be shared, as if it had come; true if one took it.
+#[kfn("kernel/irq/spurious.c")]
+fn try_one_irq(k: &mut Kernel, irq: Irq, force: bool) -> bool {
+    let desc = k.desc_mut(irq);
+    if irq_settings_is_per_cpu(desc) || irq_settings_is_nested_thread(desc) || irq_settings_is_polled(desc) {
+        return false;
+    }
+    if desc.has(IRQD_IRQ_DISABLED) && !force {
+        return false;
+    }
+    // All handlers agree on IRQF_SHARED, so that the first speaks for them.
+    let Some(action) = desc.action.first() else { return false };
+    if action.flags & IRQF_SHARED == 0 || action.flags & IRQF_TIMER != 0 {
+        return false;
+    }
+    if desc.has(IRQD_IRQ_INPROGRESS) {
+        // Another CPU runs it already, and looks once more.
+        desc.istate |= IRQS_PENDING;
+        return false;
+    }
+    desc.istate |= IRQS_POLL_INPROGRESS;
+    let mut ret = false;
+    loop {
+        ret |= handle_irq_event(k, irq) == IRQ_HANDLED;
+        let desc = k.desc(irq);
+        if desc.istate & IRQS_PENDING == 0 || desc.action.is_empty() {
+            break;
+        }
+    }
+    k.desc_mut(irq).istate &= !IRQS_POLL_INPROGRESS;
+    ret
+}
+
 /// `irqfixup`: other lines are asked when one has no taker.
-// DEVIATION: misrouted_irq() is not called: in these machines no line is on another pin than its firmware
-// says.
 pub fn irqfixup_setup(k: &mut Kernel, _: &str) -> bool {
+    k.irq.irqfixup = 1;
     k.log.push("Misrouted IRQ fixup support enabled.".to_owned());
     k.log.push("This may impact system performance.".to_owned());
     true
 }
 
-/// `irqpoll`: the same, and with every tick of the timer.
-// DEVIATION: the timer does not tick here, so that nothing is polled.
+/// `irqpoll`: the same, and after interrupts that say so.
 pub fn irqpoll_setup(k: &mut Kernel, _: &str) -> bool {
+    k.irq.irqfixup = 2;
     k.log.push("Misrouted IRQ fixup and polling support enabled".to_owned());
     k.log.push("This may significantly impact system performance".to_owned());
     true

@@ -8,6 +8,9 @@ use crate::case;
 use crate::exit::DIFFERS;
 use crate::input::{OptionError, Output};
 
+/// As many steps as are shown at most: each is some lines of text, which are kept until the end.
+const MAX_DEPTH: i64 = 1_000_000;
+
 /// Options of `irqlab replay`.
 #[derive(clap::Args)]
 #[command(group(clap::ArgGroup::new("what").args(["script", "exhibit"]).required(true)))]
@@ -25,7 +28,7 @@ pub struct Args {
     #[arg(long, short, conflicts_with = "calls")]
     quiet: bool,
     /// Steps after which a run that goes on is left
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=MAX_DEPTH))]
     depth: u32,
 }
 

@@ -21,13 +21,20 @@ const MAX_VECTORS: u32 = 65_536;
 /// As many nodes as an x86 kernel can be built for.
 const MAX_NODES: u32 = 1024;
 
+/// A number of CPUs, for which a list is sometimes taken.
+fn count(text: &str) -> Result<u64, String> {
+    let list = text.contains(['-', ',']);
+    let hint = if list { "; --present takes a list" } else { "" };
+    text.parse().map_err(|_| format!("expected a number of CPUs, such as 64{hint}"))
+}
+
 /// A machine and a request, or a file of them.
 ///
 /// CPUs that are possible but not present are spread too, after the present ones.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Number of possible CPUs
-    #[arg(long, value_name = "N", default_value_t = 8)]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = count)]
     cpus: u64,
     /// CPUs that are there [default: all]
     #[arg(long, value_name = "LIST")]

@@ -578,6 +578,10 @@ pub struct IrqState {
     pub arch: ArchOps,
     /// `noirqdebug`: no spurious detection.
     pub noirqdebug: bool,
+    /// `irqfixup`: 0, 1, or 2 for `irqpoll`.
+    pub irqfixup: u32,
+    /// `irq_poll_active`: somebody asks the other lines.
+    pub irq_poll_active: bool,
     /// `force_irqthreads`.
     pub force_irqthreads: bool,
     /// `root_irq_dir`: /proc/irq exists.

@@ -254,6 +254,10 @@ mod tests {
             check("kernel = \"v2.4\"\n[cpus]\npossible = 1\n"),
             "1: unknown kernel `v2.4`: expected v5.4, v6.12 or v7.3"
         );
+        assert_eq!(
+            check("kernel = \"6.12.11\"\n[cpus]\npossible = 1\n"),
+            "1: unknown kernel `6.12.11`: expected v5.4, v6.12 or v7.3; v6.12 is the nearest"
+        );
         let pci = |msix: u32, address: &str| {
             format!(
                 "{}[[pci]]\naddress = \"{address}\"\nmodel = \"nvme\"\nio_queue_pairs_max = 1\nmsix_vectors = {msix}\nintx_gsi = 20\n",

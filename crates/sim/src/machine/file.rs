@@ -165,6 +165,16 @@ fn either<T>(
     }
 }
 
+/// The kernel of the same release: v6.12 for 6.12.11.
+fn nearest_kernel(text: &str) -> Option<&'static str> {
+    let release = |text: &str| -> Option<(u32, u32)> {
+        let mut numbers = text.trim_start_matches('v').split(['.', '-']);
+        Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+    };
+    let wanted = release(text)?;
+    KernelVersion::ALL.iter().map(|kernel| kernel.name()).find(|name| release(name) == Some(wanted))
+}
+
 /// Reads a machine file; `name` is what error messages call it.
 pub(super) fn read(name: &str, text: &str) -> Result<Machine, Box<MachineError>> {
     let report = Reporter { name, text };
@@ -204,7 +214,10 @@ fn check(report: &Reporter<'_>, file: File) -> Result<Machine, Box<MachineError>
         report.error(
             file.kernel.span(),
             format!("unknown kernel `{}`", file.kernel.get_ref()),
-            format!("expected {known}"),
+            match nearest_kernel(file.kernel.get_ref()) {
+                Some(near) => format!("expected {known}; {near} is the nearest"),
+                None => format!("expected {known}"),
+            },
         )
     })?;
     if let Some(platform) = &file.platform

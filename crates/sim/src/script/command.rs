@@ -64,6 +64,9 @@ impl Place<'_> {
     fn absolute(&self, text: String, span: Span) -> Result<Path, ScriptError> {
         if text.starts_with('/') {
             Ok(Path { text, span })
+        } else if text.len() > 1 && text.starts_with('-') {
+            let message = format!("`{text}` is an option, which this command does not have here");
+            Err(self.expected(span, message, "a path from `/` on"))
         } else {
             let message = format!("`{text}` depends on where the shell stands");
             Err(self.expected(span, message, "a path from `/` on"))

@@ -246,7 +246,7 @@ impl Place<'_> {
                         at.span(i, i + c.len_utf8()),
                         format!("`{c}` has a meaning for the shell that scripts do not use"),
                         "not in a script",
-                        Some("quote the character to have it as it is".into()),
+                        Some(instead(c, at.text.get(i..).unwrap_or_default()).to_owned()),
                     ));
                 }
                 (_, c) => push(&mut pieces, Some(c), quote.is_some()),
@@ -277,7 +277,26 @@ impl Place<'_> {
             return Ok((name.to_owned(), 1 + len + 2 * usize::from(braces)));
         }
         let span = at.span(i, i + 1);
+        if inner.starts_with('(') {
+            let message = "`$(` runs a command in the middle of another one, which scripts do not use";
+            let help = "write its words out: `for i in 4 5 6 7` instead of `for i in $(seq 4 7)`";
+            return Err(self.error(at.span(i, i + 2), message, "not in a script", Some(help.to_owned())));
+        }
         Err(self.expected(span, "`$` stands before the name of a variable", "`$NAME` or `${NAME}`"))
+    }
+}
+
+/// What to write instead of something that begins with the character `c` of the shell.
+fn instead(c: char, text: &str) -> &'static str {
+    match c {
+        '{' if text.contains("..") => {
+            "write the numbers out: `for i in 4 5 6 7` instead of `{4..7}`; quoted, the character is itself"
+        }
+        '[' | '*' | '?' => {
+            "write the names out, or use a loop: `for i in 4 5; do cat /sys/.../cpu$i/online; done`"
+        }
+        '|' => "`#: assert FILE contains TEXT` looks for a text; quoted, the character is itself",
+        _ => "quote the character to have it as it is",
     }
 }
 

@@ -2,6 +2,7 @@
 //! all invariants checked after every step.
 
 use kstate::semantics::KernelVersion;
+use kstate::trace::What;
 use sim::invariants::check_invariants;
 use sim::lab::Lab;
 use sim::machine::Machine;
@@ -76,6 +77,31 @@ fn check(queues: u32, vectors: u32, cmdline: &str, expect: &[&str]) {
         // One read of the partition scan after the rebind, and eight of dd.
         assert!(found.iter().map(|(_, taken)| taken).sum::<u32>() >= 9, "{found:?}");
         assert_eq!(lab.k.warnings, 0, "{:?}", lab.k.log);
+    }
+}
+
+#[test]
+fn irqfixup_asks_the_other_lines() {
+    // note_interrupt(), misrouted_irq(): where nobody takes the line of the disk, the handlers of all lines that
+    // may be shared are called. 5.4 says of a change of size by the line that it was not handled.
+    let text = "kernel = \"v5.4\"\ncmdline = \"WORD\"\n[cpus]\npossible = 2\n
+[[pci]]\naddress = \"0000:00:04.0\"\nmodel = \"virtio-blk\"\nrequest_queues = 2\nmsix_vectors = 0\nintx_gsi = 20
+[[pci]]\naddress = \"0000:00:05.0\"\nmodel = \"nvme\"\nio_queue_pairs_max = 2\nmsix_vectors = 3\nintx_gsi = 22
+";
+    for (word, asked) in [("", false), ("irqfixup", true), ("irqpoll", true), ("irqfixup noirqdebug", false)]
+    {
+        let machine = Machine::parse("machine.toml", &text.replace("WORD", word)).expect("a machine");
+        let mut lab = run(&machine, "sleep 1\n");
+        drivers::virtio_blk::hw::set_capacity(&mut lab.k, kstate::VirtioId(0), 4096);
+        let from = lab.k.trace.records.len();
+        lab.pass(1_000_000_000, &mut |_| {});
+        let calls = |name: &str| {
+            let entered = |what: &What| matches!(what, What::Enter { meta, .. } if meta.name == name);
+            lab.k.trace.records[from..].iter().filter(|record| entered(&record.what)).count()
+        };
+        assert_eq!(calls("vp_interrupt"), 1, "{word}");
+        // The admin queue's interrupt and two I/O queues', which have IRQF_SHARED from pci_request_irq().
+        assert_eq!(calls("nvme_irq"), if asked { 3 } else { 0 }, "{word}");
     }
 }
 
