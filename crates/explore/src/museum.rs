@@ -1,7 +1,7 @@
 //! The bug museum: bugs of real kernels, each with a machine and a script that show it.
 //!
-//! An exhibit is data: the texts in `data/museum/ID`, the values of [`Semantics`] that bring the bug, and those that take it
-//! away. The assertions of the script decide: with the bug some of them fail, without it none does. If the bug is a race,
+//! An exhibit is a folder of `data/museum`: a machine, a script, a story, and in `exhibit.toml` the values of [`Semantics`] that
+//! bring the bug and those that take it away. The assertions of the script decide: with the bug some of them fail, without it none does. If the bug is a race,
 //! irqlab searches for it: with the bug it finds something, without it nothing.
 //!
 //! # What it doesn't implement
@@ -13,9 +13,12 @@ mod search;
 pub use search::{Found, Search, Searched};
 
 use core::fmt::Write as _;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use kstate::Kernel;
 use kstate::semantics::{KernelVersion, Semantics};
+use serde::Deserialize;
 
 use crate::{Schedule, World};
 use sim::lab::Lab;
@@ -23,7 +26,7 @@ use sim::machine::Machine;
 use sim::script::{Failure, Script};
 
 /// Values of fields of [`Semantics`], by name.
-pub type Settings = &'static [(&'static str, &'static str)];
+pub type Settings = BTreeMap<String, String>;
 
 /// What has to overlap for a bug to show.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -49,22 +52,22 @@ impl Class {
 }
 
 /// A bug on display.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Exhibit {
-    /// `M03`.
+    /// `M03`: the name of its folder.
     pub id: &'static str,
     /// What it is, in a line.
-    pub title: &'static str,
+    pub title: String,
     /// What has to overlap.
     pub class: Class,
     /// The release that has the fix, and its commit.
-    pub fixed_in: &'static str,
+    pub fixed_in: String,
     /// What else a kernel has to do for the bug to show on it.
     pub needs: Settings,
     /// What gives the bug to a kernel that does not have it.
     pub bug: Settings,
     /// What takes the bug away again; each of them does by itself.
-    pub fixes: &'static [Settings],
+    pub fixes: Vec<Settings>,
     /// The machine file.
     pub machine: &'static str,
     /// The script.
@@ -73,113 +76,60 @@ pub struct Exhibit {
     pub story: &'static str,
 }
 
-macro_rules! texts {
-    ($id:literal, $file:literal) => {
-        include_str!(concat!("../data/museum/", $id, "/", $file))
-    };
+/// The files of an exhibit's folder.
+struct Folder {
+    id: &'static str,
+    exhibit: &'static str,
+    machine: &'static str,
+    script: &'static str,
+    story: &'static str,
 }
 
-macro_rules! exhibits {
-    ($(
-        $id:literal $title:literal, $class:ident $(by $search:ident $many:literal)?, fixed in $fixed:literal {
-            $(needs: [$($need:literal = $need_value:literal),+],)?
-            bug: [$($bug:literal = $bug_value:literal),+],
-            fixes: $([$($fix:literal = $fix_value:literal),+]),+,
-        }
-    )+) => {
-        /// All exhibits, by id.
-        pub const EXHIBITS: &[Exhibit] = &[$(Exhibit {
-            id: $id,
-            title: $title,
-            class: Class::$class $((Search::$search($many)))?,
-            fixed_in: $fixed,
-            needs: &[$($(($need, $need_value)),+)?],
-            bug: &[$(($bug, $bug_value)),+],
-            fixes: &[$(&[$(($fix, $fix_value)),+]),+],
-            machine: texts!($id, "machine.toml"),
-            script: texts!($id, "script.sh"),
-            story: texts!($id, "story.md"),
-        }),+];
-    };
+// FOLDERS: all folders of data/museum, by name. build.rs lists them.
+include!(concat!(env!("OUT_DIR"), "/museum.rs"));
+
+/// `exhibit.toml`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Row {
+    title: String,
+    class: String,
+    /// A race is found by so many runs.
+    runs: Option<u64>,
+    /// A race is found among fewer states than this.
+    states: Option<usize>,
+    fixed_in: String,
+    #[serde(default)]
+    needs: Settings,
+    bug: Settings,
+    fixes: Vec<Settings>,
 }
 
-exhibits! {
-    "L1" "A CPU's free vectors are miscounted while it is offline", State, fixed in "no release" {
-        bug: ["matrix_counts_offline" = "off"],
-        fixes: ["matrix_counts_offline" = "on"],
-    }
-    "M01" "An interrupt can be moved once and never again", State, fixed in "5.9 (e027fffff799)" {
-        bug: ["irq_regs_lose_vector" = "on"],
-        fixes: ["irq_regs_lose_vector" = "off"],
-    }
-    "M02" "The vector count of CPU 0 wraps to 4294967295", State, fixed in "5.12 (a501b048a95b), 5.13 (c93a5e20c3c2)" {
-        needs: ["cpu0_hotplug" = "on"],
-        bug: ["isa_irq2_refused" = "off", "matrix_free_checks_bit" = "off"],
-        fixes: ["isa_irq2_refused" = "on"], ["matrix_free_checks_bit" = "on"],
-    }
-    "M03" "A vector leaks if its CPU goes offline before the moved interrupt arrives", Order,
-    fixed in "6.10 (a6c11c0a5235)" {
-        bug: ["migrate_completes_move_first" = "off"],
-        fixes: ["migrate_completes_move_first" = "on"],
-    }
-    "M04" "Requests are lost when the last CPU of their queue goes offline", Order, fixed in "5.8 (bf0beec0607d)" {
-        bug: ["hctx_drain" = "off"],
-        fixes: ["hctx_drain" = "on"],
-    }
-    "M05" "CPU hotplug forgets disable_irq() of a managed interrupt", State,
-    fixed in "6.16 (788019eb559f)" {
-        bug: ["managed_shutdown_keeps_depth" = "off"],
-        fixes: ["managed_shutdown_keeps_depth" = "on"],
-    }
-    "M09" "A queue stays inactive after its isolated CPU comes back", State, fixed in "6.10 (7b815817aa58)" {
-        needs: ["hctx_skips_isolated_cpus" = "on"],
-        bug: ["hctx_online_tests_cpumask" = "on"],
-        fixes: ["hctx_online_tests_cpumask" = "off"],
-    }
-    "M11" "A CPU that goes offline switches its APIC off and loses a message", Race by Runs 2_000,
-    fixed in "5.9 (52d6b926aabc)" {
-        bug: ["apic_disabled_before_fixup" = "on"],
-        fixes: ["apic_disabled_before_fixup" = "off"],
-    }
-    "M12" "A device sends a message with the new CPU and the old vector", Race by Runs 2_000,
-    fixed in "5.6 (6f1a4891a592), not in 6.12 or 7.3" {
-        bug: ["msi_affinity" = "one-write"],
-        fixes: ["msi_affinity" = "staged-if-not-maskable"],
-    }
-    "M13" "The old CPU never leaves the handler of a moved interrupt", Race by States 100_000,
-    fixed in "6.17 (8d39d6ec4db5)" {
-        bug: ["edge_waits_for_old_cpu" = "off"],
-        fixes: ["edge_waits_for_old_cpu" = "on"],
-    }
-    "M14" "A late interrupt overwrites a vector that was just set up", Race by Runs 2_000,
-    fixed in "6.17 (ce0b5eedcb75), 6.12.43" {
-        bug: ["reevaluates_vector" = "off"],
-        fixes: ["reevaluates_vector" = "on"],
-    }
-    "M15" "A CPU cannot go offline because managed vectors are counted too", State,
-    fixed in "6.7 (a0b0bad10587)" {
-        bug: ["matrix_allocated_counts_managed" = "on"],
-        fixes: ["matrix_allocated_counts_managed" = "off"],
-    }
-    "M16" "An interrupt stays on a dead CPU because its other CPUs are full", State,
-    fixed in "6.10 (88d724e2301a)" {
-        bug: ["migrate_breaks_affinity_on_enospc" = "off"],
-        fixes: ["migrate_breaks_affinity_on_enospc" = "on"],
-    }
-    "M17" "The kernel reports exhausted vectors although nearly all are free", State,
-    fixed in "5.10 (190113b4c653)" {
-        bug: ["any_vector_node_last" = "off"],
-        fixes: ["any_vector_node_last" = "on"],
-    }
-    "M23" "A small node is given more vectors than it has CPUs", State, fixed in "5.4 (b1a5a73e64e9)" {
-        bug: ["nodes_share_by_cpus" = "off"],
-        fixes: ["nodes_share_by_cpus" = "on"],
-    }
-    "M25" "An isolated CPU handles the interrupts of others' disks", State, fixed in "5.6 (11ea68f553e2)" {
-        bug: ["housekeeping_managed_irq" = "off"],
-        fixes: ["housekeeping_managed_irq" = "on"],
+impl Folder {
+    /// The exhibit, or what is wrong with its `exhibit.toml`.
+    fn exhibit(&self) -> Result<Exhibit, String> {
+        let wrong = |why: &str| format!("data/museum/{}/exhibit.toml: {why}", self.id);
+        let row: Row = toml::from_str(self.exhibit).map_err(|e| wrong(&e.to_string()))?;
+        let class = match (row.class.as_str(), row.runs, row.states) {
+            ("state", None, None) => Class::State,
+            ("order", None, None) => Class::Order,
+            ("race", Some(runs), None) => Class::Race(Search::Runs(runs)),
+            ("race", None, Some(states)) => Class::Race(Search::States(states)),
+            ("race", _, _) => return Err(wrong("a race has either `runs` or `states`")),
+            ("state" | "order", _, _) => return Err(wrong("only a race has `runs` or `states`")),
+            _ => return Err(wrong("`class` is state, order or race")),
+        };
+        let Row { title, fixed_in, needs, bug, fixes, .. } = row;
+        let Self { id, machine, script, story, .. } = *self;
+        Ok(Exhibit { id, title, class, fixed_in, needs, bug, fixes, machine, script, story })
     }
 }
+
+/// All exhibits, by id.
+pub static EXHIBITS: LazyLock<Vec<Exhibit>> = LazyLock::new(|| {
+    let exhibit = |folder: &Folder| folder.exhibit().unwrap_or_else(|wrong| panic!("{wrong}"));
+    FOLDERS.iter().map(exhibit).collect()
+});
 
 /// What a run of an exhibit came to.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -253,13 +203,13 @@ impl Exhibit {
 
     /// The kernels it can be shown on, oldest first.
     pub fn kernels(&self) -> impl Iterator<Item = KernelVersion> {
-        KernelVersion::ALL.iter().copied().filter(|kernel| has(&Semantics::of(*kernel), self.needs))
+        KernelVersion::ALL.iter().copied().filter(|kernel| has(&Semantics::of(*kernel), &self.needs))
     }
 
     /// A kernel has the bug as it is: it can be shown there, and none of the fixes is in.
     pub fn is_live(&self, kernel: KernelVersion) -> bool {
         let kernel = Semantics::of(kernel);
-        has(&kernel, self.needs) && !self.fixes.iter().any(|fix| has(&kernel, fix))
+        has(&kernel, &self.needs) && !self.fixes.iter().any(|fix| has(&kernel, fix))
     }
 
     /// The kernels that have the bug as they are, oldest first.
@@ -288,7 +238,7 @@ impl Exhibit {
     /// A kernel with the bug: as it is, if it has it.
     pub fn with_bug(&self, kernel: KernelVersion) -> Semantics {
         let as_it_is = Semantics::of(kernel);
-        if self.is_live(kernel) { as_it_is } else { set(as_it_is, self.bug) }
+        if self.is_live(kernel) { as_it_is } else { set(as_it_is, &self.bug) }
     }
 
     /// The same without it, in each of the ways there are.
@@ -309,11 +259,11 @@ impl Exhibit {
     }
 }
 
-fn has(semantics: &Semantics, settings: Settings) -> bool {
-    settings.iter().all(|(field, value)| semantics.get(field).as_deref() == Some(*value))
+fn has(semantics: &Semantics, settings: &Settings) -> bool {
+    settings.iter().all(|(field, value)| semantics.get(field).as_deref() == Some(value.as_str()))
 }
 
-fn set(mut semantics: Semantics, settings: Settings) -> Semantics {
+fn set(mut semantics: Semantics, settings: &Settings) -> Semantics {
     for (field, value) in settings {
         semantics.set(field, value).expect("settings of exhibits are checked by a test");
     }

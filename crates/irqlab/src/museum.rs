@@ -85,7 +85,7 @@ fn list() -> String {
     let width = |of: fn(&Exhibit) -> usize| EXHIBITS.iter().map(of).max().unwrap_or(0);
     let title = width(|e| e.title.len());
     let mut text = format!("{HEAD}id   {:<title$}  class  live on     fixed in{HEAD:#}\n", "title");
-    for exhibit in EXHIBITS {
+    for exhibit in EXHIBITS.iter() {
         let (class, live) = (exhibit.class.name(), live(exhibit));
         // Writing to a string cannot fail.
         let _ = writeln!(

@@ -106,7 +106,7 @@ macro_rules! exhibits {
         #[test]
         fn every_exhibit_has_a_test() {
             let tested = [$($id),+];
-            for exhibit in EXHIBITS {
+            for exhibit in EXHIBITS.iter() {
                 assert!(tested.contains(&exhibit.id), "{}", exhibit.id);
             }
         }
@@ -158,8 +158,8 @@ fn what_was_drawn_is_all_there_is_to_find() {
 #[test]
 fn exhibits_are_sorted_and_name_what_there_is() {
     assert!(EXHIBITS.is_sorted_by(|a, b| a.id < b.id));
-    for exhibit in EXHIBITS {
-        let Exhibit { id, title, fixed_in, story, .. } = *exhibit;
+    for exhibit in EXHIBITS.iter() {
+        let Exhibit { id, title, fixed_in, story, .. } = exhibit;
         assert!(!title.ends_with('.') && title.len() < 80, "{id}: {title}");
         assert!(exhibit.kernels().any(|kernel| kernel == exhibit.kernel()), "{id}: no kernel to show it on");
         for part in ["**As users saw it.**", "**Root cause.**", "**Fix.**", "**What to look at.**"] {
@@ -237,7 +237,7 @@ fn lines(exhibit: &Exhibit, kernel: KernelVersion) -> Vec<String> {
 /// docs/museum.md: all stories.
 fn document() -> String {
     let mut text = "# The bug museum\n\nThe museum shows bugs of real kernels. `irqlab museum` lists the exhibits, and `irqlab museum ID` shows one\nwith the bug and without. The stories are in crates/explore/data/museum;\n`UPDATE_DOCS=1 cargo test -p explore --test it museum` writes this file from them.\n".to_owned();
-    for exhibit in EXHIBITS {
+    for exhibit in EXHIBITS.iter() {
         let Exhibit { id, title, class, fixed_in, story, .. } = exhibit;
         let live: Vec<&str> = exhibit.live().map(KernelVersion::name).collect();
         let live = match &live[..] {

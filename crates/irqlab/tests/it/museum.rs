@@ -41,7 +41,7 @@ fn replay(shown: &str) -> Vec<&str> {
 
 #[test]
 fn every_exhibit_can_be_seen_again_by_its_own_lines() {
-    for exhibit in EXHIBITS {
+    for exhibit in EXHIBITS.iter() {
         for kernel in exhibit.kernels() {
             let name = kernel.name();
             let folder = Folder::new(&format!("{}-{name}", exhibit.id));
