@@ -12,16 +12,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     for entry in fs::read_dir(&museum)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
-            ids.push(entry.file_name().into_string().map_err(|name| format!("{}: not UTF-8", name.display()))?);
+            ids.push(
+                entry.file_name().into_string().map_err(|name| format!("{}: not UTF-8", name.display()))?,
+            );
         }
     }
     ids.sort();
     let mut text = String::from("const FOLDERS: &[Folder] = &[\n");
     for id in ids {
         writeln!(text, "Folder {{ id: {id:?},")?;
-        for (field, file) in
-            [("exhibit", "exhibit.toml"), ("machine", "machine.toml"), ("script", "script.sh"), ("story", "story.md")]
-        {
+        for (field, file) in [
+            ("exhibit", "exhibit.toml"),
+            ("machine", "machine.toml"),
+            ("script", "script.sh"),
+            ("story", "story.md"),
+        ] {
             let path = museum.join(&id).join(file);
             writeln!(text, "{field}: include_str!({:?}),", path.to_str().ok_or("a path that is not UTF-8")?)?;
         }

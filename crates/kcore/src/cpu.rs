@@ -1087,6 +1087,3 @@ fn cpuhp_bringup_mask(k: &mut Kernel, which: Threads, ncpus: u32, target: CpuhpS
         cpu = next_of(k, which, cpu.unwrap_or_default().0 + 1);
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -426,3 +426,19 @@ fn a_timer_waits_for_the_interrupt_of_its_cpu() {
     root.k.hotplug.irqs_disabled.set(CpuId(1));
     assert!(!can_clean_up(&mut root));
 }
+
+#[test]
+fn exploring_begins_before_the_first_job_whatever_stands_before_it() {
+    let before = ["", "x=1\n", "#: assert /proc/irq/1/node == 0\n", "x=1\n#: assert dmesg lacks x\ny=2\n"];
+    for between in before {
+        for job in ["echo job &", "for i in 1; do echo job & done"] {
+            let text = format!("echo before\n{between}{job}\nwait\necho after\n");
+            let world = World::new(
+                Lab::boot(&Machine::embedded(KernelVersion::V5_4)),
+                &Script::parse("script.sh", &text).expect("a script"),
+            );
+            assert_eq!(world.terminal, ["before"], "{text}");
+            assert!(world.shell.starts_job_next(), "{text}");
+        }
+    }
+}

@@ -3,3 +3,4 @@
 mod interleavings;
 mod museum;
 mod random_scripts;
+mod semantics;

@@ -423,8 +423,6 @@ pub fn events(k: &Kernel, slice: &Slice<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::formats::tests::{embedded, whole};
-    use kstate::semantics::KernelVersion;
 
     #[test]
     fn durations_have_the_width_of_the_kernels() {
@@ -437,47 +435,5 @@ mod tests {
         check(123_456_789, "@ 123456.7 us |  ");
         check(1_234_567_890, "$ 1234567 us  |  ");
         check(12_345_678_901, "$ 12345678 us |  ");
-    }
-
-    #[test]
-    fn every_call_that_is_opened_is_closed() {
-        for &version in KernelVersion::ALL {
-            let k = embedded(version);
-            let text = graph(&k, &whole(&k));
-            let (mut opened, mut closed) = (0, 0);
-            for line in text.lines().filter(|l| l.contains('|') && !l.starts_with('#')) {
-                opened += usize::from(line.ends_with("() {"));
-                closed += usize::from(line.trim_end_matches(" */").contains("|  ") && line.contains('}'));
-            }
-            // What is still on a stack has been entered and not left: threads that wait for work.
-            let alive =
-                k.sched.tasks.iter().flat_map(|t| t.frames.iter().filter(|f| f.entered && !f.code.meta.part));
-            let shown =
-                alive.filter(|f| Functions::of(k.sem.version).shown(f.code.meta.name).is_some()).count();
-            assert!(opened > 100);
-            assert_eq!(opened, closed + shown);
-            assert!(text.contains("/* vector_config: irq="));
-        }
-    }
-
-    #[test]
-    fn events_name_task_cpu_and_time() {
-        for &version in KernelVersion::ALL {
-            let k = embedded(version);
-            let text = events(&k, &whole(&k));
-            let lines: Vec<&str> = text.lines().filter(|l| !l.starts_with('#')).collect();
-            assert!(text.contains(&format!("written: {0}/{0}   #P:8", lines.len())));
-            let flags = |line: &str| line.split_once("] ").unwrap().1.split(' ').next().unwrap().to_owned();
-            for line in lines {
-                let (head, rest) = line.split_at(16);
-                assert!(head.trim_start().len() > 1 && rest.starts_with('-'), "{line}");
-                assert!(line.contains(" [00") && line.contains(": "), "{line}");
-                let (off, wide) = (flags(line).starts_with('d'), k.sem.trace_shows_migrate_disable);
-                assert_eq!(flags(line).len(), 4 + usize::from(wide), "{line}");
-                // All of the matrix is under a lock, and a vector's preparation behind it.
-                assert!(off || !line.contains(": irq_matrix_"), "{line}");
-                assert!(!off || !line.contains(": vector_reserve_managed"), "{line}");
-            }
-        }
     }
 }

@@ -68,37 +68,3 @@ pub fn print(slice: &Slice<'_>, version: KernelVersion, cpus: u32) -> String {
     }
     out
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::formats::tests::{embedded, whole};
-
-    #[test]
-    fn every_line_is_an_object_of_the_schema() {
-        let k = embedded(KernelVersion::V6_12);
-        let text = print(&whole(&k), KernelVersion::V6_12, 8);
-        let mut lines = text.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
-        let head = lines.next().unwrap();
-        assert_eq!(head["schema"], "irqlab-trace");
-        assert_eq!(head["kernel"], "v6.12");
-        let mut depth = 0i64;
-        let mut vectors = 0;
-        for (n, line) in lines.enumerate() {
-            assert_eq!(line["n"], n);
-            assert!(line["actor"].is_string() && line["time"].is_u64() && line["cpu"].is_u64());
-            match line["is"].as_str().unwrap() {
-                "enter" => depth += 1,
-                "exit" => depth -= 1,
-                "tracepoint" => vectors += u32::from(line["fields"]["vector"].is_i64()),
-                "warning" => {}
-                other => panic!("{other}"),
-            }
-        }
-        // What is still on a stack has been entered and not left: threads that wait for work.
-        let stacks =
-            k.sched.tasks.iter().map(|t| t.frames.iter().filter(|f| f.entered && !f.code.meta.part).count());
-        assert_eq!(depth, stacks.sum::<usize>() as i64);
-        assert!(vectors > 9);
-    }
-}

@@ -73,31 +73,3 @@ fn fields(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let rest = text.split_once(": ").map_or("", |(_, rest)| rest);
     rest.split_whitespace().filter_map(|word| word.trim_end_matches(',').split_once('='))
 }
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use kstate::semantics::KernelVersion;
-
-    use super::*;
-    use kstate::Kernel;
-    use sim::lab::Lab;
-    use sim::machine::Machine;
-
-    /// The embedded machine after its boot.
-    pub(crate) fn embedded(version: KernelVersion) -> Kernel {
-        Lab::boot(&Machine::embedded(version)).k
-    }
-
-    pub(crate) fn whole(k: &Kernel) -> Slice<'_> {
-        let functions = Functions::of(k.sem.version);
-        Slice { trace: &k.trace, records: 0..k.trace.records.len(), functions }
-    }
-
-    #[test]
-    fn time_never_stands_still() {
-        let k = embedded(KernelVersion::V5_4);
-        let timed = whole(&k).timed();
-        assert!(timed.len() > 1000);
-        assert!(timed.windows(2).all(|w| w[0].0 < w[1].0));
-    }
-}

@@ -3,10 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use explore::World;
-use explore::generate::Experiment;
-use kstate::oracle::Oracle;
-use kstate::semantics::{KernelVersion, Semantics};
+use kstate::semantics::KernelVersion;
 use sim::engine;
 use sim::invariants::check_invariants;
 use sim::lab::Lab;
@@ -188,46 +185,4 @@ fn a_shell_is_where_it_stands() {
     }
     assert!(seen.len() > 8);
     assert_eq!(shell.waits_for_task(ActorId::MAIN), None);
-}
-
-/// The lines of random scripts, most of them as jobs: nothing breaks, and 6.12, which drains a queue
-/// before its last CPU goes, brings whatever was begun to its end.
-#[test]
-fn random_jobs_come_to_their_end() {
-    let mut hung = 0;
-    for seed in 0..2000 {
-        let e = Experiment::new(seed);
-        let mut text = String::new();
-        for (i, line) in e.script.lines().enumerate() {
-            text.push_str(line);
-            text.push_str(["\n", "\nwait\n", " &\n", " &\n", " &\n"][(seed as usize + i * i) % 5]);
-        }
-        let machine = Machine::parse("machine.toml", &e.machine).unwrap();
-        let mut lab = Lab::boot_with(&machine, Semantics::of(machine.kernel), false);
-        if let Some(seed) = e.oracle {
-            lab.k.oracle = Oracle::seeded(seed);
-        }
-        let step = |k: &kstate::Kernel| assert_eq!(check_invariants(k), Ok(()), "seed {seed}:\n{text}");
-        lab.run_each(&script(&text), step, |_, _| {});
-        if lab.terminal.iter().any(|line| line.ends_with("Connection timed out")) {
-            // 5.4 shuts a managed interrupt down under a request, and virtio-blk has no timeout that
-            // would see it.
-            assert_eq!(machine.kernel, KernelVersion::V5_4, "seed {seed}:\n{text}");
-            hung += 1;
-        }
-    }
-    assert!(hung > 0);
-}
-
-#[test]
-fn exploring_begins_before_the_first_job_whatever_stands_before_it() {
-    let before = ["", "x=1\n", "#: assert /proc/irq/1/node == 0\n", "x=1\n#: assert dmesg lacks x\ny=2\n"];
-    for between in before {
-        for job in ["echo job &", "for i in 1; do echo job & done"] {
-            let text = format!("echo before\n{between}{job}\nwait\necho after\n");
-            let world = World::new(Lab::boot(&Machine::embedded(KernelVersion::V5_4)), &script(&text));
-            assert_eq!(world.terminal, ["before"], "{text}");
-            assert!(world.shell.starts_job_next(), "{text}");
-        }
-    }
 }

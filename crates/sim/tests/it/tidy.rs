@@ -431,6 +431,13 @@ fn the_map_of_crates_is_true() {
         used.retain(|name| crates.contains(name));
         used.sort();
         assert_eq!(used, listed, "{krate}: Cargo.toml, and the map of ARCHITECTURE.md");
+        for name in manifest(krate, "dev-dependencies") {
+            let ours = crates.contains(&name);
+            assert!(
+                !ours || is_above(&name),
+                "a test of {krate} uses {name}: it belongs to that crate's tests"
+            );
+        }
     }
 }
 

@@ -1,12 +1,16 @@
 //! CPUs go and come, at boot and later.
 
-use super::*;
-use crate::smp::smp_init;
-use kstate::NodeId;
-use kstate::sched::{Frame, Slot as _};
+use kcore::cpu::{
+    boot_cpu_init, cpu_device_down, cpu_device_up, cpuhp_setup_state_multi, cpuhp_state_add_instance_nocalls,
+    cpuhp_state_remove_instance_nocalls, parallel_bringup_parse_param, smt_cmdline_disable,
+};
+use kcore::smp::{maxcpus, smp_init};
+use kstate::hotplug::{CpuhpCall, CpuhpCallback, CpuhpNode, CpuhpState};
+use kstate::sched::{Frame, Slot as _, TaskKind};
 use kstate::semantics::{KernelVersion, Semantics};
 use kstate::topology::CpuPlace;
 use kstate::trace::What;
+use kstate::{CpuId, CpuMask, Errno, Kernel, NodeId};
 
 /// A machine whose CPUs have `threads` threads per core, after boot.
 fn booted(version: KernelVersion, cpus: u32, threads: u32, cmdline: &str) -> Kernel {
@@ -16,7 +20,7 @@ fn booted(version: KernelVersion, cpus: u32, threads: u32, cmdline: &str) -> Ker
         let read = match name {
             "nosmt" => smt_cmdline_disable,
             "cpuhp.parallel" => parallel_bringup_parse_param,
-            "maxcpus" => crate::smp::maxcpus,
+            "maxcpus" => maxcpus,
             _ => panic!("no parameter of this test: {word}"),
         };
         read(&mut k, value).expect("a value");

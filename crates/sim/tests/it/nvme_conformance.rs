@@ -1,6 +1,6 @@
 //! What other projects and mailing lists state about NVMe and the block layer, on whole machines.
-//! The case's id stands above its test. Those about registers alone are in nvme_registers.rs, those
-//! about virtio-blk's device in virtio_conformance.rs.
+//! The case's id stands above its test. Those about registers alone are in crates/drivers/tests/it, in
+//! nvme_registers.rs, those about virtio-blk's device in virtio_conformance.rs there.
 //!
 //! Without a test:
 //! * OVM-NVME-13 is about another driver. Linux takes a controller whose queues have one entry and
