@@ -2,6 +2,7 @@
 
 use crate::blk::HCTX_MAX_TYPES;
 use crate::irqdesc::DevId;
+use crate::named::by_name;
 use crate::{DiskId, Kernel, NvmeId, PciDevId, QueueId, ReqId, TagSetId, WorkId};
 
 /// `enum nvme_ctrl_state`.
@@ -81,11 +82,30 @@ pub struct NvmeNs {
     pub removing: bool,
 }
 
+/// `struct nvme_ctrl_ops`: what a transport does for the core.
+#[derive(Clone, Copy)]
+pub struct NvmeCtrlOps {
+    /// `name`.
+    pub name: &'static str,
+    /// `reg_read32`: the register at this offset. No transport that is modelled fails to read one.
+    pub reg_read32: fn(&Kernel, NvmeId, u32) -> u32,
+    /// `reg_write32`.
+    pub reg_write32: fn(&mut Kernel, NvmeId, u32, u32),
+    /// `reg_read64`.
+    pub reg_read64: fn(&Kernel, NvmeId, u32) -> u64,
+    /// `submit_async_event`: asks the controller to report its next event.
+    pub submit_async_event: fn(&mut Kernel, NvmeId),
+}
+
+by_name! { NvmeCtrlOps }
+
 /// `struct nvme_dev` and the `struct nvme_ctrl` in it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct NvmeDev {
     /// The PCI function.
     pub dev: PciDevId,
+    /// `ctrl.ops`, from `nvme_init_ctrl()` on.
+    pub ops: Option<NvmeCtrlOps>,
     /// The driver is bound (`drvdata`, and the character device exists).
     pub bound: bool,
     /// The PCI function points to it; no longer once its removal has begun.

@@ -10,14 +10,13 @@ use kcore::workqueue::{__init_work, flush_work, queue_work};
 use kfn::kframe;
 use kstate::blk::ReqOp;
 use kstate::hw::nvme::NvmeCommand;
-use kstate::nvme::{NvmeCtrlState, NvmeDev, NvmeNs};
+use kstate::nvme::{NvmeCtrlOps, NvmeCtrlState, NvmeDev, NvmeNs};
 use kstate::sched::WaitOn;
 use kstate::semantics::NvmeProbe;
 use kstate::workqueue::{WorkFunc, WorkqueueStruct};
 use kstate::{DiskId, Errno, Kernel, NvmeId, QueueId, ReqId, TagSetId};
 
 use super::hw::{self, opcode};
-use super::pci;
 use crate::block::{blk_core, blk_exec, blk_mq, blk_mq_tag, fops, genhd};
 
 mod scan;
@@ -59,6 +58,11 @@ pub(super) fn d(k: &Kernel, id: NvmeId) -> &NvmeDev {
 
 pub(super) fn dm(k: &mut Kernel, id: NvmeId) -> &mut NvmeDev {
     k.nvme.dev_mut(id)
+}
+
+/// `ctrl->ops`.
+fn ops(k: &Kernel, id: NvmeId) -> NvmeCtrlOps {
+    d(k, id).ops.expect("nvme_init_ctrl() has set the transport's operations")
 }
 
 /// A line of the kernel log with the controller's name in front.
@@ -123,11 +127,13 @@ const SCAN_WORK: WorkFunc = WorkFunc {
 const ASYNC_EVENT_WORK: WorkFunc =
     WorkFunc { name: "nvme_async_event_work", call: |_, id| nvme_async_event_work(NvmeId(id)) };
 
-/// `nvme_init_ctrl()`: what a controller leaves to workers. The transport adds its own.
-pub(super) fn nvme_init_ctrl(k: &mut Kernel, id: NvmeId) {
+/// `nvme_init_ctrl()`: the transport's operations, and what a controller leaves to workers. The transport adds
+/// works of its own.
+pub(super) fn nvme_init_ctrl(k: &mut Kernel, id: NvmeId, ops: NvmeCtrlOps) {
     let scan_work = __init_work(k, SCAN_WORK, id.0);
     let async_event_work = __init_work(k, ASYNC_EVENT_WORK, id.0);
     let ctrl = dm(k, id);
+    ctrl.ops = Some(ops);
     (ctrl.scan_work, ctrl.async_event_work) = (scan_work, async_event_work);
 }
 
@@ -257,7 +263,7 @@ pub fn nvme_complete_async_event(k: &mut Kernel, id: NvmeId, status: u16) {
 fn nvme_async_event_work(k: &mut Kernel, id: NvmeId) {
     // 6.12 leaves the queue alone unless the controller is live.
     if k.sem.nvme_probe == NvmeProbe::ByResetWork || d(k, id).state == NvmeCtrlState::Live {
-        pci::nvme_pci_submit_async_event(k, id);
+        (ops(k, id).submit_async_event)(k, id);
     }
 }
 
@@ -270,7 +276,7 @@ fn nvme_async_event_work(k: &mut Kernel, id: NvmeId) {
 #[kframe("drivers/nvme/host/core.c")]
 fn nvme_wait_ready(k: &mut Kernel, id: NvmeId, mask: u32, val: u32, timeout: u64) -> Result<(), Errno> {
     let deadline: u64 = k.events.now + timeout;
-    while hw::read32(k, id, hw::CSTS) & mask != val {
+    while (ops(k, id).reg_read32)(k, id, hw::CSTS) & mask != val {
         wait!(WaitOn::Until(k.events.now + k.sem.nvme_ready_poll_ns));
         if k.events.now > deadline {
             not_ready(k, id, mask, val);
@@ -292,7 +298,7 @@ fn not_ready(k: &mut Kernel, id: NvmeId, mask: u32, val: u32) {
         NvmeProbe::ByResetWork if op == "shutdown" => "Device shutdown incomplete; abort shutdown".to_owned(),
         NvmeProbe::ByResetWork => format!("Device not ready; aborting {op}"),
         NvmeProbe::Synchronous => {
-            let csts = hw::read32(k, id, hw::CSTS);
+            let csts = (ops(k, id).reg_read32)(k, id, hw::CSTS);
             format!("Device not ready; aborting {op}, CSTS=0x{csts:x}")
         }
     };
@@ -313,7 +319,7 @@ pub(super) fn nvme_disable_ctrl(k: &mut Kernel, id: NvmeId, shutdown: bool) -> R
         dev.ctrl_config &= !hw::CC_EN;
     }
     let cc = dev.ctrl_config;
-    hw::write32(k, id, hw::CC, cc);
+    (ops(k, id).reg_write32)(k, id, hw::CC, cc);
     if shutdown {
         return call!(nvme_wait_ready(id, hw::CSTS_SHST, hw::CSTS_SHST_COMPLETE, SHUTDOWN_TIMEOUT * SEC));
     }
@@ -326,7 +332,7 @@ pub(super) fn nvme_disable_ctrl(k: &mut Kernel, id: NvmeId, shutdown: bool) -> R
 /// `ENODEV` when the device does not get ready in time.
 #[kframe("drivers/nvme/host/core.c")]
 pub(super) fn nvme_enable_ctrl(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
-    let cap = hw::read64(k, id, hw::CAP);
+    let cap = (ops(k, id).reg_read64)(k, id, hw::CAP);
     dm(k, id).cap = cap;
     // MPSMIN: the smallest page the device can do must not be above 4 KiB.
     if cap >> 48 & 0xf != 0 {
@@ -339,10 +345,10 @@ pub(super) fn nvme_enable_ctrl(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> 
     dm(k, id).ctrl_config = config | hw::CC_EN;
     if k.sem.nvme_probe == NvmeProbe::Synchronous {
         // First everything but the enable bit: CAP may change with it.
-        hw::write32(k, id, hw::CC, config);
-        dm(k, id).cap = hw::read64(k, id, hw::CAP);
+        (ops(k, id).reg_write32)(k, id, hw::CC, config);
+        dm(k, id).cap = (ops(k, id).reg_read64)(k, id, hw::CAP);
     }
-    hw::write32(k, id, hw::CC, config | hw::CC_EN);
+    (ops(k, id).reg_write32)(k, id, hw::CC, config | hw::CC_EN);
     call!(nvme_wait_ready(id, hw::CSTS_RDY, hw::CSTS_RDY, d(k, id).ready_timeout()))
 }
 
@@ -354,7 +360,7 @@ pub(super) fn nvme_enable_ctrl(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> 
 /// `EIO` when the controller cannot be identified, else the command's errno.
 #[kframe("drivers/nvme/host/core.c")]
 pub(super) fn nvme_init_identify(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
-    dm(k, id).vs = hw::read32(k, id, hw::VS);
+    dm(k, id).vs = (ops(k, id).reg_read32)(k, id, hw::VS);
     let answer: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, 0, CNS_CTRL, 0));
     if answer.ret() != 0 {
         dev_info(k, id, &format!("Identify Controller failed ({})", answer.ret()));
@@ -381,7 +387,7 @@ pub(super) fn nvme_init_identify(k: &mut Kernel, id: NvmeId) -> Result<(), Errno
 /// `EIO` when the controller cannot be identified, else the command's errno.
 #[kframe("drivers/nvme/host/core.c")]
 pub(super) fn nvme_init_ctrl_finish(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
-    dm(k, id).vs = hw::read32(k, id, hw::VS);
+    dm(k, id).vs = (ops(k, id).reg_read32)(k, id, hw::VS);
     let answer: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, 0, CNS_CTRL, 0));
     if answer.ret() != 0 {
         dev_info(k, id, &format!("Identify Controller failed ({})", answer.ret()));

@@ -15,7 +15,7 @@ use kstate::irqchip::Handler;
 use kstate::irqdesc::{DevId, IrqReturn};
 use kstate::kstrtox::{kstrtoint, kstrtouint};
 use kstate::msi::IrqAffinity;
-use kstate::nvme::{NvmeDev, NvmeQueue};
+use kstate::nvme::{NvmeCtrlOps, NvmeCtrlState, NvmeDev, NvmeQueue};
 use kstate::pci::{PciDeviceId, PciDriver, ProbeType};
 use kstate::sched::WaitOn;
 use kstate::semantics::NvmeProbe;
@@ -56,6 +56,15 @@ static NVME_DRIVER: PciDriver = PciDriver {
     },
     built_in: true,
     overlaps: true,
+};
+
+/// `nvme_pci_ctrl_ops`.
+const NVME_PCI_CTRL_OPS: NvmeCtrlOps = NvmeCtrlOps {
+    name: "pcie",
+    reg_read32: nvme_pci_reg_read32,
+    reg_write32: nvme_pci_reg_write32,
+    reg_read64: nvme_pci_reg_read64,
+    submit_async_event: nvme_pci_submit_async_event,
 };
 
 /// The module's `nvme_init()`.
@@ -131,7 +140,7 @@ pub(super) fn alloc_dev(k: &mut Kernel, id: NvmeId, dev: PciDevId, nr_queues: u3
     }
     let queues = vec![NvmeQueue::default(); nr_queues as usize];
     *dm(k, id) = NvmeDev { dev, bound: true, drvdata: true, instance, queues, ..NvmeDev::default() };
-    core::nvme_init_ctrl(k, id);
+    core::nvme_init_ctrl(k, id, NVME_PCI_CTRL_OPS);
     let reset_work = __init_work(k, RESET_WORK, id.0);
     let remove_work = __init_work(k, REMOVE_WORK, id.0);
     let ctrl = dm(k, id);
@@ -225,7 +234,7 @@ pub(super) fn nvme_pci_complete_rq(k: &mut Kernel, rq: ReqId) {
 
 /// Asks the device to report its next event.
 #[kfn("drivers/nvme/host/pci.c")]
-pub(crate) fn nvme_pci_submit_async_event(k: &mut Kernel, id: NvmeId) {
+fn nvme_pci_submit_async_event(k: &mut Kernel, id: NvmeId) {
     let cmd = NvmeCommand {
         opcode: opcode::ASYNC_EVENT,
         command_id: NVME_AQ_BLK_MQ_DEPTH as u16,
@@ -626,6 +635,21 @@ pub(super) fn nvme_delete_queue(k: &mut Kernel, id: NvmeId, qid: u16, opcode: u8
 }
 
 // Mapping, probing, removing.
+
+/// `nvme_pci_reg_read32()`.
+fn nvme_pci_reg_read32(k: &Kernel, id: NvmeId, off: u32) -> u32 {
+    hw::read32(k, id, off)
+}
+
+/// `nvme_pci_reg_write32()`.
+fn nvme_pci_reg_write32(k: &mut Kernel, id: NvmeId, off: u32, val: u32) {
+    hw::write32(k, id, off, val);
+}
+
+/// `nvme_pci_reg_read64()`.
+fn nvme_pci_reg_read64(k: &Kernel, id: NvmeId, off: u32) -> u64 {
+    hw::read64(k, id, off)
+}
 
 /// Maps the registers.
 ///
