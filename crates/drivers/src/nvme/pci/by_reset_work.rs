@@ -1,7 +1,7 @@
 //! drivers/nvme/host/pci.c, as long as probing only starts the reset work, which brings the controller
 //! up (until 6.1).
 
-use kcore::workqueue::{flush_work, queue_work};
+use kcore::workqueue::queue_work;
 use kfn::{kfn, kframe};
 use kstate::blk::{BlkMqOps, HctxType};
 use kstate::event::Event;
@@ -13,10 +13,8 @@ use kstate::sched::WaitOn;
 use kstate::{Errno, Irq, Kernel, NvmeId, PciDevId, ReqId, TagSetId};
 
 use super::{
-    NVME_AQ_MQ_TAG_DEPTH, adapter_alloc_cq, adapter_alloc_sq, adapter_delete_queue, alloc_dev,
-    nvme_cqe_pending, nvme_create_io_queues, nvme_delete_queue, nvme_dev_map, nvme_dev_remove_admin,
-    nvme_dev_unmap, nvme_free_queues, nvme_free_tagset, nvme_handle_cqe, nvme_init_queue,
-    nvme_pci_complete_rq, nvme_pci_configure_admin_queue, nvme_pci_map_queues, nvme_queue_rq,
+    NVME_AQ_MQ_TAG_DEPTH, alloc_dev,
+    nvme_cqe_pending, nvme_create_io_queues, nvme_delete_queue, nvme_dev_map, nvme_free_queues, nvme_free_tagset, nvme_handle_cqe, nvme_pci_complete_rq, nvme_pci_configure_admin_queue, nvme_pci_map_queues, nvme_queue_rq,
     nvme_ring_cq_doorbell, nvme_setup_irqs, nvme_suspend_io_queues, nvme_suspend_queue, nvme_update_cq_head,
     nvme_warn_reset, pci_is_enabled, q, qm, queue_request_irq, send_abort,
 };
@@ -120,42 +118,6 @@ fn vector_irq(k: &mut Kernel, id: NvmeId, qid: u16) -> Result<Irq, Errno> {
 }
 
 // Queues.
-
-/// Creates a queue pair; above zero a status, below an errno.
-#[kframe("drivers/nvme/host/pci.c")]
-pub(super) fn nvme_create_queue(k: &mut Kernel, id: NvmeId, qid: u16, polled: bool) -> i32 {
-    let one_vector = d(k, id).num_vecs == 1;
-    let queue = qm(k, id, qid);
-    queue.delete_error = false;
-    let vector: u16 = if polled || one_vector { 0 } else { qid };
-    if polled {
-        queue.polled = true;
-    }
-    let cq: Sync = call!(adapter_alloc_cq(id, qid, vector));
-    if cq.ret() != 0 {
-        return cq.ret();
-    }
-    let result: i32 = 0;
-    let sq: Sync = call!(adapter_alloc_sq(id, qid));
-    result = sq.ret();
-    if result < 0 {
-        return result;
-    }
-    if result == 0 {
-        qm(k, id, qid).cq_vector = vector;
-        nvme_init_queue(k, id, qid);
-        let requested = if polled { Ok(()) } else { queue_request_irq(k, id, qid) };
-        result = requested.err().map_or(0, Errno::code);
-        if result == 0 {
-            qm(k, id, qid).enabled = true;
-            return 0;
-        }
-        dm(k, id).online_queues -= 1;
-        let _sq: Sync = call!(adapter_delete_queue(id, opcode::DELETE_SQ, qid));
-    }
-    let _cq: Sync = call!(adapter_delete_queue(id, opcode::DELETE_CQ, qid));
-    result
-}
 
 /// Deletes all submission queues, then all completion queues.
 #[kframe("drivers/nvme/host/pci.c")]
@@ -503,32 +465,6 @@ pub(super) fn nvme_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
     core::dev_info(k, id, &format!("pci function {name}"));
     core::nvme_reset_ctrl(k, id)?;
     Ok(())
-}
-
-/// Unbinds a controller.
-#[kframe("drivers/nvme/host/pci.c")]
-pub(super) fn nvme_remove(k: &mut Kernel, dev: PciDevId) {
-    let id: NvmeId = id_of(k, dev);
-    if !d(k, id).bound {
-        return;
-    }
-    core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Deleting);
-    dm(k, id).drvdata = false;
-    if k.pci_dev(dev).disconnected {
-        core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Dead);
-        call!(nvme_dev_disable(id, true));
-        call!(nvme_dev_remove_admin(id));
-    }
-    call!(flush_work(d(k, id).reset_work));
-    call!(core::nvme_stop_ctrl(id));
-    call!(core::nvme_remove_namespaces(id));
-    call!(nvme_dev_disable(id, true));
-    call!(nvme_dev_remove_admin(id));
-    nvme_free_queues(k, id, 0);
-    nvme_dev_unmap(k, id);
-    dm(k, id).dbbuf = false;
-    nvme_free_tagset(k, id);
-    dm(k, id).bound = false;
 }
 
 /// A command takes too long: perhaps an interrupt was lost, else it is aborted, else the

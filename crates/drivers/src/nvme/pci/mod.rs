@@ -7,7 +7,7 @@
 pub mod by_reset_work;
 pub mod synchronous;
 
-use kcore::workqueue::__init_work;
+use kcore::workqueue::{__init_work, flush_work};
 use kfn::{kfn, kframe};
 use kstate::blk::{BlkStatus, EndIo, HctxType, ReqOp};
 use kstate::hw::nvme::{NvmeCommand, NvmeCompletion};
@@ -46,7 +46,7 @@ static NVME_DRIVER: PciDriver = PciDriver {
     name: "nvme",
     id_table: &NVME_ID_TABLE,
     probe: nvme_probe,
-    remove: nvme_remove,
+    remove: |_, dev| nvme_remove(dev),
     shutdown: Some(|_, dev| nvme_shutdown(dev)),
     reset_prepare: Some(|_, dev| nvme_reset_prepare(dev)),
     probe_type: |k| match k.sem.nvme_probe {
@@ -468,6 +468,52 @@ pub(super) fn nvme_pci_configure_admin_queue(k: &mut Kernel, id: NvmeId) -> Resu
     Ok(())
 }
 
+/// Creates a queue pair; above zero a status, below an errno.
+#[kframe("drivers/nvme/host/pci.c")]
+fn nvme_create_queue(k: &mut Kernel, id: NvmeId, qid: u16, polled: bool) -> i32 {
+    let one_vector = d(k, id).num_vecs == 1;
+    let queue = qm(k, id, qid);
+    queue.delete_error = false;
+    let vector: u16 = if polled || one_vector { 0 } else { qid };
+    if polled {
+        queue.polled = true;
+    }
+    let cq: Sync = call!(adapter_alloc_cq(id, qid, vector));
+    if cq.ret() != 0 {
+        return cq.ret();
+    }
+    let result: i32 = 0;
+    let sq: Sync = call!(adapter_alloc_sq(id, qid));
+    result = sq.ret();
+    if result < 0 {
+        return result;
+    }
+    if result == 0 {
+        qm(k, id, qid).cq_vector = vector;
+        let synchronous: bool = k.sem.nvme_probe == NvmeProbe::Synchronous;
+        if synchronous && let Err(e) = synchronous::nvme_setup_io_queues_trylock(k, id) {
+            return e.code();
+        }
+        nvme_init_queue(k, id, qid);
+        let requested = if polled { Ok(()) } else { queue_request_irq(k, id, qid) };
+        result = requested.err().map_or(0, Errno::code);
+        if result == 0 {
+            qm(k, id, qid).enabled = true;
+            if synchronous {
+                core::unlock_shutdown(k, id);
+            }
+            return 0;
+        }
+        dm(k, id).online_queues -= 1;
+        if synchronous {
+            core::unlock_shutdown(k, id);
+        }
+        let _sq: Sync = call!(adapter_delete_queue(id, opcode::DELETE_SQ, qid));
+    }
+    let _cq: Sync = call!(adapter_delete_queue(id, opcode::DELETE_CQ, qid));
+    result
+}
+
 /// Creates the I/O queues that do not exist yet. A device that refuses leaves fewer.
 ///
 /// # Errors
@@ -488,13 +534,7 @@ pub(super) fn nvme_create_io_queues(k: &mut Kernel, id: NvmeId) -> Result<(), Er
     let i: u32 = dev.online_queues;
     while i <= max {
         let polled: bool = i > rw_queues;
-        let synchronous: bool = k.sem.nvme_probe == NvmeProbe::Synchronous;
-        let ret: i32 = 0;
-        if synchronous {
-            ret = call!(synchronous::nvme_create_queue(id, i as u16, polled));
-        } else {
-            ret = call!(by_reset_work::nvme_create_queue(id, i as u16, polled));
-        }
+        let ret: i32 = call!(nvme_create_queue(id, i as u16, polled));
         if ret < 0 {
             return Err(Errno::from_number(-ret).unwrap_or(Errno::EIO));
         }
@@ -742,12 +782,32 @@ fn nvme_probe(k: &Kernel, dev: PciDevId) -> kstate::sched::Call<Result<(), Errno
     }
 }
 
-/// Takes a controller away from the driver (dispatches on the release).
-fn nvme_remove(k: &Kernel, dev: PciDevId) -> kstate::sched::Call<()> {
-    match k.sem.nvme_probe {
-        NvmeProbe::ByResetWork => by_reset_work::nvme_remove(dev),
-        NvmeProbe::Synchronous => synchronous::nvme_remove(dev),
+/// Unbinds a controller.
+#[kframe("drivers/nvme/host/pci.c")]
+fn nvme_remove(k: &mut Kernel, dev: PciDevId) {
+    let id: NvmeId = id_of(k, dev);
+    if !d(k, id).bound {
+        return;
     }
+    core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Deleting);
+    dm(k, id).drvdata = false;
+    if k.pci_dev(dev).disconnected {
+        core::nvme_change_ctrl_state(k, id, NvmeCtrlState::Dead);
+        call!(nvme_dev_disable(k, id, true));
+        if k.sem.nvme_probe == NvmeProbe::ByResetWork {
+            call!(nvme_dev_remove_admin(id));
+        }
+    }
+    call!(flush_work(d(k, id).reset_work));
+    call!(core::nvme_stop_ctrl(id));
+    call!(core::nvme_remove_namespaces(id));
+    call!(nvme_dev_disable(k, id, true));
+    call!(nvme_dev_remove_admin(id));
+    dm(k, id).dbbuf = false;
+    nvme_free_queues(k, id, 0);
+    nvme_dev_unmap(k, id);
+    nvme_free_tagset(k, id);
+    dm(k, id).bound = false;
 }
 
 /// `nvme_dev_disable()` (dispatches on the release).
