@@ -140,19 +140,6 @@ fn only_semantics_looks_at_a_version() {
 }
 
 #[test]
-fn only_apic_update_irq_cfg_writes_hw_irq_cfg() {
-    // The function is private, as in C; this is for the field, which lies in another crate.
-    let writes = |line: &str| line.contains("hw_irq_cfg = ") || line.contains("hw_irq_cfg.vector = ");
-    let lends = |line: &str| line.contains("hw_irq_cfg") && line.contains("&mut ");
-    let found: Vec<Finding> =
-        sources(&["src"]).iter().flat_map(|s| s.find(|line| writes(line) || lends(line))).collect();
-    let [writer] = &found[..] else {
-        return none(found, "apic_update_irq_cfg() is the only writer of hw_irq_cfg");
-    };
-    assert_eq!(writer.path, "crates/x86apic/src/kernel/vector.rs");
-}
-
-#[test]
 fn every_field_of_semantics_is_read() {
     let sources = sources(&["src"]);
     for field in kstate::semantics::Semantics::fields() {

@@ -455,7 +455,7 @@ fn __intel_ir_reconfigure_irte(k: &mut Kernel, irqd: Irqd, force_host: bool) {
 /// Brings the entry in line with the vector below.
 #[kfn("drivers/iommu/intel_irq_remapping.c", "drivers/iommu/intel/irq_remapping.c")]
 fn intel_ir_reconfigure_irte(k: &mut Kernel, irqd: Irqd, force: bool) {
-    let Some(cfg) = k.apic.apicd(irqd.irq).map(|apicd| apicd.hw_irq_cfg) else {
+    let Some(cfg) = k.apic.apicd(irqd.irq).map(|apicd| *apicd.hw_irq_cfg) else {
         return;
     };
     let dest = irte_dest(k, cfg.dest_apicid);
@@ -539,7 +539,7 @@ fn intel_irq_remapping_prepare_irte(
     index: u16,
     sub_handle: u16,
 ) {
-    let cfg = k.apic.apicd(virq).map(|apicd| apicd.hw_irq_cfg).unwrap_or_default();
+    let cfg = k.apic.apicd(virq).map(|apicd| *apicd.hw_irq_cfg).unwrap_or_default();
     prepare_irte(k, &mut data.irte_entry, cfg.vector, cfg.dest_apicid);
     let mut sub_handle = sub_handle;
     match info.kind {

@@ -71,7 +71,7 @@ pub fn init_irq_alloc_info(mask: Option<&CpuMask>) -> IrqAllocInfo {
 
 /// `irqd_cfg()`: what the hardware was told about an interrupt.
 pub fn irqd_cfg(k: &Kernel, irq: Irq) -> Option<IrqCfg> {
-    k.apic.apicd(irq).map(|a| a.hw_irq_cfg)
+    k.apic.apicd(irq).map(|a| *a.hw_irq_cfg)
 }
 
 /// A copy of the chip data of an interrupt that has some.
@@ -92,14 +92,15 @@ fn free_apic_chip_data(k: &mut Kernel, irq: Irq) {
     k.apic.chip_data[irq.index()] = None;
 }
 
-/// Decides what the hardware will be told. The only writer of `hw_irq_cfg`.
+/// Decides what the hardware will be told.
 #[kfn("arch/x86/kernel/apic/vector.c")]
+#[expect(clippy::disallowed_methods, reason = "the only writer of hw_irq_cfg")]
 fn apic_update_irq_cfg(k: &mut Kernel, irqd: Irqd, vector: u32, cpu: CpuId) {
     let dest_apicid = match k.apic.driver {
         ApicDriver::Flat => apic_flat_calc_apicid(cpu),
         ApicDriver::Physflat | ApicDriver::X2apicPhys => apic_default_calc_apicid(k, cpu),
     };
-    k.apic.apicd_mut(irqd.irq).hw_irq_cfg = IrqCfg { dest_apicid, vector };
+    k.apic.apicd_mut(irqd.irq).hw_irq_cfg.set(IrqCfg { dest_apicid, vector });
     k.desc_mut(irqd.irq).irq_common_data.effective_affinity = CpuMask::of(cpu);
     k.tp(Tracepoint::VectorConfig { irq: irqd.irq, vector, cpu, apicdest: dest_apicid });
 }
