@@ -916,12 +916,6 @@ fn _cpu_up(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> 
 /// 5.4.
 #[kframe("kernel/cpu.c")]
 fn do_cpu_up(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
-    call!(cpu_up_locked(cpu, target))
-}
-
-/// What `do_cpu_up()` of 5.4 and `cpu_up()` of 6.12 have in common.
-#[kframe("kernel/cpu.c", part)]
-fn cpu_up_locked(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
     if !k.topo.possible.contains(cpu) {
         k.log.push(format!("can't online cpu {cpu} because it is not configured as may-hotadd at boot time"));
         return Err(Errno::EINVAL);
@@ -939,13 +933,27 @@ fn cpu_up_locked(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), E
     err
 }
 
-/// In 5.4 the outermost function, over `do_cpu_up()`; 6.12 does that one's work here.
+/// In 5.4 the outermost function, over `do_cpu_up()`; later kernels do that one's work here.
 #[kframe("kernel/cpu.c")]
 pub(crate) fn cpu_up(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
-    if k.sem.cpuhp_split_startup {
-        return call!(cpu_up_locked(cpu, target));
+    if !k.sem.cpuhp_split_startup {
+        return call!(do_cpu_up(cpu, target));
     }
-    call!(do_cpu_up(cpu, target))
+    if !k.topo.possible.contains(cpu) {
+        k.log.push(format!("can't online cpu {cpu} because it is not configured as may-hotadd at boot time"));
+        return Err(Errno::EINVAL);
+    }
+    call!(cpu_maps_update_begin());
+    let err: Result<(), Errno> = Ok(());
+    if k.hotplug.cpu_hotplug_disabled > 0 {
+        err = Err(Errno::EBUSY);
+    } else if !cpu_smt_allowed(k, cpu) {
+        err = Err(Errno::EPERM);
+    } else {
+        err = call!(_cpu_up(cpu, target));
+    }
+    cpu_maps_update_done(k);
+    err
 }
 
 /// Brings a CPU up: what writing 1 to its `online` file does. In 5.4 `cpu_subsys_online()` calls
