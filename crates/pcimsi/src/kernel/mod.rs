@@ -3,7 +3,7 @@
 
 use kfn::kframe;
 use kstate::hw::pci::PciFunction;
-use kstate::msi::{IrqAffinity, MsiDomainInfo};
+use kstate::msi::MsiDomainInfo;
 use kstate::semantics::MsiDomains;
 use kstate::{CpuMask, DomainId, Errno, Irq, Kernel, PciDevId};
 
@@ -16,7 +16,7 @@ pub mod pci_driver;
 pub mod probe;
 
 pub use irq::{pci_assign_irq, pci_free_irq, pci_request_irq};
-pub use msi::{pci_msix_vec_count, pci_no_msi};
+pub use msi::{pci_alloc_irq_vectors_affinity, pci_msix_vec_count, pci_no_msi};
 pub use pci::{pci_disable_device, pci_enable_device, pci_enable_device_mem, pci_intx, pci_set_master};
 pub use probe::pci_device_add;
 
@@ -52,34 +52,9 @@ pub fn pci_alloc_irq_vectors(
     flags: u32,
 ) -> Result<u32, Errno> {
     match k.sem.msi_domains {
-        MsiDomains::Global => {
-            msi::global::pci_alloc_irq_vectors_affinity(k, dev, min_vecs, max_vecs, flags, None)
-        }
+        MsiDomains::Global => msi::pci_alloc_irq_vectors_affinity(k, dev, min_vecs, max_vecs, flags, None),
         MsiDomains::PerDevice => {
             msi::per_device::api::pci_alloc_irq_vectors(k, dev, min_vecs, max_vecs, flags)
-        }
-    }
-}
-
-/// Allocates up to `max_vecs` vectors: MSI-X, else MSI, else the pin, as `flags` allow. Returns how
-/// many.
-///
-/// # Errors
-/// `ENOSPC` when there are fewer than `min_vecs`, and those of the kind that was tried last.
-pub fn pci_alloc_irq_vectors_affinity(
-    k: &mut Kernel,
-    dev: PciDevId,
-    min_vecs: u32,
-    max_vecs: u32,
-    flags: u32,
-    affd: Option<&mut IrqAffinity>,
-) -> Result<u32, Errno> {
-    match k.sem.msi_domains {
-        MsiDomains::Global => {
-            msi::global::pci_alloc_irq_vectors_affinity(k, dev, min_vecs, max_vecs, flags, affd)
-        }
-        MsiDomains::PerDevice => {
-            msi::per_device::api::pci_alloc_irq_vectors_affinity(k, dev, min_vecs, max_vecs, flags, affd)
         }
     }
 }
@@ -106,16 +81,8 @@ pub fn pci_irq_get_affinity(k: &mut Kernel, dev: PciDevId, nr: u32) -> Option<Cp
 /// Gives back what `pci_alloc_irq_vectors_affinity` allocated.
 #[kframe("drivers/pci/msi.c", "drivers/pci/msi/api.c")]
 pub fn pci_free_irq_vectors(k: &mut Kernel, dev: PciDevId) {
-    match k.sem.msi_domains {
-        MsiDomains::Global => {
-            call!(msi::global::pci_disable_msix(dev));
-            call!(msi::global::pci_disable_msi(dev));
-        }
-        MsiDomains::PerDevice => {
-            call!(msi::per_device::api::pci_disable_msix(dev));
-            call!(msi::per_device::api::pci_disable_msi(dev));
-        }
-    }
+    call!(msi::pci_disable_msix(dev));
+    call!(msi::pci_disable_msi(dev));
 }
 
 /// Creates the global PCI/MSI domain; arch/x86 calls it through `k.msi.hooks`.

@@ -27,11 +27,7 @@ use crate::kernel::msi::{
     pci_msi_domain_write_msg, pci_msi_set_enable, pci_msi_supported, pci_msi_vec_count,
     pci_msix_clear_and_set_ctrl, pci_msix_vec_count,
 };
-use crate::kernel::pci::pci_intx;
-use crate::kernel::{
-    PCI_IRQ_AFFINITY, PCI_IRQ_INTX, PCI_IRQ_MSI, PCI_IRQ_MSIX, PCI_IRQ_VIRTUAL, msi_multi_mask,
-    msix_table_size,
-};
+use crate::kernel::{PCI_IRQ_VIRTUAL, msi_multi_mask, msix_table_size};
 
 /// Sets up interrupts for the descriptors of a function. A positive value asks the caller to try
 /// again with so many.
@@ -201,7 +197,7 @@ pub fn __pci_write_msi_msg(k: &mut Kernel, entry: MsiDescId, msg: &MsiMsg) {
 
 /// Frees the interrupts and descriptors of a function.
 #[kframe("drivers/pci/msi.c")]
-fn free_msi_irqs(k: &mut Kernel, dev: PciDevId) {
+pub(super) fn free_msi_irqs(k: &mut Kernel, dev: PciDevId) {
     for &entry in &k.pci_dev(dev).msi_list.clone() {
         let desc = &k.msi.descs[entry];
         let Some(irq) = desc.irq else { continue };
@@ -378,7 +374,7 @@ fn msix_capability_init(
 
 /// Turns MSI off at the function.
 #[kfn("drivers/pci/msi.c")]
-fn pci_msi_shutdown(k: &mut Kernel, dev: PciDevId) {
+pub(super) fn pci_msi_shutdown(k: &mut Kernel, dev: PciDevId) {
     if !k.pci.pci_msi_enable || !k.pci_dev(dev).msi_enabled {
         return;
     }
@@ -391,16 +387,6 @@ fn pci_msi_shutdown(k: &mut Kernel, dev: PciDevId) {
     __pci_msi_desc_mask_irq(k, desc, mask, !mask);
     let default_irq = k.msi.descs[desc].default_irq;
     k.pci_dev_mut(dev).irq = default_irq;
-}
-
-/// Turns MSI off and frees the interrupts.
-#[kframe("drivers/pci/msi.c")]
-pub fn pci_disable_msi(k: &mut Kernel, dev: PciDevId) {
-    if !k.pci.pci_msi_enable || !k.pci_dev(dev).msi_enabled {
-        return;
-    }
-    pci_msi_shutdown(k, dev);
-    call!(free_msi_irqs(dev));
 }
 
 /// Enables MSI-X with exactly `nvec` vectors. A positive value says how many could be had.
@@ -438,7 +424,7 @@ fn __pci_enable_msix(
 
 /// Turns MSI-X off at the function.
 #[kfn("drivers/pci/msi.c")]
-fn pci_msix_shutdown(k: &mut Kernel, dev: PciDevId) {
+pub(super) fn pci_msix_shutdown(k: &mut Kernel, dev: PciDevId) {
     if !k.pci.pci_msi_enable || !k.pci_dev(dev).msix_enabled {
         return;
     }
@@ -453,16 +439,6 @@ fn pci_msix_shutdown(k: &mut Kernel, dev: PciDevId) {
     pci_msix_clear_and_set_ctrl(k, dev, msix::CONTROL_ENABLE, 0);
     pci_intx_for_msi(k, dev, true);
     k.pci_dev_mut(dev).msix_enabled = false;
-}
-
-/// Turns MSI-X off and frees the interrupts.
-#[kframe("drivers/pci/msi.c")]
-pub fn pci_disable_msix(k: &mut Kernel, dev: PciDevId) {
-    if !k.pci.pci_msi_enable || !k.pci_dev(dev).msix_enabled {
-        return;
-    }
-    pci_msix_shutdown(k, dev);
-    call!(free_msi_irqs(dev));
 }
 
 /// Enables MSI with as many of `minvec` to `maxvec` messages as can be had.
@@ -543,50 +519,6 @@ pub(super) fn __pci_enable_msix_range(
             rc => nvec = rc,
         }
     }
-}
-
-/// Allocates vectors of the best kind that `flags` allow.
-#[kfn("drivers/pci/msi.c")]
-pub fn pci_alloc_irq_vectors_affinity(
-    k: &mut Kernel,
-    dev: PciDevId,
-    min_vecs: u32,
-    max_vecs: u32,
-    flags: u32,
-    affd: Option<&mut IrqAffinity>,
-) -> Result<u32, Errno> {
-    let mut msi_default_affd = IrqAffinity::default();
-    let mut affd = affd;
-    if flags & PCI_IRQ_AFFINITY != 0 {
-        affd.get_or_insert(&mut msi_default_affd);
-    } else if affd.is_some() {
-        k.warn("WARNING: at drivers/pci/msi.c pci_alloc_irq_vectors_affinity");
-        affd = None;
-    }
-
-    let mut msix_vecs = Err(Errno::ENOSPC);
-    let mut msi_vecs = Err(Errno::ENOSPC);
-    if flags & PCI_IRQ_MSIX != 0 {
-        msix_vecs = __pci_enable_msix_range(k, dev, None, min_vecs, max_vecs, affd.as_deref_mut(), flags);
-        if msix_vecs.is_ok_and(|vecs| vecs > 0) {
-            return msix_vecs;
-        }
-    }
-    if flags & PCI_IRQ_MSI != 0 {
-        msi_vecs = __pci_enable_msi_range(k, dev, min_vecs, max_vecs, affd.as_deref_mut());
-        if msi_vecs.is_ok_and(|vecs| vecs > 0) {
-            return msi_vecs;
-        }
-    }
-    if flags & PCI_IRQ_INTX != 0 && min_vecs == 1 && k.pci_dev(dev).irq != 0 {
-        // The driver's callback learns that there is only one vector.
-        if let Some(affd) = affd {
-            irq_create_affinity_masks(k, 1, affd);
-        }
-        pci_intx(k, dev, true);
-        return Ok(1);
-    }
-    if msix_vecs == Err(Errno::ENOSPC) { Err(Errno::ENOSPC) } else { msi_vecs }
 }
 
 /// The interrupt of a vector.

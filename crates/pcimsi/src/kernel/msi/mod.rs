@@ -2,7 +2,8 @@
 //! functions, [`per_device`] gives every function its own. What did not change in between is here, with
 //! two inline functions of drivers/pci/pci.h that moved into that folder.
 
-use kfn::kfn;
+use irqcore::affinity::irq_create_affinity_masks;
+use kfn::{kfn, kframe};
 use kstate::irqdesc::Irqd;
 use kstate::irqdomain::IRQ_DOMAIN_FLAG_HIERARCHY;
 use kstate::msi::{IrqAffinity, MsiMsg};
@@ -11,8 +12,8 @@ use kstate::semantics::MsiDomains;
 use kstate::{DomainId, Errno, Kernel, PciDevId};
 
 use super::access::{pci_read_config_dword, pci_read_config_word, pci_write_config_word};
-use super::msix_table_size;
 use super::pci::pci_intx;
+use super::{PCI_IRQ_AFFINITY, PCI_IRQ_INTX, PCI_IRQ_MSI, PCI_IRQ_MSIX, msix_table_size};
 use crate::hw::config::BASE_ADDRESS_0;
 use crate::hw::msi;
 
@@ -116,6 +117,115 @@ pub fn pci_msix_vec_count(k: &mut Kernel, dev: PciDevId) -> Result<u32, Errno> {
 #[kfn("drivers/pci/msi.c", "drivers/pci/msi/msi.c")]
 pub fn pci_no_msi(k: &mut Kernel) {
     k.pci.pci_msi_enable = false;
+}
+
+/// MSI is not switched off. With [`global`] the flag is looked at in place.
+fn pci_msi_enabled(k: &mut Kernel) -> bool {
+    match k.sem.msi_domains {
+        MsiDomains::Global => k.pci.pci_msi_enable,
+        MsiDomains::PerDevice => per_device::api::pci_msi_enabled(k),
+    }
+}
+
+/// Turns MSI off and frees the interrupts.
+#[kframe("drivers/pci/msi.c", "drivers/pci/msi/api.c")]
+pub fn pci_disable_msi(k: &mut Kernel, dev: PciDevId) {
+    if !pci_msi_enabled(k) || !k.pci_dev(dev).msi_enabled {
+        return;
+    }
+    match k.sem.msi_domains {
+        MsiDomains::Global => {
+            global::pci_msi_shutdown(k, dev);
+            call!(global::free_msi_irqs(dev));
+        }
+        MsiDomains::PerDevice => {
+            per_device::msi::pci_msi_shutdown(k, dev);
+            call!(per_device::msi::pci_free_msi_irqs(dev));
+        }
+    }
+}
+
+/// Turns MSI-X off and frees the interrupts.
+#[kframe("drivers/pci/msi.c", "drivers/pci/msi/api.c")]
+pub fn pci_disable_msix(k: &mut Kernel, dev: PciDevId) {
+    if !pci_msi_enabled(k) || !k.pci_dev(dev).msix_enabled {
+        return;
+    }
+    match k.sem.msi_domains {
+        MsiDomains::Global => {
+            global::pci_msix_shutdown(k, dev);
+            call!(global::free_msi_irqs(dev));
+        }
+        MsiDomains::PerDevice => {
+            per_device::msi::pci_msix_shutdown(k, dev);
+            call!(per_device::msi::pci_free_msi_irqs(dev));
+        }
+    }
+}
+
+/// Allocates up to `max_vecs` vectors: MSI-X, else MSI, else the pin, as `flags` allow. Returns how
+/// many.
+///
+/// # Errors
+/// `ENOSPC` when there are fewer than `min_vecs`, and those of the kind that was tried last.
+#[kfn("drivers/pci/msi.c", "drivers/pci/msi/api.c")]
+pub fn pci_alloc_irq_vectors_affinity(
+    k: &mut Kernel,
+    dev: PciDevId,
+    min_vecs: u32,
+    max_vecs: u32,
+    flags: u32,
+    affd: Option<&mut IrqAffinity>,
+) -> Result<u32, Errno> {
+    let mut msi_default_affd = IrqAffinity::default();
+    let mut affd = affd;
+    let global = k.sem.msi_domains == MsiDomains::Global;
+    if flags & PCI_IRQ_AFFINITY != 0 {
+        affd.get_or_insert(&mut msi_default_affd);
+    } else if affd.is_some() {
+        k.warn(match k.sem.msi_domains {
+            MsiDomains::Global => "WARNING: at drivers/pci/msi.c pci_alloc_irq_vectors_affinity",
+            MsiDomains::PerDevice => "WARNING: at drivers/pci/msi/api.c pci_alloc_irq_vectors_affinity",
+        });
+        affd = None;
+    }
+
+    let mut msix_vecs = Err(Errno::ENOSPC);
+    let mut msi_vecs = Err(Errno::ENOSPC);
+    if flags & PCI_IRQ_MSIX != 0 {
+        let __pci_enable_msix_range = match k.sem.msi_domains {
+            MsiDomains::Global => global::__pci_enable_msix_range,
+            MsiDomains::PerDevice => per_device::msi::__pci_enable_msix_range,
+        };
+        msix_vecs = __pci_enable_msix_range(k, dev, None, min_vecs, max_vecs, affd.as_deref_mut(), flags);
+        if msix_vecs.is_ok_and(|vecs| vecs > 0) {
+            return msix_vecs;
+        }
+    }
+    if flags & PCI_IRQ_MSI != 0 {
+        let __pci_enable_msi_range = match k.sem.msi_domains {
+            MsiDomains::Global => global::__pci_enable_msi_range,
+            MsiDomains::PerDevice => per_device::msi::__pci_enable_msi_range,
+        };
+        msi_vecs = __pci_enable_msi_range(k, dev, min_vecs, max_vecs, affd.as_deref_mut());
+        if msi_vecs.is_ok_and(|vecs| vecs > 0) {
+            return msi_vecs;
+        }
+    }
+    if flags & PCI_IRQ_INTX != 0 && min_vecs == 1 && k.pci_dev(dev).irq != 0 {
+        // The driver's callback learns that there is only one vector.
+        if let Some(affd) = affd {
+            irq_create_affinity_masks(k, 1, affd);
+        }
+        pci_intx(k, dev, true);
+        return Ok(1);
+    }
+    // What 5.4 says of a function that has no room for either; later kernels keep the last error.
+    match msix_vecs {
+        Err(Errno::ENOSPC) if global => msix_vecs,
+        _ if global || flags & PCI_IRQ_MSI != 0 => msi_vecs,
+        _ => msix_vecs,
+    }
 }
 
 /// Enables MSI with one message.
