@@ -15,6 +15,62 @@ use crate::settings::{irq_is_nmi, irq_settings_is_per_cpu, irq_settings_is_per_c
 /// `NR_IRQS` of a kernel for 64 CPUs with IO-APIC and MSI.
 pub const NR_IRQS: u32 = 256 + 4096;
 
+/// A file of /sys/kernel/irq/N.
+pub struct IrqAttr {
+    /// Its name.
+    pub name: &'static str,
+    /// Its text; nothing where the interrupt has nothing of the kind.
+    pub show: fn(&Kernel, Irq) -> String,
+}
+
+/// `irq_attrs`, in C's order.
+pub static IRQ_ATTRS: [IrqAttr; 7] = [
+    IrqAttr { name: "per_cpu_count", show: per_cpu_count_show },
+    IrqAttr { name: "chip_name", show: chip_name_show },
+    IrqAttr { name: "hwirq", show: hwirq_show },
+    IrqAttr { name: "type", show: type_show },
+    IrqAttr { name: "wakeup", show: wakeup_show },
+    IrqAttr { name: "name", show: name_show },
+    IrqAttr { name: "actions", show: actions_show },
+];
+
+fn per_cpu_count_show(k: &Kernel, irq: Irq) -> String {
+    let desc = k.desc(irq);
+    let counts: Vec<String> =
+        k.topo.possible.iter().map(|cpu| kstat_irqs_cpu(desc, cpu).to_string()).collect();
+    format!("{}\n", counts.join(","))
+}
+
+fn chip_name_show(k: &Kernel, irq: Irq) -> String {
+    format!("{}\n", k.chip(Irqd::top(irq)).name)
+}
+
+fn hwirq_show(k: &Kernel, irq: Irq) -> String {
+    let data = k.irqd(Irqd::top(irq));
+    // 5.4 prints it as an int. The number of a message would be negative from PCI domain 16 on, and a machine
+    // has domain 0 only.
+    data.domain.map_or_else(String::new, |_| format!("{}\n", data.hwirq))
+}
+
+fn type_show(k: &Kernel, irq: Irq) -> String {
+    let level = k.desc(irq).has(IRQD_LEVEL);
+    format!("{}\n", if level { "level" } else { "edge" })
+}
+
+fn wakeup_show(k: &Kernel, irq: Irq) -> String {
+    let set = k.desc(irq).has(IRQD_WAKEUP_STATE);
+    format!("{}\n", if set { "enabled" } else { "disabled" })
+}
+
+fn name_show(k: &Kernel, irq: Irq) -> String {
+    k.desc(irq).name.map_or_else(String::new, |name| format!("{name}\n"))
+}
+
+fn actions_show(k: &Kernel, irq: Irq) -> String {
+    let names: Vec<&str> = k.desc(irq).action.iter().map(|action| action.name.as_str()).collect();
+    if names.is_empty() { String::new() } else { format!("{}\n", names.join(",")) }
+}
+
 // Without an affinity of its own a descriptor starts with the default one.
 fn desc_smp_init(desc: &mut IrqDesc, node: i32, affinity: &CpuMask) {
     desc.irq_common_data.affinity.clone_from(affinity);

@@ -221,6 +221,12 @@ pub fn read(k: &mut Kernel, path: &str) -> Result<String, Errno> {
         ["sys", "bus", "pci", "drivers", driver, "bind" | "unbind"] if is_pci_driver(k, driver) => {
             Err(Errno::EACCES)
         }
+        ["sys", "kernel", "irq", irq, file] => {
+            let irq = numbered(irq, "").map(Irq).filter(|&irq| k.find_desc(irq).is_some());
+            let irq = irq.ok_or(Errno::ENOENT)?;
+            let attr = irqcore::irqdesc::IRQ_ATTRS.iter().find(|attr| attr.name == file);
+            Ok((attr.ok_or(Errno::ENOENT)?.show)(k, irq))
+        }
         ["sys", "kernel", "debug", "irqlab", file] if testmod::FILES.contains(&file) => Err(Errno::EACCES),
         ["sys", "bus", "pci", "devices", dev, ref rest @ ..] => {
             let dev = k.find_pci_dev(dev).ok_or(Errno::ENOENT)?;
@@ -428,7 +434,13 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
         {
             names(&["cpulist"])
         }
-        ["sys", "kernel"] => names(&["debug", "tracing"]),
+        ["sys", "kernel"] => names(&["debug", "irq", "tracing"]),
+        ["sys", "kernel", "irq"] => irqs(true),
+        ["sys", "kernel", "irq", irq]
+            if numbered(irq, "").is_some_and(|irq| k.find_desc(Irq(irq)).is_some()) =>
+        {
+            irqcore::irqdesc::IRQ_ATTRS.iter().map(|attr| attr.name.to_owned()).collect()
+        }
         ["sys", "kernel", "debug"] => names(&["block", "irq", "irqlab", "tracing"]),
         ["sys", "kernel", "debug", "block"] => disk_names(k),
         ["sys", "kernel", "debug", "block", disk]

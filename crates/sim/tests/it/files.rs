@@ -309,3 +309,27 @@ fn a_thread_that_cannot_go_leaves_smt_half_off() {
         assert_eq!(smt(&mut lab), expected, "{place}");
     }
 }
+
+#[test]
+fn sysfs_says_what_an_interrupt_is() {
+    for &version in KernelVersion::ALL {
+        let mut lab = lab(version, 2);
+        for (file, text) in [("type", "edge"), ("wakeup", "disabled"), ("name", "edge")] {
+            assert_eq!(sh(&mut lab, &format!("cat /sys/kernel/irq/24/{file}")), text, "{version:?}: {file}");
+        }
+        // The descriptor of a line that nobody has requested is there all the same.
+        assert_eq!(sh(&mut lab, "cat /sys/kernel/irq/3/actions"), "", "{version:?}");
+        let files = "actions\nchip_name\nhwirq\nname\nper_cpu_count\ntype\nwakeup";
+        assert_eq!(sh(&mut lab, "ls /sys/kernel/irq/24"), files, "{version:?}");
+        assert_eq!(error(&mut lab, "cat /sys/kernel/irq/24/node"), "No such file or directory");
+        assert_eq!(error(&mut lab, "cat /sys/kernel/irq/4000/type"), "No such file or directory");
+        // Counts and names are those of /proc/interrupts.
+        let counts = sh(&mut lab, "cat /sys/kernel/irq/24/per_cpu_count");
+        let table = sh(&mut lab, "cat /proc/interrupts");
+        let row = table.lines().find_map(|line| line.trim_start().strip_prefix("24:")).expect("a row");
+        let row: Vec<&str> = row.split_whitespace().collect();
+        assert_eq!(counts, row[..2].join(","), "{version:?}");
+        let name = row.last().copied().unwrap_or_default();
+        assert_eq!(sh(&mut lab, "cat /sys/kernel/irq/24/actions"), name, "{version:?}");
+    }
+}
