@@ -249,7 +249,7 @@ echo 24 > $d/raise
 
 /// 5.4's do_IRQ() reads VECTOR_SHUTDOWN, request_irq() gives the same vector to the interrupt again, and
 /// do_IRQ() marks it as unused: the next interrupt is nobody's. call_irq_handler() of 6.17 (ce0b5eedcb75),
-/// which 6.12.43 has, looks again under the vector lock.
+/// which 6.12.42 has, looks again under the vector lock.
 #[test]
 fn request_irq_against_a_late_vector() {
     check(

@@ -124,8 +124,8 @@ macro_rules! fields {
     /// Which gates count as system vectors, as debugfs shows them.
     idt_fills_system_vectors: bool =
         "idt_setup_apic_and_irq_gates()", "arch/x86/kernel/idt.c" {
-        V5_4 on "all from the first system vector on",
-        V6_12 off "only those in use",
+        V5_4 on "every vector from the first system vector up to 255",
+        V6_12 off "only vectors that have a handler",
     }
     /// Whether exception 21, control protection, has a handler.
     idt_has_control_protection: bool = "def_idts", "arch/x86/kernel/idt.c" {
@@ -137,7 +137,7 @@ macro_rules! fields {
         "CONFIG_INTEL_IOMMU_DEFAULT_ON", "drivers/iommu/intel/iommu.c",
         "the configuration differs, not the code" {
         V5_4 off "off, and the remapping unit gets no interrupt from it",
-        V6_12 on "on, as distributions ship it",
+        V6_12 on "on, as Debian builds it",
     }
 
     /// Whether `intel_iommu=` counts as taken.
@@ -174,8 +174,9 @@ macro_rules! fields {
         V6_12 off "they do not count: they are shut down or have a reservation elsewhere",
     }
     /// When the reservation of a vector warns that there are more reservations than vectors.
-    matrix_reserve_compares_equal: bool = "irq_matrix_reserve()", "kernel/irq/matrix.c" {
-        V5_4 off "when the counter crosses what is available, which it never does where it wraps",
+    matrix_reserve_compares_equal: bool =
+        "irq_matrix_reserve()", "kernel/irq/matrix.c", "5.13 (2c6b02185cc6)" {
+        V5_4 off "when the reservations become more than the available vectors",
         V6_12 on "when the counter equals what is available",
     }
     /// What an allocation from no CPU answers.
@@ -262,7 +263,7 @@ macro_rules! fields {
         V6_12 on "by common_interrupt()",
     }
     /// What an interrupt does whose vector had no descriptor when it looked.
-    reevaluates_vector: bool = "call_irq_handler()", "arch/x86/kernel/irq.c", "6.17 (ce0b5eedcb75), in 6.12.43" {
+    reevaluates_vector: bool = "call_irq_handler()", "arch/x86/kernel/irq.c", "6.17 (ce0b5eedcb75), in 6.12.42" {
         V5_4 off "forgets the vector, also one that is being set up meanwhile",
         V6_12 on "looks a second time, under the vector lock, before it gives up",
     }
@@ -363,7 +364,7 @@ macro_rules! fields {
         "msi_set_affinity()", "arch/x86/kernel/apic/msi.c", "5.6 (6f1a4891a592), 6.7 (b56ebe7c896d)" {
         V5_4 ("one-write" MsiAffinity::OneWrite) "msi_domain_set_affinity() writes address and data over the old ones",
         "5.6 (6f1a4891a592)" ("staged-if-not-maskable" MsiAffinity::StagedIfNotMaskable) "by way of the old CPU if the message cannot be masked",
-        V6_12 ("staged-if-reservable" MsiAffinity::StagedIfReservable) "by way of the old CPU if IRQD_CAN_RESERVE is set, which no message has that cannot be masked",
+        V6_12 ("staged-if-reservable" MsiAffinity::StagedIfReservable) "by way of the old CPU if IRQD_CAN_RESERVE is set; a message that cannot be masked never has it",
     }
     /// When the message domain of a device is prepared.
     msi_prepared_with_domain: bool = "msi_create_device_irq_domain()", "kernel/irq/msi.c", "6.16" {
@@ -401,7 +402,7 @@ macro_rules! fields {
     }
     /// Which remapping units get their fault interrupt before the other CPUs are up.
     drhd_fault_per_node: bool =
-        "enable_drhd_fault_handling()", "drivers/iommu/intel/dmar.c", "between 6.1 and 6.12 (d74169ceb0d2)" {
+        "enable_drhd_fault_handling()", "drivers/iommu/intel/dmar.c", "6.10 (d74169ceb0d2)" {
         V5_4 off "all",
         V6_12 on "those of the boot CPU's node; one without a node waits for init_dmars()",
     }
@@ -446,7 +447,7 @@ macro_rules! fields {
     }
     /// What an edge does that arrives on the new CPU of an interrupt which the old one still handles.
     edge_waits_for_old_cpu: bool = "handle_edge_irq()", "kernel/irq/chip.c", "6.17 (8d39d6ec4db5)" {
-        V5_4 off "leaves it to the old CPU, which stays in its handler as long as edges come",
+        V5_4 off "the new CPU only marks the edge as pending; the old CPU handles it, and can be kept busy for ever",
         V7_3 on "waits until the handler there is over, and handles it here",
     }
 
@@ -614,7 +615,7 @@ macro_rules! fields {
     managed_shutdown_keeps_depth: bool =
         "irq_startup_managed()", "kernel/irq/chip.c", "6.16 (788019eb559f, 2b32fc8ff08d)" {
         V5_4 off "irq_shutdown() sets the depth to 1 and irq_startup() to 0: it is forgotten",
-        V7_3 on "the shutdown is one more level, and only at the last one the interrupt starts",
+        V7_3 on "the shutdown counts as one more disable; the interrupt starts when all disables are undone",
     }
     /// What happens after a managed interrupt was started again on a CPU that came back.
     restore_affinity_after_startup: bool =
@@ -661,7 +662,7 @@ macro_rules! fields {
     /// Where a request of a queue that belongs to one CPU, or of the only queue, completes.
     complete_remote_first: bool = "blk_mq_complete_request_remote()", "block/blk-mq.c" {
         V5_4 off "of the only queue in a softirq, in __blk_mq_complete_request()",
-        V6_12 on "on the spot where the queue has one CPU, before the number of queues is looked at",
+        V6_12 on "on the spot if the queue has one CPU and that one runs, before the number of queues is looked at",
     }
     /// Whether the file of a disk has a size of its own.
     bdev_keeps_size: bool = "bdev_nr_bytes()", "include/linux/blkdev.h" {

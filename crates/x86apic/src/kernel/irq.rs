@@ -164,7 +164,7 @@ fn call_irq_handler(k: &mut Kernel, vector: u32) -> bool {
     true
 }
 
-/// Handles a device's vector, since the entry code is generic. Before 6.17 (and 6.12.43) it looks once.
+/// Handles a device's vector, since the entry code is generic. Before 6.17 (and 6.12.42) it looks once.
 #[kirq("arch/x86/kernel/irq.c")]
 pub(super) fn common_interrupt(k: &mut Kernel, vector: u32) {
     if k.sem.reevaluates_vector {
