@@ -58,8 +58,7 @@ fn holders(k: &Kernel, on: WaitOn) -> Vec<TaskId> {
         }
         WaitOn::Until(_)
         | WaitOn::Request(_)
-        | WaitOn::NvmeTeardown(_)
-        | WaitOn::NvmeState(_)
+        | WaitOn::Driver(..)
         | WaitOn::IrqThread(_)
         | WaitOn::Tag(..)
         | WaitOn::Unfrozen(_)
@@ -81,8 +80,11 @@ fn what(k: &Kernel, on: WaitOn) -> String {
             Some(request) => format!("the end of {rq:?}, which is {:?}", request.state),
             None => format!("the end of {rq:?}"),
         },
-        WaitOn::NvmeTeardown(id) => format!("the commands that end the queues of nvme{}", id.0),
-        WaitOn::NvmeState(id) => format!("another state of nvme{}", id.0),
+        WaitOn::Driver(dev, n) => {
+            let dev = k.pci_dev(dev);
+            let driver = dev.driver.map_or("the driver", |driver| k.pci.drivers[driver.index()].name);
+            format!("{driver} {}: wait queue {n}", dev.name())
+        }
         WaitOn::Threads(irq) => format!("the threads of irq {irq}"),
         WaitOn::IrqThread(_) => "an interrupt".to_owned(),
         WaitOn::Cpuhp(cpu) => format!("the hotplug thread of CPU {cpu}"),

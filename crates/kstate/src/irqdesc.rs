@@ -200,7 +200,7 @@ impl crate::sched::Slot for DevId {
             Self::Driver(dev, n) => pack(1, dev.0, n),
             Self::Platform(id) => pack(4, id, 0),
             Self::Iommu(id) => pack(5, id, 0),
-            Self::Test => pack(6, 0, 0),
+            Self::Module(id) => pack(6, id, 0),
         }
     }
     fn from_slot(slot: u64) -> Self {
@@ -209,7 +209,7 @@ impl crate::sched::Slot for DevId {
             1 => Self::Driver(PciDevId(id), n),
             4 => Self::Platform(id),
             5 => Self::Iommu(id),
-            6 => Self::Test,
+            6 => Self::Module(id),
             _ => Self::None,
         }
     }
@@ -325,8 +325,8 @@ pub enum DevId {
     Platform(u32),
     /// A VT-d unit, by its sequence number.
     Iommu(u32),
-    /// The lab's test module.
-    Test,
+    /// Something that a module has, by a number that the module gives it.
+    Module(u32),
 }
 
 /// `irqreturn_t`.

@@ -3,6 +3,7 @@
 use crate::blk::HCTX_MAX_TYPES;
 use crate::irqdesc::DevId;
 use crate::named::by_name;
+use crate::sched::WaitOn;
 use crate::{DiskId, Kernel, NvmeId, PciDevId, QueueId, ReqId, TagSetId, WorkId};
 
 /// `enum nvme_ctrl_state`.
@@ -214,6 +215,16 @@ impl NvmeDev {
     /// CAP.TO: how long the device may take to become ready, in ns. The register counts half seconds.
     pub fn ready_timeout(&self) -> u64 {
         ((self.cap >> 24 & 0xff) + 1) * 500_000_000
+    }
+
+    /// `ctrl->state_wq`: a change of the state, or of who holds `shutdown_lock`.
+    pub fn state_wq(&self) -> WaitOn {
+        WaitOn::Driver(self.dev, 0)
+    }
+
+    /// `nvmeq->delete_done`, of all queues: the end of a command that deletes one.
+    pub fn delete_done(&self) -> WaitOn {
+        WaitOn::Driver(self.dev, 1)
     }
 
     /// The request queues of all namespaces that are not being removed.

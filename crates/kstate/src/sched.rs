@@ -11,7 +11,7 @@ use crate::errno::Errno;
 use crate::kernel::Kernel;
 use crate::trace::{Actor, FnMeta};
 use crate::workqueue::WorkStruct;
-use crate::{CpuId, CtxId, Irq, NvmeId, PciDevId, QueueId, ReqId, TagSetId, TaskId};
+use crate::{CpuId, CtxId, Irq, PciDevId, QueueId, ReqId, TagSetId, TaskId};
 
 /// A value that fits into one word of a frame.
 pub trait Slot: Sized {
@@ -104,10 +104,8 @@ pub enum WaitOn {
     Until(u64),
     /// The end of a block-layer request.
     Request(ReqId),
-    /// A controller's count of outstanding teardown commands.
-    NvmeTeardown(NvmeId),
-    /// A change of an NVMe controller's driver state.
-    NvmeState(NvmeId),
+    /// Something of the driver of a PCI function, by a number that the driver gives it.
+    Driver(PciDevId, u32),
     /// `wait_for_threads` of an interrupt.
     Threads(Irq),
     /// The wake-up of an interrupt thread.

@@ -89,7 +89,8 @@ pub fn nvme_change_ctrl_state(k: &mut Kernel, id: NvmeId, new_state: NvmeCtrlSta
     };
     if changed {
         dm(k, id).state = new_state;
-        k.wake(WaitOn::NvmeState(id));
+        let on = d(k, id).state_wq();
+        k.wake(on);
     }
     changed
 }
@@ -105,7 +106,7 @@ pub(super) fn nvme_state_terminal(k: &Kernel, id: NvmeId) -> bool {
 pub fn nvme_wait_reset(k: &mut Kernel, id: NvmeId) -> bool {
     let ours: bool = nvme_change_ctrl_state(k, id, NvmeCtrlState::Resetting);
     while !ours && !nvme_state_terminal(k, id) {
-        wait!(WaitOn::NvmeState(id));
+        wait!(d(k, id).state_wq());
         ours = nvme_change_ctrl_state(k, id, NvmeCtrlState::Resetting);
     }
     d(k, id).state == NvmeCtrlState::Resetting
@@ -140,14 +141,15 @@ pub(super) fn nvme_init_ctrl(k: &mut Kernel, id: NvmeId, ops: NvmeCtrlOps) {
 /// `mutex_lock(&dev->shutdown_lock)`.
 #[kframe("kernel/locking/mutex.c", part)]
 pub(super) fn lock_shutdown(k: &mut Kernel, id: NvmeId) {
-    wait_until!(!d(k, id).shutdown_lock, WaitOn::NvmeState(id));
+    wait_until!(!d(k, id).shutdown_lock, d(k, id).state_wq());
     dm(k, id).shutdown_lock = true;
 }
 
 /// `mutex_unlock(&dev->shutdown_lock)`.
 pub(super) fn unlock_shutdown(k: &mut Kernel, id: NvmeId) {
     dm(k, id).shutdown_lock = false;
-    k.wake(WaitOn::NvmeState(id));
+    let on = d(k, id).state_wq();
+    k.wake(on);
 }
 
 // Commands.

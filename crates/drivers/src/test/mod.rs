@@ -20,6 +20,8 @@ use pcimsi::kernel::{
 
 use pcimsi::kernel::pci_driver::pci_register_driver;
 
+/// The `dev_id` of its interrupts.
+const COOKIE: DevId = DevId::Module(0);
 /// The name of the driver, and of its handlers.
 const NAME: &str = "irqlab";
 /// More vectors than a function can have.
@@ -66,7 +68,7 @@ fn test_remove(k: &mut Kernel, dev: PciDevId) {
         if handled.is_none() {
             break;
         }
-        call!(irqcore::manage::free_irq(handled.unwrap_or_default(), DevId::Test));
+        call!(irqcore::manage::free_irq(handled.unwrap_or_default(), COOKIE));
     }
     call!(pci_free_irq_vectors(dev));
     call!(pci_disable_device(dev));
@@ -84,7 +86,7 @@ fn requested(k: &Kernel, dev: PciDevId) -> Option<Irq> {
 
 /// The module has a handler on the interrupt.
 pub fn is_requested(k: &Kernel, irq: Irq) -> bool {
-    k.find_desc(irq).is_some_and(|desc| desc.action.iter().any(|action| action.dev_id == DevId::Test))
+    k.find_desc(irq).is_some_and(|desc| desc.action.iter().any(|action| action.dev_id == COOKIE))
 }
 
 /// The handler does nothing: /proc/interrupts counts.
@@ -99,7 +101,7 @@ fn irqlab_handler(_k: &mut Kernel, _irq: Irq, _dev_id: DevId) -> IrqReturn {
 /// handler, and those of its activation.
 pub fn test_request_irq(k: &mut Kernel, irq: Irq) -> Result<(), Errno> {
     let handler = Handler { name: "irqlab_handler", call: irqlab_handler };
-    irqcore::manage::request_threaded_irq(k, irq, Some(handler), None, 0, NAME, DevId::Test)
+    irqcore::manage::request_threaded_irq(k, irq, Some(handler), None, 0, NAME, COOKIE)
 }
 
 /// Takes the handler away again.
@@ -111,7 +113,7 @@ pub fn test_free_irq(k: &mut Kernel, irq: Irq) -> Result<(), Errno> {
     if !is_requested(k, irq) {
         return Err(Errno::EINVAL);
     }
-    call!(irqcore::manage::free_irq(irq, DevId::Test));
+    call!(irqcore::manage::free_irq(irq, COOKIE));
     Ok(())
 }
 

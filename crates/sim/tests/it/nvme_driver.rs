@@ -279,7 +279,7 @@ fn a_reset_that_meets_a_shutdown_ends_with_the_result_of_what_went_well() {
         assert!(engine::step(&mut k, limit).is_some(), "{:#?}", k.log);
     }
     k.nvme.dev_mut(NVME).shutdown_lock = false;
-    k.wake(WaitOn::NvmeState(NVME));
+    k.wake(WaitOn::Driver(DEV, 0));
     run(&mut k, 5 * SECOND);
     assert_eq!(k.nvme.dev(NVME).state, NvmeCtrlState::Dead);
 }

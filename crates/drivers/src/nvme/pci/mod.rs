@@ -17,7 +17,6 @@ use kstate::kstrtox::{kstrtoint, kstrtouint};
 use kstate::msi::IrqAffinity;
 use kstate::nvme::{NvmeCtrlOps, NvmeCtrlState, NvmeDev, NvmeQueue};
 use kstate::pci::{PciDeviceId, PciDriver, ProbeType};
-use kstate::sched::WaitOn;
 use kstate::semantics::NvmeProbe;
 use kstate::workqueue::WorkFunc;
 use kstate::{Errno, Irq, Kernel, NvmeId, PciDevId, QueueId, ReqId, TagSetId};
@@ -640,7 +639,8 @@ fn nvme_del_queue_end(k: &mut Kernel, req: ReqId) {
     let (id, qid) = (NvmeId((queue >> 16) as u32), queue as u16);
     blk_mq::blk_mq_free_request(k, req);
     qm(k, id, qid).delete_done = true;
-    k.wake(WaitOn::NvmeTeardown(id));
+    let on = d(k, id).delete_done();
+    k.wake(on);
 }
 
 /// A completion queue's deletion is over, perhaps with an error.

@@ -8,13 +8,12 @@ use kstate::event::Event;
 use kstate::irqdesc::IrqReturn;
 use kstate::nvme::NvmeCtrlState;
 use kstate::printk::RATELIMIT_BURST;
-use kstate::sched::WaitOn;
 use kstate::{Errno, Irq, Kernel, NvmeId, PciDevId, QueueId, ReqId, TagSetId};
 
 use super::{
-    NVME_AQ_MQ_TAG_DEPTH, alloc_dev,
-    nvme_cqe_pending, nvme_create_io_queues, nvme_delete_queue, nvme_dev_map, nvme_dev_remove_admin,
-    nvme_dev_unmap, nvme_free_queues, nvme_free_tagset, nvme_handle_cqe, nvme_pci_complete_rq, nvme_pci_configure_admin_queue, nvme_pci_map_queues, nvme_queue_rq, nvme_queue_rqs,
+    NVME_AQ_MQ_TAG_DEPTH, alloc_dev, nvme_cqe_pending, nvme_create_io_queues, nvme_delete_queue,
+    nvme_dev_map, nvme_dev_remove_admin, nvme_dev_unmap, nvme_free_queues, nvme_free_tagset, nvme_handle_cqe,
+    nvme_pci_complete_rq, nvme_pci_configure_admin_queue, nvme_pci_map_queues, nvme_queue_rq, nvme_queue_rqs,
     nvme_ring_cq_doorbell, nvme_setup_irqs, nvme_suspend_io_queues, nvme_suspend_queue, nvme_update_cq_head,
     nvme_warn_reset, pci_is_enabled, q, qm, queue_request_irq, send_abort,
 };
@@ -134,18 +133,20 @@ fn __nvme_delete_io_queues(k: &mut Kernel, id: NvmeId, opcode: u8) -> bool {
             sent += 1;
         }
         let deadline: u64 = k.events.now + k.params.nvme_admin_timeout_ns();
-        k.events.push(k.params.nvme_admin_timeout_ns(), Event::WakeOn(WaitOn::NvmeTeardown(id)));
+        let timeout = Event::WakeOn(d(k, id).delete_done());
+        k.events.push(k.params.nvme_admin_timeout_ns(), timeout);
         let again: bool = false;
         while sent > 0 && !again {
             let qid: u16 = (nr_queues + sent) as u16;
-            wait_until!(q(k, id, qid).delete_done || k.events.now >= deadline, WaitOn::NvmeTeardown(id));
+            wait_until!(q(k, id, qid).delete_done || k.events.now >= deadline, d(k, id).delete_done());
             if !q(k, id, qid).delete_done {
                 return false;
             }
             sent -= 1;
             again = nr_queues > 0;
         }
-        k.events.cancel_all(|event| *event == Event::WakeOn(WaitOn::NvmeTeardown(id)));
+        let timeout = Event::WakeOn(d(k, id).delete_done());
+        k.events.cancel_all(|event| *event == timeout);
         if !again {
             break;
         }
