@@ -12,6 +12,8 @@ pub enum Prior {
     },
     /// It manages none.
     Unmanaged,
+    /// The kernel is so old that it manages none, whatever the driver.
+    Never,
     /// Nobody knows.
     Unknown,
 }

@@ -16,6 +16,7 @@ pub mod interrupts;
 pub mod managed;
 mod model;
 pub mod report;
+pub mod sysroot;
 pub mod tree;
 
 pub use model::Imported;

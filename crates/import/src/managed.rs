@@ -116,8 +116,10 @@ impl Spreads {
             let why = "debugfs, and its affinities are no spread of this kernel".to_owned();
             return found.unwrap_or(Verdict { spread: Some(spread), why, agreed: 0 });
         }
-        if let Prior::Unmanaged = prior {
-            return no("its driver does not spread");
+        match prior {
+            Prior::Unmanaged => return no("its driver does not spread"),
+            Prior::Never => return no("kernels before 4.9 manage no interrupts"),
+            Prior::Managed { .. } | Prior::Unknown => {}
         }
         let seen = messages().filter(|(_, irq)| irq.row.is_some() && irq.affinity.is_some()).count();
         let first = match prior {

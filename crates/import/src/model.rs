@@ -564,7 +564,9 @@ fn decide<'a>(facts: &Facts, address: &'a str, function: &'a Function) -> Decide
     let names = names(facts, function);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let found = driver(function.driver.as_deref(), function.driver_from, &names);
-    let prior = prior(found.map(|(driver, _)| driver), &names);
+    // pci_alloc_irq_vectors_affinity() is of 4.10, and NVMe's first managed interrupts of 4.9.
+    let old = facts.release.as_deref().and_then(major_minor).is_some_and(|release| release < (4, 9));
+    let prior = if old { Prior::Never } else { prior(found.map(|(driver, _)| driver), &names) };
     let vectors = function.messages.keys().max().map_or(0, |last| last + 1);
     // Messages without a handler stand between those that have one.
     let mut irqs: Vec<Option<u32>> =
@@ -791,6 +793,9 @@ fn said_function(d: &Decided<'_>, real: bool, report: &mut Report) {
         Some(spread) => format!("managed, pre {} post {}: {}", spread.pre, spread.post, d.verdict.why),
         None => format!("not managed: {}", d.verdict.why),
     };
+    if d.verdict.spread.is_some() && d.verdict.agreed == 0 {
+        report.assumed(format!("the messages of {} are managed: {}", d.address, d.verdict.why));
+    }
     let model = if real { ", a whole controller" } else { "" };
     report.known(format!("{} {driver}{model}, {} messages, {what}", d.address, d.vectors));
 }

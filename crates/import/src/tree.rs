@@ -375,7 +375,11 @@ fn unxz(mut from: impl BufRead + Send + 'static) -> impl Read {
     std::thread::spawn(move || {
         let mut sink = Sink { to: sender };
         if let Err(e) = lzma_rs::xz_decompress(&mut from, &mut sink) {
-            let what = io::Error::new(io::ErrorKind::InvalidData, format!("{e:?}"));
+            let why = match e {
+                lzma_rs::error::Error::IoError(e) | lzma_rs::error::Error::HeaderTooShort(e) => e.to_string(),
+                lzma_rs::error::Error::LzmaError(why) | lzma_rs::error::Error::XzError(why) => why,
+            };
+            let what = io::Error::new(io::ErrorKind::InvalidData, why);
             // Nobody listens any more where the reader has had enough.
             let _ = sink.to.send(Err(what));
         }

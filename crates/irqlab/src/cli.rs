@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 use crate::exit::MISTAKE;
 use crate::input::complain;
 use crate::{
-    bench, diff, explain, explore, import, matrix, museum, replay, run, semantics, sh, spread, stacks, story,
-    tui, verify,
+    bench, diff, explain, explore, import, matrix, museum, replay, run, semantics, sh, spread, stacks, state,
+    story, tui, verify,
 };
 
 /// What does this interrupt do, and why?
@@ -42,6 +42,8 @@ enum Command {
     /// What was found, inferred, assumed and missing is said. With --check the machine boots and is compared with
     /// the source: managed interrupts have to agree, others are taken over as found.
     Import(import::Args),
+    /// Boot a machine and show its /proc and /sys, or write them as files
+    State(state::Args),
     /// Try every interleaving of a script, or many of them
     ///
     /// Jobs of the script, CPUs, interrupts and devices take turns. If something goes wrong, irqlab prints it with
@@ -85,6 +87,7 @@ pub fn main() -> ExitCode {
         Some(Command::Verify(args)) => verify::run(&args),
         Some(Command::Diff(args)) => diff::run(&args),
         Some(Command::Import(args)) => import::run(&args),
+        Some(Command::State(args)) => state::run(&args),
         Some(Command::Explore(args)) => explore::run(&args),
         Some(Command::Replay(args)) => replay::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),

@@ -21,6 +21,7 @@ mod semantics;
 mod sh;
 mod spread;
 mod stacks;
+mod state;
 mod story;
 mod tui;
 mod verify;

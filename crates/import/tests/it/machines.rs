@@ -2,92 +2,33 @@
 
 use std::io::Cursor;
 
-use import::tree::Tree;
+use import::tree::{Entry, Tree};
 use import::{Imported, Options, Source};
-use irqcore::proc::{FILES, show_interrupts};
 use sim::lab::Lab;
 use sim::machine::Machine;
 
-/// The files of a machine that runs, as a collector would take them; with `debug` those of debugfs as well.
-fn archive(lab: &mut Lab, machine: &Machine, debug: bool) -> Vec<u8> {
+/// The files of a machine that runs, as a collector takes them; with `debug` those of debugfs as well.
+fn archive(lab: &Lab, machine: &Machine, debug: bool) -> Vec<u8> {
     let mut out = tar::Builder::new(Vec::new());
-    let mut add = |path: &str, text: &str, mode: u32| {
-        let mut header = tar::Header::new_ustar();
-        header.set_size(text.len() as u64);
-        header.set_mode(mode);
-        header.set_cksum();
-        out.append_data(&mut header, path, text.as_bytes()).expect("memory");
-    };
-    let k = &lab.k;
-    add("proc/interrupts", &show_interrupts(k), 0o444);
-    add("proc/version", &format!("Linux version {}.0 (x)\n", k.sem_name()), 0o444);
-    add("proc/cmdline", &format!("{} root=/dev/vda quiet\n", k.saved_command_line), 0o444);
-    for irq in k.for_each_irq().filter(|irq| !k.desc(*irq).action.is_empty()) {
-        for file in FILES.iter().filter(|f| f.name != "spurious") {
-            add(&format!("proc/irq/{irq}/{}", file.name), &(file.show)(k, k.desc(irq)), 0o644);
-        }
-    }
-    let cpu = "sys/devices/system/cpu";
-    for (name, mask) in
-        [("possible", &k.topo.possible), ("present", &k.topo.present), ("online", &k.topo.online)]
-    {
-        add(&format!("{cpu}/{name}"), &format!("{}\n", mask.list()), 0o444);
-    }
-    for one in k.topo.online.iter() {
-        let threads = &k.topo.siblings[one.index()];
-        add(
-            &format!("{cpu}/cpu{one}/topology/thread_siblings_list"),
-            &format!("{}\n", threads.list()),
-            0o444,
-        );
-    }
-    for (node, mask) in machine.nodes.iter().enumerate() {
-        add(&format!("sys/devices/system/node/node{node}/cpulist"), &format!("{}\n", mask.list()), 0o444);
-    }
-    for device in &machine.pci {
-        let path = format!("sys/devices/pci0000:00/{}", device.address);
-        let node = device.node.map_or(-1, |node| node.0 as i32);
-        add(&format!("{path}/numa_node"), &format!("{node}\n"), 0o444);
-    }
-    for device in &machine.pci {
-        let Some(driver) = k.find_pci_dev(&device.address).and_then(|dev| k.pci_driver_of(dev)) else {
+    for (path, entry) in import::sysroot::files(&lab.k, machine.kernel) {
+        if !debug && path.starts_with("sys/kernel/debug") {
             continue;
-        };
-        let mut header = tar::Header::new_ustar();
-        header.set_entry_type(tar::EntryType::Symlink);
-        header.set_size(0);
-        let path = format!("sys/devices/pci0000:00/{}/driver", device.address);
-        out.append_link(&mut header, path, format!("../bus/pci/drivers/{}", driver.name)).expect("memory");
-    }
-    let mut out = out.into_inner().expect("memory");
-    if debug {
-        let text = sim::state::text(&mut lab.k, sim::state::Sections::default());
-        let mut more = tar::Builder::new(Vec::new());
-        for part in text.split("=== /").filter(|part| part.starts_with("sys/kernel/debug/irq/irqs")) {
-            let (path, body) = part.split_once('\n').expect("a path");
-            let mut header = tar::Header::new_ustar();
-            header.set_size(body.len() as u64);
-            header.set_mode(0o400);
-            header.set_cksum();
-            more.append_data(&mut header, path, body.as_bytes()).expect("memory");
         }
-        // Behind the first archive's end there is nothing; so the second one comes first.
-        let more = more.into_inner().expect("memory");
-        out = [&more[..more.len() - 1024], &out[..]].concat();
+        let mut header = tar::Header::new_ustar();
+        match entry {
+            Entry::File(bytes, mode) => {
+                header.set_size(bytes.len() as u64);
+                header.set_mode(mode.unwrap_or(0o644));
+                out.append_data(&mut header, path, &bytes[..]).expect("memory");
+            }
+            Entry::Link(to) => {
+                header.set_entry_type(tar::EntryType::Symlink);
+                header.set_size(0);
+                out.append_link(&mut header, path, to).expect("memory");
+            }
+        }
     }
-    out
-}
-
-/// The kernel's version as a release begins with it.
-trait SemName {
-    fn sem_name(&self) -> String;
-}
-
-impl SemName for kstate::Kernel {
-    fn sem_name(&self) -> String {
-        let per_device = self.sem.msi_domains == kstate::semantics::MsiDomains::PerDevice;
-        if per_device { "6.12" } else { "5.4" }.to_owned()
-    }
+    out.into_inner().expect("memory")
 }
 
 fn read(bytes: Vec<u8>) -> (Source, Imported) {
@@ -96,7 +37,7 @@ fn read(bytes: Vec<u8>) -> (Source, Imported) {
     (source, imported)
 }
 
-const SERVER: &str = "cmdline = \"isolcpus=managed_irq,domain,3\"\nioapics = [24, 8]\n[cpus]\npossible = 12\npresent = 8\nhypervisor = true\n\
+const SERVER: &str = "cmdline = \"isolcpus=managed_irq,domain,3 root=/dev/vda\"\nioapics = [24, 8]\n[cpus]\npossible = 12\npresent = 8\nhypervisor = true\n\
     nodes = [\"0,2,4,6,8,10\", \"1,3,5,7,9,11\"]\npackages = [\"0,2,4,6\", \"1,3,5,7\"]\nsiblings = [\"0,4\", \"1,5\", \"2,6\", \"3,7\"]\n\
     offline = \"7\"\n[[line]]\ngsi = 8\nname = \"rtc0\"\n[[line]]\ngsi = 9\nname = \"acpi\"\n\
     [[pci]]\naddress = \"0000:02:00.0\"\nmodel = \"nvme\"\nnode = 1\nio_queue_pairs_max = 12\nmsix_vectors = 13\n\
@@ -119,8 +60,8 @@ fn server(kernel: &str) -> (Lab, Machine) {
 fn what_the_emulator_writes_it_reads_back() {
     for kernel in ["v5.4", "v6.12"] {
         for debug in [false, true] {
-            let (mut lab, machine) = server(kernel);
-            let (source, imported) = read(archive(&mut lab, &machine, debug));
+            let (lab, machine) = server(kernel);
+            let (source, imported) = read(archive(&lab, &machine, debug));
             let check = source.check(&imported);
             assert!(check.agrees(), "{kernel}\n{check}");
             for kind in &check.kinds {
@@ -130,10 +71,24 @@ fn what_the_emulator_writes_it_reads_back() {
             // Twelve queues and eight, and three messages of the HBA.
             assert_eq!(imported.managed.len(), 12 + 8 + 3, "{kernel}");
             assert_eq!(imported.machine.kernel.name(), kernel);
-            assert_eq!(imported.machine.cmdline, machine.cmdline);
+            assert_eq!(imported.machine.cmdline, "isolcpus=managed_irq,domain,3");
             assert_eq!((imported.machine.possible, imported.machine.present), (12, 8));
             assert_eq!(imported.machine.offline.list(), "7");
             assert!(!imported.text.contains("root="), "nobody's business");
+            // What /sys says of a function comes back.
+            let tables = |m: &Machine| {
+                m.pci.iter().map(|d| (d.address.clone(), d.msix_vectors, d.node)).collect::<Vec<_>>()
+            };
+            assert_eq!(tables(&imported.machine), tables(&machine));
+            // The machine that was imported writes the same files.
+            let again = Lab::boot(&imported.machine);
+            let rows = |lab: &Lab| {
+                let text = irqcore::proc::show_interrupts(&lab.k);
+                import::interrupts::Interrupts::parse(&text).map(|all| {
+                    all.rows.into_iter().map(|row| (row.irq, row.chip, row.actions)).collect::<Vec<_>>()
+                })
+            };
+            assert_eq!(rows(&again), rows(&lab), "{kernel}");
         }
     }
 }
