@@ -1,6 +1,6 @@
 //! Which CPUs each vector of a multi-queue device gets.
 //!
-//! C file: kernel/irq/affinity.c of 5.4 and 6.12. In 6.12 the spreading itself is
+//! C file: kernel/irq/affinity.c of 5.4, 6.12 and 7.3. Since 6.12 the spreading itself is
 //! `group_cpus_evenly()`, in [`crate::group_cpus`]; both work in the same two stages, and
 //! each has the functions that its C file has.
 
@@ -292,7 +292,7 @@ pub fn irq_create_affinity_masks(
     }
     let mut usedvecs = 0u32;
     for i in 0..affd.nr_sets as usize {
-        let this_vecs = affd.set_size[i];
+        let mut this_vecs = affd.set_size[i];
         match k.sem.spread {
             Spread::IrqBuildAffinityMasks => {
                 irq_build_affinity_masks(k, curvec, this_vecs, curvec, &mut masks).ok()?;
@@ -303,6 +303,8 @@ pub fn irq_create_affinity_masks(
                 if masks.len() - start < result.len() {
                     past_the_end(k);
                 }
+                // 7.3 has no more masks than there are groups with CPUs, and the next set begins there.
+                this_vecs = result.len() as u32;
                 for (desc, mask) in masks[start..].iter_mut().zip(result) {
                     desc.mask = mask;
                 }

@@ -1,15 +1,15 @@
 //! Groups of CPUs that are close to each other, all of about the same size.
 //!
-//! C file: lib/group_cpus.c of 6.12; in 5.4 the same code is part of kernel/irq/affinity.c. The
+//! C file: lib/group_cpus.c of 6.12 and 7.3; in 5.4 the same code is part of kernel/irq/affinity.c. The
 //! tracer never sees lib/, so these are plain functions. Masks and shares of nodes have their types in
 //! [`crate::affinity`].
 
 use kfn::kfn;
-use kstate::{CpuMask, Kernel};
+use kstate::{CpuId, CpuMask, Kernel};
 use smallvec::smallvec;
 
 use crate::affinity::{NodeMasks, NodeVectors, PerNode};
-use crate::sort::sort;
+use crate::sort::{sort, sort_equal};
 
 /// Moves `cpus_per_grp` CPUs from `nmsk` to `irqmsk`, SMT siblings together.
 fn grp_spread_init_one(k: &Kernel, irqmsk: &mut CpuMask, nmsk: &mut CpuMask, mut cpus_per_grp: u32) {
@@ -84,17 +84,23 @@ fn alloc_nodes_groups(
         }
         return;
     }
-    let mut remaining_ncpus = 0u32;
+    let mut numcpus = 0u32;
     for &n in nodemsk {
         let ncpus = cpu_mask.and(&node_to_cpumask[n]).weight();
         if ncpus == 0 {
             continue;
         }
-        remaining_ncpus += ncpus;
+        numcpus += ncpus;
         node_groups[n].n = ncpus;
     }
-    let mut numgrps = remaining_ncpus.min(numgrps);
     sort(k, node_groups, ncpus_cmp_func);
+    alloc_groups_to_nodes(k, numcpus.min(numgrps), numcpus, node_groups);
+}
+
+/// Turns the number of CPUs of each node, or in 7.3 of each cluster of a node, into its share of `numgrps`.
+/// `numcpus` are the CPUs of all. C sorts here: what is sorted comes in, the smallest first.
+fn alloc_groups_to_nodes(k: &mut Kernel, numgrps: u32, numcpus: u32, node_groups: &mut [NodeVectors]) {
+    let (mut numgrps, mut remaining_ncpus) = (numgrps, numcpus);
     for nv in node_groups {
         if nv.n == u32::MAX {
             continue;
@@ -111,6 +117,105 @@ fn alloc_nodes_groups(
         remaining_ncpus -= ncpus;
         numgrps = numgrps.wrapping_sub(ngroups);
     }
+}
+
+/// Deals the CPUs of `nmsk`, of which there are `ncpus`, to `nv.n` groups from `curgrp` on.
+fn assign_cpus_to_groups(
+    k: &mut Kernel,
+    ncpus: u32,
+    nmsk: &mut CpuMask,
+    nv: NodeVectors,
+    masks: &mut [CpuMask],
+    curgrp: &mut u32,
+    last_grp: u32,
+) {
+    let mut extra_grps = ncpus - nv.n * (ncpus / nv.n);
+    for _ in 0..nv.n {
+        let mut cpus_per_grp = ncpus / nv.n;
+        if extra_grps > 0 {
+            cpus_per_grp += 1;
+            extra_grps -= 1;
+        }
+        if *curgrp >= last_grp {
+            // As in __irq_build_affinity_masks().
+            if !k.sem.nodes_share_by_cpus {
+                break;
+            }
+            *curgrp = 0;
+        }
+        grp_spread_init_one(k, &mut masks[*curgrp as usize], nmsk, cpus_per_grp);
+        *curgrp += 1;
+    }
+}
+
+/// The clusters of a node's CPUs, the smallest first, each with its share of `ngroups`. The number of
+/// such an entry is that of the cluster's first CPU. `None` where the groups are fewer than the clusters,
+/// and where a CPU says nothing of its cluster: one that is absent or offline.
+///
+/// Clusters are mostly of one size, and then their order is what the heapsort makes of equal elements.
+fn alloc_cluster_groups(
+    k: &mut Kernel,
+    ncpus: u32,
+    ngroups: u32,
+    node_cpumask: &CpuMask,
+) -> Option<PerNode<NodeVectors>> {
+    let mut clusters = PerNode::<NodeVectors>::new();
+    let mut msk = node_cpumask.clone();
+    let mut equal = true;
+    while let Some(cpu) = msk.take_first() {
+        let cluster = k.topo.topology_cluster_cpumask(cpu).filter(|cluster| !cluster.is_empty())?;
+        // C counts on and then skips: more clusters than groups have to share groups anyway.
+        if clusters.len() as u32 == ngroups {
+            return None;
+        }
+        let mut n = 1;
+        if cluster.single().is_none() {
+            n = cluster.and(node_cpumask).weight();
+            msk = msk.andnot(cluster);
+        }
+        equal &= clusters.first().is_none_or(|first| first.n == n);
+        clusters.push(NodeVectors { id: cpu.index(), n });
+    }
+    if equal {
+        sort_equal(k, &mut clusters);
+    } else {
+        sort(k, &mut clusters, ncpus_cmp_func);
+    }
+    alloc_groups_to_nodes(k, ngroups, ncpus, &mut clusters);
+    Some(clusters)
+}
+
+/// Deals a node's CPUs cluster by cluster (7.0). False where it cannot be done.
+fn __try_group_cluster_cpus(
+    k: &mut Kernel,
+    ncpus: u32,
+    ngroups: u32,
+    node_cpumask: &CpuMask,
+    masks: &mut [CpuMask],
+    curgrp: &mut u32,
+    last_grp: u32,
+) -> bool {
+    let Some(clusters) = alloc_cluster_groups(k, ncpus, ngroups, node_cpumask) else { return false };
+    for nv in clusters {
+        let cpu = CpuId(nv.id as u32);
+        let Some(cluster) = k.topo.topology_cluster_cpumask(cpu) else { continue };
+        // Most machines have clusters of one CPU, which is dealt already.
+        if nv.n == 1 && cluster.single().is_some() {
+            if *curgrp >= last_grp {
+                *curgrp = 0;
+            }
+            masks[*curgrp as usize].set(cpu);
+            *curgrp += 1;
+            continue;
+        }
+        let mut nmsk = node_cpumask.and(cluster);
+        let nc = nmsk.weight();
+        if nv.n > nc {
+            k.warn_once("WARNING: at lib/group_cpus.c __try_group_cluster_cpus");
+        }
+        assign_cpus_to_groups(k, nc, &mut nmsk, nv, masks, curgrp, last_grp);
+    }
+    true
 }
 
 /// One stage: deals the CPUs of `cpu_mask` to the groups, beginning at `startgrp`. Answers how many
@@ -155,22 +260,10 @@ fn __group_cpus_evenly(
         if nv.n > ncpus {
             k.warn_once("WARNING: at lib/group_cpus.c __group_cpus_evenly");
         }
-        let mut extra_grps = ncpus - nv.n * (ncpus / nv.n);
-        for _ in 0..nv.n {
-            let mut cpus_per_grp = ncpus / nv.n;
-            if extra_grps > 0 {
-                cpus_per_grp += 1;
-                extra_grps -= 1;
-            }
-            if curgrp >= last_grp {
-                // As in __irq_build_affinity_masks().
-                if !k.sem.nodes_share_by_cpus {
-                    break;
-                }
-                curgrp = 0;
-            }
-            grp_spread_init_one(k, &mut masks[curgrp as usize], &mut nmsk, cpus_per_grp);
-            curgrp += 1;
+        let clusters = k.sem.spread_by_cluster
+            && __try_group_cluster_cpus(k, ncpus, nv.n, &nmsk, masks, &mut curgrp, last_grp);
+        if !clusters {
+            assign_cpus_to_groups(k, ncpus, &mut nmsk, nv, masks, &mut curgrp, last_grp);
         }
         if !k.sem.nodes_share_by_cpus && curgrp >= last_grp {
             curgrp = 0;
@@ -181,7 +274,8 @@ fn __group_cpus_evenly(
 }
 
 /// Divides all possible CPUs into `numgrps` groups: the present ones first, then the absent ones.
-/// `None`, as C's NULL, for no groups at all.
+/// `None`, as C's NULL, for no groups at all. Where there are fewer CPUs than groups, 7.3 says how many
+/// masks there are (`nummasks`) and has no others; before, the last ones are empty.
 #[kfn("lib/group_cpus.c")]
 pub fn group_cpus_evenly(k: &mut Kernel, numgrps: u32) -> Option<Vec<CpuMask>> {
     if numgrps == 0 {
@@ -195,7 +289,10 @@ pub fn group_cpus_evenly(k: &mut Kernel, numgrps: u32) -> Option<Vec<CpuMask>> {
     let curgrp = if nr_present >= numgrps { 0 } else { nr_present };
     let others = k.topo.possible.andnot(&present);
     let nr_others = __group_cpus_evenly(k, curgrp, numgrps, &node_to_cpumask, &others, &mut masks);
-    if nr_present.wrapping_add(nr_others) < numgrps {
+    let grouped = nr_present.wrapping_add(nr_others);
+    if k.sem.spread_reports_masks {
+        masks.truncate(grouped as usize);
+    } else if grouped < numgrps {
         k.warn("WARNING: at lib/group_cpus.c group_cpus_evenly");
     }
     free_node_to_cpumask(node_to_cpumask);

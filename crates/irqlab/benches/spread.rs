@@ -36,6 +36,11 @@ fn spread_v6_12(bencher: Bencher, machine: (u32, u32)) {
     spread(bencher, KernelVersion::V6_12, machine);
 }
 
+#[divan::bench(args = MACHINES)]
+fn spread_v7_3(bencher: Bencher, machine: (u32, u32)) {
+    spread(bencher, KernelVersion::V7_3, machine);
+}
+
 /// A matrix with all CPUs online, and as uneven as a machine in use.
 fn matrix(cpus: u32) -> Kernel {
     let mut k = common::topology(KernelVersion::V5_4, cpus, 1);

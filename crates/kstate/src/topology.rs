@@ -13,6 +13,9 @@ pub struct CpuPlace {
     pub socket: u32,
     /// Core within the whole machine: two CPUs are SMT siblings when node and core agree.
     pub core: u32,
+    /// L2 cache within the whole machine, `l2c_id` in C: CPUs of a node with the same number share it.
+    /// `None` where CPUID does not say, `BAD_APICID` in C: then the SMT siblings do.
+    pub l2: Option<u32>,
     /// The initial APIC ID.
     pub apic_id: ApicId,
 }
@@ -42,6 +45,11 @@ pub struct Topology {
     pub siblings: Vec<CpuMask>,
     /// The CPUs in `siblings`, by node, socket and core: what C finds by going through all of them.
     pub core_cpus: BTreeMap<(NodeId, u32, u32), CpuMask>,
+    /// `cpu_l2c_shared_map` per CPU: the online CPUs that share its L2, itself included, and none for an
+    /// offline CPU. Nothing at all where no CPU says which L2 it has, since `siblings` is then the same.
+    pub clusters: Vec<CpuMask>,
+    /// The CPUs in `clusters`, by node and L2.
+    pub l2_cpus: BTreeMap<(NodeId, u32), CpuMask>,
 }
 
 impl Topology {
@@ -70,24 +78,49 @@ impl Topology {
         }
     }
 
-    /// Brings `cpu` into the sibling masks of its core (`set_cpu_sibling_map`).
+    /// The online CPUs that share the L2 of `cpu` (`topology_cluster_cpumask()`). `None` for a CPU that
+    /// the machine has no place for.
+    #[inline]
+    pub fn topology_cluster_cpumask(&self, cpu: CpuId) -> Option<&CpuMask> {
+        let masks = if self.clusters.is_empty() { &self.siblings } else { &self.clusters };
+        masks.get(cpu.index())
+    }
+
+    /// Brings `cpu` into the masks of its core and of its L2 (`set_cpu_sibling_map`).
     pub fn set_cpu_sibling_map(&mut self, cpu: CpuId) {
-        let CpuPlace { node, socket, core, .. } = self.cpus[cpu.index()];
+        let CpuPlace { node, socket, core, l2, .. } = self.cpus[cpu.index()];
         let core = self.core_cpus.entry((node, socket, core)).or_default();
         core.set(cpu);
         for other in core.iter() {
             self.siblings[other.index()].clone_from(core);
         }
+        if let Some(l2) = l2 {
+            // As many as there are siblings: the CPUs that have a place.
+            self.clusters.resize(self.siblings.len(), CpuMask::new());
+            let shared = self.l2_cpus.entry((node, l2)).or_default();
+            shared.set(cpu);
+            for other in shared.iter() {
+                self.clusters[other.index()].clone_from(shared);
+            }
+        }
     }
 
-    /// Takes `cpu` out of all sibling masks (`remove_siblinginfo`).
+    /// Takes `cpu` out of all masks of cores and caches (`remove_siblinginfo`).
     pub fn remove_siblinginfo(&mut self, cpu: CpuId) {
-        let CpuPlace { node, socket, core, .. } = self.cpus[cpu.index()];
+        let CpuPlace { node, socket, core, l2, .. } = self.cpus[cpu.index()];
         self.siblings[cpu.index()] = CpuMask::new();
-        let Some(core) = self.core_cpus.get_mut(&(node, socket, core)) else { return };
-        core.clear(cpu);
-        for other in core.iter() {
-            self.siblings[other.index()].clone_from(core);
+        if let Some(core) = self.core_cpus.get_mut(&(node, socket, core)) {
+            core.clear(cpu);
+            for other in core.iter() {
+                self.siblings[other.index()].clone_from(core);
+            }
+        }
+        if let Some(shared) = l2.and_then(|l2| self.l2_cpus.get_mut(&(node, l2))) {
+            self.clusters[cpu.index()] = CpuMask::new();
+            shared.clear(cpu);
+            for other in shared.iter() {
+                self.clusters[other.index()].clone_from(shared);
+            }
         }
     }
 

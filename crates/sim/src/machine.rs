@@ -117,6 +117,8 @@ pub struct Machine {
     pub threads_per_core: u32,
     /// CPUs of each NUMA node.
     pub nodes: Vec<CpuMask>,
+    /// CPUs of each L2 cache; none where the threads of each core share one.
+    pub l2: Vec<CpuMask>,
     /// How the local APICs work.
     pub apic: ApicMode,
     /// VT-d remaps interrupts.
@@ -192,13 +194,15 @@ impl Machine {
         } else {
             cpu as usize % self.nodes.len()
         };
+        let l2 = self.l2.iter().position(|l2| l2.contains(CpuId(cpu))).map(|l2| l2 as u32);
         if let Some(place) = self.places.get(cpu as usize) {
-            return topology::CpuPlace { node: NodeId(node as u32), ..place.clone() };
+            return topology::CpuPlace { node: NodeId(node as u32), l2, ..place.clone() };
         }
         topology::CpuPlace {
             node: NodeId(node as u32),
             socket,
             core: socket * self.cores_per_socket + core,
+            l2,
             apic_id: apic_id(cpu, self.cores_per_socket, self.threads_per_core),
         }
     }
@@ -317,6 +321,56 @@ mod tests {
         let found = check(&unknown);
         assert!(found.starts_with("7: unknown device `floppy`: expected nvme, virtio-blk"), "{found}");
         assert!(found.ends_with(" or generic"), "{found}");
+    }
+
+    #[test]
+    fn an_l2_cache_is_one_that_a_machine_can_have() {
+        let cpus = |lines: &str| format!("kernel = \"v5.4\"\n[cpus]\npossible = 8\n{lines}\n");
+        assert_eq!(check(&cpus("l2 = [\"0-3\", \"4-7\"]")), "fine");
+        assert_eq!(
+            check(&cpus("l2 = [\"0-3\", \"3-7\"]")),
+            "4: CPU 3 is in two L2s: expected CPUs that no earlier L2 has"
+        );
+        assert_eq!(
+            check(&cpus("l2 = [\"0-3\"]")),
+            "2: CPU 4 is in no L2: expected every possible CPU in one of `l2`"
+        );
+        assert_eq!(
+            check(&cpus("sockets = 2\nl2 = [\"0-2\", \"3-7\"]")),
+            "5: CPUs 3 and 4 share an L2 and are in two sockets: expected CPUs of one socket"
+        );
+        assert_eq!(
+            check(&cpus("nodes = [\"0-3\", \"4-7\"]\nl2 = [\"0-7\"]")),
+            "5: CPUs 0 and 4 share an L2 and are in two nodes: expected CPUs of one node"
+        );
+        assert_eq!(
+            check(&cpus("threads_per_core = 2\nl2 = [\"0-2\", \"3-7\"]")),
+            "5: CPUs 2 and 3 are threads of a core and have two L2s: expected all threads of a core in one of `l2`"
+        );
+    }
+
+    #[test]
+    fn a_cpu_without_l2_of_its_own_shares_that_of_its_core() {
+        let machine = |l2: &str| {
+            let text = format!("kernel = \"v5.4\"\n[cpus]\npossible = 4\nthreads_per_core = 2\n{l2}\n");
+            let mut topo = topology::Topology { siblings: vec![CpuMask::new(); 4], ..Default::default() };
+            let machine = Machine::parse("m.toml", &text).unwrap();
+            topo.cpus = (0..4).map(|cpu| machine.place(cpu)).collect();
+            (0..4).map(CpuId).for_each(|cpu| topo.set_cpu_sibling_map(cpu));
+            topo
+        };
+        let clusters = |topo: &topology::Topology| {
+            let lists = (0..4).map(|cpu| topo.topology_cluster_cpumask(CpuId(cpu)).unwrap().list());
+            lists.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(clusters(&machine("")), "0-1 0-1 2-3 2-3");
+        let mut topo = machine("l2 = [\"0-3\"]");
+        assert_eq!(clusters(&topo), "0-3 0-3 0-3 0-3");
+        topo.remove_siblinginfo(CpuId(1));
+        assert_eq!(clusters(&topo), "0,2-3  0,2-3 0,2-3");
+        assert_eq!(topo.siblings[0].list(), "0");
+        topo.set_cpu_sibling_map(CpuId(1));
+        assert_eq!(topo, machine("l2 = [\"0-3\"]"));
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub fn init_possible_cpus(k: &mut Kernel, machine: &Machine) -> Topology {
         node_cpus: vec![CpuMask::new(); machine.nodes.len()],
         siblings: vec![CpuMask::new(); possible as usize],
         core_cpus: BTreeMap::new(),
+        clusters: Vec::new(),
+        l2_cpus: BTreeMap::new(),
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 
+use irqcore::affinity::irq_create_affinity_masks;
 use irqcore::irqdomain::__irq_domain_alloc_irqs;
 use irqcore::manage::request_threaded_irq;
 use irqcore::matrix::{irq_matrix_alloc, irq_matrix_free, irq_matrix_reserve};
@@ -13,6 +14,7 @@ use kstate::apic::MpcIntsrc;
 use kstate::irqchip::Handler;
 use kstate::irqdesc::{DevId, IrqReturn, Irqd};
 use kstate::irqdomain::IrqAllocInfo;
+use kstate::msi::IrqAffinity;
 use kstate::nvme::NvmeCtrlState;
 use kstate::oracle::Oracle;
 use kstate::semantics::KernelVersion::{self, V5_4, V6_12, V7_3};
@@ -353,6 +355,39 @@ const SEMANTICS: &[Row] = &[
         Pc { cpus: FOUR_NODES, devices: &[NVME_6], ..PC },
         "",
         &[(Look::State, "node:     2\naffinity: 4-5\n", "node:     3\naffinity: 6-7\n")],
+    ),
+    row(
+        "spread_by_cluster",
+        V6_12,
+        Pc { devices: &[NVME], ..PC },
+        "",
+        &[(Look::State, "mq/0/cpu_list\n0\n", "mq/0/cpu_list\n1\n")],
+    ),
+    row(
+        "spread_reports_masks",
+        V6_12,
+        BARE,
+        "",
+        &[
+            (Look::Terminal, ",1=1,2=,", ",1=1,2=0-1,"),
+            (Look::Log, "at lib/group_cpus.c group_cpus_evenly", ""),
+        ],
+    )
+    .prepared(|lab| {
+        let mut affd = IrqAffinity::default();
+        let masks = irq_create_affinity_masks(&mut lab.k, 4, &mut affd).expect("masks");
+        let text = masks.iter().enumerate().map(|(i, desc)| format!(",{i}={}", desc.mask.list()));
+        print(lab, text.collect::<String>());
+    }),
+    row(
+        "map_hw_queues",
+        V6_12,
+        PC,
+        "",
+        &[
+            (Look::Trace, "\nblk_mq_pci_map_queues\n", "\nblk_mq_map_hw_queues\n"),
+            (Look::Trace, "\nblk_mq_virtio_map_queues\n", ""),
+        ],
     ),
     row(
         "matrix_allocated_counts_managed",

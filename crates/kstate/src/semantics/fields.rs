@@ -159,6 +159,16 @@ macro_rules! fields {
         "5.3" off "evenly, in the order of their numbers, and a small node keeps what it has CPUs for",
         V5_4 on "by the number of their CPUs, the smallest node first",
     }
+    /// Whether CPUs that share an L2 cache are kept together.
+    spread_by_cluster: bool = "__group_cpus_evenly()", "lib/group_cpus.c", "7.0 (89802ca36c96)" {
+        V5_4 off "the CPUs of a node are dealt in the order of their numbers",
+        V7_3 on "groups go to the clusters of a node first, unless the clusters are more; sorting permutes clusters of one size",
+    }
+    /// What is said of groups that got no CPU.
+    spread_reports_masks: bool = "group_cpus_evenly()", "lib/group_cpus.c" {
+        V5_4 off "a warning, and their masks are empty",
+        V7_3 on "there are fewer masks: a vector without one has the default affinity, a queue shares one",
+    }
     /// Which of equal elements comes first after sorting, for instance of nodes with as many CPUs.
     sort_extracts_two: bool = "sort()", "lib/sort.c" {
         V5_4 off "the heap gives up its largest element and sifts equal ones to the left",

@@ -8,7 +8,7 @@ use kstate::cpumask::MAX_CPUS;
 use kstate::hw::pci::{DeviceModel, Parameter};
 use kstate::semantics::KernelVersion;
 use kstate::topology::CpuPlace;
-use kstate::{CpuMask, NodeId};
+use kstate::{CpuId, CpuMask, NodeId};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -66,6 +66,7 @@ struct Cpus {
     packages: Option<Spanned<Vec<Spanned<String>>>>,
     apic_ids: Option<Spanned<Vec<u32>>>,
     offline: Option<Spanned<String>>,
+    l2: Option<Vec<Spanned<String>>>,
     apic: Option<Spanned<String>>,
     #[serde(default)]
     interrupt_remapping: bool,
@@ -255,7 +256,7 @@ fn check(report: &Reporter<'_>, file: File) -> Result<Machine, Box<MachineError>
     }
     let nodes = match &cpus.nodes {
         None => vec![CpuMask::first_n(possible)],
-        Some(lists) => nodes(report, lists, possible, &cpus_span)?,
+        Some(lists) => split(report, "nodes", "node", lists, possible, &cpus_span)?,
     };
     either(report, "siblings", &cpus.siblings, &[&cpus.cores_per_socket, &cpus.threads_per_core])?;
     either(report, "packages", &cpus.packages, &[&cpus.sockets, &cpus.cores_per_socket])?;
@@ -269,6 +270,20 @@ fn check(report: &Reporter<'_>, file: File) -> Result<Machine, Box<MachineError>
         nodes: &nodes,
     }
     .places(report)?;
+    let l2 = match &cpus.l2 {
+        None => Vec::new(),
+        Some(lists) => {
+            let l2 = split(report, "l2", "L2", lists, possible, &cpus_span)?;
+            let of = |cpu: CpuId| {
+                let core = cpu.0 / threads_per_core;
+                places
+                    .get(cpu.index())
+                    .map_or((core / cores_per_socket, core), |place| (place.socket, place.core))
+            };
+            caches_are_whole(report, &l2, lists, &nodes, possible, of)?;
+            l2
+        }
+    };
     let offline = cpus::offline(report, cpus.offline.as_ref(), present)?;
     let apic = match &cpus.apic {
         None => ApicMode::Xapic,
@@ -425,6 +440,7 @@ fn check(report: &Reporter<'_>, file: File) -> Result<Machine, Box<MachineError>
         cores_per_socket,
         threads_per_core,
         nodes,
+        l2,
         apic,
         interrupt_remapping: cpus.interrupt_remapping,
         hypervisor: cpus.hypervisor,
@@ -491,13 +507,16 @@ fn command_line(
     Ok(text.get_ref().clone())
 }
 
-fn nodes(
+/// The lists of a key that gives each possible CPU to one of them: to one `what`.
+fn split(
     report: &Reporter<'_>,
+    key: &str,
+    what: &str,
     lists: &[Spanned<String>],
     possible: u32,
     cpus_span: &Range<usize>,
 ) -> Result<Vec<CpuMask>, Box<MachineError>> {
-    let mut nodes = Vec::new();
+    let mut masks = Vec::new();
     let mut seen = CpuMask::new();
     for list in lists {
         let mask = CpuMask::parse_list(list.get_ref(), possible).map_err(|_| {
@@ -510,21 +529,57 @@ fn nodes(
         if let Some(twice) = mask.first_and(&seen) {
             return Err(report.error(
                 list.span(),
-                format!("CPU {twice} is in two nodes"),
-                "expected CPUs that no earlier node has",
+                format!("CPU {twice} is in two {what}s"),
+                format!("expected CPUs that no earlier {what} has"),
             ));
         }
         seen.or_assign(&mask);
-        nodes.push(mask);
+        masks.push(mask);
     }
     if let Some(missing) = CpuMask::first_n(possible).andnot(&seen).first() {
         return Err(report.error(
             cpus_span.clone(),
-            format!("CPU {missing} is in no node"),
-            "expected every possible CPU in one of `nodes`",
+            format!("CPU {missing} is in no {what}"),
+            format!("expected every possible CPU in one of `{key}`"),
         ));
     }
-    Ok(nodes)
+    Ok(masks)
+}
+
+/// No L2 cache has CPUs of two sockets or nodes, and none has a part of a core's threads. `of` says of a CPU
+/// which socket and which core it is in.
+fn caches_are_whole(
+    report: &Reporter<'_>,
+    l2: &[CpuMask],
+    lists: &[Spanned<String>],
+    nodes: &[CpuMask],
+    possible: u32,
+    of: impl Fn(CpuId) -> (u32, u32),
+) -> Result<(), Box<MachineError>> {
+    let node = |cpu| nodes.iter().position(|node| node.contains(cpu));
+    // A CPU of each core, and the cache it is in.
+    let mut cores: BTreeMap<(u32, u32), (CpuId, usize)> = BTreeMap::new();
+    for cpu in (0..possible).map(CpuId) {
+        let Some(number) = l2.iter().position(|mask| mask.contains(cpu)) else { continue };
+        let Some(first) = l2[number].first() else { continue };
+        let mistake = |found: String, expected: &str| {
+            Err(report.error(lists[number].span(), found, format!("expected {expected}")))
+        };
+        if of(cpu).0 != of(first).0 {
+            let found = format!("CPUs {first} and {cpu} share an L2 and are in two sockets");
+            return mistake(found, "CPUs of one socket");
+        }
+        if node(cpu) != node(first) {
+            let found = format!("CPUs {first} and {cpu} share an L2 and are in two nodes");
+            return mistake(found, "CPUs of one node");
+        }
+        let (mate, its) = *cores.entry(of(cpu)).or_insert((cpu, number));
+        if its != number {
+            let found = format!("CPUs {mate} and {cpu} are threads of a core and have two L2s");
+            return mistake(found, "all threads of a core in one of `l2`");
+        }
+    }
+    Ok(())
 }
 
 /// Where the value of a key stands.
