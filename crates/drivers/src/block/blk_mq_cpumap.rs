@@ -1,6 +1,6 @@
 //! Which hardware queue a CPU uses.
 //!
-//! C file: block/blk-mq-cpumap.c of 5.4 and 6.12.
+//! C file: block/blk-mq-cpumap.c of 5.4, 6.12 and 7.3.
 
 use irqcore::group_cpus::group_cpus_evenly;
 use kfn::kfn;
@@ -18,6 +18,32 @@ pub fn blk_mq_map_queues(k: &mut Kernel, set: TagSetId, map: usize) {
         BlkMap::GroupCpusEvenly => map_groups(k, nr_queues, queue_offset),
     };
     k.blk.set_mut(set).map[map].mq_map = mq_map;
+}
+
+/// `dev->bus->irq_get_affinity` of a device: the affinity of one of its vectors, `None` where it has none.
+pub type IrqGetAffinity<D> = fn(&mut Kernel, D, u32) -> Option<CpuMask>;
+
+/// `blk_mq_map_hw_queues()`: a queue gets the CPUs of its interrupt, which the device's bus knows. Where it
+/// knows none, interrupts are not looked at.
+#[kfn("block/blk-mq-cpumap.c")]
+pub fn blk_mq_map_hw_queues<D: Copy>(
+    k: &mut Kernel,
+    set: TagSetId,
+    map: usize,
+    dev: D,
+    irq_get_affinity: IrqGetAffinity<D>,
+    offset: u32,
+) {
+    let qmap = &k.blk.set(set).map[map];
+    let (nr_queues, queue_offset) = (qmap.nr_queues, qmap.queue_offset);
+    for queue in 0..nr_queues {
+        let Some(mask) = irq_get_affinity(k, dev, queue + offset) else {
+            return blk_mq_map_queues(k, set, map);
+        };
+        for cpu in mask.iter().filter(|cpu| cpu.0 < k.topo.nr_cpu_ids) {
+            k.blk.set_mut(set).map[map].mq_map[cpu.index()] = queue_offset + queue;
+        }
+    }
 }
 
 /// The 5.4 body: present CPUs first, then the others; once every queue has a CPU, an SMT sibling
@@ -48,11 +74,12 @@ fn map_sequential(k: &Kernel, nr_queues: u32, queue_offset: u32) -> Vec<u32> {
     map
 }
 
-/// The 6.12 body.
+/// The body since 6.12. Where 7.3 has fewer masks than queues, the queues take turns, and a later queue
+/// takes the CPUs from an earlier one.
 fn map_groups(k: &mut Kernel, nr_queues: u32, queue_offset: u32) -> Vec<u32> {
     let mut map = vec![queue_offset; k.topo.nr_cpu_ids as usize];
     let Some(masks) = group_cpus_evenly(k, nr_queues) else { return map };
-    for (queue, mask) in masks.iter().take(nr_queues as usize).enumerate() {
+    for (queue, mask) in masks.iter().cycle().take(nr_queues as usize).enumerate() {
         for cpu in mask.iter() {
             map[cpu.index()] = queue_offset + queue as u32;
         }

@@ -9,9 +9,9 @@ use kstate::hw::virtio::{
     STATUS_ACKNOWLEDGE, STATUS_DRIVER, STATUS_DRIVER_OK, STATUS_FAILED, STATUS_FEATURES_OK,
 };
 use kstate::virtio::VirtioDriver;
-use kstate::{Errno, Kernel, VirtioDriverId, VirtioId};
+use kstate::{CpuMask, Errno, Kernel, VirtioDriverId, VirtioId};
 
-use super::pci_modern;
+use super::{pci_common, pci_modern};
 
 /// `VIRTIO_TRANSPORT_F_START` and above: these features belong to ring and transport, not to the
 /// driver.
@@ -38,6 +38,11 @@ pub fn virtio_add_status(k: &mut Kernel, id: VirtioId, status: u8) {
 /// `virtio_device_ready`.
 pub fn virtio_device_ready(k: &mut Kernel, id: VirtioId) {
     virtio_add_status(k, id, STATUS_DRIVER_OK);
+}
+
+/// `virtio_irq_get_affinity()`: the bus's answer to which CPUs the interrupt of a queue is for.
+pub fn virtio_irq_get_affinity(k: &mut Kernel, id: VirtioId, irq_vec: u32) -> Option<CpuMask> {
+    pci_common::vp_get_vq_affinity(k, id, irq_vec)
 }
 
 /// The configuration has changed: tells the driver now, or when it is ready.

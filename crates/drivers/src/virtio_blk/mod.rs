@@ -23,7 +23,7 @@ use crate::block::blk_mq::{
     blk_mq_alloc_tag_set, blk_mq_complete_request, blk_mq_end_request, blk_mq_free_tag_set,
     blk_mq_init_queue, blk_mq_start_request, blk_mq_start_stopped_hw_queues,
 };
-use crate::block::blk_mq_cpumap::blk_mq_map_queues;
+use crate::block::blk_mq_cpumap::{blk_mq_map_hw_queues, blk_mq_map_queues};
 use crate::block::blk_mq_virtio::blk_mq_virtio_map_queues;
 use crate::block::blk_settings::blk_queue_max_hw_sectors;
 use crate::block::fops::{check_disk_size_change, read_part_sector};
@@ -281,6 +281,9 @@ fn virtblk_map_queues(k: &mut Kernel, set: TagSetId) {
             _ if nr_queues == 0 => {}
             // A polled queue has no interrupt to follow.
             HCTX_TYPE_POLL => blk_mq_map_queues(k, set, ty),
+            _ if k.sem.map_hw_queues => {
+                blk_mq_map_hw_queues(k, set, ty, id, virtio::virtio_irq_get_affinity, 0);
+            }
             _ => blk_mq_virtio_map_queues(k, set, ty, id, 0, Some(pci_common::vp_get_vq_affinity)),
         }
     }

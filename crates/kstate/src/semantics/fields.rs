@@ -654,6 +654,11 @@ macro_rules! fields {
         V6_12 on "it has a plug, and goes to queue_rqs() at its end where the driver takes lists",
         V7_3 off "it goes to queue_rq() at once",
     }
+    /// Who knows which CPUs the interrupt of a hardware queue is for, and what happens where it has none.
+    map_hw_queues: bool = "blk_mq_map_hw_queues()", "block/blk-mq-cpumap.c", "6.14 (1452e9b470c9)" {
+        V5_4 off "a function for each kind of device; that of PCI warns and gives all CPUs to one queue",
+        V7_3 on "the device's bus (irq_get_affinity); CPUs are spread as if there were no interrupts",
+    }
     /// What happens to the requests of a hardware queue whose last CPU goes.
     hctx_drain: bool = "blk_mq_hctx_notify_offline()", "block/blk-mq.c", "5.8 (bf0beec0607d)" {
         V5_4 off "nothing: their interrupt is shut down under them",

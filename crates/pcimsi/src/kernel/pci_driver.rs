@@ -30,6 +30,11 @@ pub fn pci_register_driver(k: &mut Kernel, driver: &'static PciDriver) {
     k.pci.drivers.push(driver);
 }
 
+/// `pci_device_irq_get_affinity()`: the bus's answer to which CPUs a vector of a function is for.
+pub fn pci_device_irq_get_affinity(k: &mut Kernel, dev: PciDevId, irq_vec: u32) -> Option<CpuMask> {
+    super::pci_irq_get_affinity(k, dev, irq_vec)
+}
+
 /// `pci_bus_type`.
 pub static PCI_BUS_TYPE: BusType =
     BusType { name: "pci", matching: pci_bus_match, probe: pci_device_probe, remove: pci_device_remove };

@@ -24,7 +24,7 @@ use kstate::{Errno, Irq, Kernel, NvmeId, PciDevId, QueueId, ReqId, TagSetId};
 use super::core::{self, Sync, d, dm, nvme_submit_sync_cmd};
 use super::hw::{self, id_of, opcode};
 use crate::block::{blk_core, blk_exec, blk_mq, blk_mq_cpumap, blk_mq_pci};
-use pcimsi::kernel::pci_driver::pci_register_driver;
+use pcimsi::kernel::pci_driver::{pci_device_irq_get_affinity, pci_register_driver};
 
 /// `NVME_AQ_DEPTH`.
 pub(super) const NVME_AQ_DEPTH: u32 = 32;
@@ -620,7 +620,9 @@ pub(super) fn nvme_pci_map_queues(k: &mut Kernel, set: TagSetId) {
             continue;
         }
         map.queue_offset = qoff;
-        if i != HctxType::Poll as usize && offset != 0 {
+        if i != HctxType::Poll as usize && offset != 0 && k.sem.map_hw_queues {
+            blk_mq_cpumap::blk_mq_map_hw_queues(k, set, i, pdev, pci_device_irq_get_affinity, offset);
+        } else if i != HctxType::Poll as usize && offset != 0 {
             blk_mq_pci::blk_mq_pci_map_queues(k, set, i, pdev, offset);
         } else {
             blk_mq_cpumap::blk_mq_map_queues(k, set, i);
