@@ -34,10 +34,10 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "machine", required_unless_present = "folder")]
     script: Option<PathBuf>,
     /// Kernel of the first run [default: the oldest]
-    #[arg(long, value_name = KernelVersion::CHOICE, value_parser = kernel)]
+    #[arg(long, visible_alias = "from", value_name = KernelVersion::CHOICE, value_parser = kernel)]
     left: Option<KernelVersion>,
     /// Kernel of the second run [default: the next one that is modelled]
-    #[arg(long, value_name = KernelVersion::CHOICE, value_parser = kernel)]
+    #[arg(long, visible_alias = "to", value_name = KernelVersion::CHOICE, value_parser = kernel)]
     right: Option<KernelVersion>,
     /// Change one behaviour of the first run's kernel
     #[arg(long, value_name = "FIELD=VALUE")]

@@ -16,6 +16,8 @@ use crate::input::{
     FileError, Line, Lines, OptionError, Output, check_cpus, cpu_list, expected, kernels, parse_kernel,
 };
 
+mod compare;
+
 /// More vectors than any device has; MSI-X ends at 2048.
 const MAX_VECTORS: u32 = 65_536;
 /// As many nodes as an x86 kernel can be built for.
@@ -48,6 +50,12 @@ pub struct Args {
     /// Core of each CPU, instead of --threads
     #[arg(long, value_name = "N,N,..", value_delimiter = ',', conflicts_with = "threads")]
     cores: Vec<u32>,
+    /// CPUs of each L2 cache, `;` between them [default: the threads of a core share one]
+    #[arg(long, value_name = "LIST;LIST")]
+    l2: Option<String>,
+    /// CPUs that are there and not online when the driver asks [default: none]
+    #[arg(long, value_name = "LIST")]
+    offline: Option<String>,
     /// Number of vectors [default: one per CPU, and --pre and --post]
     #[arg(long, value_name = "N")]
     vectors: Option<u32>,
@@ -63,11 +71,17 @@ pub struct Args {
     /// Which kernel [default: v5.4; all for --batch]
     #[arg(long, value_name = KernelVersion::CHOICE, value_parser = parse_kernel)]
     kernel: Option<KernelVersion>,
+    /// Compare with --to: which vectors move, and by which change of behaviour
+    #[arg(long, value_name = KernelVersion::CHOICE, value_parser = parse_kernel, requires = "to", conflicts_with_all = ["kernel", "json", "batch"])]
+    from: Option<KernelVersion>,
+    /// The kernel to compare --from with
+    #[arg(long, value_name = KernelVersion::CHOICE, value_parser = parse_kernel, requires = "from")]
+    to: Option<KernelVersion>,
     /// Answer in JSON
     #[arg(long)]
     json: bool,
     /// Answer each line of a file (JSON lines, also gzip; `-` for standard input) with a line of JSON
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["present", "nodes", "cores", "vectors", "sets"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["present", "nodes", "cores", "l2", "offline", "vectors", "sets"])]
     batch: Option<PathBuf>,
     /// Compare with the answers in the file instead of printing them
     #[arg(long, requires = "batch")]
@@ -80,6 +94,8 @@ struct Places {
     nr_node_ids: u32,
     cpus: Vec<CpuPlace>,
     present: CpuMask,
+    /// Those of them that are not online.
+    offline: CpuMask,
 }
 
 #[derive(Deserialize)]
@@ -87,22 +103,24 @@ struct RawTopology {
     nr_node_ids: u32,
     nodes: Vec<u32>,
     cores: Vec<u32>,
+    clusters: Option<Vec<u32>>,
     #[serde(deserialize_with = "cpu_list")]
     present: CpuMask,
+    #[serde(default, deserialize_with = "cpu_list")]
+    offline: CpuMask,
 }
 
 impl TryFrom<RawTopology> for Places {
     type Error = String;
 
     fn try_from(raw: RawTopology) -> Result<Self, String> {
-        let RawTopology { nr_node_ids, nodes, cores, present } = raw;
+        let RawTopology { nr_node_ids, nodes, cores, clusters, present, offline } = raw;
         let cpus = check_cpus(nodes.len() as u64)?;
-        if cores.len() != nodes.len() {
-            return Err(format!(
-                "{} nodes for {} cores: each has one number per CPU",
-                nodes.len(),
-                cores.len()
-            ));
+        for (what, numbers) in [("cores", Some(&cores)), ("clusters", clusters.as_ref())] {
+            if let Some(numbers) = numbers.filter(|numbers| numbers.len() != nodes.len()) {
+                let found = format!("{} nodes for {} {what}", nodes.len(), numbers.len());
+                return Err(format!("{found}: each has one number per CPU"));
+            }
         }
         if nr_node_ids > MAX_NODES {
             return Err(format!("{nr_node_ids} nodes, more than a kernel can have ({MAX_NODES})"));
@@ -113,12 +131,16 @@ impl TryFrom<RawTopology> for Places {
         if let Some(cpu) = present.last().filter(|c| c.0 >= cpus) {
             return Err(format!("CPU {cpu} is present, but there are only {cpus}"));
         }
-        let places = nodes.iter().zip(&cores).map(|(&node, &core)| CpuPlace {
-            node: NodeId(node),
-            core,
+        if let Some(cpu) = offline.andnot(&present).first() {
+            return Err(format!("CPU {cpu} is offline, but it is not present"));
+        }
+        let place = |cpu: usize| CpuPlace {
+            node: NodeId(nodes[cpu]),
+            core: cores[cpu],
+            l2: clusters.as_ref().map(|clusters| clusters[cpu]),
             ..CpuPlace::default()
-        });
-        Ok(Self { nr_node_ids, cpus: places.collect(), present })
+        };
+        Ok(Self { nr_node_ids, cpus: (0..nodes.len()).map(place).collect(), present, offline })
     }
 }
 
@@ -182,44 +204,37 @@ struct Answer {
     calc_vectors: Option<u32>,
 }
 
-fn machine(version: KernelVersion, places: &Places) -> Kernel {
+fn machine(semantics: Semantics, places: &Places) -> Kernel {
     let cpus = places.cpus.len() as u32;
+    let online = places.present.andnot(&places.offline);
     let mut topo = Topology {
         cpus: places.cpus.clone(),
         nr_cpu_ids: cpus,
         nr_node_ids: places.nr_node_ids,
         possible: CpuMask::first_n(cpus),
         present: places.present.clone(),
-        online: places.present.clone(),
-        active: places.present.clone(),
+        active: online.clone(),
         siblings: vec![CpuMask::new(); places.cpus.len()],
         ..Topology::default()
     };
-    // Siblings by place, because asking each CPU about each other takes long on a large machine.
-    let mut cores: BTreeMap<(NodeId, u32), CpuMask> = BTreeMap::new();
-    for cpu in places.present.iter() {
-        let place = &places.cpus[cpu.index()];
-        cores.entry((place.node, place.core)).or_default().set(cpu);
+    // A CPU that is offline has neither siblings nor a cluster, and is none of others.
+    for cpu in online.iter() {
+        topo.set_cpu_sibling_map(cpu);
     }
-    for mask in cores.values() {
-        for cpu in mask.iter() {
-            topo.siblings[cpu.index()].clone_from(mask);
-        }
-    }
-    let mut k =
-        Kernel { sem: Semantics::of(version), topo: kstate::shared::Shared::new(topo), ..Kernel::default() };
+    topo.online = online;
+    let mut k = Kernel { sem: semantics, topo: kstate::shared::Shared::new(topo), ..Kernel::default() };
     k.irq.default_affinity = k.topo.possible.clone();
     k
 }
 
 /// Asks one kernel. The second value are the warnings it printed.
 fn answer(
-    version: KernelVersion,
+    semantics: Semantics,
     places: &Places,
     request: &Request,
     calc: Option<&Calc>,
 ) -> (Answer, Vec<String>) {
-    let mut k = machine(version, places);
+    let mut k = machine(semantics, places);
     let mut affd = IrqAffinity {
         pre_vectors: request.pre_vectors,
         post_vectors: request.post_vectors,
@@ -257,10 +272,17 @@ fn places(args: &Args) -> Result<Places, OptionError> {
     };
     let present =
         args.present.as_deref().map_or_else(|| Ok(CpuMask::first_n(cpus)), |t| list("--present", t))?;
+    let offline = args.offline.as_deref().map_or_else(|| Ok(CpuMask::new()), |t| list("--offline", t))?;
+    if let Some(cpu) = offline.andnot(&present).first() {
+        let found = format!("CPU {cpu} is offline and not present");
+        return Err(OptionError::new("--offline", found, "CPUs of --present"));
+    }
+    let lists = |option, text: &str| text.split(';').map(|t| list(option, t)).collect::<Result<_, _>>();
     let nodes: Vec<CpuMask> = match &args.nodes {
         None => vec![CpuMask::first_n(cpus)],
-        Some(text) => text.split(';').map(|t| list("--nodes", t)).collect::<Result<_, _>>()?,
+        Some(text) => lists("--nodes", text)?,
     };
+    let l2: Option<Vec<CpuMask>> = args.l2.as_deref().map(|text| lists("--l2", text)).transpose()?;
     if nodes.len() > MAX_NODES as usize {
         let found = format!("{} nodes", nodes.len());
         return Err(OptionError::new("--nodes", found, format!("at most {MAX_NODES}")));
@@ -272,24 +294,47 @@ fn places(args: &Args) -> Result<Places, OptionError> {
         let found = format!("{} numbers for {cpus} CPUs", args.cores.len());
         return Err(OptionError::new("--cores", found, "the core of each CPU"));
     }
-    let mut places = Vec::new();
+    let mut places: Vec<CpuPlace> = Vec::new();
     for cpu in (0..cpus).map(CpuId) {
-        let mut inside = nodes.iter().enumerate().filter(|(_, n)| n.contains(cpu)).map(|(i, _)| i as u32);
-        let node = match (inside.next(), inside.next()) {
-            (Some(node), None) => NodeId(node),
-            (None, _) => {
-                let found = format!("CPU {cpu} is in no node");
-                return Err(OptionError::new("--nodes", found, "every CPU once"));
-            }
-            (Some(a), Some(b)) => {
-                let found = format!("CPU {cpu} is in nodes {a} and {b}");
-                return Err(OptionError::new("--nodes", found, "every CPU once"));
-            }
-        };
+        let node = NodeId(the_one("--nodes", "node", &nodes, cpu)?);
         let core = args.cores.get(cpu.index()).copied().unwrap_or(cpu.0 / args.threads);
-        places.push(CpuPlace { node, core, ..CpuPlace::default() });
+        let l2 = l2.as_ref().map(|l2| the_one("--l2", "L2", l2, cpu)).transpose()?;
+        places.push(CpuPlace { node, core, l2, ..CpuPlace::default() });
     }
-    Ok(Places { nr_node_ids: nodes.len() as u32, cpus: places, present })
+    caches_are_whole(&places)?;
+    Ok(Places { nr_node_ids: nodes.len() as u32, cpus: places, present, offline })
+}
+
+/// No L2 has CPUs of two nodes, and none has a part of a core's threads.
+fn caches_are_whole(places: &[CpuPlace]) -> Result<(), OptionError> {
+    let (mut of_core, mut of_l2) = (BTreeMap::new(), BTreeMap::new());
+    for (cpu, place) in places.iter().enumerate() {
+        let Some(l2) = place.l2 else { continue };
+        let (mate, its) = *of_core.entry((place.node, place.core)).or_insert((cpu, l2));
+        if its != l2 {
+            let found = format!("CPUs {mate} and {cpu} are threads of a core and have two L2s");
+            return Err(OptionError::new("--l2", found, "all threads of a core in one list"));
+        }
+        let (first, node) = *of_l2.entry(l2).or_insert((cpu, place.node));
+        if node != place.node {
+            let found = format!("CPUs {first} and {cpu} share an L2 and are in two nodes");
+            return Err(OptionError::new("--l2", found, "CPUs of one node in each list"));
+        }
+    }
+    Ok(())
+}
+
+/// Which of an option's lists has a CPU: exactly one does.
+fn the_one(option: &'static str, what: &str, lists: &[CpuMask], cpu: CpuId) -> Result<u32, OptionError> {
+    let mut inside = lists.iter().enumerate().filter(|(_, list)| list.contains(cpu)).map(|(i, _)| i as u32);
+    match (inside.next(), inside.next()) {
+        (Some(one), None) => Ok(one),
+        (None, _) => Err(OptionError::new(option, format!("CPU {cpu} is in no {what}"), "every CPU once")),
+        (Some(a), Some(b)) => {
+            let found = format!("CPU {cpu} is in {what}s {a} and {b}");
+            Err(OptionError::new(option, found, "every CPU once"))
+        }
+    }
 }
 
 fn request(args: &Args) -> Result<Request, OptionError> {
@@ -318,24 +363,18 @@ pub fn run(args: Args) -> diagnostic::Result<ExitCode> {
 
 fn single(args: &Args) -> diagnostic::Result<ExitCode> {
     let (places, request) = (places(args)?, request(args)?);
+    if let (Some(from), Some(to)) = (args.from, args.to) {
+        return compare::compare(from, to, &places, &request);
+    }
     let version = args.kernel.unwrap_or_default();
-    let (answer, log) = answer(version, &places, &request, None);
+    let (answer, log) = answer(Semantics::of(version), &places, &request, None);
     let mut out = Output::new();
     if args.json {
         out.line(to_json(&BTreeMap::from([(version.name(), answer)])))?;
         out.finish()?;
         return Ok(ExitCode::SUCCESS);
     }
-    let (cpus, nodes) = (places.cpus.len(), places.nr_node_ids);
-    let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-    out.line(format_args!(
-        "{}: {} on {}, {} of them present, in {}",
-        version.name(),
-        plural(request.nvecs as usize, "vector"),
-        plural(cpus, "CPU"),
-        places.present.weight(),
-        plural(nodes as usize, "node"),
-    ))?;
+    out.line(format_args!("{}: {}", version.name(), question(&places, &request)))?;
     for line in log {
         out.line(format_args!("kernel log: {line}"))?;
     }
@@ -349,6 +388,22 @@ fn single(args: &Args) -> diagnostic::Result<ExitCode> {
     }
     out.finish()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a kernel is asked.
+fn question(places: &Places, request: &Request) -> String {
+    let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    let offline = match places.offline.weight() {
+        0 => String::new(),
+        n => format!(" and {n} of these offline"),
+    };
+    format!(
+        "{} on {}, {} of them present{offline}, in {}",
+        plural(request.nvecs as usize, "vector"),
+        plural(places.cpus.len(), "CPU"),
+        places.present.weight(),
+        plural(places.nr_node_ids as usize, "node"),
+    )
 }
 
 /// Why a kernel spreads nothing.
@@ -379,7 +434,7 @@ fn batch(args: &Args, path: &std::path::Path) -> diagnostic::Result<ExitCode> {
         asked += 1;
         let mut found = BTreeMap::new();
         for &version in &versions {
-            let (got, _) = answer(version, &case.topology, &case.request, case.calc.as_ref());
+            let (got, _) = answer(Semantics::of(version), &case.topology, &case.request, case.calc.as_ref());
             if args.check {
                 let expect = expectation(&line, &case, version)?;
                 answers += 1;
