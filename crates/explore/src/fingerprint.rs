@@ -185,10 +185,11 @@ fn hash_irqs(irq: &IrqState, reads: Reads, state: &mut impl Hasher) {
         boot_numbers,
         irqfixup,
         irq_poll_active,
+        proc_chip_width,
     } = irq;
     (allocated_irqs, nr_irqs, domains, chips, default_affinity, default_domain, arch).hash(state);
     (noirqdebug, force_irqthreads, root_irq_dir, resend_list, unknown_domains, boot_numbers).hash(state);
-    (irqfixup, irq_poll_active).hash(state);
+    (irqfixup, irq_poll_active, proc_chip_width).hash(state);
     if reads.counters {
         descs.hash(state);
         return;
@@ -266,8 +267,6 @@ fn hash_apic(apic: &Apic, reads: Reads, state: &mut impl Hasher) {
         cached_irq_mask,
         boot_placement,
         booting,
-        irq_err_count,
-        irq_mis_count,
     } = apic;
     (x86_vector_domain, msi_default_domain, x86_pci_msi_default_domain, dmar_domain, ioapic_domain)
         .hash(state);
@@ -284,7 +283,8 @@ fn hash_apic(apic: &Apic, reads: Reads, state: &mut impl Hasher) {
     (io_apic_irqs, vector_lock, system_vectors, madt_overrides, mp_irqs, nr_ioapic_pins, more_gsis, gsi_top)
         .hash(state);
     (ioapic_dynirq_base, ioapic_initialized, cached_irq_mask, boot_placement, booting).hash(state);
-    (irq_err_count, irq_mis_count).hash(state);
+    let sums = (apic.irq_stat_sum(|stat| stat.irq_err_count), apic.irq_stat_sum(|stat| stat.irq_mis_count));
+    sums.hash(state);
     cpus.len().hash(state);
     for cpu in cpus {
         let ApicCpu { vector_irq, cleanup_list, cleanup_timer_pending, irq_regs_vector, irq_stat } = cpu;

@@ -14,6 +14,7 @@ use crate::handle::{handle_irq_event, handle_irq_event_frame};
 use crate::irqdesc::kstat_incr_irqs_this_cpu;
 use crate::irqdomain::{irq_domain_activate_irq, irq_domain_deactivate_irq};
 use crate::manage::{irq_do_set_affinity, irq_setup_affinity};
+use crate::proc::{irq_proc_update_chip, irq_proc_update_valid};
 use crate::resend::{check_irq_resend, clear_irq_resend};
 use crate::settings::*;
 
@@ -57,6 +58,7 @@ pub fn irq_set_chip(k: &mut Kernel, irq: Irq, chip: ChipId) -> Result<(), Errno>
         return Err(Errno::EINVAL);
     }
     k.irqd_mut(Irqd::top(irq)).chip = chip;
+    irq_proc_update_chip(k, chip);
     Ok(())
 }
 
@@ -645,6 +647,7 @@ fn __irq_do_set_handler(
         k.desc_mut(irq).status_use_accessors |= IRQ_NOPROBE | IRQ_NOREQUEST | IRQ_NOTHREAD;
         irq_activate_and_startup(k, irq, IRQ_RESEND);
     }
+    irq_proc_update_valid(k, irq);
 }
 
 /// Installs a flow handler; `HandleBadIrq` uninstalls it.
@@ -703,6 +706,7 @@ pub fn irq_modify_status(k: &mut Kernel, irq: Irq, clr: u32, set: u32) {
         trigger = tmp;
     }
     desc.set(trigger);
+    irq_proc_update_valid(k, irq);
 }
 
 // Calls a callback of the parent's chip. C calls it without looking whether it is there; a missing

@@ -14,6 +14,7 @@ use crate::chip::{__irq_set_handler, irq_set_chip_and_handler_name, irq_set_hand
 use crate::dummychip::NO_IRQ_CHIP;
 use crate::irqdesc::{__irq_alloc_descs, irq_free_descs, irq_get_nr_irqs};
 use crate::manage::synchronize_irq;
+use crate::proc::irq_proc_update_chip;
 use crate::settings::{irq_clear_status_flags, irq_set_status_flags};
 
 /// Allocates a node that names a domain. The node is nothing but its name.
@@ -395,6 +396,7 @@ pub fn irq_domain_set_hwirq_and_chip(
     data.hwirq = hwirq;
     data.chip = chip;
     data.chip_data = chip_data;
+    irq_proc_update_chip(k, chip);
     Ok(())
 }
 

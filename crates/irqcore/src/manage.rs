@@ -17,6 +17,7 @@ use kstate::{CpuMask, Errno, Irq, Kernel, TaskId};
 use crate::chip::*;
 use crate::dummychip::NO_IRQ_CHIP;
 use crate::irqdomain::irq_domain_deactivate_irq;
+use crate::proc::irq_proc_update_valid;
 use crate::settings::*;
 
 mod affinity;
@@ -455,6 +456,7 @@ fn __setup_irq(k: &mut Kernel, irq: Irq, new: IrqAction) -> Result<(), Errno> {
                     desc.istate &= !IRQS_SPURIOUS_DISABLED;
                     __enable_irq(k, irq);
                 }
+                irq_proc_update_valid(k, irq);
                 if k.sem.irq_thread_ready {
                     for thread in threads {
                         wake_up_and_wait_for_irq_thread_ready(k, thread);
@@ -581,6 +583,7 @@ fn unlink(k: &mut Kernel, irq: Irq, dev_id: DevId) -> bool {
         desc.affinity_hint = None;
         k.warn_once("WARNING: at kernel/irq/manage.c __free_irq");
     }
+    irq_proc_update_valid(k, irq);
     true
 }
 

@@ -1,16 +1,16 @@
-//! /proc/interrupts and /proc/irq: kernel/irq/proc.c of 5.4 and 6.12.
+//! /proc/interrupts and /proc/irq: kernel/irq/proc.c of 5.4, 6.12 and 7.3.
 
 use core::fmt::Write as _;
 
 use kfn::kfn;
 use kstate::bitmap::{bitmap_parse, bitmap_parselist, nr_cpumask_bits};
 use kstate::irqdesc::*;
-use kstate::{CpuMask, Errno, Irq, Kernel};
+use kstate::{ChipId, CpuMask, Errno, Irq, Kernel};
 
 use crate::dummychip::NO_IRQ_CHIP;
 use crate::irqdesc::kstat_irqs_cpu;
 use crate::manage::{irq_can_set_affinity_usr, irq_select_affinity_usr, irq_set_affinity};
-use crate::settings::irq_settings_is_hidden;
+use crate::settings::{irq_settings_is_hidden, irq_settings_proc_valid, irq_settings_update_proc_valid};
 
 /// A file of /proc/irq/N.
 pub struct ProcFile {
@@ -176,10 +176,34 @@ pub fn init_irq_proc(k: &mut Kernel) {
     }
 }
 
-/// Width of the first column of /proc/interrupts.
-fn precision(nr_irqs: u32) -> usize {
-    let mut prec = 3;
-    let mut j = 1000;
+/// Notes in the descriptor whether /proc/interrupts shows the line (7.2), so that a reader need not look at
+/// its actions.
+pub fn irq_proc_update_valid(k: &mut Kernel, irq: Irq) {
+    if k.sem.irq_proc_valid {
+        let desc = k.desc_mut(irq);
+        let valid = !irq_settings_is_hidden(desc) && !desc.action.is_empty();
+        irq_settings_update_proc_valid(desc, valid);
+    }
+}
+
+/// The width of a chip's name that has room at least.
+const CHIP_WIDTH: usize = 8;
+
+/// Makes room for the name of a chip that an interrupt was given (7.2). The room is never given back.
+pub fn irq_proc_update_chip(k: &mut Kernel, chip: ChipId) {
+    if k.sem.proc_interrupts_aligned {
+        let width = k.irq.chips[chip.index()].name.len() as u32;
+        if width as usize > CHIP_WIDTH && width > k.irq.proc_chip_width {
+            k.irq.proc_chip_width = width;
+        }
+    }
+}
+
+/// Width of the first column of /proc/interrupts, `least` or as many digits as the numbers have: since 7.2
+/// that is `irq_proc_calc_prec()`.
+fn precision(nr_irqs: u32, least: usize) -> usize {
+    let mut prec = least;
+    let mut j = 10_u64.pow(least as u32);
     while prec < 10 && j <= u64::from(nr_irqs) {
         j *= 10;
         prec += 1;
@@ -187,27 +211,38 @@ fn precision(nr_irqs: u32) -> usize {
     prec
 }
 
-/// What /proc/interrupts says of an interrupt, if there is something to say.
+/// Whether /proc/interrupts has a row for a line.
+fn shown(k: &Kernel, irq: Irq) -> bool {
+    let desc = k.desc(irq);
+    if k.sem.irq_proc_valid {
+        return irq_settings_proc_valid(desc);
+    }
+    if irq_settings_is_hidden(desc) {
+        return false;
+    }
+    let counted = || k.topo.online.iter().any(|cpu| kstat_irqs_cpu(desc, cpu) != 0);
+    !desc.action.is_empty() || !k.sem.proc_interrupts_needs_action && counted()
+}
+
+/// The row of a line, since 7.2 by `irq_seq_show()`.
 fn show_one(k: &Kernel, out: &mut String, irq: Irq, prec: usize) {
     let desc = k.desc(irq);
-    if irq_settings_is_hidden(desc) {
-        return;
-    }
-    if desc.action.is_empty() {
-        let counted = k.topo.online.iter().any(|cpu| kstat_irqs_cpu(desc, cpu) != 0);
-        if k.sem.proc_interrupts_needs_action || !counted {
-            return;
-        }
-    }
-    let _ = write!(out, "{irq:>prec$}: ", irq = irq.0);
-    for cpu in k.topo.online.iter() {
-        let _ = write!(out, "{:>10} ", kstat_irqs_cpu(desc, cpu));
-    }
+    let aligned = k.sem.proc_interrupts_aligned;
+    let counts = k.topo.online.iter().map(|cpu| kstat_irqs_cpu(desc, cpu));
+    let chip = &k.chip(Irqd::top(irq)).name;
+    let _ = write!(out, "{irq:>prec$}:", irq = irq.0);
+    irq_proc_emit_counts(k, out, counts);
+    let _ = if aligned {
+        let width = CHIP_WIDTH.max(k.irq.proc_chip_width as usize);
+        write!(out, "  {:<width$}", if chip.is_empty() { "-" } else { chip })
+    } else {
+        write!(out, " {chip:>8}")
+    };
     let data = &desc.irq_data[0];
-    let _ = write!(out, " {:>8}", k.chip(Irqd::top(irq)).name);
     let _ = match data.domain {
         Some(_) if k.sem.proc_hwirq_is_int => write!(out, " {:>prec$}", data.hwirq as i32),
         Some(_) => write!(out, " {:>prec$}", data.hwirq),
+        None if aligned => write!(out, "  {:>prec$}", ""),
         None => write!(out, " {:>prec$}", ""),
     };
     if let Some(name) = desc.name {
@@ -219,16 +254,31 @@ fn show_one(k: &Kernel, out: &mut String, irq: Irq, prec: usize) {
     out.push('\n');
 }
 
+/// The counts of the online CPUs behind the colon of a row, `irq_proc_emit_counts()` since 7.2: ten columns
+/// each, with a blank in front of each. Before, the blanks are behind the colon and behind each count.
+pub fn irq_proc_emit_counts(k: &Kernel, out: &mut String, counts: impl Iterator<Item = u32>) {
+    if k.sem.proc_interrupts_aligned {
+        for count in counts {
+            let _ = write!(out, " {count:>10}");
+        }
+        return;
+    }
+    out.push(' ');
+    for count in counts {
+        let _ = write!(out, "{count:>10} ");
+    }
+}
+
 /// Text of /proc/interrupts. C is called for each line by itself.
 pub fn show_interrupts(k: &Kernel) -> String {
-    let prec = precision(k.irq.nr_irqs);
+    let prec = precision(k.irq.nr_irqs, if k.sem.proc_interrupts_aligned { 4 } else { 3 });
     let mut out = String::new();
     let _ = write!(out, "{:w$}", "", w = prec + 8);
     for cpu in k.topo.online.iter() {
         let _ = write!(out, "CPU{:<8}", cpu.0);
     }
     out.push('\n');
-    for irq in k.for_each_irq() {
+    for irq in k.for_each_irq().filter(|irq| shown(k, *irq)) {
         show_one(k, &mut out, irq, prec);
     }
     if let Some(arch_show_interrupts) = k.irq.arch.arch_show_interrupts {
@@ -243,7 +293,10 @@ mod tests {
 
     #[test]
     fn the_first_column_grows_with_nr_irqs() {
-        let check = |nr_irqs, expect| assert_eq!(precision(nr_irqs), expect, "nr_irqs {nr_irqs}");
+        let check = |nr_irqs, expect| {
+            assert_eq!(precision(nr_irqs, 3), expect, "nr_irqs {nr_irqs}");
+            assert_eq!(precision(nr_irqs, 4), expect.max(4), "nr_irqs {nr_irqs}");
+        };
         check(16, 3);
         check(999, 3);
         check(1000, 4);

@@ -38,8 +38,18 @@ settings! {
     irq_settings_disable_unlazy: IRQ_DISABLE_UNLAZY;
     /// Not shown in /proc/interrupts.
     irq_settings_is_hidden: IRQ_HIDDEN;
+    /// Shown in /proc/interrupts.
+    irq_settings_proc_valid: IRQ_PROC_VALID;
     /// Excluded from spurious detection.
     irq_settings_no_debug: IRQ_NO_DEBUG;
+}
+
+/// Notes whether the line is shown in /proc/interrupts.
+pub fn irq_settings_update_proc_valid(desc: &mut IrqDesc, valid: bool) {
+    desc.status_use_accessors &= !IRQ_PROC_VALID;
+    if valid {
+        desc.status_use_accessors |= IRQ_PROC_VALID;
+    }
 }
 
 /// Can be requested.

@@ -191,6 +191,11 @@ pub struct IrqCpustat {
     pub kvm_posted_intr_ipis: u32,
     pub kvm_posted_intr_nested_ipis: u32,
     pub kvm_posted_intr_wakeup_ipis: u32,
+    /// Interrupts that the local APIC reported as erroneous. Before 7.2 all CPUs have one counter, which
+    /// shows the sum.
+    pub irq_err_count: u32,
+    /// Level interrupts that came as edges. Before 7.2 all CPUs have one counter.
+    pub irq_mis_count: u32,
 }
 
 /// The per-CPU variables of vector.c and irq.c.
@@ -393,13 +398,14 @@ pub struct Apic {
     pub boot_placement: BTreeMap<u32, (CpuId, u32)>,
     /// `boot_placement` still counts.
     pub booting: bool,
-    /// Interrupts the local APICs reported as erroneous.
-    pub irq_err_count: u32,
-    /// Level interrupts that came as edges.
-    pub irq_mis_count: u32,
 }
 
 impl Apic {
+    /// What a counter of all CPUs comes to, of those that are offline as well.
+    pub fn irq_stat_sum(&self, count: fn(&IrqCpustat) -> u32) -> u32 {
+        self.cpus.iter().fold(0, |sum, cpu| sum.wrapping_add(count(&cpu.irq_stat)))
+    }
+
     /// The chip data of an interrupt (`apic_chip_data`, which walks to the last level).
     pub fn apicd(&self, irq: Irq) -> Option<&ApicChipData> {
         self.chip_data.get(irq.index())?.as_ref()

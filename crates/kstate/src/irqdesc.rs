@@ -125,6 +125,8 @@ bits! {
     IRQ_HIDDEN = 1 << 20;
     /// Excluded from spurious detection: one of the `_IRQ_*` (6.12).
     IRQ_NO_DEBUG = 1 << 21;
+    /// Shown in /proc/interrupts: one of the `_IRQ_*` (7.2).
+    IRQ_PROC_VALID = 1 << 22;
     /// The `_IRQ_*` bits that `irq_modify_status()` may change.
     IRQF_MODIFY_MASK = 0xf | IRQ_NOPROBE | IRQ_NOREQUEST | IRQ_NOAUTOEN | IRQ_MOVE_PCNTXT | IRQ_LEVEL
         | IRQ_NO_BALANCING | IRQ_PER_CPU | IRQ_NESTED_THREAD | IRQ_NOTHREAD | IRQ_PER_CPU_DEVID
@@ -593,6 +595,9 @@ pub struct IrqState {
     /// While a machine as found boots: the numbers for the function that is probed, in the order in which it
     /// takes them. Empty where the lowest free number will do.
     pub boot_numbers: Vec<u32>,
+    /// `irq_proc_constraints.chip_width`, where it has grown: the longest name of a chip that an interrupt
+    /// ever had (7.2).
+    pub proc_chip_width: u32,
 }
 
 impl IrqState {

@@ -901,6 +901,32 @@ const SEMANTICS: &[Row] = &[
         lab.k.irqd_mut(Irqd::top(irq)).hwirq |= 0x10000 << 27;
     }),
     row(
+        "proc_interrupts_aligned",
+        V6_12,
+        PC,
+        "cat /proc/interrupts\n",
+        &[
+            (
+                Look::Terminal,
+                "\n  9:          0          0          0          0   IO-APIC   9-fasteoi   acpi\n",
+                "",
+            ),
+            (
+                Look::Terminal,
+                "",
+                "\n   9:          0          0          0          0  IO-APIC                  9-fasteoi   acpi\n",
+            ),
+        ],
+    ),
+    row("irq_proc_valid", V6_12, PC, "", &[(Look::State, "", "status:   0x00400000\n")]),
+    row(
+        "arch_rows_when_counted",
+        V6_12,
+        BARE,
+        "cat /proc/interrupts\n",
+        &[(Look::Terminal, "SPU:", ""), (Look::Terminal, "ERR:          0\n", "")],
+    ),
+    row(
         "trace_shows_migrate_disable",
         V5_4,
         BARE,

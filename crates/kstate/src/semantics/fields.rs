@@ -559,6 +559,21 @@ macro_rules! fields {
         V5_4 on "as an int, which cuts off what does not fit",
         V6_12 off "as an unsigned long",
     }
+    /// How the columns of /proc/interrupts are laid out.
+    proc_interrupts_aligned: bool = "irq_seq_show()", "kernel/irq/proc.c", "7.2 (171cc0d9eed1)" {
+        V5_4 off "three columns at least for the number, and names of chips end in the same column",
+        V7_3 on "four columns at least for the number; names of chips begin in the same column, which is as wide as the longest so far",
+    }
+    /// Whether a descriptor notes that /proc/interrupts shows it.
+    irq_proc_valid: bool = "irq_proc_update_valid()", "kernel/irq/proc.c", "7.2" {
+        V5_4 off "it does not: a reader looks at the actions",
+        V7_3 on "_IRQ_PROC_VALID, which shows in debugfs as bit 22 of status",
+    }
+    /// Which rows of the lower half of /proc/interrupts are there.
+    arch_rows_when_counted: bool = "arch_show_interrupts()", "arch/x86/kernel/irq.c", "7.2" {
+        V5_4 off "all, and ERR and MIS have one number for all CPUs",
+        V7_3 on "SPU, RTR, ERR and MIS from their first event on, and each CPU has a number",
+    }
     /// How wide the columns of a trace are, and whether one tells if migration is disabled.
     trace_shows_migrate_disable: bool = "trace_print_lat_fmt()", "kernel/trace/trace_output.c" {
         V5_4 off "four flags, and five columns for a PID",

@@ -1,6 +1,6 @@
 //! Interrupt entry, the lower half of /proc/interrupts, and a CPU's way out.
 //!
-//! Follows arch/x86/kernel/irq.c of 5.4 and 6.12.
+//! Follows arch/x86/kernel/irq.c of 5.4, 6.12 and 7.3.
 
 #![expect(non_snake_case, reason = "the names of the C functions")]
 
@@ -8,11 +8,12 @@ use std::fmt::Write as _;
 
 use irqcore::chip::{generic_handle_irq_desc, generic_handle_irq_desc_frame};
 use irqcore::cpuhotplug::irq_migrate_all_off_this_cpu;
+use irqcore::proc::irq_proc_emit_counts;
 use kfn::{kfn, kirq};
 use kstate::apic::{FIRST_EXTERNAL_VECTOR, IrqCpustat, VectorIrq};
 use kstate::irqdesc::{ArchOps, Irqd};
 use kstate::printk::RATELIMIT_BURST;
-use kstate::{Irq, Kernel};
+use kstate::{CpuId, Irq, Kernel};
 
 use super::apic::{ack_APIC_irq, is_vector_pending};
 use super::io_apic::arch_dynirq_lower_bound;
@@ -38,44 +39,110 @@ pub fn ack_bad_irq(k: &mut Kernel, irq: Irq) {
     ack_APIC_irq(k);
 }
 
+/// A row of the lower half of /proc/interrupts.
+struct IrqStatInfo {
+    symbol: &'static str,
+    count: fn(&IrqCpustat) -> u32,
+    text: &'static str,
+    /// When it is shown.
+    shown: Shown,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Always,
+    /// Once something was counted on any CPU (7.2); before, always.
+    Counted,
+    /// With a thermal vector.
+    Thermal,
+    /// With the vectors of posted interrupts.
+    Kvm,
+    /// Once something was counted (7.2), one number for each CPU; before, always and one number for all.
+    Error,
+}
+
+/// `irq_stat_info`, in its order. Before 7.2 the last three rows stand in front of KVM's.
+const IRQ_STAT_INFO: &[IrqStatInfo] = {
+    const fn row(
+        symbol: &'static str,
+        count: fn(&IrqCpustat) -> u32,
+        text: &'static str,
+        shown: Shown,
+    ) -> IrqStatInfo {
+        IrqStatInfo { symbol, count, text, shown }
+    }
+    use Shown::{Always, Counted, Error, Kvm, Thermal};
+    &[
+        row("NMI", |s| s.nmi_count, "Non-maskable interrupts", Always),
+        row("LOC", |s| s.apic_timer_irqs, "Local timer interrupts", Always),
+        row("SPU", |s| s.irq_spurious_count, "Spurious interrupts", Counted),
+        row("PMI", |s| s.apic_perf_irqs, "Performance monitoring interrupts", Always),
+        row("IWI", |s| s.apic_irq_work_irqs, "IRQ work interrupts", Always),
+        row("RTR", |s| s.icr_read_retry_count, "APIC ICR read retries", Counted),
+        row("RES", |s| s.irq_resched_count, "Rescheduling interrupts", Always),
+        row("CAL", |s| s.irq_call_count, "Function call interrupts", Always),
+        row("TLB", |s| s.irq_tlb_count, "TLB shootdowns", Always),
+        row("TRM", |s| s.irq_thermal_count, "Thermal event interrupts", Thermal),
+        row("PIN", |s| s.kvm_posted_intr_ipis, "Posted-interrupt notification event", Kvm),
+        row("NPI", |s| s.kvm_posted_intr_nested_ipis, "Nested posted-interrupt event", Kvm),
+        row("PIW", |s| s.kvm_posted_intr_wakeup_ipis, "Posted-interrupt wakeup event", Kvm),
+        row("ERR", |s| s.irq_err_count, "PIC/APIC error interrupts", Error),
+        row("MIS", |s| s.irq_mis_count, "Misrouted IO/APIC interrupts", Error),
+    ]
+};
+
 /// The rows of /proc/interrupts that are no devices. `prec` is the width of the first column.
 pub fn arch_show_interrupts(k: &Kernel, p: &mut String, prec: usize) {
-    type Row = (&'static str, fn(&IrqCpustat) -> u32, &'static str);
-    let zero: fn(&IrqCpustat) -> u32 = |_| 0;
-    let mut rows: Vec<Row> = vec![
-        ("NMI", |s| s.nmi_count, "Non-maskable interrupts"),
-        ("LOC", |s| s.apic_timer_irqs, "Local timer interrupts"),
-        ("SPU", |s| s.irq_spurious_count, "Spurious interrupts"),
-        ("PMI", |s| s.apic_perf_irqs, "Performance monitoring interrupts"),
-        ("IWI", |s| s.apic_irq_work_irqs, "IRQ work interrupts"),
-        ("RTR", |s| s.icr_read_retry_count, "APIC ICR read retries"),
-        ("RES", |s| s.irq_resched_count, "Rescheduling interrupts"),
-        ("CAL", |s| s.irq_call_count, "Function call interrupts"),
-        ("TLB", |s| s.irq_tlb_count, "TLB shootdowns"),
-    ];
-    if k.sem.thermal_vector {
-        rows.push(("TRM", |s| s.irq_thermal_count, "Thermal event interrupts"));
+    let kvm = |info: &&IrqStatInfo| info.shown == Shown::Kvm;
+    if k.sem.arch_rows_when_counted {
+        IRQ_STAT_INFO.iter().for_each(|info| stat_row(k, p, prec, info));
+        return;
     }
-    let devices = rows.len();
-    if k.sem.kvm_vectors {
-        rows.push(("PIN", zero, "Posted-interrupt notification event"));
-        rows.push(("NPI", zero, "Nested posted-interrupt event"));
-        rows.push(("PIW", zero, "Posted-interrupt wakeup event"));
+    IRQ_STAT_INFO.iter().filter(|info| !kvm(info)).for_each(|info| stat_row(k, p, prec, info));
+    IRQ_STAT_INFO.iter().filter(kvm).for_each(|info| stat_row(k, p, prec, info));
+}
+
+fn stat_row(k: &Kernel, p: &mut String, prec: usize, info: &IrqStatInfo) {
+    let IrqStatInfo { symbol, count, text, shown } = *info;
+    let when_counted = k.sem.arch_rows_when_counted;
+    let counted = || k.apic.cpus.iter().any(|cpu| count(&cpu.irq_stat) != 0);
+    let visible = match shown {
+        Shown::Always => true,
+        Shown::Thermal => k.sem.thermal_vector,
+        Shown::Kvm => k.sem.kvm_vectors,
+        Shown::Counted | Shown::Error => !when_counted || counted(),
+    };
+    if !visible {
+        return;
     }
-    // Writing to a String does not fail.
-    for i in 0..=rows.len() {
-        if i == devices {
-            let _ = writeln!(p, "{:>prec$}: {:10}", "ERR", k.apic.irq_err_count);
-            let _ = writeln!(p, "{:>prec$}: {:10}", "MIS", k.apic.irq_mis_count);
-        }
-        let Some((name, count, text)) = rows.get(i) else { break };
-        let _ = write!(p, "{name:>prec$}: ");
-        for cpu in k.topo.online.iter() {
-            let stat = k.apic.cpus.get(cpu.index()).map_or(0, |c| count(&c.irq_stat));
-            let _ = write!(p, "{stat:10} ");
-        }
-        let _ = writeln!(p, "  {text}");
+    let _ = write!(p, "{symbol:>prec$}:");
+    if shown == Shown::Error && !when_counted {
+        let _ = writeln!(p, " {:10}", k.apic.irq_stat_sum(count));
+        return;
     }
+    let of = |cpu: CpuId| k.apic.cpus.get(cpu.index()).map_or(0, |data| count(&data.irq_stat));
+    irq_proc_emit_counts(k, p, k.topo.online.iter().map(of));
+    let _ = writeln!(p, "  {text}");
+}
+
+/// Which counter of a CPU.
+pub(super) type Which = fn(&mut IrqCpustat) -> &mut u32;
+
+/// Counts one for a row that 7.2 hides as long as there is nothing in it.
+pub(super) fn count_hidden(k: &mut Kernel, which: Which) {
+    if k.sem.arch_rows_when_counted {
+        irq_stat_inc_and_enable(k, which);
+    } else {
+        let count = which(irq_stat(k));
+        *count = count.wrapping_add(1);
+    }
+}
+
+/// Counts, and shows the row from now on: its counters say that something was counted.
+#[kfn("arch/x86/kernel/irq.c")]
+fn irq_stat_inc_and_enable(k: &mut Kernel, which: Which) {
+    let count = which(irq_stat(k));
+    *count = count.wrapping_add(1);
 }
 
 /// The row's counters of this CPU.
