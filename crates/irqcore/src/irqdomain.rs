@@ -53,6 +53,12 @@ pub struct IrqDomainInfo {
     pub bus_token: u32,
 }
 
+/// The number that a bus token has in names. `DOMAIN_BUS_FSL_MC_MSI` was number 7.
+fn bus_token_number(k: &Kernel, bus_token: u32) -> u32 {
+    const DOMAIN_BUS_FSL_MC_MSI: u32 = 7;
+    if bus_token > DOMAIN_BUS_FSL_MC_MSI && !k.sem.domain_bus_fsl_mc_msi { bus_token - 1 } else { bus_token }
+}
+
 fn new_domain(k: &mut Kernel, info: &IrqDomainInfo) -> DomainId {
     let base = if info.fwnode.is_empty() {
         k.irq.unknown_domains += 1;
@@ -60,7 +66,8 @@ fn new_domain(k: &mut Kernel, info: &IrqDomainInfo) -> DomainId {
     } else {
         info.fwnode.clone()
     };
-    let name = if info.bus_token == 0 { base } else { format!("{base}-{}", info.bus_token) };
+    let name =
+        if info.bus_token == 0 { base } else { format!("{base}-{}", bus_token_number(k, info.bus_token)) };
     let mut flags = k.sem.irq_domain_name_allocated;
     if info.ops.alloc.is_some() {
         flags |= IRQ_DOMAIN_FLAG_HIERARCHY;
@@ -195,13 +202,13 @@ pub fn irq_domain_remove(k: &mut Kernel, domain: DomainId) {
 
 /// Gives a domain a bus token, which becomes part of its name.
 pub fn irq_domain_update_bus_token(k: &mut Kernel, domain: DomainId, bus_token: u32) {
-    let allocated = k.sem.irq_domain_name_allocated;
+    let (allocated, number) = (k.sem.irq_domain_name_allocated, bus_token_number(k, bus_token));
     let d = k.domain_mut(domain);
     if d.bus_token == bus_token {
         return;
     }
     d.bus_token = bus_token;
-    d.name = format!("{}-{bus_token}", d.name);
+    d.name = format!("{}-{number}", d.name);
     d.flags |= allocated;
 }
 

@@ -155,7 +155,7 @@ msi_flags! {
     /// Must not be masked.
     MSI_FLAG_NO_MASK = 1 << 22;
 
-    /// `DOMAIN_BUS_*`: no particular bus.
+    /// `DOMAIN_BUS_*`, with the numbers before 7.3: no particular bus.
     DOMAIN_BUS_ANY = 0;
     /// A global PCI/MSI domain.
     DOMAIN_BUS_PCI_MSI = 3;

@@ -628,6 +628,20 @@ const SEMANTICS: &[Row] = &[
     ),
     row("debugfs_names_flags", V5_4, BARE, "", &[(Look::State, "", "IRQ_DOMAIN_FLAG_HIERARCHY")]),
     row(
+        "domain_bus_fsl_mc_msi",
+        V6_12,
+        PC,
+        "",
+        &[(Look::State, "domain:  PCI-MSIX-0000:00:03.0-12\n", "domain:  PCI-MSIX-0000:00:03.0-11\n")],
+    ),
+    row(
+        "debugfs_shows_message",
+        V6_12,
+        PC,
+        "",
+        &[(Look::State, "", "\n\n  address_hi: 0x00000000\n  address_lo: 0xfee")],
+    ),
+    row(
         "msi_domains",
         V5_4,
         PC,
@@ -889,18 +903,6 @@ const SEMANTICS: &[Row] = &[
         lab.k.desc_mut(Irq(5)).tot_count = 1;
     }),
     row(
-        "proc_hwirq_is_int",
-        V5_4,
-        PC,
-        "cat /proc/interrupts\n",
-        &[(Look::Terminal, "", " 8796093071361-edge")],
-    )
-    .prepared(|lab| {
-        // The function is in PCI domain 0x10000, as those behind a VMD bridge are.
-        let irq = irq_of(&lab.k, "nvme0q1");
-        lab.k.irqd_mut(Irqd::top(irq)).hwirq |= 0x10000 << 27;
-    }),
-    row(
         "proc_interrupts_aligned",
         V6_12,
         PC,
@@ -926,6 +928,18 @@ const SEMANTICS: &[Row] = &[
         "cat /proc/interrupts\n",
         &[(Look::Terminal, "SPU:", ""), (Look::Terminal, "ERR:          0\n", "")],
     ),
+    row(
+        "proc_hwirq_is_int",
+        V5_4,
+        PC,
+        "cat /proc/interrupts\n",
+        &[(Look::Terminal, "", " 8796093071361-edge")],
+    )
+    .prepared(|lab| {
+        // The function is in PCI domain 0x10000, as those behind a VMD bridge are.
+        let irq = irq_of(&lab.k, "nvme0q1");
+        lab.k.irqd_mut(Irqd::top(irq)).hwirq |= 0x10000 << 27;
+    }),
     row(
         "trace_shows_migrate_disable",
         V5_4,

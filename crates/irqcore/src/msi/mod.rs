@@ -1,7 +1,9 @@
-//! MSI domains: kernel/irq/msi.c of 5.4 and 6.12.
+//! MSI domains: kernel/irq/msi.c of 5.4, 6.12 and 7.3.
 //!
 //! Functions that both releases have in the same form are here. [`global`] has what 5.4 does with
 //! one domain for all functions, [`per_device`] what 6.12 does with a domain for each.
+
+use core::fmt::Write as _;
 
 use kfn::kfn;
 use kstate::irqchip::SetMask;
@@ -141,8 +143,21 @@ pub const fn msi_domain_ops() -> IrqDomainOps {
         free: Some(msi_domain_free),
         activate: Some(msi_domain_activate),
         deactivate: Some(msi_domain_deactivate),
-        debug_show: None,
+        debug_show: Some(msi_domain_debug_show),
     }
+}
+
+/// The message that the device was told, below the interrupt's data in this domain (6.15).
+fn msi_domain_debug_show(k: &Kernel, m: &mut String, _d: Option<DomainId>, irqd: Option<Irqd>, ind: usize) {
+    if !k.sem.debugfs_shows_message {
+        return;
+    }
+    let desc = irqd.and_then(|irqd| k.desc(irqd.irq).irq_common_data.msi_desc);
+    let Some(msg) = desc.and_then(|desc| k.msi.descs.get(desc)).map(|desc| desc.msg) else { return };
+    let w = ind + 1;
+    let _ = write!(m, "\n{:w$}address_hi: 0x{:08x}", "", msg.address_hi);
+    let _ = write!(m, "\n{:w$}address_lo: 0x{:08x}", "", msg.address_lo);
+    let _ = writeln!(m, "\n{:w$}msg_data:   0x{:08x}", "", msg.data);
 }
 
 /// The hardware number that `set_desc` stored.

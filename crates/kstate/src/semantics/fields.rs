@@ -361,6 +361,16 @@ macro_rules! fields {
         V5_4 off "the number alone",
         V6_12 on "the number and the names of its bits",
     }
+    /// Whether there is a bus token for messages of the Freescale management complex.
+    domain_bus_fsl_mc_msi: bool = "enum irq_domain_bus_token", "include/linux/irqdomain_defs.h" {
+        V5_4 on "there is, and a function's own domain is called after the token 11 (MSI) or 12 (MSI-X)",
+        V7_3 off "there is none, and the tokens behind it are one less",
+    }
+    /// Whether debugfs shows the message that a device was given.
+    debugfs_shows_message: bool = "msi_domain_debug_show()", "kernel/irq/msi.c", "6.15" {
+        V5_4 off "it does not",
+        V7_3 on "address and data, below the MSI domain",
+    }
 
     // ---- MSI ----
 
