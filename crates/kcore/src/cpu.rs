@@ -865,10 +865,34 @@ pub fn cpu_smt_disable(k: &mut Kernel, force: bool) {
 /// # Errors
 /// None; `early_param()` has the form that can fail.
 pub fn mitigations_parse_cmdline(k: &mut Kernel, value: Option<&str>) -> Result<(), Errno> {
-    match value.unwrap_or_default() {
-        "off" | "auto" => k.hotplug.mitigations_auto_nosmt = false,
-        "auto,nosmt" => k.hotplug.mitigations_auto_nosmt = true,
-        value => k.log.push(format!("Unsupported mitigations={value}, system may still be vulnerable")),
+    let value = value.unwrap_or_default();
+    let unsupported = format!("Unsupported mitigations={value}, system may still be vulnerable");
+    if !k.sem.mitigations_attack_vectors {
+        match value {
+            "off" | "auto" => k.hotplug.mitigations_auto_nosmt = false,
+            "auto,nosmt" => k.hotplug.mitigations_auto_nosmt = true,
+            _ => k.log.push(unsupported),
+        }
+        return Ok(());
+    }
+    // The longer of two that begin alike stands first.
+    let global = ["auto,nosmt", "auto", "off"].into_iter().find(|word| value.starts_with(word));
+    if let Some(word) = global {
+        k.hotplug.mitigations_auto_nosmt = word == "auto,nosmt";
+    }
+    let rest = &value[global.map_or(0, str::len)..];
+    if rest.is_empty() {
+        return Ok(());
+    }
+    // C looks at the character that stands where a comma would, also where there is no word before it.
+    let Some(vectors) = rest.strip_prefix(',') else {
+        k.log.push(unsupported);
+        return Ok(());
+    };
+    const VECTORS: [&str; 5] =
+        ["no_user_kernel", "no_user_user", "no_guest_host", "no_guest_guest", "no_cross_thread"];
+    if let Some(unknown) = vectors.split(',').find(|vector| !VECTORS.contains(vector)) {
+        k.log.push(format!("Unsupported mitigations options {unknown}"));
     }
     Ok(())
 }

@@ -187,6 +187,19 @@ pub struct NvmeDev {
     pub remove_work: WorkId,
 }
 
+/// `struct quirk_entry`, drivers/nvme/host/pci.c of 7.3: what is asked of one kind of controller.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct NvmeQuirkEntry {
+    /// Vendor of the PCI function.
+    pub vendor_id: u16,
+    /// Its device.
+    pub dev_id: u16,
+    /// `NVME_QUIRK_*` that it has as well.
+    pub enabled_quirks: u32,
+    /// `NVME_QUIRK_*` that it has not, whatever else says so.
+    pub disabled_quirks: u32,
+}
+
 /// drivers/nvme/host: driver state of NVMe controllers.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct NvmeState {

@@ -1,6 +1,8 @@
 //! What the command line set: the variables of C that its words are parsed into and that live in no
 //! other structure here.
 
+use crate::nvme::NvmeQuirkEntry;
+
 /// The variables, each with its C name. The defaults are those of a command line without words.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Params {
@@ -29,6 +31,8 @@ pub struct Params {
     pub nvme_poll_queues: u32,
     /// Of nvme: `io_queue_depth`.
     pub nvme_io_queue_depth: u32,
+    /// `nvme_pci_quirk_list` (7.3).
+    pub nvme_pci_quirk_list: Vec<NvmeQuirkEntry>,
     /// Of nvme_core: `admin_timeout`, in seconds.
     pub nvme_admin_timeout: u32,
     /// Of nvme_core: `io_timeout`, in seconds.
@@ -68,6 +72,7 @@ impl Default for Params {
             nvme_write_queues: 0,
             nvme_poll_queues: 0,
             nvme_io_queue_depth: 1024,
+            nvme_pci_quirk_list: Vec::new(),
             nvme_admin_timeout: 60,
             nvme_io_timeout: 30,
             virtblk_num_request_queues: 0,

@@ -87,12 +87,12 @@ static WORDS: &[Word] = &[
     early("cpuhp.parallel", cpu::parallel_bringup_parse_param).only(|sem| sem.cpuhp_split_startup),
     setup("cpu0_hotplug", enable_cpu0_hotplug).only(|sem| sem.cpu0_hotplug),
     // Isolation.
-    setup("isolcpus=", isolation::housekeeping_isolcpus_setup),
+    setup("isolcpus=", isolation::housekeeping_isolcpus_setup).without(no_io_queue),
     setup("nohz_full=", isolation::housekeeping_nohz_full_setup),
     // APICs.
     early("noapic", io_apic::parse_noapic),
     early("nolapic", apic::setup_disableapic),
-    early("disableapic", apic::setup_disableapic),
+    early("disableapic", apic::setup_disableapic).only(|sem| sem.disableapic),
     early("apic", apic::apic_set_verbosity),
     early("nox2apic", apic::setup_nox2apic),
     early("nointremap", irq_remapping::setup_nointremap),
@@ -124,6 +124,9 @@ static WORDS: &[Word] = &[
     })
     .without(negative),
     module("nvme.io_queue_depth", nvme::io_queue_depth_set),
+    module("nvme.quirks", nvme::quirks_param_set)
+        .only(|sem| sem.nvme_quirks_param)
+        .without(nvme::quirks_refused),
     module("nvme_core.admin_timeout", |k, value| param_set_uint(value, &mut k.params.nvme_admin_timeout))
         .without(no_time),
     module("nvme_core.io_timeout", |k, value| param_set_uint(value, &mut k.params.nvme_io_timeout))
@@ -185,6 +188,13 @@ fn no_time(value: Value<'_>) -> Option<String> {
 
 fn negative(value: Value<'_>) -> Option<String> {
     value?.starts_with('-').then(|| "a negative number of queues is not modelled".to_owned())
+}
+
+/// A flag that was proposed and disputed from 2025 on.
+fn no_io_queue(value: Value<'_>) -> Option<String> {
+    let flags = value?.split(',').take_while(|flag| flag.starts_with(|c: char| c.is_ascii_alphabetic()));
+    let mut io_queue = flags.filter(|flag| *flag == "io_queue");
+    io_queue.next().map(|_| "no released kernel has isolcpus=io_queue".to_owned())
 }
 
 fn no_posted_msi(value: Value<'_>) -> Option<String> {
@@ -438,7 +448,7 @@ fn near(param: &str) -> Vec<&'static str> {
 
 /// Whether a word asks for SMT to be switched off on CPUs that need it.
 pub fn wants_nosmt_if_vulnerable(arg: &Arg) -> bool {
-    parameq(&arg.param, "mitigations") && arg.value() == Some("auto,nosmt")
+    parameq(&arg.param, "mitigations") && arg.value().is_some_and(|value| value.starts_with("auto,nosmt"))
 }
 
 #[cfg(test)]

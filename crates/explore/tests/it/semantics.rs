@@ -158,6 +158,8 @@ struct Row {
     field: &'static str,
     base: KernelVersion,
     pc: Pc,
+    /// Fields that both machines have set, without which the row's field does not matter.
+    given: &'static [(&'static str, &'static str)],
     prepare: fn(&mut Lab),
     script: &'static str,
     /// Text that only the base shows, and text that only the other value shows; an empty one is not
@@ -172,12 +174,16 @@ const fn row(
     script: &'static str,
     differs: &'static [(Look, &'static str, &'static str)],
 ) -> Row {
-    Row { field, base, pc, prepare: |_| {}, script, differs }
+    Row { field, base, pc, given: &[], prepare: |_| {}, script, differs }
 }
 
 impl Row {
     const fn prepared(self, prepare: fn(&mut Lab)) -> Self {
         Self { prepare, ..self }
+    }
+
+    const fn given(self, given: &'static [(&'static str, &'static str)]) -> Self {
+        Self { given, ..self }
     }
 }
 
@@ -202,10 +208,14 @@ fn where_they_part(a: &str, b: &str) -> String {
 fn check(row: &Row) -> Result<(), String> {
     let Row { field, base, .. } = row;
     let value = other(field, *base);
-    let mut semantics = Semantics::of(*base);
+    let mut kernel = Semantics::of(*base);
+    for (given, value) in row.given {
+        kernel.set(given, value).expect("a value of the field");
+    }
+    let mut semantics = kernel.clone();
     semantics.set(field, value).expect("a value of the field");
     semantics.check().map_err(|e| format!("{field}={value} on {} is refused: {e}", base.name()))?;
-    let (kernel, experiment) = (observe(row, Semantics::of(*base)), observe(row, semantics));
+    let (kernel, experiment) = (observe(row, kernel), observe(row, semantics));
     for &(look, only_base, only_set) in row.differs {
         let (a, b) = (kernel.at(look), experiment.at(look));
         for (what, text, there, elsewhere) in [("base", only_base, a, b), ("set", only_set, b, a)] {
@@ -316,6 +326,20 @@ const SEMANTICS: &[Row] = &[
             "=== /sys/devices/system/cpu/possible\n0-3\n",
             "=== /sys/devices/system/cpu/possible\n0-1\n",
         )],
+    ),
+    row(
+        "disableapic",
+        V6_12,
+        Pc { cmdline: "disableapic", ..BARE },
+        "cat /proc/interrupts\n",
+        &[(Look::Terminal, "XT-PIC", "IO-APIC"), (Look::Log, "", "parameters \"disableapic\", will be")],
+    ),
+    row(
+        "mitigations_attack_vectors",
+        V6_12,
+        Pc { cmdline: "mitigations=auto,no_user_user", ..BARE },
+        "",
+        &[(Look::Log, "Unsupported mitigations=auto,no_user_user", "")],
     ),
     row(
         "acpi_irq_threaded",
@@ -793,6 +817,29 @@ const SEMANTICS: &[Row] = &[
         &[(Look::State, "affinity: 2-3\neffectiv: 2\n", "affinity: 2-3\neffectiv: 3\n")],
     ),
     row(
+        "housekeeping_kernel_noise",
+        V6_12,
+        Pc { cmdline: "isolcpus=nohz,1", ..BARE },
+        "",
+        &[(Look::Terminal, "unbound work: 0-1.", "unbound work: 0.")],
+    )
+    .given(&[("no_hz_full", "on")])
+    .prepared(|lab| {
+        let cpus = kcore::workqueue::wq_unbound_cpumask(&lab.k).list();
+        print(lab, format!("unbound work: {cpus}."));
+    }),
+    row(
+        "housekeeping_leaves_one_cpu",
+        V6_12,
+        Pc { cmdline: "nohz_full=0-1 isolcpus=domain,2-3", cpus: CPUS_4, ..BARE },
+        "cat /sys/devices/system/cpu/isolated\n",
+        &[
+            (Look::Terminal, "2-3", ""),
+            (Look::Log, "", "neither in nohz_full= nor in isolcpus=domain, ignoring setting 2-3"),
+        ],
+    )
+    .given(&[("no_hz_full", "on")]),
+    row(
         "empty_affinity_reselects",
         V5_4,
         Pc { cmdline: "maxcpus=3", ..PC },
@@ -1147,6 +1194,13 @@ const SEMANTICS: &[Row] = &[
         lab.run_each(&reset, watch, |_, _| {});
         print(lab, format!("a reset takes {} tenths of a second", (live - started) / 100_000_000));
     }),
+    row(
+        "nvme_quirks_param",
+        V6_12,
+        Pc { cmdline: "nvme.quirks=1b36:0010:single_vector", ..PC },
+        "cat /proc/interrupts\n",
+        &[(Look::Terminal, "nvme0q2", "nvme0q0, nvme0q1")],
+    ),
     row(
         "nvme_queue_params_checked",
         V5_4,

@@ -1,6 +1,10 @@
 //! The CPUs that are kept free of some work, as `isolcpus=` and `nohz_full=` say.
 //!
-//! C file: kernel/sched/isolation.c of 5.4 and 6.12.
+//! C file: kernel/sched/isolation.c of 5.4, 6.12 and 7.3.
+//!
+//! # What it doesn't implement
+//! Partitions of cpusets, which move `HK_TYPE_DOMAIN` of 7.3 away from `HK_TYPE_DOMAIN_BOOT`: the two are
+//! one kind here.
 
 use kstate::bitmap::{bitmap_parselist, nr_cpumask_bits};
 pub use kstate::isolation::HkType;
@@ -63,11 +67,29 @@ fn housekeeping_setup(k: &mut Kernel, text: &str, flags: u32) -> bool {
     if !k.sem.housekeeping_mask_per_type && nohz_unsupported(k, flags) {
         return false;
     }
+    if k.sem.housekeeping_leaves_one_cpu && !leaves_one_cpu(k, &housekeeping, flags) {
+        k.log.push(format!(
+            "Housekeeping: must include one present CPU neither in nohz_full= nor in isolcpus=domain, \
+             ignoring setting {text}"
+        ));
+        return false;
+    }
     for kind in kinds(flags & !k.housekeeping.flags) {
         k.housekeeping.cpumasks[kind].clone_from(&housekeeping);
     }
     k.housekeeping.flags |= flags;
     true
+}
+
+/// Whether a CPU that boot brings up is left to the house by `nohz_full=` and by `isolcpus=domain,`
+/// together. Timers need one: managed interrupts do not count.
+fn leaves_one_cpu(k: &Kernel, housekeeping: &CpuMask, flags: u32) -> bool {
+    let both = HkType::Tick.flag() | HkType::Domain.flag();
+    let (before, now) = (k.housekeeping.flags & both, flags & both);
+    let Some(kind) = kinds(before).next().filter(|_| now != 0) else { return true };
+    let left = housekeeping.and(&k.housekeeping.cpumasks[kind]);
+    let first = k.topo.present.first_and(&left);
+    first.is_some_and(|first| first.0 < k.topo.nr_cpu_ids.min(k.params.setup_max_cpus))
 }
 
 fn kinds(flags: u32) -> impl Iterator<Item = usize> {
@@ -76,15 +98,17 @@ fn kinds(flags: u32) -> impl Iterator<Item = usize> {
 
 /// `housekeeping_nohz_full_setup()`: `nohz_full=`.
 pub fn housekeeping_nohz_full_setup(k: &mut Kernel, text: &str) -> bool {
-    let mut flags = HkType::Tick.flag()
+    housekeeping_setup(k, text, nohz_full_flags(k))
+}
+
+/// What `nohz_full=` keeps away from CPUs, `HK_FLAG_KERNEL_NOISE` of 7.3.
+fn nohz_full_flags(k: &Kernel) -> u32 {
+    let flags = HkType::Tick.flag()
         | HkType::Wq.flag()
         | HkType::Timer.flag()
         | HkType::Rcu.flag()
         | HkType::Misc.flag();
-    if k.sem.housekeeping_mask_per_type {
-        flags |= HkType::Kthread.flag();
-    }
-    housekeeping_setup(k, text, flags)
+    if k.sem.housekeeping_mask_per_type { flags | HkType::Kthread.flag() } else { flags }
 }
 
 /// `housekeeping_isolcpus_setup()`: `isolcpus=`, flags in front of a list. Says whether it took the
@@ -95,16 +119,17 @@ pub fn housekeeping_isolcpus_setup(k: &mut Kernel, text: &str) -> bool {
     let mut flags = 0;
     let mut rest = text;
     while rest.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        let nohz = if k.sem.housekeeping_kernel_noise { nohz_full_flags(k) } else { HkType::Tick.flag() };
         let known = [
-            ("nohz,", HkType::Tick, true),
-            ("domain,", HkType::Domain, true),
-            ("managed_irq,", HkType::ManagedIrq, k.sem.housekeeping_managed_irq),
+            ("nohz,", nohz, true),
+            ("domain,", HkType::Domain.flag(), true),
+            ("managed_irq,", HkType::ManagedIrq.flag(), k.sem.housekeeping_managed_irq),
         ];
         let flag = known
             .iter()
-            .find_map(|&(name, kind, there)| Some((kind, rest.strip_prefix(name).filter(|_| there)?)));
-        if let Some((kind, behind)) = flag {
-            flags |= kind.flag();
+            .find_map(|&(name, kinds, there)| Some((kinds, rest.strip_prefix(name).filter(|_| there)?)));
+        if let Some((kinds, behind)) = flag {
+            flags |= kinds;
             rest = behind;
             continue;
         }

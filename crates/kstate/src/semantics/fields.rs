@@ -93,6 +93,16 @@ macro_rules! fields {
         V5_4 on "by disable_cpu_apicid=, for kernels that run after a crash",
         V6_12 off "there is no such parameter",
     }
+    /// Whether disableapic is a word of the command line.
+    disableapic: bool = "setup_disableapic()", "arch/x86/kernel/apic/apic.c" {
+        V5_4 on "it switches the local APICs off, as nolapic does",
+        V7_3 off "nolapic alone does",
+    }
+    /// Whether mitigations= can leave out a kind of attack.
+    mitigations_attack_vectors: bool = "mitigations_parse_cmdline()", "kernel/cpu.c" {
+        V5_4 off "off, auto and auto,nosmt are all there is",
+        V7_3 on "behind them may stand words such as no_user_user",
+    }
     /// Whether the kernel says which words of the command line nobody took.
     prints_unknown_bootoptions: bool = "print_unknown_bootoptions()", "init/main.c", "5.14 (86d1919a4fb0)" {
         V5_4 off "it does not",
@@ -519,6 +529,16 @@ macro_rules! fields {
         V5_4 off "not: nohz_full= and the flag nohz of isolcpus= are refused",
         "CONFIG_NO_HZ_FULL" on "it can, and unbound work leaves the CPUs of nohz_full=",
     }
+    /// What the flag nohz of isolcpus= keeps away from the CPUs.
+    housekeeping_kernel_noise: bool = "housekeeping_isolcpus_setup()", "kernel/sched/isolation.c" {
+        V5_4 off "the tick; nohz_full= also keeps away unbound work, timers, RCU and kernel threads",
+        V7_3 on "all that nohz_full= does: there is one kind, HK_TYPE_KERNEL_NOISE",
+    }
+    /// Whether some CPU has to be left that neither nohz_full= nor isolcpus=domain, names.
+    housekeeping_leaves_one_cpu: bool = "housekeeping_setup()", "kernel/sched/isolation.c" {
+        V5_4 off "each has to leave one",
+        V7_3 on "both together have to leave one that is present, or the second is ignored",
+    }
     /// What writing a mask without online CPU to smp_affinity does.
     empty_affinity_reselects: bool = "irq_select_affinity_usr()", "kernel/irq/proc.c" {
         V5_4 on "the kernel chooses",
@@ -756,6 +776,11 @@ macro_rules! fields {
     nvme_queue_params_checked: bool = "io_queue_count_set()", "drivers/nvme/host/pci.c" {
         V5_4 off "any number of queues, and any depth from 2 on",
         V6_12 on "no more queues than CPUs, and a depth up to 4095",
+    }
+    /// Whether quirks of controllers can be given on the command line.
+    nvme_quirks_param: bool = "quirks_param_set()", "drivers/nvme/host/pci.c" {
+        V5_4 off "they are those of the driver's table",
+        V7_3 on "nvme.quirks= adds and removes some by vendor and device",
     }
 
     // ---- virtio ----

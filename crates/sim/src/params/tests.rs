@@ -1,7 +1,8 @@
 //! What the command line makes of the machine.
 
 use kstate::isolation::HkType;
-use kstate::semantics::KernelVersion::{self, V5_4, V6_12};
+use kstate::nvme::NvmeQuirkEntry;
+use kstate::semantics::KernelVersion::{self, V5_4, V6_12, V7_3};
 
 use super::*;
 use crate::machine::Machine;
@@ -80,6 +81,8 @@ fn isolcpus_counts_as_each_kernel_reads_it() {
             "Housekeeping: must include one present CPU, using boot CPU:0",
         ),
         (V5_4, "maxcpus=2 isolcpus=0-3", "0-3", "", ""),
+        (V7_3, "isolcpus=managed_irq,domain,2", "2", "2", ""),
+        (V7_3, "isolcpus=1 isolcpus=2", "1", "", "Housekeeping: nohz_full= must match isolcpus="),
         (V6_12, "isolcpus=nohz,2", "", "", "Housekeeping: nohz unsupported. Build with CONFIG_NO_HZ_FULL"),
         (
             V5_4,
@@ -107,6 +110,82 @@ fn nohz_full_isolates_from_work_where_it_is_built() {
     assert_eq!(isolated(&k, HkType::ManagedIrq), "7");
     assert_eq!(isolated(&k, HkType::Domain), "");
     assert_eq!(kcore::workqueue::wq_unbound_cpumask(&k).list(), "0-1,4-7");
+}
+
+#[test]
+fn nohz_is_one_kind_of_work_in_7_3_and_leaves_a_cpu_to_the_house() {
+    let parsed = |cmdline: &str| {
+        let mut sem = Semantics::of(V7_3);
+        assert_eq!(sem.set("no_hz_full", "on"), Ok(()));
+        parsed_by(sem, cmdline)
+    };
+    let k = parsed("isolcpus=nohz,2");
+    assert_eq!((isolated(&k, HkType::Wq), isolated(&k, HkType::Kthread)), ("2".into(), "2".into()));
+    assert_eq!(isolated(&k, HkType::Domain), "");
+    // Each of the two leaves half of the machine, and both together nothing.
+    let k = parsed("nohz_full=0-3 isolcpus=domain,4-7");
+    assert_eq!((isolated(&k, HkType::Tick), isolated(&k, HkType::Domain)), ("0-3".into(), String::new()));
+    assert!(k.log.iter().any(|line| line.ends_with("ignoring setting 4-7")), "{:?}", k.log);
+    // CPUs that boot leaves alone do not keep the house.
+    let k = parsed("maxcpus=4 nohz_full=0-1 isolcpus=domain,2-3");
+    assert_eq!(isolated(&k, HkType::Domain), "");
+    // Managed interrupts are another matter.
+    let k = parsed("nohz_full=0-3 isolcpus=managed_irq,4-7");
+    assert_eq!(isolated(&k, HkType::ManagedIrq), "4-7");
+}
+
+#[test]
+fn mitigations_of_7_3_may_leave_out_kinds_of_attack() {
+    let k = |cmdline: &str| parsed(V7_3, cmdline);
+    for (cmdline, nosmt, log) in [
+        ("mitigations=auto,nosmt,no_user_user,no_cross_thread", true, ""),
+        ("mitigations=auto,no_guest_host", false, ""),
+        ("mitigations=auto,nosmt,nothing", true, "Unsupported mitigations options nothing"),
+        (
+            "mitigations=no_user_user",
+            false,
+            "Unsupported mitigations=no_user_user, system may still be vulnerable",
+        ),
+        ("mitigations=autos", false, "Unsupported mitigations=autos, system may still be vulnerable"),
+    ] {
+        let k = k(cmdline);
+        assert_eq!(k.hotplug.mitigations_auto_nosmt, nosmt, "{cmdline}");
+        assert_eq!(k.log.concat(), log, "{cmdline}");
+    }
+}
+
+#[test]
+fn quirks_of_7_3_are_given_by_vendor_and_device() {
+    let list = |value: &str| {
+        let k = parsed(V7_3, &format!("nvme.quirks={value}"));
+        let list = k.params.nvme_pci_quirk_list.iter().map(|entry| {
+            let NvmeQuirkEntry { vendor_id, dev_id, enabled_quirks, disabled_quirks } = entry;
+            format!("{vendor_id:x} {dev_id:x} +{enabled_quirks:x} -{disabled_quirks:x}")
+        });
+        (list.collect::<Vec<_>>().join(", "), k.log.join(", "))
+    };
+    let fine = |value: &str, entries: &str| assert_eq!(list(value), (entries.into(), String::new()));
+    fine("1b36:0010:single_vector", "1b36 10 +800 -0");
+    fine("0x1b36:10:single_vector,^broken_msi", "1b36 10 +800 -200000");
+    fine("1b36:10:qdepth_one-144d:a821:no_apst", "1b36 10 +40 -0, 144d a821 +10 -0");
+    fine("1b36:10:", "1b36 10 +0 -0");
+    // Nothing behind an empty name is looked at, and neither is a fourth field.
+    fine("1b36:10:no_apst,,nothing:more", "1b36 10 +10 -0");
+    fine("", "");
+    let invalid = |value: &str, more: &str| {
+        let log = format!(
+            "{more}nvme: failed to parse quirk string {value}, Booting kernel: `{value}' invalid for parameter `nvme.quirks'"
+        );
+        assert_eq!(list(value), (String::new(), log));
+    };
+    invalid("1b36:10", "");
+    invalid("1b36", "");
+    invalid("11b36:10:no_apst", "");
+    invalid("1b36:10:no_apst-", "");
+    invalid("1b36:10:^nothing", "nvme: unrecognized quirk nothing, ");
+    let long = format!("1b36:10:{}", "no_apst,".repeat(15));
+    assert_eq!(long.len(), 128);
+    assert!(list(&long).1.starts_with("nvme.quirks: string doesn't fit in 127 chars., "));
 }
 
 #[test]
@@ -242,6 +321,7 @@ fn a_word_is_known_or_refused() {
         "mitigations=auto,nosmt",
         "panic=1",
         "disable_cpu_apicid=1",
+        "nvme.quirks=1b36:0010:single_vector,^no_apst",
     ] {
         assert_eq!(problem(word), None, "{word}");
     }
@@ -257,6 +337,9 @@ fn a_word_is_known_or_refused() {
         "trace_event=irq:*",
         "intremap=on,posted_msi",
         "possible_cpus=0",
+        "nvme.quirks=1b36:0010:broken_msi-144d:a821:^shared_tags",
+        "isolcpus=io_queue,1-3",
+        "isolcpus=managed_irq,io_queue,1-3",
     ] {
         assert!(matches!(problem(word), Some(Problem::NotModelled { .. })), "{word}");
     }

@@ -5,6 +5,7 @@
 //! Data mapping, quirks of single devices, controller and host memory buffers, power management.
 
 pub mod by_reset_work;
+mod quirks;
 pub mod synchronous;
 
 use kcore::workqueue::{__init_work, flush_work};
@@ -20,6 +21,9 @@ use kstate::pci::{PciDeviceId, PciDriver, ProbeType};
 use kstate::semantics::NvmeProbe;
 use kstate::workqueue::WorkFunc;
 use kstate::{Errno, Irq, Kernel, NvmeId, PciDevId, QueueId, ReqId, TagSetId};
+
+use quirks::{NVME_QUIRK_BROKEN_MSI, NVME_QUIRK_QDEPTH_ONE, NVME_QUIRK_SINGLE_VECTOR};
+pub use quirks::{quirks_param_set, quirks_refused};
 
 use super::core::{self, Sync, d, dm, nvme_submit_sync_cmd};
 use super::hw::{self, id_of, opcode};
@@ -569,6 +573,12 @@ pub(super) fn nvme_calc_irq_sets(k: &mut Kernel, affd: &mut IrqAffinity, nrirqs:
     affd.nr_sets = if nr_read_queues != 0 { 2 } else { 1 };
 }
 
+/// The kinds of interrupts that a controller with these quirks may use.
+pub(super) fn irq_types(quirks: u32) -> u32 {
+    let all = pcimsi::kernel::PCI_IRQ_ALL_TYPES;
+    if quirks & NVME_QUIRK_BROKEN_MSI != 0 { all & !pcimsi::kernel::PCI_IRQ_MSI } else { all }
+}
+
 /// Allocates the vectors for `nr_io_queues` queues and the admin queue.
 ///
 /// # Errors
@@ -591,12 +601,14 @@ pub(super) fn nvme_setup_irqs(k: &mut Kernel, id: NvmeId, nr_io_queues: u32) -> 
             (poll_queues, nr_io_queues - poll_queues + 1)
         }
     };
+    let quirks = quirks::quirks(k, id);
+    let irq_queues = if quirks & NVME_QUIRK_SINGLE_VECTOR != 0 { 1 } else { irq_queues };
     let dev = dm(k, id);
     dev.io_queues[HctxType::Poll as usize] = poll_queues;
     dev.io_queues[HctxType::Default as usize] = 1;
     dev.io_queues[HctxType::Read as usize] = 0;
     let pdev = dev.dev;
-    let flags = pcimsi::kernel::PCI_IRQ_ALL_TYPES | pcimsi::kernel::PCI_IRQ_AFFINITY;
+    let flags = irq_types(quirks) | pcimsi::kernel::PCI_IRQ_AFFINITY;
     pcimsi::kernel::pci_alloc_irq_vectors_affinity(k, pdev, 1, irq_queues, flags, Some(&mut affd))
 }
 

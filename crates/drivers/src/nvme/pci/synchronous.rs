@@ -11,11 +11,12 @@ use kstate::printk::RATELIMIT_BURST;
 use kstate::{Errno, Irq, Kernel, NvmeId, PciDevId, QueueId, ReqId, TagSetId};
 
 use super::{
-    NVME_AQ_MQ_TAG_DEPTH, alloc_dev, nvme_cqe_pending, nvme_create_io_queues, nvme_delete_queue,
-    nvme_dev_map, nvme_dev_remove_admin, nvme_dev_unmap, nvme_free_queues, nvme_free_tagset, nvme_handle_cqe,
-    nvme_pci_complete_rq, nvme_pci_configure_admin_queue, nvme_pci_map_queues, nvme_queue_rq, nvme_queue_rqs,
+    NVME_AQ_MQ_TAG_DEPTH, NVME_QUIRK_QDEPTH_ONE, alloc_dev, irq_types, nvme_cqe_pending,
+    nvme_create_io_queues, nvme_delete_queue, nvme_dev_map, nvme_dev_remove_admin, nvme_dev_unmap,
+    nvme_free_queues, nvme_free_tagset, nvme_handle_cqe, nvme_pci_complete_rq,
+    nvme_pci_configure_admin_queue, nvme_pci_map_queues, nvme_queue_rq, nvme_queue_rqs,
     nvme_ring_cq_doorbell, nvme_setup_irqs, nvme_suspend_io_queues, nvme_suspend_queue, nvme_update_cq_head,
-    nvme_warn_reset, pci_is_enabled, q, qm, queue_request_irq, send_abort,
+    nvme_warn_reset, pci_is_enabled, q, qm, queue_request_irq, quirks, send_abort,
 };
 use crate::block::blk_mq;
 use crate::nvme::core::{self, Sync, d, dm};
@@ -315,11 +316,13 @@ fn nvme_pci_enable(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
         return Err(Errno::ENOMEM);
     }
     pcimsi::kernel::pci_set_master(k, pdev);
-    let vector = pcimsi::kernel::pci_alloc_irq_vectors(k, pdev, 1, 1, pcimsi::kernel::PCI_IRQ_ALL_TYPES);
+    let quirks: u32 = quirks::quirks(k, id);
+    let vector = pcimsi::kernel::pci_alloc_irq_vectors(k, pdev, 1, 1, irq_types(quirks));
     let result: Result<(), Errno> = vector.map(|_| ());
     if result.is_ok() {
         let cap = hw::read64(k, id, hw::CAP);
         let depth = k.params.nvme_io_queue_depth.min((cap & 0xffff) as u32 + 1);
+        let depth = if quirks & NVME_QUIRK_QDEPTH_ONE != 0 { 2 } else { depth };
         let dev = dm(k, id);
         dev.cap = cap;
         dev.q_depth = depth;
