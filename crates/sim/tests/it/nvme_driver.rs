@@ -173,7 +173,10 @@ fn read_while_its_cpu_goes(
     let late = k.events.iter().count();
     k.events.cancel_all(|e| matches!(e, Event::Device(..)));
     assert!(k.events.iter().count() < late, "the command was with the device");
-    k.events.push(SECOND, Event::Device(DEV, NvmeEvent::Complete(4).to_slot()));
+    // Which queue serves CPU 3 is for the spread to say.
+    let set = k.blk.set(k.blk.q(k.blk.disk(d).expect("the disk").queue).tag_set);
+    let qid = set.map[0].mq_map[3] as u16 + 1;
+    k.events.push(SECOND, Event::Device(DEV, NvmeEvent::Complete(qid).to_slot()));
     let down = k.spawn(TaskKind::Task, CpuId(0), kcore::cpu::cpu_device_down(CpuId(3)).frame, &[]);
     run(&mut k, seconds * SECOND);
     assert!(matches!(k.sched.tasks[down.index()].state, TaskState::Done(0)), "the CPU went");
