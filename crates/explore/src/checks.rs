@@ -3,7 +3,7 @@
 //! `sim::invariants` has the checks of every state.
 
 use kstate::apic::VectorIrq;
-use kstate::irqdesc::IRQS_ONESHOT;
+use kstate::irqdesc::{IRQD_AFFINITY_MANAGED, IRQS_ONESHOT};
 use kstate::sched::{TaskKind, TaskState};
 use kstate::semantics::{NvmeProbe, Semantics, VectorCleanup};
 use kstate::{CpuId, Kernel};
@@ -29,6 +29,30 @@ fn by_reset_work(sem: &Semantics) -> bool {
 
 fn synchronously(sem: &Semantics) -> bool {
     sem.nvme_probe == NvmeProbe::Synchronous
+}
+
+/// What nvme_timeout() says where the completion was there and no interrupt had told of it.
+pub const COMPLETION_POLLED: &str = "timeout, completion polled";
+
+/// Whether an I/O queue of NVMe serves an online CPU that its interrupt is not for. A reset spreads the
+/// interrupts anew, and `__blk_mq_update_nr_hw_queues()` keeps the map where the number of queues stays.
+/// Since 7.0 the spread depends on which CPUs are online, so that the two can differ.
+pub fn queue_without_its_interrupt(k: &Kernel) -> bool {
+    k.nvme.devs.iter().filter(|dev| dev.bound).any(|dev| {
+        let Some(set) = dev.tagset.map(|set| k.blk.set(set)) else { return false };
+        k.for_each_irq().map(|irq| k.desc(irq)).filter(|desc| desc.has(IRQD_AFFINITY_MANAGED)).any(|desc| {
+            let name = format!("nvme{}q", dev.instance);
+            let mut queues =
+                desc.action.iter().filter_map(|action| action.name.strip_prefix(&name)?.parse::<u32>().ok());
+            let affinity = &desc.irq_common_data.affinity;
+            queues.any(|qid| {
+                k.topo.online.iter().any(|cpu| {
+                    let mut maps = set.map.iter().filter_map(|map| map.mq_map.get(cpu.index()));
+                    maps.any(|queue| queue + 1 == qid) && !affinity.contains(cpu)
+                })
+            })
+        })
+    })
 }
 
 /// All of it.
@@ -214,7 +238,10 @@ pub fn nothing_is_odd(k: &Kernel) -> Result<(), String> {
             return Err(format!("CPU {cpu}: {} spurious interrupts", data.irq_stat.irq_spurious_count));
         }
     }
-    if let Some(line) = k.log.iter().find(|line| is_unexpected(&k.sem, line)) {
+    // A queue that a reset left behind is polled: see queue_without_its_interrupt(), which is for who has
+    // seen the whole run to ask.
+    let polled = |line: &String| k.sem.spread_by_cluster && line.contains(COMPLETION_POLLED);
+    if let Some(line) = k.log.iter().find(|line| is_unexpected(&k.sem, line) && !polled(line)) {
         return Err(format!("the log says: {line}"));
     }
     if k.apic.irq_stat_sum(|stat| stat.irq_err_count) != 0 {

@@ -362,14 +362,7 @@ mod tests {
         check_on(KernelVersion::ALL, cpus, nodes, nvecs, pre, expect);
     }
 
-    fn check_on(
-        versions: &[KernelVersion],
-        cpus: u32,
-        nodes: u32,
-        nvecs: u32,
-        pre: u32,
-        expect: &[&str],
-    ) {
+    fn check_on(versions: &[KernelVersion], cpus: u32, nodes: u32, nvecs: u32, pre: u32, expect: &[&str]) {
         for &version in versions {
             let mut k = machine(version, cpus, nodes);
             let mut affd = IrqAffinity { pre_vectors: pre, ..IrqAffinity::default() };

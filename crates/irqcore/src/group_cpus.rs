@@ -202,6 +202,9 @@ fn __try_group_cluster_cpus(
         // Most machines have clusters of one CPU, which is dealt already.
         if nv.n == 1 && cluster.single().is_some() {
             if *curgrp >= last_grp {
+                if !k.sem.nodes_share_by_cpus {
+                    break;
+                }
                 *curgrp = 0;
             }
             masks[*curgrp as usize].set(cpu);

@@ -115,6 +115,8 @@ macro_rules! exhibits {
 
 exhibits! {
     l1_available_vectors_drift "L1"
+    l2_a_reset_takes_an_interrupt_away "L2"
+    l3_the_first_queue_is_another_cpus "L3"
     m01_an_interrupt_moves_once "M01"
     m02_cpu_0_has_4294967295_vectors "M02"
     m03_an_old_vector_is_lost "M03"

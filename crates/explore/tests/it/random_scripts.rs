@@ -10,7 +10,9 @@ use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use explore::checks::{nothing_is_lost, nothing_is_odd, requests_have_owners};
+use explore::checks::{
+    COMPLETION_POLLED, nothing_is_lost, nothing_is_odd, queue_without_its_interrupt, requests_have_owners,
+};
 use explore::generate::Experiment;
 use kstate::Kernel;
 use kstate::oracle::Oracle;
@@ -62,6 +64,7 @@ fn run(e: &Experiment, check: bool, each: &mut dyn FnMut(&Kernel)) -> Result<Lab
         check_invariants(&lab.k).map_err(|e| format!("after boot: {e}"))?;
         settled(&lab.k).map_err(|e| format!("after boot: {e}"))?;
     }
+    let mut left_behind = false;
     for statement in statements(&script) {
         let mut broken = None;
         let mut steps = 0;
@@ -83,6 +86,11 @@ fn run(e: &Experiment, check: bool, each: &mut dyn FnMut(&Kernel)) -> Result<Lab
         };
         if let Some(broken) = broken {
             return Err(format!("{}: {broken}", at()));
+        }
+        // Queues that were left behind by a reset find their completions by polling, and no others.
+        left_behind = left_behind || queue_without_its_interrupt(&lab.k);
+        if check && !left_behind && lab.k.log.iter().any(|line| line.contains(COMPLETION_POLLED)) {
+            return Err(format!("{}: a completion was polled that an interrupt should have told", at()));
         }
         if check {
             settled(&lab.k).map_err(|e| format!("{}: {e}", at()))?;

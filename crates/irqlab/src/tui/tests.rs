@@ -2,6 +2,7 @@
 
 use debugger::Session;
 use irqlab::{KernelVersion, Lab, Machine};
+use kstate::semantics::Semantics;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
@@ -63,8 +64,14 @@ fn screen(app: &App, (width, height): (u16, u16)) -> String {
 }
 
 /// Into the middle of what a CPU does that goes away: its managed interrupt is shut down.
-const SHUTDOWN: &str = ":break vector_teardown<enter>:delete<enter>\
-    :watch apicd.hw_irq_cfg.vector of irq 29<enter>echo 0 > /sys/devices/system/cpu/cpu4/online<enter>";
+fn shutdown(version: KernelVersion) -> String {
+    // The interrupt of the queue that serves CPU 4.
+    let irq = if Semantics::of(version).spread_by_cluster { 27 } else { 29 };
+    format!(
+        ":break vector_teardown<enter>:delete<enter>:watch apicd.hw_irq_cfg.vector of irq {irq}<enter>\
+         echo 0 > /sys/devices/system/cpu/cpu4/online<enter>"
+    )
+}
 
 #[test]
 fn screens_look_as_they_were_reviewed() {
@@ -76,7 +83,7 @@ fn screens_look_as_they_were_reviewed() {
             };
             let mut app = app(version);
             check("start", &app);
-            keys(&mut app, SHUTDOWN);
+            keys(&mut app, &shutdown(version));
             check("shutdown", &app);
             keys(&mut app, ":continue<enter>cat /proc/interrupts<enter>");
             check("printed", &app);
@@ -104,7 +111,7 @@ fn help_lies_over_the_screen_until_a_key() {
 fn a_screen_that_is_too_small_says_so_and_none_panics() {
     let mut app = app(KernelVersion::default());
     assert!(screen(&app, (40, 10)).contains("too small"));
-    keys(&mut app, SHUTDOWN);
+    keys(&mut app, &shutdown(KernelVersion::default()));
     for width in (1..140).step_by(9) {
         for height in (1..60).step_by(5) {
             screen(&app, (width, height));
@@ -180,7 +187,7 @@ fn the_tree_grows_call_by_call_in_both_directions() {
 fn a_click_points_at_a_call_and_at_an_interrupt() {
     let size = SIZES[1];
     let mut app = app(KernelVersion::default());
-    keys(&mut app, SHUTDOWN);
+    keys(&mut app, &shutdown(KernelVersion::default()));
     let before = screen(&app, size);
     let row_of = |screen: &str, what: &str| screen.lines().position(|l| l.contains(what)).unwrap() as u16;
     let row = row_of(&before, "x86_vector_deactivate");

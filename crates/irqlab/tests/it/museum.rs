@@ -107,7 +107,7 @@ fn mistakes_name_what_there_is() {
         assert_eq!(stdout(&output), "", "{line}");
     };
     check("irqlab museum M13a", &["there is no exhibit `M13a`", "M"]);
-    check("irqlab museum cheese", &["there is no exhibit `cheese`", "one of L1, M01"]);
+    check("irqlab museum cheese", &["there is no exhibit `cheese`", "one of L1, L2, L3, M01"]);
     check("irqlab museum M06", &["there is no exhibit `M06`", "perhaps", "M05"]);
     check("irqlab museum M02 --kernel v6.12", &["M02 cannot be shown on v6.12", "expected v5.4"]);
     check("irqlab museum --export folder", &["<ID>"]);
