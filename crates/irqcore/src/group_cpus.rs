@@ -9,7 +9,7 @@ use kstate::{CpuId, CpuMask, Kernel};
 use smallvec::smallvec;
 
 use crate::affinity::{NodeMasks, NodeVectors, PerNode};
-use crate::sort::{sort, sort_equal};
+use crate::sort::sort;
 
 /// Moves `cpus_per_grp` CPUs from `nmsk` to `irqmsk`, SMT siblings together.
 fn grp_spread_init_one(k: &Kernel, irqmsk: &mut CpuMask, nmsk: &mut CpuMask, mut cpus_per_grp: u32) {
@@ -148,6 +148,20 @@ fn assign_cpus_to_groups(
     }
 }
 
+/// What sort() does to elements that are all equal: nothing moves within the heap, and what is left are the
+/// exchanges by which two elements at a time leave it. No comparison is needed for long lists then.
+fn sort_equal<T>(base: &mut [T]) {
+    let mut n = base.len();
+    while n > 3 {
+        base.swap(0, n - 1);
+        base.swap(2, n - 2);
+        n -= 2;
+    }
+    if n > 1 {
+        base.swap(0, n - 1);
+    }
+}
+
 /// The clusters of a node's CPUs, the smallest first, each with its share of `ngroups`. The number of
 /// such an entry is that of the cluster's first CPU. `None` where the groups are fewer than the clusters,
 /// and where a CPU says nothing of its cluster: one that is absent or offline.
@@ -176,8 +190,8 @@ fn alloc_cluster_groups(
         equal &= clusters.first().is_none_or(|first| first.n == n);
         clusters.push(NodeVectors { id: cpu.index(), n });
     }
-    if equal {
-        sort_equal(k, &mut clusters);
+    if equal && k.sem.sort_extracts_two {
+        sort_equal(&mut clusters);
     } else {
         sort(k, &mut clusters, ncpus_cmp_func);
     }
@@ -300,4 +314,22 @@ pub fn group_cpus_evenly(k: &mut Kernel, numgrps: u32) -> Option<Vec<CpuMask>> {
     }
     free_node_to_cpumask(node_to_cpumask);
     Some(masks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kstate::semantics::{KernelVersion, Semantics};
+
+    #[test]
+    fn equal_elements_are_exchanged_as_the_whole_sort_does_it() {
+        let mut k = Kernel { sem: Semantics::of(KernelVersion::V7_3), ..Kernel::default() };
+        for len in 0..300_usize {
+            let mut sorted: Vec<usize> = (0..len).collect();
+            let mut exchanged = sorted.clone();
+            sort(&mut k, &mut sorted, |_, _, _| 0);
+            sort_equal(&mut exchanged);
+            assert_eq!(exchanged, sorted, "{len}");
+        }
+    }
 }

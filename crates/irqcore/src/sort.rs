@@ -10,27 +10,6 @@ pub fn sort<T>(k: &mut Kernel, base: &mut [T], cmp_func: fn(&mut Kernel, &T, &T)
     sort_r(k, base, cmp_func);
 }
 
-/// What [`sort`] does to elements that are all equal: nothing moves within the heap, and what is left are
-/// the exchanges by which elements leave it. For long lists that are known to be equal.
-pub(crate) fn sort_equal<T>(k: &Kernel, base: &mut [T]) {
-    let mut n = base.len();
-    if !k.sem.sort_extracts_two {
-        while n > 1 {
-            n -= 1;
-            base.swap(0, n);
-        }
-        return;
-    }
-    while n > 3 {
-        base.swap(0, n - 1);
-        base.swap(2, n - 2);
-        n -= 2;
-    }
-    if n > 1 {
-        base.swap(0, n - 1);
-    }
-}
-
 /// Puts the element at `a` where it belongs in the heap `a..n`: down to a leaf along the larger
 /// children, and back up to the first one that is not smaller.
 fn sift_down<T>(
@@ -113,20 +92,6 @@ mod tests {
                 let mut data: Vec<(u32, usize)> = (0..len).map(|i| ((i as u32 * 7919) % 11, i)).collect();
                 sort(&mut k, &mut data, |_, l, r| l.0.cmp(&r.0) as i32);
                 assert!(data.is_sorted_by_key(|e| e.0), "{} {len}: {data:?}", version.name());
-            }
-        }
-    }
-
-    #[test]
-    fn equal_elements_are_exchanged_as_the_whole_sort_does_it() {
-        for &version in KernelVersion::ALL {
-            let mut k = Kernel { sem: Semantics::of(version), ..Kernel::default() };
-            for len in 0..300_usize {
-                let mut sorted: Vec<usize> = (0..len).collect();
-                let mut exchanged = sorted.clone();
-                sort(&mut k, &mut sorted, |_, _, _| 0);
-                sort_equal(&k, &mut exchanged);
-                assert_eq!(exchanged, sorted, "{} {len}", version.name());
             }
         }
     }

@@ -126,7 +126,7 @@ static WORDS: &[Word] = &[
     module("nvme.io_queue_depth", nvme::io_queue_depth_set),
     module("nvme.quirks", nvme::quirks_param_set)
         .only(|sem| sem.nvme_quirks_param)
-        .without(nvme::quirks_refused),
+        .without(words::nvme_quirks),
     module("nvme_core.admin_timeout", |k, value| param_set_uint(value, &mut k.params.nvme_admin_timeout))
         .without(no_time),
     module("nvme_core.io_timeout", |k, value| param_set_uint(value, &mut k.params.nvme_io_timeout))

@@ -618,6 +618,26 @@ pub fn pci(value: Option<&str>) -> Option<String> {
     None
 }
 
+/// Quirks of NVMe controllers that change commands or queues in a way that is not modelled.
+const NVME_QUIRKS: &[&str] = &[
+    "128_bytes_sqes",
+    "bogus_nid",
+    "delay_before_chk_rdy",
+    "identify_cns",
+    "medium_prio_sq",
+    "no_ns_desc_list",
+    "shared_tags",
+];
+
+/// Why a value of `nvme.quirks=` is refused.
+pub fn nvme_quirks(value: Option<&str>) -> Option<String> {
+    let fields = value?.split('-').filter_map(|entry| entry.split(':').nth(2));
+    let mut names = fields.flat_map(|names| names.split(',')).map(|name| name.trim_start_matches('^'));
+    names
+        .find(|name| NVME_QUIRKS.contains(name))
+        .map(|name| format!("the quirk {name} changes commands that are not modelled"))
+}
+
 /// Why a value of `acpi=` is refused.
 pub fn acpi(value: Option<&str>) -> Option<String> {
     match value {

@@ -192,6 +192,7 @@ echo 40,00000000,00000000 > /proc/irq/default_smp_affinity
 [cpus]
 possible = 6
 threads_per_core = 2
+l2 = ["0-5"]
 [[pci]]
 address = "0000:00:05.0"
 model = "nvme"

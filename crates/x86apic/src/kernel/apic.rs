@@ -11,7 +11,7 @@ use kstate::kstrtox::get_option;
 use kstate::msi::MsiMsg;
 use kstate::{CpuId, CpuMask, Errno, Kernel};
 
-use super::irq::{count_hidden, irq_stat};
+use super::irq::{inc_irq_stat, irq_stat};
 use crate::hw::lapic;
 
 /// Delivery mode ExtINT of an LVT entry.
@@ -170,14 +170,14 @@ pub fn is_vector_pending(k: &Kernel, vector: u32) -> bool {
 /// An interrupt that nobody wants. The hardware sets no ISR bit for the spurious vector itself, so that there
 /// is nothing to end.
 pub(super) fn smp_spurious_interrupt(k: &mut Kernel, vector: u32) {
-    count_hidden(k, |stat| &mut stat.irq_spurious_count);
+    inc_irq_stat(k, |stat| &mut stat.irq_spurious_count);
     if vector != SPURIOUS_APIC_VECTOR {
         ack_APIC_irq(k);
     }
 }
 
 pub(super) fn smp_error_interrupt(k: &mut Kernel) {
-    count_hidden(k, |stat| &mut stat.irq_err_count);
+    inc_irq_stat(k, |stat| &mut stat.irq_err_count);
     ack_APIC_irq(k);
 }
 

@@ -29,7 +29,7 @@ use kstate::{CpuMask, DomainId, Errno, Irq, Kernel};
 
 use super::apic::ack_APIC_irq;
 use super::i8259;
-use super::irq::count_hidden;
+use super::irq::inc_irq_stat;
 use super::irq_remapping::irq_remapping_get_ir_irq_domain;
 use super::vector::{apic_ack_irq, init_irq_alloc_info, irq_complete_move, irqd_cfg, nr_legacy_irqs};
 use crate::hw::{ioapic, lapic};
@@ -460,7 +460,7 @@ fn ioapic_ack_level(k: &mut Kernel, irq_data: Irqd) {
     let was_level = k.hw.lapics[k.cpu().index()].tmr.test(vector);
     ack_APIC_irq(k);
     if !was_level {
-        count_hidden(k, |stat| &mut stat.irq_mis_count);
+        inc_irq_stat(k, |stat| &mut stat.irq_mis_count);
         let vector = irqd_cfg(k, irq).unwrap_or_default().vector as u8;
         eoi_ioapic_pin(k, vector, irq);
     }

@@ -129,7 +129,7 @@ fn stat_row(k: &Kernel, p: &mut String, prec: usize, info: &IrqStatInfo) {
 pub(super) type Which = fn(&mut IrqCpustat) -> &mut u32;
 
 /// Counts one for a row that 7.2 hides as long as there is nothing in it.
-pub(super) fn count_hidden(k: &mut Kernel, which: Which) {
+pub(super) fn inc_irq_stat(k: &mut Kernel, which: Which) {
     if k.sem.arch_rows_when_counted {
         irq_stat_inc_and_enable(k, which);
     } else {

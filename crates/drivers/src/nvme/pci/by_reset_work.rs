@@ -298,7 +298,7 @@ fn nvme_pci_enable(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
         return Err(Errno::ENOMEM);
     }
     pcimsi::kernel::pci_set_master(k, pdev);
-    let quirks = quirks::quirks(k, id);
+    let quirks = quirks::detect_dynamic_quirks(k, id);
     pcimsi::kernel::pci_alloc_irq_vectors(k, pdev, 1, 1, irq_types(quirks))?;
     let cap = hw::read64(k, id, hw::CAP);
     let depth = k.params.nvme_io_queue_depth.min((cap & 0xffff) as u32 + 1);

@@ -22,8 +22,8 @@ use kstate::semantics::NvmeProbe;
 use kstate::workqueue::WorkFunc;
 use kstate::{Errno, Irq, Kernel, NvmeId, PciDevId, QueueId, ReqId, TagSetId};
 
+pub use quirks::quirks_param_set;
 use quirks::{NVME_QUIRK_BROKEN_MSI, NVME_QUIRK_QDEPTH_ONE, NVME_QUIRK_SINGLE_VECTOR};
-pub use quirks::{quirks_param_set, quirks_refused};
 
 use super::core::{self, Sync, d, dm, nvme_submit_sync_cmd};
 use super::hw::{self, id_of, opcode};
@@ -574,7 +574,7 @@ pub(super) fn nvme_calc_irq_sets(k: &mut Kernel, affd: &mut IrqAffinity, nrirqs:
 }
 
 /// The kinds of interrupts that a controller with these quirks may use.
-pub(super) fn irq_types(quirks: u32) -> u32 {
+fn irq_types(quirks: u32) -> u32 {
     let all = pcimsi::kernel::PCI_IRQ_ALL_TYPES;
     if quirks & NVME_QUIRK_BROKEN_MSI != 0 { all & !pcimsi::kernel::PCI_IRQ_MSI } else { all }
 }
@@ -601,7 +601,7 @@ pub(super) fn nvme_setup_irqs(k: &mut Kernel, id: NvmeId, nr_io_queues: u32) -> 
             (poll_queues, nr_io_queues - poll_queues + 1)
         }
     };
-    let quirks = quirks::quirks(k, id);
+    let quirks = quirks::detect_dynamic_quirks(k, id);
     let irq_queues = if quirks & NVME_QUIRK_SINGLE_VECTOR != 0 { 1 } else { irq_queues };
     let dev = dm(k, id);
     dev.io_queues[HctxType::Poll as usize] = poll_queues;

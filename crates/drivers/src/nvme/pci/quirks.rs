@@ -16,33 +16,32 @@ pub(super) const NVME_QUIRK_SINGLE_VECTOR: u32 = 1 << 11;
 /// `NVME_QUIRK_BROKEN_MSI`: MSI is not used.
 pub(super) const NVME_QUIRK_BROKEN_MSI: u32 = 1 << 21;
 
-/// The names of all quirks, the one of bit 0 first, and whether the quirk is modelled or changes nothing
-/// that is.
-const NAMES: [(&str, bool); 24] = [
-    ("stripe_size", true),
-    ("identify_cns", false),
-    ("deallocate_zeroes", true),
-    ("delay_before_chk_rdy", false),
-    ("no_apst", true),
-    ("no_deepest_ps", true),
-    ("qdepth_one", true),
-    ("medium_prio_sq", false),
-    ("ignore_dev_subnqn", true),
-    ("disable_write_zeroes", true),
-    ("simple_suspend", true),
-    ("single_vector", true),
-    ("128_bytes_sqes", false),
-    ("shared_tags", false),
-    ("no_temp_thresh_change", true),
-    ("no_ns_desc_list", false),
-    ("dma_address_bits_48", true),
-    ("skip_cid_gen", true),
-    ("bogus_nid", false),
-    ("no_secondary_temp_thresh", true),
-    ("force_no_simple_suspend", true),
-    ("broken_msi", true),
-    ("dmapool_align_512", true),
-    ("admin_page_align", true),
+/// The names of all quirks, the one of bit 0 first.
+const NAMES: [&str; 24] = [
+    "stripe_size",
+    "identify_cns",
+    "deallocate_zeroes",
+    "delay_before_chk_rdy",
+    "no_apst",
+    "no_deepest_ps",
+    "qdepth_one",
+    "medium_prio_sq",
+    "ignore_dev_subnqn",
+    "disable_write_zeroes",
+    "simple_suspend",
+    "single_vector",
+    "128_bytes_sqes",
+    "shared_tags",
+    "no_temp_thresh_change",
+    "no_ns_desc_list",
+    "dma_address_bits_48",
+    "skip_cid_gen",
+    "bogus_nid",
+    "no_secondary_temp_thresh",
+    "force_no_simple_suspend",
+    "broken_msi",
+    "dmapool_align_512",
+    "admin_page_align",
 ];
 
 /// Room for the text, with the zero behind it.
@@ -53,7 +52,7 @@ const MAXLEN: usize = 128;
 fn nvme_parse_quirk_names(k: &mut Kernel, text: &str, entry: &mut NvmeQuirkEntry) -> Result<(), Errno> {
     for field in text.split(',').take_while(|field| !field.is_empty()) {
         let (name, disabled) = field.strip_prefix('^').map_or((field, false), |name| (name, true));
-        let Some(bit) = NAMES.iter().position(|(known, _)| *known == name) else {
+        let Some(bit) = NAMES.iter().position(|known| *known == name) else {
             k.log.push(format!("nvme: unrecognized quirk {name}"));
             return Err(Errno::EINVAL);
         };
@@ -102,17 +101,8 @@ pub fn quirks_param_set(k: &mut Kernel, value: Option<&str>) -> Result<(), Errno
     Ok(())
 }
 
-/// Why a value of `nvme.quirks=` cannot be had here.
-pub fn quirks_refused(value: Option<&str>) -> Option<String> {
-    let fields = value?.split('-').filter_map(|entry| entry.split(':').nth(2));
-    let mut names = fields.flat_map(|names| names.split(',')).map(|name| name.trim_start_matches('^'));
-    let refused = |name: &&str| NAMES.iter().any(|(known, modelled)| known == name && !modelled);
-    names.find(refused).map(|name| format!("the quirk {name} changes commands that are not modelled"))
-}
-
-/// The quirks of a controller, `dev->ctrl.quirks`. Only the parameter gives a controller any, by
-/// `detect_dynamic_quirks()`.
-pub(super) fn quirks(k: &Kernel, id: NvmeId) -> u32 {
+/// The quirks of a controller, `dev->ctrl.quirks`: only the parameter gives a controller any.
+pub(super) fn detect_dynamic_quirks(k: &Kernel, id: NvmeId) -> u32 {
     if k.params.nvme_pci_quirk_list.is_empty() {
         return 0;
     }

@@ -316,7 +316,7 @@ fn nvme_pci_enable(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
         return Err(Errno::ENOMEM);
     }
     pcimsi::kernel::pci_set_master(k, pdev);
-    let quirks: u32 = quirks::quirks(k, id);
+    let quirks: u32 = quirks::detect_dynamic_quirks(k, id);
     let vector = pcimsi::kernel::pci_alloc_irq_vectors(k, pdev, 1, 1, irq_types(quirks));
     let result: Result<(), Errno> = vector.map(|_| ());
     if result.is_ok() {
