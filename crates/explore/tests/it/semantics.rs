@@ -14,6 +14,7 @@ use kstate::apic::MpcIntsrc;
 use kstate::irqchip::Handler;
 use kstate::irqdesc::{DevId, IrqReturn, Irqd};
 use kstate::irqdomain::IrqAllocInfo;
+use kstate::isolation::HkType;
 use kstate::msi::IrqAffinity;
 use kstate::nvme::NvmeCtrlState;
 use kstate::oracle::Oracle;
@@ -825,7 +826,7 @@ const SEMANTICS: &[Row] = &[
     )
     .given(&[("no_hz_full", "on")])
     .prepared(|lab| {
-        let cpus = kcore::workqueue::wq_unbound_cpumask(&lab.k).list();
+        let cpus = lab.k.housekeeping.mask(HkType::Wq).unwrap_or(&lab.k.topo.possible).list();
         print(lab, format!("unbound work: {cpus}."));
     }),
     row(
