@@ -23,7 +23,7 @@ pub fn wq_unbound_cpumask(k: &Kernel) -> CpuMask {
 /// CPUs that are isolated from the scheduler's domains, or from unbound work, get none.
 // DEVIATION: the worker stays there, and another CPU is the next one above instead of a turn's; on a
 // real machine both are the scheduler's business.
-pub fn wq_select_unbound_cpu(k: &Kernel, cpu: CpuId) -> CpuId {
+fn wq_select_unbound_cpu(k: &Kernel, cpu: CpuId) -> CpuId {
     let allowed = wq_unbound_cpumask(k).and(&k.topo.online);
     if allowed.contains(cpu) { cpu } else { allowed.next_after(cpu).or(allowed.first()).unwrap_or(cpu) }
 }

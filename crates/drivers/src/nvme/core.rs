@@ -449,7 +449,12 @@ fn nvme_configure_timestamp(k: &mut Kernel, id: NvmeId) -> Sync {
     if d(k, id).oncs & hw::ONCS_TIMESTAMP == 0 {
         return Sync::done(0, 0);
     }
-    call!(nvme_submit_sync_cmd(id, opcode::SET_FEATURES, 0, FEAT_TIMESTAMP, 0))
+    let answer: Sync = call!(nvme_submit_sync_cmd(id, opcode::SET_FEATURES, 0, FEAT_TIMESTAMP, 0));
+    if answer.ret() != 0 {
+        let instance = d(k, id).instance;
+        k.pr_warn_once(format!("nvme nvme{instance}: could not set timestamp ({})", answer.ret()));
+    }
+    answer
 }
 
 /// `nvme_set_queue_count()`: how many of `count` I/O queues the device grants; 0 when it refuses.

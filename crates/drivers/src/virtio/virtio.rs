@@ -90,7 +90,7 @@ fn negotiate(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
 
 /// The bus's probe: agrees on features and calls the driver's probe.
 #[kframe("drivers/virtio/virtio.c")]
-pub fn virtio_dev_probe(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
+fn virtio_dev_probe(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
     let Some(found) = k.virtio.dev(id).driver else { return Err(Errno::ENODEV) };
     let drv: VirtioDriverId = found;
     let mut probed: Result<(), Errno> = negotiate(k, id);

@@ -161,7 +161,7 @@ fn msi_domain_debug_show(k: &Kernel, m: &mut String, _d: Option<DomainId>, irqd:
 }
 
 /// The hardware number that `set_desc` stored.
-pub fn msi_domain_ops_get_hwirq(_k: &Kernel, arg: &IrqAllocInfo) -> u64 {
+fn msi_domain_ops_get_hwirq(_k: &Kernel, arg: &IrqAllocInfo) -> u64 {
     arg.hwirq
 }
 
@@ -186,7 +186,7 @@ fn msi_domain_ops_teardown(k: &mut Kernel, domain: DomainId) {
 }
 
 /// Stores the descriptor in the allocation description.
-pub fn msi_domain_ops_set_desc(_k: &mut Kernel, arg: &mut IrqAllocInfo, desc: MsiDescId) {
+fn msi_domain_ops_set_desc(_k: &mut Kernel, arg: &mut IrqAllocInfo, desc: MsiDescId) {
     arg.desc = Some(desc);
 }
 

@@ -24,7 +24,11 @@ pub struct Function {
     pub words: BTreeSet<String>,
     /// What it says: the method and the text, with `{}` where something is filled in.
     pub says: Vec<(String, String)>,
-    /// A function or module with a DEVIATION: every word of it.
+    /// Every text that `fn` logs could have: the strings of its body.
+    pub texts: Vec<String>,
+    /// Other C files can call it: `pub` or `pub(crate)`.
+    pub public: bool,
+    /// What is said of it as a deviation.
     pub deviates: String,
 }
 
@@ -41,6 +45,48 @@ const SAYS: [&str; 10] = [
     "push",
 ];
 
+/// Where the model is simpler on purpose, as `docs/deviations.md` lists it: a source, what in it, and why.
+struct Deviation {
+    at: String,
+    /// `name()`, a type, a module, or nothing for the whole source.
+    about: String,
+    reason: String,
+}
+
+impl Deviation {
+    /// It is about this function, or about the module that the function is in.
+    fn concerns(&self, function: &Function) -> bool {
+        if let Some(name) = self.about.strip_suffix("()") {
+            return self.at == function.at && name == function.name;
+        }
+        if self.about.is_empty() {
+            return self.at == function.at;
+        }
+        let folder = self.at.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let module = format!("{folder}/{}", self.about);
+        function.at.strip_prefix(&module).is_some_and(|rest| rest.starts_with(['/', '.']))
+    }
+}
+
+/// The list of deviations, which `tidy.rs` keeps up to date with the sources.
+fn deviations() -> Vec<Deviation> {
+    let path = root().join("docs/deviations.md");
+    let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let mut at = String::new();
+    let mut found = Vec::new();
+    for line in text.lines() {
+        if let Some(source) = line.strip_prefix("## ") {
+            source.clone_into(&mut at);
+        } else if let Some(item) = line.strip_prefix("- ") {
+            let named = item.strip_prefix('`').and_then(|item| item.split_once("`: "));
+            let (about, reason) = named.unwrap_or(("", item));
+            found.push(Deviation { at: at.clone(), about: about.to_owned(), reason: reason.to_owned() });
+        }
+    }
+    assert!(found.len() > 40, "{} deviations are not the list", found.len());
+    found
+}
+
 /// All functions of the crates that hold kernel code.
 pub fn functions() -> Vec<Function> {
     let mut found = Vec::new();
@@ -48,6 +94,11 @@ pub fn functions() -> Vec<Function> {
         read(&root().join("crates").join(krate).join("src"), &mut found);
     }
     assert!(found.len() > 1000, "{} functions are not the model", found.len());
+    let deviations = deviations();
+    for function in &mut found {
+        let about = deviations.iter().filter(|deviation| deviation.concerns(function));
+        function.deviates = about.map(|deviation| deviation.reason.as_str()).collect();
+    }
     found
 }
 
@@ -61,32 +112,14 @@ fn read(folder: &Path, found: &mut Vec<Function>) {
             let text = fs::read_to_string(&path).expect("a text");
             let file = syn::parse_file(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
             let at = path.strip_prefix(root()).expect("below the root").display().to_string();
-            let deviates: String = deviations(&text);
-            let mut reader = Reader { at, deviates, found };
+            let mut reader = Reader { at, found };
             reader.visit_file(&file);
         }
     }
 }
 
-/// The comments of a file that are deviations.
-fn deviations(text: &str) -> String {
-    let mark = ["DEVI", "ATION"].concat();
-    let mut inside = false;
-    let mut said = String::new();
-    for line in text.lines() {
-        let line = line.trim_start();
-        inside = line.starts_with("//") && (inside || line.contains(&mark));
-        if inside {
-            said.push_str(line);
-            said.push(' ');
-        }
-    }
-    said
-}
-
 struct Reader<'a> {
     at: String,
-    deviates: String,
     found: &'a mut Vec<Function>,
 }
 
@@ -102,7 +135,11 @@ impl<'ast> Visit<'ast> for Reader<'_> {
         let mut function = Function {
             name: item.sig.ident.to_string(),
             at: self.at.clone(),
-            deviates: self.deviates.clone(),
+            public: match &item.vis {
+                syn::Visibility::Public(_) => true,
+                syn::Visibility::Restricted(to) => to.path.is_ident("crate"),
+                syn::Visibility::Inherited => false,
+            },
             ..Function::default()
         };
         for attribute in &item.attrs {
@@ -144,12 +181,22 @@ fn words(tokens: TokenStream, function: &mut Function, says: Option<&str>) {
                 // A warning's text may be handed on before it is said.
                 let warns = text.starts_with("\"WARNING: at ") || text.starts_with("\"kernel BUG at ");
                 let says = says.or(warns.then_some(""));
-                if let (Some(how), true) = (says, text.starts_with('"')) {
-                    let text = text[1..text.len() - 1].replace("\\\"", "\"").replace("\\n", "\n");
-                    function.says.push((how.to_owned(), text));
+                if text.starts_with('"') {
+                    let text = joined(&text[1..text.len() - 1]).replace("\\\"", "\"").replace("\\n", "\n");
+                    if let Some(how) = says {
+                        function.says.push((how.to_owned(), text.clone()));
+                    }
+                    function.texts.push(text);
                 }
             }
             TokenTree::Punct(_) => {}
         }
     }
+}
+
+/// A string without the ends of its lines in the source.
+fn joined(text: &str) -> String {
+    let mut parts = text.split("\\\n");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.trim_start())
 }

@@ -107,7 +107,7 @@ fn is_said(facts: &Facts, line: &str) -> bool {
             let function = facts.functions.get(&(name.to_owned(), file.to_owned()));
             function.is_some_and(|f| f.built && !f.warns.is_empty())
         }
-        None => line.starts_with("irqlab: ") || facts.formats.iter().any(|(_, pieces)| fits(line, pieces)),
+        None => line.starts_with("irqlab: ") || facts.formats.iter().any(|format| fits(line, &format.pieces)),
     }
 }
 

@@ -13,6 +13,7 @@ pub const KERNELS: [&str; 3] = ["v5.4", "v6.12", "v7.3"];
 pub struct Function {
     /// Where it is defined; an `#if` may have two of them.
     pub lines: BTreeSet<u32>,
+    /// Only its file sees it.
     pub is_static: bool,
     pub built: bool,
     pub callees: Vec<String>,
@@ -25,8 +26,19 @@ pub struct Function {
 pub struct Facts {
     /// By name and file.
     pub functions: BTreeMap<(String, String), Function>,
-    /// All formats: the function, and the pieces between what is filled in.
-    pub formats: Vec<(String, Vec<String>)>,
+    /// All formats.
+    pub formats: Vec<Format>,
+}
+
+/// What a function logs.
+#[derive(Clone, Debug)]
+pub struct Format {
+    /// The function, and its file.
+    pub of: (String, String),
+    /// As C has it.
+    pub text: String,
+    /// The pieces between what is filled in.
+    pub pieces: Vec<String>,
 }
 
 /// The repository.
@@ -56,7 +68,10 @@ pub fn facts(kernel: &str) -> Facts {
                     function.callees = fields[6].split_whitespace().map(str::to_owned).collect();
                 }
             }
-            "log" => facts.formats.push((fields[1].to_owned(), pieces(fields[5]))),
+            "log" => {
+                let text = fields[5].to_owned();
+                facts.formats.push(Format { of: key, pieces: pieces(&text), text });
+            }
             "warn" => {
                 facts.functions.entry(key).or_default().warns.insert(fields[4].to_owned());
             }
@@ -98,11 +113,15 @@ pub fn pieces(format: &str) -> Vec<String> {
     pieces
 }
 
+/// Whether a format has too few letters of its own: `%s %s: %s` would fit anything.
+pub fn says_little(pieces: &[String]) -> bool {
+    let letters: usize = pieces.iter().map(|p| p.chars().filter(|c| c.is_alphabetic()).count()).sum();
+    letters < 4
+}
+
 /// Whether a line can come of a format.
 pub fn fits(line: &str, pieces: &[String]) -> bool {
-    let letters: usize = pieces.iter().map(|p| p.chars().filter(|c| c.is_alphabetic()).count()).sum();
-    if letters < 4 {
-        // `%s %s: %s` would fit anything.
+    if says_little(pieces) {
         return false;
     }
     let (Some(first), Some(last)) = (pieces.first(), pieces.last()) else { return false };

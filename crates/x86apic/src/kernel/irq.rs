@@ -162,7 +162,7 @@ fn descriptor(k: &Kernel, slot: VectorIrq) -> Option<Irq> {
 
 /// Looks a second time, with the vector lock held (6.12).
 #[kfn("arch/x86/kernel/irq.c")]
-pub fn reevaluate_vector(k: &mut Kernel, vector: u32) -> Option<Irq> {
+fn reevaluate_vector(k: &mut Kernel, vector: u32) -> Option<Irq> {
     let cpu = k.cpu();
     match k.apic.vector_irq(cpu, vector) {
         VectorIrq::Desc(irq) => return Some(irq),

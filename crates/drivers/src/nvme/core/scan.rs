@@ -71,6 +71,7 @@ fn nvme_init_ns_queue(k: &mut Kernel, id: NvmeId, set: TagSetId) -> QueueId {
 fn nvme_revalidate_disk(k: &mut Kernel, id: NvmeId, nsid: u32) -> bool {
     let ns: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, nsid, CNS_NS, 0));
     if ns.ret() != 0 {
+        dev_info(k, id, &format!("Identify namespace failed ({})", ns.ret()));
         // Only what the device declares final takes the disk away.
         return ns.ret() < 0 || ns.ret() as u16 & hw::status::DNR != 0;
     }
@@ -78,6 +79,9 @@ fn nvme_revalidate_disk(k: &mut Kernel, id: NvmeId, nsid: u32) -> bool {
         return true;
     }
     let descs: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, nsid, CNS_NS_DESC_LIST, 0));
+    if descs.ret() != 0 {
+        dev_info(k, id, &format!("Identify Descriptors failed ({})", descs.ret()));
+    }
     descs.ret() < 0
 }
 
@@ -87,11 +91,17 @@ fn alloc_ns_identifying(k: &mut Kernel, id: NvmeId, nsid: u32) {
     let Some(set) = d(k, id).tagset else { return };
     let queue: QueueId = nvme_init_ns_queue(k, id, set);
     let identity: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, nsid, CNS_NS, 0));
+    if identity.ret() != 0 {
+        dev_info(k, id, &format!("Identify namespace failed ({})", identity.ret()));
+    }
     if identity.ret() != 0 || hw::namespace_sectors(k, id, nsid) == 0 {
         call!(blk_core::blk_cleanup_queue(queue));
         return;
     }
     let descs: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, nsid, CNS_NS_DESC_LIST, 0));
+    if descs.ret() != 0 {
+        dev_info(k, id, &format!("Identify Descriptors failed ({})", descs.ret()));
+    }
     if descs.ret() < 0 {
         call!(blk_core::blk_cleanup_queue(queue));
         return;
@@ -168,10 +178,13 @@ pub(super) fn nvme_scan_work(k: &mut Kernel, id: NvmeId) {
 fn nvme_scan_ns(k: &mut Kernel, id: NvmeId, nsid: u32) {
     let descs: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, nsid, CNS_NS_DESC_LIST, 0));
     if descs.ret() != 0 {
+        let status = descs.ret();
+        dev_info(k, id, &format!("Identify Descriptors failed (nsid={nsid}, status=0x{status:x})"));
         return;
     }
     let info: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, nsid, CNS_NS, 0));
     if info.ret() != 0 {
+        dev_info(k, id, &format!("Identify namespace failed ({})", info.ret()));
         return;
     }
     if hw::namespace_sectors(k, id, nsid) == 0 {
@@ -201,10 +214,13 @@ fn nvme_scan_ns(k: &mut Kernel, id: NvmeId, nsid: u32) {
 }
 
 /// `nvme_update_ns_info_block()` (6.12).
+// DEVIATION: C sets limits between blk_mq_freeze_queue() and blk_mq_unfreeze_queue(), and so waits for the requests of
+// the namespace. Its limits do not change here, and a scan does not wait for them.
 #[kframe("drivers/nvme/host/core.c")]
 fn nvme_update_ns_info_block(k: &mut Kernel, id: NvmeId, nsid: u32) -> Sync {
     let ns: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, nsid, CNS_NS, 0));
     if ns.ret() != 0 {
+        dev_info(k, id, &format!("Identify namespace failed ({})", ns.ret()));
         return ns;
     }
     if d(k, id).ctratt & hw::CTRATT_ELBAS != 0 {
