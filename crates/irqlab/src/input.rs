@@ -127,6 +127,12 @@ impl Output {
         Self::of(io::stdout().lock())
     }
 
+    /// For tests of what is read: nobody sees what is written.
+    #[cfg(test)]
+    pub fn nowhere() -> Self {
+        Self::of(io::sink())
+    }
+
     /// For text with styles, which only a terminal gets to see.
     pub fn styled() -> Self {
         Self::of(anstream::AutoStream::auto(io::stdout()).lock())
@@ -236,6 +242,13 @@ impl Lines {
         let reader: Box<dyn BufRead> =
             if packed { Box::new(BufReader::new(MultiGzDecoder::new(reader))) } else { Box::new(reader) };
         Ok(Self { path: path.to_owned(), reader, number: 0 })
+    }
+
+    /// The lines of a text.
+    #[cfg(test)]
+    pub fn of(text: &str) -> Self {
+        let reader = Box::new(io::Cursor::new(text.to_owned().into_bytes()));
+        Self { path: PathBuf::from("-"), reader, number: 0 }
     }
 
     /// The next line that is not blank.

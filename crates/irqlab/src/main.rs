@@ -14,6 +14,9 @@ mod import;
 mod input;
 mod matrix;
 mod museum;
+#[cfg(test)]
+#[path = "../tests/it/mutants.rs"]
+mod mutants;
 mod names;
 mod replay;
 mod run;

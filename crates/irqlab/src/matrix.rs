@@ -333,25 +333,31 @@ pub fn run(args: Args) -> diagnostic::Result<ExitCode> {
     let path = args.replay.as_path();
     let mut lines = Lines::open(path)?;
     let mut out = Output::new();
+    let totals = replay(&args, &mut lines, &mut out)?;
+    out.finish()?;
+    Ok(if totals.differ == 0 { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) })
+}
+
+/// Replays all lines of a file.
+fn replay(args: &Args, lines: &mut Lines, out: &mut Output) -> diagnostic::Result<Totals> {
     let mut totals = Totals::default();
     if let Some(line) = lines.next_line()? {
         if line.text.trim_start().starts_with('{') {
             let mut next = Some(line);
             while let Some(line) = next {
-                sequence(&args, &line, &mut out, &mut totals)?;
+                sequence(args, &line, out, &mut totals)?;
                 // Where nothing is checked, the text is all there is.
                 next = if out.is_gone() && !args.check { None } else { lines.next_line()? };
             }
         } else {
-            plain(&args, line, &mut lines, &mut out)?;
+            plain(args, line, lines, out)?;
         }
     }
     if args.check {
         let Totals { sequences, operations, differ } = totals;
         out.line(format_args!("{sequences} sequences, {operations} operations, {differ} differ"))?;
     }
-    out.finish()?;
-    Ok(if totals.differ == 0 { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) })
+    Ok(totals)
 }
 
 #[derive(Clone, Copy, Default)]
@@ -511,5 +517,38 @@ mod tests {
         check("system 0 256 0", Err(10));
         check("  onlin 1", Err(3));
         check("reserve", Ok(Op::Reserve));
+    }
+}
+
+#[cfg(test)]
+mod mutated {
+    use clap::Parser;
+
+    use super::*;
+    use crate::mutants::each;
+
+    #[derive(Parser)]
+    struct Options {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn read(text: &str) -> bool {
+        let Options { args } = Options::parse_from(["matrix", "--replay", "-"]);
+        replay(&args, &mut Lines::of(text), &mut Output::nowhere()).is_ok()
+    }
+
+    #[test]
+    fn operations_that_are_nearly_right_are_answered() {
+        each("online 0\nonline 1\nreserve\nalloc 0-1\nmanaged 0-1\nfree 0 33\noffline 1\n", read);
+    }
+
+    #[test]
+    fn sequences_that_are_nearly_right_are_answered() {
+        each(
+            "{\"cpus\":2,\"matrix_bits\":256,\"alloc_start\":32,\"alloc_end\":236,\
+             \"ops\":[\"online 0\",\"reserve\",\"alloc 0\",\"free 0 33\"]}\n",
+            read,
+        );
     }
 }

@@ -224,3 +224,37 @@ fn remember(editor: &mut Editor<Terminal, DefaultHistory>, file: &Path) -> rusty
     }
     editor.save_history(file)
 }
+
+#[cfg(test)]
+mod mutated {
+    use super::*;
+    use crate::mutants::{Numbers, count, mutant};
+
+    #[test]
+    fn lines_that_are_nearly_right_are_answered() {
+        let lines = [
+            ":step",
+            ":break vector_alloc if irq == 29",
+            "echo 0 > /sys/devices/system/cpu/cpu3/online",
+            ":continue",
+            ":watch apicd.hw_irq_cfg.vector of irq 29",
+            ":goto 3",
+            ":print irq 29",
+            ":diff 1 2",
+            "for i in 1 2; do cat /proc/irq/$i/node; done",
+            "taskset -c 1 dd if=/dev/nvme0n1 of=/dev/null bs=4k count=1 iflag=direct",
+        ];
+        let mut numbers = Numbers(11);
+        let mut session = session(None, None).expect("the embedded machine");
+        let mut quits = 0_usize;
+        for n in 0..count() {
+            let text = mutant(lines[numbers.below(lines.len())], &mut numbers);
+            quits += usize::from(session.line(&format!("{text}\n")).quit);
+            // A session grows with what was done in it.
+            if n % 50 == 49 {
+                session = self::session(None, None).expect("the embedded machine");
+            }
+        }
+        assert!(quits < count() / 100, "{quits} of these lines ended the session");
+    }
+}

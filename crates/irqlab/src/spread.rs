@@ -498,3 +498,23 @@ fn difference(got: &Answer, expect: &Answer) -> Option<String> {
 
 /// A `calc_sets` callback for requests whose sets are given beforehand: it leaves them alone.
 fn keep_sets(_: &mut Kernel, _: &mut IrqAffinity, _: u32) {}
+
+#[cfg(test)]
+mod mutated {
+    use super::*;
+    use crate::mutants::each;
+
+    #[test]
+    fn lines_that_are_nearly_right_are_answered() {
+        let batch = "{\"topology\":{\"nr_node_ids\":2,\"nodes\":[0,0,1,1],\"cores\":[0,1,2,3],\"present\":\"0-3\"},\
+                     \"request\":{\"nvecs\":4,\"pre_vectors\":1,\"post_vectors\":0,\"sets\":[3]}}";
+        each(batch, |text| {
+            let line = Line { path: PathBuf::from("-"), number: 1, text: text.to_owned() };
+            let Ok(case) = line.json::<Case>("a case") else { return false };
+            for version in kernels(None) {
+                answer(Semantics::of(version), &case.topology, &case.request, case.calc.as_ref());
+            }
+            true
+        });
+    }
+}

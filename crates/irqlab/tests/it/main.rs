@@ -6,6 +6,7 @@ mod ftrace;
 mod library;
 mod licences;
 mod museum;
+mod mutants;
 mod mutated;
 mod perfetto;
 mod readme;
