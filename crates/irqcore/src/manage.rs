@@ -309,6 +309,9 @@ fn __setup_irq(k: &mut Kernel, irq: Irq, new: IrqAction) -> Result<(), Errno> {
     if new.flags & IRQF_TRIGGER_MASK == 0 {
         new.flags |= k.desc(irq).state() & IRQD_TRIGGER_MASK;
     }
+    if k.sem.oneshot_without_thread_warns && new.flags & IRQF_ONESHOT != 0 && new.thread_fn.is_none() {
+        k.warn_once("WARNING: at kernel/irq/manage.c __setup_irq");
+    }
     let nested = irq_settings_is_nested_thread(k.desc(irq));
     if nested {
         if new.thread_fn.is_none() {

@@ -19,6 +19,7 @@ use kstate::hotplug::{
 };
 use kstate::kstrtox::kstrtobool;
 use kstate::sched::{Call, TaskKind, WaitOn};
+use kstate::semantics::HousekeepingCheck;
 use kstate::{CpuId, CpuMask, Errno, Kernel, TaskId};
 
 use crate::sched::core::{sched_cpu_activate, sched_cpu_deactivate, sched_cpu_dying, sched_cpu_starting};
@@ -642,6 +643,13 @@ fn _cpu_down(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno
         return Err(Errno::EINVAL);
     }
     call!(cpus_write_lock());
+    // The CPU that goes counts too.
+    if k.sem.housekeeping_check == HousekeepingCheck::Any
+        && !housekeeping_cpumask(k, HkType::Domain).intersects(&k.topo.online)
+    {
+        cpus_write_unlock(k);
+        return Err(Errno::EBUSY);
+    }
     let prev_state: CpuhpState = cpuhp_set_state(k, cpu, target);
     let ret: Result<(), Errno> = Ok(());
     let down: bool = true;
@@ -672,7 +680,7 @@ fn _cpu_down(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno
     ret
 }
 
-/// 6.12: on a worker of another CPU.
+/// 6.12: on a worker of another CPU, so that the controlling task does not sit on the CPU that goes.
 #[kframe("kernel/cpu.c")]
 fn __cpu_down_maps_locked(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Result<(), Errno> {
     call!(_cpu_down(cpu, target))
@@ -683,15 +691,18 @@ fn cpu_down_maps_locked(k: &mut Kernel, cpu: CpuId, target: CpuhpState) -> Resul
     if k.hotplug.cpu_hotplug_disabled > 0 {
         return Err(Errno::EBUSY);
     }
-    if !k.sem.cpuhp_split_startup {
+    // One CPU in the scheduler's domains has to stay.
+    let checks = k.sem.housekeeping_check == HousekeepingCheck::Other;
+    let housekeeping = housekeeping_cpumask(k, HkType::Domain);
+    let on: Option<CpuId> = k.topo.online.iter().find(|&c| c != cpu && (!checks || housekeeping.contains(c)));
+    if on.is_none() && (checks || k.sem.cpu_down_by_kworker) {
+        return Err(Errno::EBUSY);
+    }
+    if !k.sem.cpu_down_by_kworker {
         return call!(_cpu_down(cpu, target));
     }
-    // The controlling task must not sit on the CPU that goes, and one CPU in the scheduler's
-    // domains has to stay.
-    let housekeeping = housekeeping_cpumask(k, HkType::Domain);
-    let on = k.topo.online.iter().find(|&c| c != cpu && housekeeping.contains(c));
-    let Some(on) = on else { return Err(Errno::EBUSY) };
-    let worker: TaskId = schedule_work_on(k, on, __cpu_down_maps_locked(cpu, target));
+    let controller = on.unwrap_or_default();
+    let worker: TaskId = schedule_work_on(k, controller, __cpu_down_maps_locked(cpu, target));
     call!(work_on_cpu(worker))
 }
 

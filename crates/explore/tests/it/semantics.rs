@@ -776,6 +776,34 @@ const SEMANTICS: &[Row] = &[
             settle(lab);
         },
     ),
+    row(
+        "forced_thread_calls_thread_fn",
+        V7_3,
+        Pc { cmdline: "threadirqs", ..PC },
+        "dd if=/dev/nvme0n1 of=/dev/null bs=4k count=1 iflag=direct\n",
+        &[(Look::Trace, "\nirq_forced_thread_fn\nirq_thread_fn\n", "")],
+    ),
+    row(
+        "oneshot_without_thread_warns",
+        V7_3,
+        BARE,
+        "",
+        &[(Look::Log, "WARNING: at kernel/irq/manage.c __setup_irq", "")],
+    )
+    .prepared(|lab| {
+        let handler = Handler { name: "nothing", call: nothing };
+        let flags = kstate::irqdesc::IRQF_ONESHOT;
+        let result = request_threaded_irq(
+            &mut lab.k,
+            Irq(5),
+            Some(handler),
+            None,
+            flags,
+            "tester",
+            DevId::Platform(5),
+        );
+        print(lab, format!("{result:?}"));
+    }),
     row("irq_can_handle", V7_3, PC, "", &[(Look::Trace, "\nhandle_edge_irq\nirq_can_handle_pm\n", "")]),
     row(
         "set_affinity_wakes_thread",
@@ -1006,12 +1034,24 @@ const SEMANTICS: &[Row] = &[
             "\n__cpuhp_invoke_callback_range\n",
         )],
     ),
+    row("cpuhp_split_startup", V5_4, PC, OFF_3, &[(Look::Trace, "\ndo_cpu_down\n", "")]),
+    row("cpu_down_by_kworker", V6_12, PC, OFF_3, &[(Look::Trace, "\n__cpu_down_maps_locked\n", "")]),
     row(
-        "cpuhp_split_startup",
-        V5_4,
-        PC,
-        OFF_3,
-        &[(Look::Trace, "\ndo_cpu_down\n", "\n__cpu_down_maps_locked\n")],
+        "housekeeping_check",
+        V7_3,
+        Pc { cmdline: "isolcpus=domain,0,2-3", ..PC },
+        "echo 0 > /sys/devices/system/cpu/cpu1/online
+         cat /sys/devices/system/cpu/online
+         echo 0 > /sys/devices/system/cpu/cpu2/online
+         ",
+        &[(Look::Terminal, "0,2-3\nscript.sh: line 3: write error: Device or resource busy", "")],
+    ),
+    row(
+        "dl_bw_discounts_server",
+        V7_3,
+        Pc { cmdline: "isolcpus=domain,1", ..PC },
+        "echo 0 > /sys/devices/system/cpu/cpu1/online\ncat /sys/devices/system/cpu/online\n",
+        &[(Look::Terminal, "0,2-3", "0-3")],
     ),
     row(
         "apic_disabled_before_fixup",
@@ -1163,6 +1203,14 @@ const SEMANTICS: &[Row] = &[
         Pc { cmdline: "isolcpus=0", devices: &[DISK], ..PC },
         REBIND_DISK,
         &[(Look::Trace, "# Kworker on CPU 0\nlocal_pci_probe\n", "# Kworker on CPU 1\nlocal_pci_probe\n")],
+    )
+    .prepared(|lab| lab.k.pci_dev_mut(PciDevId(0)).node = 0),
+    row(
+        "pci_probe_wq",
+        V7_3,
+        Pc { devices: &[DISK], ..PC },
+        REBIND_DISK,
+        &[(Look::Trace, "\nlocal_pci_probe_callback\nlocal_pci_probe\n", "")],
     )
     .prepared(|lab| lab.k.pci_dev_mut(PciDevId(0)).node = 0),
     row("nvme_probe", V5_4, PC, "", &[(Look::Trace, "\nnvme_reset_work\n", "")]),

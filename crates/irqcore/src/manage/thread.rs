@@ -110,6 +110,9 @@ fn call_thread_fn(k: &mut Kernel, irq: Irq, me: TaskId) -> IrqReturn {
 /// Runs the handler of a driver that did not ask for a thread.
 #[kframe("kernel/irq/manage.c")]
 pub(super) fn irq_forced_thread_fn(k: &mut Kernel, irq: Irq, me: TaskId) -> IrqReturn {
+    if k.sem.forced_thread_calls_thread_fn {
+        return call!(irq_thread_fn(irq, me));
+    }
     let ret: IrqReturn = call_thread_fn(k, irq, me);
     call!(irq_finalize_oneshot(irq, me));
     ret

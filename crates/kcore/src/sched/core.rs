@@ -5,7 +5,7 @@
 use kstate::sched::TaskKind;
 use kstate::{CpuId, Errno, Kernel};
 
-use super::deadline::{FAIR_SERVER_BW, dl_bw_check_overflow};
+use super::deadline::{FAIR_SERVER_BW, dl_bw_check_overflow, dl_bw_deactivate};
 
 /// The run queue of a CPU that comes is made ready. Here it has nothing that could be wrong.
 pub(crate) fn sched_cpu_starting(_k: &mut Kernel, _cpu: CpuId) -> Result<(), Errno> {
@@ -37,7 +37,8 @@ pub(crate) fn sched_cpu_deactivate(k: &mut Kernel, cpu: CpuId) -> Result<(), Err
     if !k.hotplug.system_running {
         return Ok(());
     }
-    let fits = dl_bw_check_overflow(k, cpu);
+    let fits =
+        if k.sem.dl_bw_discounts_server { dl_bw_deactivate(k, cpu) } else { dl_bw_check_overflow(k, cpu) };
     if fits.is_ok() {
         cpuset_update_active_cpus(k);
     } else {

@@ -1,6 +1,6 @@
 //! What deadline entities may take of the CPUs.
 //!
-//! C file: kernel/sched/deadline.c of 6.12.
+//! C file: kernel/sched/deadline.c of 6.12 and 7.3.
 //!
 //! # What it doesn't implement
 //! Deadline tasks. What is accounted is the server that gives ordinary tasks their share of a CPU.
@@ -35,4 +35,18 @@ pub fn dl_bw_check_overflow(k: &Kernel, cpu: CpuId) -> Result<(), Errno> {
     }
     let left = u64::from(k.topo.active.andnot(&housekeeping).weight());
     if DL_BW * left < k.hotplug.def_root_domain_bw { Err(Errno::EBUSY) } else { Ok(()) }
+}
+
+/// `dl_bw_deactivate()`: the same where the server of the CPU that goes is discounted, as its ordinary tasks
+/// go with it, and every domain has the servers of its own CPUs. Nothing else is accounted here, so the
+/// others always fit on their own CPUs.
+///
+/// # Errors
+/// `EBUSY` when what is left does not fit.
+pub fn dl_bw_deactivate(k: &Kernel, cpu: CpuId) -> Result<(), Errno> {
+    let housekeeping = housekeeping_cpumask(k, HkType::Domain);
+    let same_domain = |c: &CpuId| housekeeping.contains(*c) == housekeeping.contains(cpu);
+    let left = k.topo.active.iter().filter(|c| *c != cpu && same_domain(c)).count() as u64;
+    let total = if k.sem.fair_server { FAIR_SERVER_BW * left } else { 0 };
+    if total > 0 && DL_BW * left < total { Err(Errno::EBUSY) } else { Ok(()) }
 }

@@ -49,6 +49,16 @@ choice! {
         /// By way of the new vector on the old CPU, if the message cannot be masked.
         StagedIfNotMaskable,
     }
+    /// Which CPU that is not isolated has to be online for another one to go.
+    HousekeepingCheck {
+        /// None.
+        #[default]
+        None,
+        /// One beside the CPU that goes, in `cpu_down_maps_locked()`.
+        Other,
+        /// Any, the CPU that goes included, in `_cpu_down()`.
+        Any,
+    }
     /// How the NVMe driver brings a controller up.
     NvmeProbe {
         /// `nvme_probe()` starts `nvme_reset_work()`, which does everything.
@@ -444,6 +454,16 @@ macro_rules! fields {
         V5_4 off "it wakes the thread and goes on",
         V6_12 on "it waits until the thread has said irq_thread_set_ready()",
     }
+    /// How the thread of a handler that did not ask for one runs it.
+    forced_thread_calls_thread_fn: bool = "irq_forced_thread_fn()", "kernel/irq/manage.c" {
+        V5_4 off "irq_forced_thread_fn() does it",
+        V7_3 on "by irq_thread_fn(), with softirqs and interrupts off around it",
+    }
+    /// What IRQF_ONESHOT without a thread does.
+    oneshot_without_thread_warns: bool = "__setup_irq()", "kernel/irq/manage.c", "7.0" {
+        V5_4 off "nothing",
+        V7_3 on "it warns, once: there is no thread for which the line could stay masked",
+    }
     /// What the refusal of a threaded handler without IRQF_ONESHOT names.
     oneshot_error_names_device: bool = "__setup_irq()", "kernel/irq/manage.c" {
         V5_4 off "the interrupt",
@@ -629,13 +649,30 @@ macro_rules! fields {
     }
     /// How CPUs are started and stopped.
     cpuhp_split_startup: bool = "cpu_device_down()", "kernel/cpu.c" {
-        V5_4 off "one after the other in bringup_cpu(); the task that asked takes a CPU down",
-        V6_12 on "in two steps, first alive and then online; a kworker takes a CPU down",
+        V5_4 off "one after the other in bringup_cpu()",
+        V6_12 on "in two steps, first alive and then online",
     }
     /// When it is logged that processors are started.
     announces_cpu_1: bool = "announce_cpu()", "arch/x86/kernel/smpboot.c" {
         V5_4 on "whenever CPU 1 is started",
         V6_12 off "once, at boot",
+    }
+    /// Who takes a CPU down.
+    cpu_down_by_kworker: bool = "cpu_down_maps_locked()", "kernel/cpu.c", "6.18 (de715325cc47)" {
+        V5_4 off "the task that writes to its online file",
+        V6_12 on "a kworker on another CPU",
+        V7_3 off "the task that writes to its online file",
+    }
+    /// Which CPU that is not isolated has to be online for another one to go.
+    housekeeping_check: HousekeepingCheck = "_cpu_down()", "kernel/cpu.c", "6.18 (de715325cc47)" {
+        V5_4 ("none" HousekeepingCheck::None) "none",
+        V6_12 ("other" HousekeepingCheck::Other) "one that stays: the last one cannot go",
+        V7_3 ("any" HousekeepingCheck::Any) "any, also the one that goes: the last one can go, and no other after it",
+    }
+    /// Whether the servers that give ordinary tasks their share keep a CPU from going.
+    dl_bw_discounts_server: bool = "dl_bw_deactivate()", "kernel/sched/deadline.c" {
+        V5_4 off "they count as deadline tasks do, also those that a rebuilt domain has forgotten",
+        V7_3 on "they do not: the ordinary tasks leave with the CPU, and each domain has its own servers",
     }
     /// When the local APIC of a CPU that goes is switched off.
     apic_disabled_before_fixup: bool =
@@ -751,6 +788,11 @@ macro_rules! fields {
     probe_on_housekeeping_cpu: bool = "pci_call_probe()", "drivers/pci/pci-driver.c" {
         V5_4 off "on any online CPU of the node",
         V6_12 on "on a CPU of the node that is not isolated",
+    }
+    /// Who runs the probe of a device that has a node.
+    pci_probe_wq: bool = "pci_call_probe()", "drivers/pci/pci-driver.c", "7.0" {
+        V5_4 off "work_on_cpu()",
+        V7_3 on "a work queue of its own, sync_wq, on a CPU that is in a scheduling domain",
     }
     /// How a controller is brought up, and with it the generation of the driver.
     nvme_probe: NvmeProbe = "nvme_probe()", "drivers/nvme/host/pci.c" {

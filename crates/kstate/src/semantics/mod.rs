@@ -20,7 +20,8 @@ mod declare;
 mod fields;
 
 pub use fields::{
-    BlkMap, KernelVersion, MsiAffinity, MsiDomains, NvmeProbe, Semantics, Spread, VectorCleanup,
+    BlkMap, HousekeepingCheck, KernelVersion, MsiAffinity, MsiDomains, NvmeProbe, Semantics, Spread,
+    VectorCleanup,
 };
 
 impl KernelVersion {
@@ -275,7 +276,9 @@ mod tests {
 
     /// The modelled kernels and one that nobody has written, which differs in one field.
     mod invented {
-        use super::super::{BlkMap, MsiAffinity, MsiDomains, NvmeProbe, Spread, VectorCleanup};
+        use super::super::{
+            BlkMap, HousekeepingCheck, MsiAffinity, MsiDomains, NvmeProbe, Spread, VectorCleanup,
+        };
 
         kernels! {
             /// As modelled.

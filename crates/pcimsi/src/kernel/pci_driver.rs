@@ -3,6 +3,7 @@
 //! C file: drivers/pci/pci-driver.c of 5.4 and 6.12.
 
 use kcore::base::bus::bus_register;
+use kcore::sched::isolation::{HkType, housekeeping_cpumask};
 use kcore::workqueue::{schedule_work_on, work_on_cpu, wq_unbound_cpumask};
 use kfn::kframe;
 use kstate::pci::{BusType, PCI_ANY_ID, PciDeviceId, PciDriver};
@@ -61,16 +62,29 @@ fn pci_call_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
     if cpu.is_none() {
         return call!(local_pci_probe(dev));
     }
-    let worker: TaskId = schedule_work_on(k, cpu.unwrap_or_default(), local_pci_probe(dev));
+    let on = cpu.unwrap_or_default();
+    // The work has a result, as that of work_on_cpu() has: its queue, `sync_wq`, changes nothing here.
+    let probe = if k.sem.pci_probe_wq { local_pci_probe_callback(dev) } else { local_pci_probe(dev) };
+    let worker: TaskId = schedule_work_on(k, on, probe);
     call!(work_on_cpu(worker))
+}
+
+/// `local_pci_probe_callback()`: the work that probes (7.0).
+#[kframe("drivers/pci/pci-driver.c")]
+fn local_pci_probe_callback(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
+    let _ = &k;
+    call!(local_pci_probe(dev))
 }
 
 /// Where `work_on_cpu()` probes; `None` for here.
 fn probe_cpu(k: &Kernel, dev: PciDevId) -> Option<CpuId> {
     let node = u32::try_from(k.pci_dev(dev).node).ok()?;
     let cpus = k.topo.node_cpus.get(NodeId(node).index())?;
-    let allowed: CpuMask =
-        if k.sem.probe_on_housekeeping_cpu { wq_unbound_cpumask(k) } else { k.topo.online.clone() };
+    let allowed: CpuMask = match k.sem.probe_on_housekeeping_cpu {
+        true if k.sem.pci_probe_wq => housekeeping_cpumask(k, HkType::Domain),
+        true => wq_unbound_cpumask(k),
+        false => k.topo.online.clone(),
+    };
     cpus.first_and(&allowed)
 }
 
