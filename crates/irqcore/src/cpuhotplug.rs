@@ -10,7 +10,7 @@ use crate::chip::{
 };
 use crate::irqdesc::{irq_get_next_irq, irq_get_nr_irqs};
 use crate::manage::{irq_do_set_affinity, irq_set_affinity_locked};
-use crate::migration::{irq_fixup_move_pending, irq_force_complete_move};
+use crate::migration::{irq_can_move_pcntxt, irq_fixup_move_pending, irq_force_complete_move};
 
 fn irq_needs_fixup(k: &mut Kernel, irq: Irq) -> bool {
     let cpu = k.cpu();
@@ -43,8 +43,7 @@ fn force_complete_move(k: &mut Kernel, irq: Irq) {
 #[kfn("kernel/irq/cpuhotplug.c")]
 fn migrate_one_irq(k: &mut Kernel, irq: Irq) -> bool {
     let d = Irqd::top(irq);
-    let desc = k.desc(irq);
-    let maskchip = !desc.has(IRQD_MOVE_PCNTXT | IRQD_IRQ_MASKED);
+    let maskchip = !irq_can_move_pcntxt(k, d) && !k.desc(irq).has(IRQD_IRQ_MASKED);
     if k.chip(d).irq_set_affinity.is_none() {
         return false;
     }

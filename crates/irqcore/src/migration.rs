@@ -2,10 +2,21 @@
 //! 6.12.
 
 use kfn::kfn;
+use kstate::irqchip::IRQCHIP_MOVE_DEFERRED;
 use kstate::irqdesc::*;
 use kstate::{CpuMask, Errno, Irq, Kernel};
 
 use crate::manage::irq_do_set_affinity;
+
+/// `irq_can_move_pcntxt()` (kernel/irq/internals.h): an interrupt moves at once, and does not wait for its
+/// next occurrence.
+pub fn irq_can_move_pcntxt(k: &Kernel, d: Irqd) -> bool {
+    if k.sem.move_deferred_by_chip {
+        k.chip(d).flags & IRQCHIP_MOVE_DEFERRED == 0
+    } else {
+        k.desc(d.irq).has(IRQD_MOVE_PCNTXT)
+    }
+}
 
 /// Cleans up a pending move when a CPU goes. True when the move is pending and an online CPU is
 /// among its targets.

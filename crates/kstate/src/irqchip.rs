@@ -37,7 +37,7 @@ bits! {
     IRQCHIP_AFFINITY_PRE_STARTUP = 1 << 10;
     /// The chip is never changed.
     IRQCHIP_IMMUTABLE = 1 << 11;
-    /// Can be moved during its own interrupt without deferring (6.13).
+    /// Its interrupts are moved when they occur, and not by the task that wants it (6.14).
     IRQCHIP_MOVE_DEFERRED = 1 << 12;
 }
 

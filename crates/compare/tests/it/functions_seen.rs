@@ -161,3 +161,8 @@ fn v5_4_runs_every_function_that_its_captures_show() {
 fn v6_12_runs_every_function_that_its_captures_show() {
     check(KernelVersion::V6_12);
 }
+
+#[test]
+fn v7_3_runs_every_function_that_its_captures_show() {
+    check(KernelVersion::V7_3);
+}

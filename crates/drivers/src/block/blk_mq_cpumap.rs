@@ -20,6 +20,21 @@ pub fn blk_mq_map_queues(k: &mut Kernel, set: TagSetId, map: usize) {
     k.blk.set_mut(set).map[map].mq_map = mq_map;
 }
 
+/// A queue for each CPU of the mask, up to a limit; 0 is none.
+#[kfn("block/blk-mq-cpumap.c")]
+fn blk_mq_num_queues(k: &mut Kernel, mask: &CpuMask, max_queues: u32) -> u32 {
+    let _ = k;
+    let num = mask.weight();
+    if max_queues == 0 { num } else { num.min(max_queues) }
+}
+
+/// A queue for each possible CPU, up to a limit; 0 is none.
+#[kfn("block/blk-mq-cpumap.c")]
+pub fn blk_mq_num_possible_queues(k: &mut Kernel, max_queues: u32) -> u32 {
+    let possible = k.topo.possible.clone();
+    blk_mq_num_queues(k, &possible, max_queues)
+}
+
 /// `dev->bus->irq_get_affinity` of a device: the affinity of one of its vectors, `None` where it has none.
 pub type IrqGetAffinity<D> = fn(&mut Kernel, D, u32) -> Option<CpuMask>;
 

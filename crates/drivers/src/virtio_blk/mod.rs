@@ -23,7 +23,7 @@ use crate::block::blk_mq::{
     blk_mq_alloc_tag_set, blk_mq_complete_request, blk_mq_end_request, blk_mq_free_tag_set,
     blk_mq_init_queue, blk_mq_start_request, blk_mq_start_stopped_hw_queues,
 };
-use crate::block::blk_mq_cpumap::{blk_mq_map_hw_queues, blk_mq_map_queues};
+use crate::block::blk_mq_cpumap::{blk_mq_map_hw_queues, blk_mq_map_queues, blk_mq_num_possible_queues};
 use crate::block::blk_mq_virtio::blk_mq_virtio_map_queues;
 use crate::block::blk_settings::blk_queue_max_hw_sectors;
 use crate::block::fops::{check_disk_size_change, read_part_sector};
@@ -239,6 +239,10 @@ fn init_vq(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
         poll_vqs = k.params.virtblk_poll_queues.min(num_vqs - 1);
     }
     num_vqs = num_vqs.min(limit);
+    if k.sem.queues_counted_by_mask {
+        num_vqs = blk_mq_num_possible_queues(k, num_vqs);
+        poll_vqs = poll_vqs.min(num_vqs - 1);
+    }
     k.virtio.drvdata_mut::<VirtioBlk>(id).io_queues = [num_vqs - poll_vqs, 0, poll_vqs];
     if k.sem.virtblk_poll_queues {
         let name = k.vdev_name(id);

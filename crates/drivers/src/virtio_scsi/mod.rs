@@ -9,6 +9,7 @@ use kfn::{kfn, kframe};
 use kstate::virtio::{VirtioDriver, VirtqueueInfo, VqCallback};
 use kstate::{Errno, Kernel, VirtioId};
 
+use crate::block::blk_mq_cpumap::blk_mq_num_possible_queues;
 use crate::virtio::{pci_modern, ring, virtio};
 use hw::{VIRTIO_ID_SCSI, VQ_BASE};
 
@@ -71,6 +72,8 @@ fn virtscsi_init(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
 /// The arguments of `find_vqs`: no more request queues than there can be CPUs.
 fn name_vqs(k: &mut Kernel, id: VirtioId) {
     let num_queues = hw::num_queues(&k.hw.virtio[id.index()]).clamp(1, k.topo.nr_cpu_ids);
+    let num_queues =
+        if k.sem.queues_counted_by_mask { blk_mq_num_possible_queues(k, num_queues) } else { num_queues };
     let named = |name: &str, callback| VirtqueueInfo { name: name.to_owned(), callback: Some(callback) };
     let mut vqs_info = vec![named("control", VIRTSCSI_CTRL_DONE), named("event", VIRTSCSI_EVENT_DONE)];
     vqs_info.extend((0..num_queues).map(|_| named("request", VIRTSCSI_REQ_DONE)));

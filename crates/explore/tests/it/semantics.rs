@@ -804,6 +804,7 @@ const SEMANTICS: &[Row] = &[
         );
         print(lab, format!("{result:?}"));
     }),
+    row("move_deferred_by_chip", V7_3, IR, "", &[(Look::State, "IRQCHIP_MOVE_DEFERRED", "IRQD_MOVE_PCNTXT")]),
     row("irq_can_handle", V7_3, PC, "", &[(Look::Trace, "\nhandle_edge_irq\nirq_can_handle_pm\n", "")]),
     row(
         "set_affinity_wakes_thread",
@@ -1301,6 +1302,13 @@ const SEMANTICS: &[Row] = &[
         PC,
         "dd if=/dev/vda of=/dev/null bs=4k count=1 iflag=direct\n",
         &[(Look::Trace, "\nvirtio_queue_rqs\n", "\nvirtio_queue_rq\n")],
+    ),
+    row(
+        "queues_counted_by_mask",
+        V7_3,
+        PC,
+        "",
+        &[(Look::Trace, "\nblk_mq_num_possible_queues\nblk_mq_num_queues\n", "")],
     ),
     row(
         "submit_bio_plugs",

@@ -1,6 +1,7 @@
 //! Where interrupts go: affinity, and hints of drivers. kernel/irq/manage.c of 5.4 and 6.12.
 
 use super::*;
+use crate::migration::irq_can_move_pcntxt;
 
 #[kfn("kernel/irq/manage.c")]
 pub(super) fn __irq_can_set_affinity(k: &mut Kernel, irq: Irq) -> bool {
@@ -122,9 +123,8 @@ pub fn irq_set_affinity_locked(k: &mut Kernel, d: Irqd, mask: &CpuMask, force: b
     if k.sem.set_affinity_deactivated && irq_set_affinity_deactivated(k, d, mask) {
         return Ok(());
     }
-    let desc = k.desc(d.irq);
     let mut ret = Ok(());
-    if desc.has(IRQD_MOVE_PCNTXT) && !desc.has(IRQD_SETAFFINITY_PENDING) {
+    if irq_can_move_pcntxt(k, d) && !k.desc(d.irq).has(IRQD_SETAFFINITY_PENDING) {
         ret = irq_try_set_affinity(k, d, mask, force);
     } else {
         k.desc_mut(d.irq).set(IRQD_SETAFFINITY_PENDING);

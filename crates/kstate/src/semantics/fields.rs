@@ -514,6 +514,11 @@ macro_rules! fields {
         V5_4 off "all that were asked for; the chip sorts them out",
         V6_12 on "those that are online, and EINVAL when there is none",
     }
+    /// Who says that an interrupt has to wait for its next occurrence to move.
+    move_deferred_by_chip: bool = "irq_can_move_pcntxt()", "kernel/irq/internals.h", "6.14 (7d04319a05ab)" {
+        V5_4 off "the interrupt: it has, unless IRQD_MOVE_PCNTXT is set, as remapping does",
+        V7_3 on "its chip, by IRQCHIP_MOVE_DEFERRED: that of the IO-APIC and of messages that are not remapped",
+    }
     /// What a new affinity of an interrupt does that is not activated.
     set_affinity_deactivated: bool =
         "irq_set_affinity_locked()", "kernel/irq/manage.c", "5.8 (baedb87d1b53)" {
@@ -729,6 +734,11 @@ macro_rules! fields {
     blk_map: BlkMap = "blk_mq_map_queues()", "block/blk-mq-cpumap.c" {
         V5_4 ("sequential" BlkMap::Sequential) "queues are dealt to CPUs in order, siblings share",
         V6_12 ("group-cpus-evenly" BlkMap::GroupCpusEvenly) "by group_cpus_evenly()",
+    }
+    /// By what drivers of disks limit the number of their queues.
+    queues_counted_by_mask: bool = "blk_mq_num_possible_queues()", "block/blk-mq-cpumap.c" {
+        V5_4 off "each by itself: nr_cpu_ids, which counts holes, or the possible CPUs",
+        V7_3 on "by blk_mq_num_possible_queues(): the possible CPUs",
     }
     /// Whether a bio that comes alone is gathered with others all the same.
     submit_bio_plugs: bool = "__submit_bio()", "block/blk-core.c" {

@@ -654,7 +654,9 @@ fn intel_irq_remapping_alloc(
         }
         k.remap.ir_data[irq.index()] = Some(ird);
         // `irq_set_status_flags()`
-        irqcore::chip::irq_modify_status(k, irq, 0, IRQ_MOVE_PCNTXT);
+        if !k.sem.move_deferred_by_chip {
+            irqcore::chip::irq_modify_status(k, irq, 0, IRQ_MOVE_PCNTXT);
+        }
     }
     Ok(())
 }

@@ -19,7 +19,8 @@ use kfn::{kfn, kframe};
 use kstate::apic::{IoApicRouteEntry, IrqPin, MpChipData, MpcIntsrc, PIC_CASCADE_IR};
 use kstate::hw::lapic::{LVT_MASK, Lvt};
 use kstate::irqchip::{
-    IRQCHIP_AFFINITY_PRE_STARTUP, IRQCHIP_SKIP_SET_WAKE, IrqChip, IrqchipIrqState, SetMask,
+    IRQCHIP_AFFINITY_PRE_STARTUP, IRQCHIP_MOVE_DEFERRED, IRQCHIP_SKIP_SET_WAKE, IrqChip, IrqchipIrqState,
+    SetMask,
 };
 use kstate::irqdesc::{ChipData, FlowHandler, IRQ_LEVEL, IRQD_IRQ_MASKED, IRQD_SETAFFINITY_PENDING, Irqd};
 use kstate::irqdomain::{AllocType, IrqAllocInfo, IrqDomainOps};
@@ -549,6 +550,9 @@ fn ioapic_chip(k: &Kernel, name: &str, eoi: fn(&mut Kernel, Irqd)) -> IrqChip {
     let mut flags = IRQCHIP_SKIP_SET_WAKE;
     if k.sem.chips_set_affinity_pre_startup {
         flags |= IRQCHIP_AFFINITY_PRE_STARTUP;
+    }
+    if k.sem.move_deferred_by_chip && name == "IO-APIC" {
+        flags |= IRQCHIP_MOVE_DEFERRED;
     }
     IrqChip {
         name: name.to_owned(),

@@ -8,7 +8,9 @@ use irqcore::irqdomain::{__irq_domain_alloc_irqs, irq_domain_free_irqs, irq_doma
 use irqcore::msi::{global, msi_domain_set_affinity, per_device};
 use kfn::{kfn, kframe};
 use kstate::apic::{IrqCfg, MANAGED_IRQ_SHUTDOWN_VECTOR, VectorIrq};
-use kstate::irqchip::{IRQCHIP_AFFINITY_PRE_STARTUP, IRQCHIP_SKIP_SET_WAKE, IrqChip, SetMask};
+use kstate::irqchip::{
+    IRQCHIP_AFFINITY_PRE_STARTUP, IRQCHIP_MOVE_DEFERRED, IRQCHIP_SKIP_SET_WAKE, IrqChip, SetMask,
+};
 use kstate::irqdesc::{ChipData, FlowHandler, IRQD_CAN_RESERVE, IRQD_IRQ_STARTED, Irqd};
 use kstate::irqdomain::{AllocType, IRQ_DOMAIN_FLAG_MSI_PARENT, IrqAllocInfo};
 use kstate::msi::{
@@ -325,6 +327,9 @@ fn x86_init_dev_msi_info(
             if k.sem.msi_affinity != MsiAffinity::OneWrite {
                 k.irq.chips[info.chip.index()].irq_set_affinity = Some(msi_set_affinity);
             }
+            if k.sem.move_deferred_by_chip {
+                k.irq.chips[info.chip.index()].flags |= IRQCHIP_MOVE_DEFERRED;
+            }
         }
         DOMAIN_BUS_DMAR => {}
         _ => {
@@ -449,7 +454,7 @@ fn dmar_get_irq_domain(k: &mut Kernel, ops: DmarMsiOps) -> Option<DomainId> {
         irq_retrigger: Some(irq_chip_retrigger_hierarchy),
         irq_compose_msi_msg: Some(if per_device { dmar_msi_compose_msg } else { irq_msi_compose_msg }),
         irq_write_msi_msg: Some(ops.write),
-        flags: msi_chip_flags(k),
+        flags: msi_chip_flags(k) | if k.sem.move_deferred_by_chip { IRQCHIP_MOVE_DEFERRED } else { 0 },
         ..IrqChip::default()
     };
     let chip = k.irq.add_chip(chip);

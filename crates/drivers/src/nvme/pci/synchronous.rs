@@ -19,6 +19,7 @@ use super::{
     nvme_warn_reset, pci_is_enabled, q, qm, queue_request_irq, quirks, send_abort,
 };
 use crate::block::blk_mq;
+use crate::block::blk_mq_cpumap::blk_mq_num_possible_queues;
 use crate::nvme::core::{self, Sync, d, dm};
 use crate::nvme::hw::{self, id_of, opcode};
 
@@ -277,8 +278,13 @@ fn nvme_setup_io_queues(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
 }
 
 /// `nvme_max_io_queues()`.
-fn nvme_max_io_queues(k: &Kernel, id: NvmeId) -> u32 {
-    k.topo.possible.weight() + d(k, id).nr_write_queues + d(k, id).nr_poll_queues
+fn nvme_max_io_queues(k: &mut Kernel, id: NvmeId) -> u32 {
+    let possible = if k.sem.queues_counted_by_mask {
+        blk_mq_num_possible_queues(k, 0)
+    } else {
+        k.topo.possible.weight()
+    };
+    possible + d(k, id).nr_write_queues + d(k, id).nr_poll_queues
 }
 
 /// Tells the block layer how many queues there are now; false when the controller is being
@@ -467,7 +473,12 @@ pub(in crate::nvme) fn nvme_reset_work(k: &mut Kernel, id: NvmeId) {
 #[kfn("drivers/nvme/host/pci.c")]
 fn nvme_pci_alloc_dev(k: &mut Kernel, id: NvmeId, pdev: PciDevId) {
     let (write, poll) = (k.params.nvme_write_queues, k.params.nvme_poll_queues);
-    let queues = k.topo.possible.weight() + write + poll + 1;
+    let possible = if k.sem.queues_counted_by_mask {
+        blk_mq_num_possible_queues(k, 0)
+    } else {
+        k.topo.possible.weight()
+    };
+    let queues = possible + write + poll + 1;
     alloc_dev(k, id, pdev, queues);
     let dev = dm(k, id);
     dev.nr_write_queues = write;
