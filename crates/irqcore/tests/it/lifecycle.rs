@@ -6,7 +6,7 @@ use irqcore::irqdomain::{
     irq_domain_free_irqs_top, irq_domain_set_hwirq_and_chip,
 };
 use irqcore::manage::{disable_irq, enable_irq, free_irq, request_threaded_irq};
-use kstate::irqchip::{Handler, IrqChip, SetMask};
+use kstate::irqchip::{Handler, IRQCHIP_MOVE_DEFERRED, IrqChip, SetMask};
 use kstate::irqdesc::*;
 use kstate::irqdomain::{IrqAllocInfo, IrqDomainOps};
 use kstate::isolation::HkType;
@@ -81,6 +81,8 @@ fn boot(version: KernelVersion) -> Kernel {
     assert_eq!(irq_domain_create_hierarchy(&mut k, Some(ROOT), 0, 0, "TOP", ops), TOP);
     let chip = IrqChip {
         name: "TEST".to_owned(),
+        // As that of messages which are not remapped.
+        flags: IRQCHIP_MOVE_DEFERRED,
         irq_set_affinity: Some(chip_set_affinity),
         irq_mask: Some(|_, _| ()),
         irq_unmask: Some(|_, _| ()),
