@@ -127,6 +127,10 @@ fn blk_mq_realloc_hw_ctxs(k: &mut Kernel, q: QueueId) {
     let set = k.blk.q(q).tag_set;
     let (ops, wanted) = (k.blk.set(set).ops, k.blk.set(set).nr_hw_queues);
     let have = k.blk.q(q).queue_hw_ctx.len() as u32;
+    // Kernels with BLK_MQ_S_INACTIVE initialize every queue again, and blk_mq_init_hctx() clears the bit.
+    for hctx in k.blk.q_mut(q).queue_hw_ctx.iter_mut().take(wanted as usize) {
+        hctx.inactive = false;
+    }
     for i in have..wanted {
         k.blk.q_mut(q).queue_hw_ctx.push(HwCtx { queue_num: i, ..HwCtx::default() });
         if let Some(init_hctx) = ops.init_hctx {
