@@ -173,7 +173,7 @@ fn alloc_cluster_groups(
     ngroups: u32,
     node_cpumask: &CpuMask,
 ) -> Option<PerNode<NodeVectors>> {
-    let mut clusters = PerNode::<NodeVectors>::new();
+    let mut clusters = PerNode::<NodeVectors>::with_capacity(ncpus.min(ngroups) as usize);
     let mut msk = node_cpumask.clone();
     let mut equal = true;
     while let Some(cpu) = msk.take_first() {
@@ -195,7 +195,10 @@ fn alloc_cluster_groups(
     } else {
         sort(k, &mut clusters, ncpus_cmp_func);
     }
-    alloc_groups_to_nodes(k, ngroups, ncpus, &mut clusters);
+    // A group for each CPU, and each CPU by itself: what there is to share out is done.
+    if clusters.len() as u32 != ncpus || ngroups != ncpus {
+        alloc_groups_to_nodes(k, ngroups, ncpus, &mut clusters);
+    }
     Some(clusters)
 }
 
@@ -210,11 +213,11 @@ fn __try_group_cluster_cpus(
     last_grp: u32,
 ) -> bool {
     let Some(clusters) = alloc_cluster_groups(k, ncpus, ngroups, node_cpumask) else { return false };
+    let alone = clusters.len() as u32 == ncpus;
     for nv in clusters {
         let cpu = CpuId(nv.id as u32);
-        let Some(cluster) = k.topo.topology_cluster_cpumask(cpu) else { continue };
         // Most machines have clusters of one CPU, which is dealt already.
-        if nv.n == 1 && cluster.single().is_some() {
+        if alone {
             if *curgrp >= last_grp {
                 if !k.sem.nodes_share_by_cpus {
                     break;
@@ -225,6 +228,7 @@ fn __try_group_cluster_cpus(
             *curgrp += 1;
             continue;
         }
+        let Some(cluster) = k.topo.topology_cluster_cpumask(cpu) else { continue };
         let mut nmsk = node_cpumask.and(cluster);
         let nc = nmsk.weight();
         if nv.n > nc {
