@@ -17,7 +17,7 @@ use sim::lab::Lab;
 use sim::machine::Machine;
 use sim::script::Script;
 
-use KernelVersion::{V5_4, V6_12};
+use KernelVersion::{V5_4, V6_12, V7_3};
 
 /// A machine, the kernel's command line, and a script.
 #[derive(Clone, Copy)]
@@ -107,6 +107,7 @@ wait
     );
     check(V5_4, &model, "114 states, 259 transitions, 2 final, depth 12");
     check(V6_12, &model, "114 states, 259 transitions, 2 final, depth 12");
+    check(V7_3, &model, "114 states, 259 transitions, 2 final, depth 12");
 }
 
 /// The last CPU of a queue goes while a read is at the device.
@@ -130,6 +131,7 @@ wait
         "1630 states, 3601 transitions, 11 final, depth 27\nlog: nvme nvme0: I/O 0 QID 2 timeout, completion polled: 4:1",
     );
     check(V6_12, &model, "3553 states, 9116 transitions, 6 final, depth 33");
+    check(V7_3, &model, "2395 states, 6196 transitions, 4 final, depth 31");
 }
 
 /// Two CPUs are taken down at the same time.
@@ -145,6 +147,7 @@ wait
     );
     check(V5_4, &model, "1848 states, 4550 transitions, 4 final, depth 38");
     check(V6_12, &model, "4163 states, 11221 transitions, 6 final, depth 46");
+    check(V7_3, &model, "3002 states, 8158 transitions, 4 final, depth 42");
 }
 
 /// A message without mask bits is sent to another CPU by the first of two interrupts, and the device asks
@@ -165,7 +168,8 @@ wait
 /// vector to the new CPU, where nobody has it. 5.4's msi_domain_set_affinity() thinks of no such thing; 5.6
 /// (6f1a4891a592) writes the new vector for the old CPU first. 6.7 (b56ebe7c896d) asks
 /// irqd_can_reserve() whether that is necessary, which is clear for just these messages
-/// (msi_init_virq(), kernel/irq/msi.c), so that 6.12 has the gap again.
+/// (msi_init_virq(), kernel/irq/msi.c), so that 6.12 has the gap again,
+/// and 7.3.
 #[test]
 fn msi_message_write_against_a_raising_device() {
     check(
@@ -177,6 +181,11 @@ fn msi_message_write_against_a_raising_device() {
         V6_12,
         &MSI,
         "10742 states, 32372 transitions, 6 final, depth 29\nlog: No irq handler for 0.35: 8:1,9:1,10:2,13:1",
+    );
+    check(
+        V7_3,
+        &MSI,
+        "10726 states, 32372 transitions, 6 final, depth 29\nlog: No irq handler for 0.35: 8:1,9:1,10:2,13:1",
     );
     let fix = ("msi_affinity", "staged-if-not-maskable");
     check_with(V5_4, &MSI, fix, "17529 states, 46901 transitions, 24 final, depth 30");
@@ -206,6 +215,7 @@ wait
     );
     check(V5_4, &model, "789 states, 2021 transitions, 11 final, depth 21");
     check(V6_12, &model, "789 states, 2021 transitions, 11 final, depth 21");
+    check(V7_3, &model, "789 states, 2021 transitions, 11 final, depth 21");
 }
 
 /// The same where the handler runs in a thread, which has to end.
@@ -227,6 +237,7 @@ wait
     assert_eq!(threads.count(), 1);
     check(V5_4, &model, "1222 states, 3016 transitions, 10 final, depth 24");
     check(V6_12, &model, "1254 states, 3082 transitions, 10 final, depth 24");
+    check(V7_3, &model, "1254 states, 3082 transitions, 10 final, depth 24");
 }
 
 /// A handler is taken away and put back while the interrupt's old vector is still to be looked at.
@@ -258,6 +269,7 @@ fn request_irq_against_a_late_vector() {
         "370 states, 868 transitions, 3 final, depth 22\nlog: do_IRQ: 1.35 No irq handler for vector: 4:1,5:1,6:1,8:1",
     );
     check(V6_12, &LATE, "378 states, 903 transitions, 2 final, depth 22");
+    check(V7_3, &LATE, "378 states, 903 transitions, 2 final, depth 22");
     check_with(V5_4, &LATE, ("reevaluates_vector", "on"), "378 states, 903 transitions, 2 final, depth 22");
     let bug = ("reevaluates_vector", "off");
     check_with(
@@ -355,6 +367,7 @@ wait
         "9 states, 13 transitions, 0 final, depth 5\nlivelock: task 16 never ends: a state comes back after 2 steps: none",
     );
     check(V6_12, &model, "22 states, 30 transitions, 1 final, depth 12");
+    check(V7_3, &model, "22 states, 30 transitions, 1 final, depth 12");
 }
 
 #[kframe("test")]
