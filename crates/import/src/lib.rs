@@ -3,7 +3,7 @@
 //! # Architecture
 //! [`tree`] has the files, from wherever they come. [`facts`] is what they say. [`managed`] finds out which
 //! messages the kernel manages, by computing the spread that it would. `model` writes a machine file,
-//! [`check`](fn@check) boots it and compares. [`report`] says of everything where it is from.
+//! [`check`](mod@check) boots it and compares. [`report`] says of everything where it is from.
 //!
 //! # What it doesn't implement
 //! Which CPU of several an unmanaged interrupt lands on, and what user space wrote since boot, are a history: both
