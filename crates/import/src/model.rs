@@ -103,7 +103,7 @@ pub(crate) fn build(facts: &Facts, options: &Options, report: &mut Report) -> Re
 
     // The kernel whose spread the most functions have that are known to spread; of several the nearest one.
     let mut best: Option<(usize, KernelVersion, Vec<Verdict>)> = None;
-    for kernel in kernels(facts, options, report) {
+    for kernel in kernels(facts, options) {
         let base = base(kernel, &cpus, first_msi);
         let machine =
             Machine::parse("import", &base).map_err(|e| ImportError::Machine { found: e.to_string() })?;
@@ -257,7 +257,7 @@ fn cpus(facts: &Facts, options: &Options, report: &mut Report) -> Result<Machine
     }
     let cores: Vec<CpuMask> = cores.into_iter().filter(|core| core.weight() > 1).collect();
     let packages = if found.packages.len() > 1 { found.packages.clone() } else { Vec::new() };
-    let packages = complete(packages, &all, &cores, &options.node_of, "packages", report);
+    let packages = complete(packages, &all, &cores, &[], "packages", report);
     let nodes = complete(found.nodes.clone(), &all, &cores, &options.node_of, "nodes", report);
     let nodes = if nodes.is_empty() {
         if found.nodes.is_empty() {
@@ -269,11 +269,11 @@ fn cpus(facts: &Facts, options: &Options, report: &mut Report) -> Result<Machine
     };
     let remapping = facts.interrupts.rows.iter().any(|row| row.chip.starts_with("IR-"));
     let largest = found.apic_ids.values().copied().max().unwrap_or(0).max(possible - 1);
-    let x2apic = remapping && (found.x2apic || largest > 254);
     if largest > 254 && !remapping {
         report.assumed("interrupts are remapped: the APIC IDs do not fit into messages otherwise");
     }
     let remapping = remapping || largest > 254;
+    let x2apic = remapping && (found.x2apic || largest > 254);
     let offline = CpuMask::first_n(present).andnot(&found.online);
     let offline = if offline.contains(CpuId(0)) {
         report.left_out("CPU 0 is offline on this machine; irqlab's boot CPU stays online");
@@ -283,6 +283,12 @@ fn cpus(facts: &Facts, options: &Options, report: &mut Report) -> Result<Machine
     } else {
         offline
     };
+    let hypervisor = found.hypervisor || possible > present;
+    if hypervisor && !found.hypervisor {
+        report.assumed(
+            "a hypervisor: more CPUs are possible than are there, which a 6.12 on bare metal does not count",
+        );
+    }
     let (cmdline, nosmt_asked) = cmdline(facts, report);
     Ok(MachineCpus {
         possible,
@@ -293,8 +299,8 @@ fn cpus(facts: &Facts, options: &Options, report: &mut Report) -> Result<Machine
         packages,
         apic_ids: apic_ids(&found.apic_ids, possible, report),
         remapping,
-        x2apic: x2apic || largest > 254,
-        hypervisor: found.hypervisor || possible > present,
+        x2apic,
+        hypervisor,
         cmdline,
         nosmt_asked,
     })
@@ -329,20 +335,18 @@ fn complete(
     what: &str,
     report: &mut Report,
 ) -> Vec<CpuMask> {
-    if masks.iter().all(CpuMask::is_empty) {
-        return Vec::new();
-    }
     for mask in &mut masks {
         mask.and_assign(all);
     }
-    if what == "nodes" {
-        for (cpus, node) in given {
-            masks.iter_mut().for_each(|mask| *mask = mask.andnot(cpus));
-            if masks.len() <= *node as usize {
-                masks.resize(*node as usize + 1, CpuMask::new());
-            }
-            masks[*node as usize].or_assign(&cpus.and(all));
+    for (cpus, node) in given {
+        masks.iter_mut().for_each(|mask| *mask = mask.andnot(cpus));
+        if masks.len() <= *node as usize {
+            masks.resize(*node as usize + 1, CpuMask::new());
         }
+        masks[*node as usize].or_assign(&cpus.and(all));
+    }
+    if masks.iter().all(CpuMask::is_empty) {
+        return Vec::new();
     }
     let known = masks.iter().fold(CpuMask::new(), |known, mask| known.or(mask));
     let unknown = all.andnot(&known);
@@ -439,11 +443,10 @@ fn first_msi(facts: &Facts, report: &mut Report) -> u32 {
 }
 
 /// The kernels to try, the nearest first.
-fn kernels(facts: &Facts, options: &Options, report: &mut Report) -> Vec<KernelVersion> {
+fn kernels(facts: &Facts, options: &Options) -> Vec<KernelVersion> {
     if let Some(kernel) = options.kernel {
         return vec![kernel];
     }
-    let _ = report;
     let per_device = facts
         .interrupts
         .rows
@@ -901,6 +904,14 @@ fn history(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nodes_that_only_the_user_knows_are_taken() {
+        let (all, second) = (CpuMask::first_n(8), CpuMask::parse_list("4-7", 8).unwrap());
+        let nodes = complete(Vec::new(), &all, &[], &[(second, 1)], "nodes", &mut Report::default());
+        assert_eq!(nodes.iter().map(CpuMask::list).collect::<Vec<_>>(), ["0-3", "4-7"]);
+        assert!(complete(Vec::new(), &all, &[], &[], "nodes", &mut Report::default()).is_empty());
+    }
 
     #[test]
     fn names_that_count_are_found() {
