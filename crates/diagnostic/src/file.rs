@@ -204,6 +204,20 @@ pub fn write_folder(
     existing: Existing,
     ours: impl Fn(&str) -> bool,
 ) -> Result<(), Error> {
+    let fill = |part: &Path| files.iter().try_for_each(|(name, text)| fs::write(part.join(name), text));
+    write_tree(folder, existing, ours, fill)
+}
+
+/// [`write_folder`] for files in folders of their own: `fill` makes all of it in the folder that it is given.
+///
+/// # Errors
+/// As [`write_folder`], and what `fill` fails with.
+pub fn write_tree(
+    folder: &Path,
+    existing: Existing,
+    ours: impl Fn(&str) -> bool,
+    fill: impl FnOnce(&Path) -> io::Result<()>,
+) -> Result<(), Error> {
     let failed = |cause| Error::write(folder, FOLDER, cause);
     let target = behind_links(folder);
     match fs::metadata(&target) {
@@ -219,7 +233,7 @@ pub fn write_folder(
     let (part, old) = (beside(&target, "part"), beside(&target, "old"));
     let fill = || -> io::Result<()> {
         fs::create_dir(&part)?;
-        files.iter().try_for_each(|(name, text)| fs::write(part.join(name), text))?;
+        fill(&part)?;
         if existing == Existing::Keep {
             // A folder takes the name of an empty one, and of no other.
             return fs::rename(&part, &target);

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use ::import::{COLLECT, Options, Source};
-use diagnostic::report;
+use diagnostic::file::{self, Existing};
 use kstate::CpuMask;
 use kstate::cpumask::MAX_CPUS;
 use kstate::semantics::KernelVersion;
 
 use crate::exit::DIFFERS;
-use crate::input::{OptionError, Output, kernel};
+use crate::input::{Output, kernel};
 
 /// Options of `irqlab import`.
 #[derive(clap::Args)]
@@ -67,21 +67,8 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let options = Options { kernel: args.kernel, possible: args.possible, node_of: args.node_of.clone() };
     let (imported, account) = source.import(&options)?;
     let said = format!("{}: {}\n{account}", source.kind, imported.summary);
-    if let Some(file) = &args.out {
-        if file.exists() && !args.force {
-            return Err(report!(
-                help = "expected a file that does not exist, or --force",
-                "{} is there already",
-                file.display()
-            ));
-        }
-        std::fs::write(file, &imported.text).map_err(|e| {
-            OptionError::new(
-                "--out",
-                format!("{} cannot be written: {e}", file.display()),
-                "a file in a folder that exists",
-            )
-        })?;
+    if let Some(path) = &args.out {
+        file::write(path, imported.text.as_bytes(), Existing::forced(args.force))?;
     }
     if args.check {
         let check = source.check(&imported);

@@ -7,13 +7,14 @@ use std::process::ExitCode;
 
 use ::import::sysroot;
 use ::import::tree::Entry;
+use diagnostic::file::{self, Existing};
 use diagnostic::report;
 use kstate::semantics::Semantics;
 use sim::lab::Lab;
 use sim::machine::Machine;
 use sim::state::Sections;
 
-use crate::input::{OptionError, Output, machine_file};
+use crate::input::{Output, machine_file};
 
 /// Options of `irqlab state`.
 #[derive(clap::Args)]
@@ -44,15 +45,9 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
                 ));
             }
             let files = sysroot::files(&lab.k, machine.kernel);
-            for (path, entry) in &files {
-                write(&dir.join(path), entry).map_err(|e| {
-                    OptionError::new(
-                        "--sysroot",
-                        format!("{path} cannot be written: {e}"),
-                        "a folder that can be created",
-                    )
-                })?;
-            }
+            let fill =
+                |part: &Path| files.iter().try_for_each(|(path, entry)| write(&part.join(path), entry));
+            file::write_tree(dir, Existing::Keep, |_| false, fill)?;
             out.line(format!("{}: {} files", dir.display(), files.len()))?;
         }
     }
