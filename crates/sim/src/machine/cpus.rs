@@ -82,26 +82,7 @@ impl Lists<'_> {
         what: &str,
         lists: &[Spanned<String>],
     ) -> Result<Vec<CpuMask>, Box<MachineError>> {
-        let mut masks = Vec::new();
-        let mut seen = CpuMask::new();
-        for list in lists {
-            let mask = CpuMask::parse_list(list.get_ref(), self.possible).map_err(|_| {
-                report.error(
-                    list.span(),
-                    format!("`{}` is no list of this machine's CPUs", list.get_ref()),
-                    format!("expected ranges below {}, as in \"0-3,8\"", self.possible),
-                )
-            })?;
-            if let Some(twice) = mask.first_and(&seen) {
-                return Err(report.error(
-                    list.span(),
-                    format!("CPU {twice} is in two {what}s"),
-                    format!("expected CPUs that no earlier {what} has"),
-                ));
-            }
-            seen.or_assign(&mask);
-            masks.push(mask);
-        }
+        let (mut masks, seen) = disjoint(report, what, lists, self.possible)?;
         masks.extend(CpuMask::first_n(self.possible).andnot(&seen).iter().map(CpuMask::of));
         Ok(masks)
     }
@@ -211,4 +192,34 @@ pub(super) fn numbers(text: &str, most: usize) -> Option<Vec<u32>> {
         all.extend(range);
     }
     Some(all)
+}
+
+/// Lists of CPUs as masks, and all of them together. A CPU is in one list at most, of one `what`.
+pub(super) fn disjoint(
+    report: &Reporter<'_>,
+    what: &str,
+    lists: &[Spanned<String>],
+    possible: u32,
+) -> Result<(Vec<CpuMask>, CpuMask), Box<MachineError>> {
+    let mut masks = Vec::new();
+    let mut seen = CpuMask::new();
+    for list in lists {
+        let mask = CpuMask::parse_list(list.get_ref(), possible).map_err(|_| {
+            report.error(
+                list.span(),
+                format!("`{}` is no list of this machine's CPUs", list.get_ref()),
+                format!("expected ranges below {possible}, as in \"0-3,8\""),
+            )
+        })?;
+        if let Some(twice) = mask.first_and(&seen) {
+            return Err(report.error(
+                list.span(),
+                format!("CPU {twice} is in two {what}s"),
+                format!("expected CPUs that no earlier {what} has"),
+            ));
+        }
+        seen.or_assign(&mask);
+        masks.push(mask);
+    }
+    Ok((masks, seen))
 }

@@ -516,26 +516,7 @@ fn split(
     possible: u32,
     cpus_span: &Range<usize>,
 ) -> Result<Vec<CpuMask>, Box<MachineError>> {
-    let mut masks = Vec::new();
-    let mut seen = CpuMask::new();
-    for list in lists {
-        let mask = CpuMask::parse_list(list.get_ref(), possible).map_err(|_| {
-            report.error(
-                list.span(),
-                format!("`{}` is no list of this machine's CPUs", list.get_ref()),
-                format!("expected ranges below {possible}, as in \"0-3,8\""),
-            )
-        })?;
-        if let Some(twice) = mask.first_and(&seen) {
-            return Err(report.error(
-                list.span(),
-                format!("CPU {twice} is in two {what}s"),
-                format!("expected CPUs that no earlier {what} has"),
-            ));
-        }
-        seen.or_assign(&mask);
-        masks.push(mask);
-    }
+    let (masks, seen) = cpus::disjoint(report, what, lists, possible)?;
     if let Some(missing) = CpuMask::first_n(possible).andnot(&seen).first() {
         return Err(report.error(
             cpus_span.clone(),
