@@ -369,7 +369,7 @@ fn irq_eoi(k: &mut Kernel, d: Irqd) {
 }
 
 // A poller on another CPU would be waited for here.
-// DEVIATION: nothing polls lines in this model, so a line in progress is never polled.
+// DEVIATION: a line is polled in one step, so that no CPU meets one that another CPU polls.
 #[kfn("kernel/irq/chip.c")]
 fn irq_check_poll(k: &mut Kernel, irq: Irq) -> bool {
     let desc = k.desc(irq);
@@ -393,7 +393,7 @@ fn irq_wait_on_inprogress(k: &mut Kernel, irq: Irq) -> bool {
 }
 
 /// Whether the interrupt can be handled here, as far as power management and other CPUs go.
-// DEVIATION: nothing polls lines in this model, so none is polled by the CPU that asks.
+// DEVIATION: a line is polled in one step, so that the CPU that polls it is never the one that asks.
 #[kirq("kernel/irq/chip.c")]
 fn irq_can_handle_pm(k: &mut Kernel, irq: Irq) -> bool {
     let desc = k.desc(irq);
