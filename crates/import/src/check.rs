@@ -155,12 +155,24 @@ pub(crate) fn check(facts: &Facts, imported: &Imported) -> Check {
             });
         }
     }
+    let mut matrix = Kind::new("vector matrix: CPU, avl man mac act", false);
+    for (&cpu, row) in &facts.matrix {
+        let here = k
+            .vector_matrix
+            .maps
+            .get(cpu as usize)
+            .filter(|map| map.online)
+            .map(|map| [map.available, map.managed, map.managed_allocated, map.allocated]);
+        matrix.compare(cpu, "", &Some(row.counters), &here, |row| {
+            row.map_or_else(nothing, |row| row.map(|n| n.to_string()).join(" "))
+        });
+    }
     let mut extra = Kind::new("interrupts that the source does not have", false);
     for row in here.rows.iter().filter(|row| facts.irqs.get(&row.irq).is_none_or(|irq| irq.row.is_none())) {
         extra.0.lines += 1;
         extra.0.differences.push(format!("{} {} {}", row.irq, row.chip, row.actions));
     }
-    let kinds = [cpus, number, flags, managed, others, effective, vectors, extra];
+    let kinds = [cpus, number, flags, managed, others, effective, vectors, matrix, extra];
     Check {
         kinds: kinds.into_iter().map(|kind| kind.0).filter(|kind| kind.lines > 0).collect(),
         log: k.log.iter().filter(|line| line.contains("irqlab:")).cloned().collect(),

@@ -7,8 +7,10 @@ use kstate::{CpuId, CpuMask};
 
 use crate::interrupts::{Interrupts, Row};
 use crate::report::Report;
-use crate::tree::Tree;
+use crate::tree::{FEATURES, Tree, numbered};
 
+/// Vendor and device of the host bridge of QEMU's q35 (82G33/G31/P35/P31).
+const Q35_HOST_BRIDGE: (u16, u16) = (0x8086, 0x29c0);
 /// The most CPUs that a machine file can have.
 const MAX_CPUS: u32 = kstate::cpumask::MAX_CPUS;
 
@@ -61,6 +63,10 @@ pub struct Debug {
     pub managed: bool,
     /// The vector and the CPU that it is on.
     pub vector: Option<(u32, u32)>,
+    /// The function whose message it is.
+    pub device: Option<String>,
+    /// The CPU that it moves away from: it has not come since.
+    pub moves_from: Option<u32>,
 }
 
 /// A PCI function with interrupts.
@@ -82,6 +88,18 @@ pub struct Function {
     pub others: BTreeSet<u32>,
     /// Names of its network interfaces.
     pub interfaces: Vec<String>,
+    /// Vendor and device.
+    pub id: Option<(u16, u16)>,
+    /// Messages of its MSI capability, and whether they can be masked.
+    pub msi_table: Option<(u32, bool)>,
+    /// It has an interrupt line, or nothing says so.
+    pub pin: Option<bool>,
+    /// `irq`: the number of its line, where the kernel has mapped it.
+    pub irq: Option<u32>,
+    /// How many queues its driver made, of an NVMe controller with the admin queue.
+    pub queues: Option<u32>,
+    /// How many pairs of I/O queues an NVMe controller grants (feature 7).
+    pub granted: Option<u32>,
 }
 
 /// Everything that the files say.
@@ -101,6 +119,25 @@ pub struct Facts {
     pub interrupts: Interrupts,
     /// Interrupts that are there have debugfs.
     pub debugfs: bool,
+    /// The oldest kernel that can have written what debugfs says, by release.
+    pub debugfs_since: Option<(u32, u32)>,
+    /// How many queues the virtio disks have, vda first, where only /sys/block says it.
+    pub disks: Vec<u32>,
+    /// It is a state of a capture and nothing else.
+    pub state: bool,
+    /// The board is a q35 of QEMU, whose first bus is wired in a known way.
+    pub q35: bool,
+    /// The rows of the vector matrix, by CPU.
+    pub matrix: BTreeMap<u32, MatrixRow>,
+}
+
+/// A row of /sys/kernel/debug/irq/domains/VECTOR.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct MatrixRow {
+    /// `avl`, `man`, `mac` and `act`: vectors that are available, managed, managed and allocated, allocated.
+    pub counters: [u32; 4],
+    /// Vectors that are allocated.
+    pub vectors: Vec<u32>,
 }
 
 fn list(text: &str) -> Option<CpuMask> {
@@ -145,7 +182,75 @@ impl Facts {
         facts.cpus = cpus(tree, &facts.interrupts, report);
         facts.irqs(tree, report);
         facts.functions(tree, report);
+        facts.state = tree.kind == "a state";
+        facts.q35 = facts.state
+            || facts.functions.get("0000:00:00.0").and_then(|f| f.id) == Some(Q35_HOST_BRIDGE)
+            || tree.kind == "a capture";
+        // nvme_probe() gives a controller of no node the first one with memory.
+        let is_nvme = |f: &Function| f.driver.as_deref() == Some("nvme");
+        if !facts.functions.values().any(|f| !is_nvme(f) && f.node.is_some_and(|node| node >= 0)) {
+            facts
+                .functions
+                .values_mut()
+                .filter(|f| is_nvme(f) && f.node == Some(0))
+                .for_each(|f| f.node = None);
+        }
+        facts.functions.retain(|_, function| function.counts());
+        let disks = tree.names("sys/block").into_iter().filter(|name| name.starts_with("vd"));
+        facts.disks = disks.map(|name| tree.names(&format!("sys/block/{name}/mq")).len() as u32).collect();
+        facts.module_options(tree);
         facts
+    }
+
+    /// Functions that a state does not name, since they have no messages: those of a q35 that stand at its pins.
+    pub(crate) fn on_lines(&self, report: &mut Report) -> BTreeMap<String, Function> {
+        let mut found = BTreeMap::new();
+        if !self.state {
+            return found;
+        }
+        // Slots from 3 on have the pins 23, 20, 21 and 22.
+        for (slot, irq) in [(3, 23), (4, 20), (5, 21), (6, 22)] {
+            let Some(row) = self.irqs.get(&irq).and_then(|irq| irq.row.as_ref()) else { continue };
+            let address = format!("0000:00:{slot:02x}.0");
+            let first = row.actions.split(", ").next().unwrap_or_default();
+            let driver = match () {
+                () if first.starts_with("nvme") => "nvme",
+                () if numbered(first, "virtio") => "virtio_blk",
+                () => continue,
+            };
+            if self.functions.contains_key(&address) {
+                continue;
+            }
+            report.assumed(format!(
+                "{} is {address}, the first function of a q35 that pin {irq} can be of",
+                row.actions
+            ));
+            let function = Function {
+                driver: Some(driver.to_owned()),
+                driver_from: "the name of its interrupt",
+                irq: Some(irq),
+                ..Function::default()
+            };
+            found.insert(address, function);
+        }
+        found
+    }
+
+    /// Options that modprobe gave to the driver stand beside those of the command line.
+    fn module_options(&mut self, tree: &Tree) {
+        let mut cmdline = self.cmdline.clone().unwrap_or_default();
+        for name in ["write_queues", "poll_queues", "use_threaded_interrupts"] {
+            let value = tree.word(&format!("sys/module/nvme/parameters/{name}"));
+            let word = format!("nvme.{name}=");
+            if let Some(value) = value.filter(|value| *value != "0")
+                && value.bytes().all(|b| b.is_ascii_digit())
+                && !cmdline.contains(&word)
+            {
+                let gap = if cmdline.is_empty() { "" } else { " " };
+                cmdline = format!("{cmdline}{gap}{word}{value}");
+                self.cmdline = Some(cmdline.clone());
+            }
+        }
     }
 
     fn irqs(&mut self, tree: &Tree, report: &mut Report) {
@@ -178,7 +283,11 @@ impl Facts {
             if let Some(text) = tree.text(&format!("sys/kernel/debug/irq/irqs/{irq}")) {
                 self.irqs.entry(irq).or_default().debug = Some(debug(text));
                 self.debugfs = true;
+                self.debugfs_since = self.debugfs_since.max(since(text));
             }
+        }
+        if let Some(text) = tree.text("sys/kernel/debug/irq/domains/VECTOR") {
+            self.matrix = matrix(text);
         }
         if !self.irqs.values().any(|irq| irq.affinity.is_some()) && !self.irqs.is_empty() {
             report.missing(
@@ -212,8 +321,38 @@ impl Facts {
                 function.driver = link.rsplit('/').next().map(str::to_owned);
                 function.driver_from = "its link in /sys";
             }
-            if let Some(size) = tree.bytes(&file("config")).and_then(msix_of_config) {
-                function.msix_table = Some(size);
+            // A link to a driver of the virtio bus says more than that of the PCI bus.
+            let virtio = tree.names(&path);
+            for name in virtio.iter().filter(|name| numbered(name, "virtio")) {
+                if let Some(link) = tree.link(&file(&format!("{name}/driver"))) {
+                    function.driver = link.rsplit('/').next().map(str::to_owned);
+                    function.driver_from = "its link in /sys";
+                }
+                let folders = |below: &str, inner: &str| -> Option<u32> {
+                    let base = file(&format!("{name}/{below}"));
+                    let device =
+                        tree.names(&base).first().map(|device| format!("{base}/{device}/{inner}"))?;
+                    let count = tree.names(&device).iter().filter(|q| !q.starts_with("tx-")).count();
+                    (count > 0).then_some(count as u32)
+                };
+                function.queues = folders("block", "mq").or_else(|| folders("net", "queues"));
+            }
+            for ctrl in tree.names(&file("nvme")) {
+                let count = tree.word(&file(&format!("nvme/{ctrl}/queue_count")));
+                function.queues = count.and_then(|count| count.parse().ok());
+                function.granted = tree.word(&format!("{FEATURES}/{ctrl}")).and_then(granted);
+            }
+            let hex = |name: &str| {
+                let text = tree.word(&file(name))?;
+                u16::from_str_radix(text.strip_prefix("0x")?, 16).ok()
+            };
+            function.id = hex("vendor").zip(hex("device"));
+            function.irq = tree.word(&file("irq")).and_then(|irq| irq.parse().ok()).filter(|irq| *irq > 0);
+            if let Some(config) = tree.bytes(&file("config")) {
+                function.msix_table = capability(config, 0x11).map(|control| u32::from(control & 0x7ff) + 1);
+                function.msi_table = capability(config, 0x05)
+                    .map(|control| (1 << (control >> 1 & 7).min(5), control & 0x100 != 0));
+                function.pin = config.get(0x3d).map(|pin| *pin > 0);
             }
             for irq in tree.names(&file("msi_irqs")).iter().filter_map(|irq| irq.parse::<u32>().ok()) {
                 let inner = file(&format!("msi_irqs/{irq}"));
@@ -248,7 +387,6 @@ impl Facts {
                 function.messages.insert(next, irq);
             }
         }
-        self.functions.retain(|_, function| !function.messages.is_empty());
     }
 
     /// lspci -vv: MSI-X tables, drivers and nodes.
@@ -327,17 +465,20 @@ impl Facts {
                             format!("{segment:04x}:{:02x}:{:02x}.{}", bdf >> 8, bdf >> 3 & 0x1f, bdf & 7);
                         (address, (hwirq & 0x7ff) as u32, None)
                     }
-                    None => match self.functions.iter().find(|(_, f)| f.others.contains(&row.irq)) {
-                        Some((address, _)) => {
-                            // Which of the messages it is follows from the order of the numbers.
-                            let _ = address;
-                            continue;
+                    // Which of a function's messages it is then follows from the order of the numbers.
+                    None => {
+                        let known = self.functions.values().any(|f| f.others.contains(&row.irq));
+                        let device =
+                            self.irqs.get(&row.irq).and_then(|irq| irq.debug.as_ref()?.device.clone());
+                        match device {
+                            _ if known => {}
+                            Some(device) => {
+                                self.functions.entry(device).or_default().others.insert(row.irq);
+                            }
+                            None => lost.push(row.irq),
                         }
-                        None => {
-                            lost.push(row.irq);
-                            continue;
-                        }
-                    },
+                        continue;
+                    }
                 },
             };
             if sim::machine::parse_bdf(&address).is_none() || index >= sim::machine::MAX_MSIX {
@@ -358,8 +499,27 @@ impl Facts {
     }
 }
 
-/// The size of the MSI-X table in a configuration space that has its capabilities.
-fn msix_of_config(config: &[u8]) -> Option<u32> {
+impl Function {
+    /// It has interrupts, or can be a whole device of irqlab's.
+    fn counts(&self) -> bool {
+        let virtio = ["virtio_blk", "virtio_net", "virtio_scsi", "nvme"];
+        !self.messages.is_empty()
+            || self.driver.as_deref().is_some_and(|driver| virtio.contains(&driver))
+            || self.id == Some(drivers::test::hw::ID)
+    }
+}
+
+/// `get-feature:0x07 (Number of Queues), Current value:0x00070007` of nvme-cli: pairs of queues, of which the value
+/// has one less in each half.
+fn granted(text: &str) -> Option<u32> {
+    let (_, value) = text.split_once("urrent value:")?;
+    let value = value.split_whitespace().next()?.trim_start_matches("0x");
+    let value = u32::from_str_radix(value, 16).ok()?;
+    Some((value & 0xffff).min(value >> 16) + 1)
+}
+
+/// The Message Control register behind a capability's number, in a configuration space that has its capabilities.
+fn capability(config: &[u8], wanted: u8) -> Option<u16> {
     let byte = |at: usize| config.get(at).copied();
     if config.len() < 256 || byte(6)? & 0x10 == 0 {
         return None;
@@ -369,27 +529,53 @@ fn msix_of_config(config: &[u8]) -> Option<u32> {
         if at < 0x40 {
             return None;
         }
-        if byte(at)? == 0x11 {
-            let control = u32::from(byte(at + 2)?) | u32::from(byte(at + 3)?) << 8;
-            return Some((control & 0x7ff) + 1);
+        if byte(at)? == wanted {
+            return Some(u16::from(byte(at + 2)?) | u16::from(byte(at + 3)?) << 8);
         }
         at = usize::from(byte(at + 1)? & 0xfc);
     }
     None
 }
 
+/// The release since which an interrupt's text in debugfs looks like this.
+fn since(text: &str) -> Option<(u32, u32)> {
+    let marks = [("IRQCHIP_MOVE_DEFERRED", (7, 0)), ("IRQD_HANDLE_ENFORCE_IRQCTX", (5, 8))];
+    marks.into_iter().find(|(mark, _)| text.contains(mark)).map(|(_, release)| release)
+}
+
+/// The rows of /sys/kernel/debug/irq/domains/VECTOR.
+fn matrix(text: &str) -> BTreeMap<u32, MatrixRow> {
+    let rows = text.lines().skip_while(|line| !line.contains("| CPU |")).skip(1);
+    rows.filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let mut next = || words.next().and_then(|word| word.parse::<u32>().ok());
+        let cpu = next()?;
+        let counters = [next()?, next()?, next()?, next()?];
+        // A bitmap of 256 is written as a list of CPUs is.
+        let vectors = words.next().and_then(list).unwrap_or_default();
+        Some((cpu, MatrixRow { counters, vectors: vectors.iter().map(|bit| bit.0).collect() }))
+    })
+    .collect()
+}
+
 /// The text of an interrupt in debugfs.
 fn debug(text: &str) -> Debug {
-    let mut debug = Debug { managed: text.contains("IRQD_AFFINITY_MANAGED"), vector: None };
-    let (mut vector, mut target) = (None, None);
+    let mut debug = Debug { managed: text.contains("IRQD_AFFINITY_MANAGED"), ..Debug::default() };
+    let (mut vector, mut target, mut previous) = (None, None, None);
     for line in text.lines() {
         let Some((key, value)) = line.trim().split_once(':') else { continue };
         match key.trim_end() {
             "Vector" => vector = value.trim().parse().ok(),
             "Target" => target = value.trim().parse().ok(),
+            "Previous target" => previous = value.trim().parse().ok(),
+            "device" => {
+                let device = value.trim();
+                debug.device = sim::machine::parse_bdf(device).map(|_| device.to_owned());
+            }
             _ => {}
         }
     }
+    debug.moves_from = previous.filter(|_| text.contains("move_in_progress: 1"));
     debug.vector = vector.zip(target).filter(|(vector, _)| *vector != 0);
     debug
 }
@@ -574,11 +760,11 @@ mod tests {
         let mut config = vec![0u8; 256];
         (config[6], config[0x34], config[0x40], config[0x41]) = (0x10, 0x40, 0x05, 0x70);
         (config[0x70], config[0x72]) = (0x11, 0x20);
-        assert_eq!(msix_of_config(&config), Some(33));
+        assert_eq!(capability(&config, 0x11), Some(0x20));
         config[0x71] = 0x40;
         config[0x70] = 9;
-        assert_eq!(msix_of_config(&config), None, "a circle of capabilities");
+        assert_eq!(capability(&config, 0x11), None, "a circle of capabilities");
         let text = "dstate:   0x3540a200\n            IRQD_AFFINITY_MANAGED\n parent: \n    domain:  VECTOR\n     Vector:    35\n     Target:     4\n";
-        assert_eq!(debug(text), Debug { managed: true, vector: Some((35, 4)) });
+        assert_eq!(debug(text), Debug { managed: true, vector: Some((35, 4)), ..Debug::default() });
     }
 }

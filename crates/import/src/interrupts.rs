@@ -24,6 +24,8 @@ pub struct Interrupts {
     pub cpus: Vec<u32>,
     /// Rows with a number, in their order.
     pub rows: Vec<Row>,
+    /// Chips have a column of their own, as wide as the longest name (`show_interrupts()` since 7.0).
+    pub padded: bool,
 }
 
 impl Interrupts {
@@ -34,9 +36,27 @@ impl Interrupts {
         let cpus: Option<Vec<u32>> =
             header.split_whitespace().map(|word| word.strip_prefix("CPU")?.parse().ok()).collect();
         let cpus = cpus.filter(|cpus| !cpus.is_empty())?;
-        let rows = lines.filter_map(|line| row(line, cpus.len())).collect();
-        Some(Self { cpus, rows })
+        let mut ends: Vec<(usize, usize)> = Vec::new();
+        let rows = lines.filter_map(|line| {
+            let row = row(line, cpus.len())?;
+            ends.extend(end(line, &row));
+            Some(row)
+        });
+        let rows = rows.collect();
+        // Where chips whose names differ end their numbers in one column, the names are padded.
+        ends.sort_unstable();
+        let differ = ends.first().zip(ends.last()).is_some_and(|(a, b)| b.0 > a.0 + 1);
+        let padded = differ && ends.iter().all(|(_, end)| *end == ends[0].1);
+        Some(Self { cpus, rows, padded })
     }
+}
+
+/// How long the chip's name is, and the column in which the hardware number ends.
+fn end(line: &str, row: &Row) -> Option<(usize, usize)> {
+    let flow = format!("{}-{}", row.hwirq?, row.flow);
+    let chip = line.find(row.chip.as_str())?;
+    let at = chip + row.chip.len() + line[chip + row.chip.len()..].find(&flow)?;
+    Some((row.chip.len(), at + flow.find('-')?))
 }
 
 fn row(line: &str, columns: usize) -> Option<Row> {

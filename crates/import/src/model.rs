@@ -10,12 +10,18 @@ use sim::params;
 
 use crate::drivers::{Prior, driver, prior};
 use crate::facts::{Facts, Function};
+use crate::interrupts::Row;
 use crate::managed::{Spread, Spreads, Verdict};
 use crate::report::Report;
+use crate::tree::numbered;
 use crate::{ImportError, Options};
 
-/// Pins of the first IO-APIC.
+/// Pins of the first IO-APIC, and the first one that is no ISA interrupt's.
 const PINS: u32 = 24;
+const FIRST_PCI_PIN: u32 = 16;
+/// What a PC has without a word in its machine file: pins, names and trigger modes.
+const PC_LINES: [(u32, &str, bool); 5] =
+    [(1, "i8042", false), (3, "ttyS1", false), (4, "ttyS0", false), (9, "acpi", true), (12, "i8042", false)];
 /// Interrupts have smaller numbers: `IRQ_BITMAP_BITS` and `MAX_SPARSE_IRQS` are far below.
 const MOST_IRQS: u32 = 1 << 24;
 /// The most pins of an IO-APIC.
@@ -41,8 +47,19 @@ struct Decided<'a> {
     driver: Option<(String, &'static str)>,
     vectors: u32,
     irqs: Vec<u32>,
+    /// The number of its line, where it uses that and no messages.
+    line: Option<u32>,
     verdict: Verdict,
     prior: Prior,
+}
+
+/// A whole device of irqlab's in place of a profile.
+struct Whole {
+    model: &'static str,
+    /// The key that says how many queues it has.
+    queues: Option<(&'static str, u32)>,
+    /// Where it stands in the order of probing, if not by its first number.
+    probe: Option<u32>,
 }
 
 /// A string in TOML.
@@ -96,9 +113,15 @@ pub(crate) fn build(facts: &Facts, options: &Options, report: &mut Report) -> Re
     }
     let cpus = cpus(facts, options, report)?;
     let first_msi = first_msi(facts, report);
-    let mut decided: Vec<Decided<'_>> =
-        facts.functions.iter().map(|(address, f)| decide(facts, address, f)).collect();
-    decided.sort_by_key(|d| d.irqs.first().copied());
+    let bare = facts.on_lines(report);
+    let functions = facts.functions.iter().chain(&bare);
+    let mut decided: Vec<Decided<'_>> = functions.map(|(address, f)| decide(facts, address, f)).collect();
+    decided.retain(|d| d.vectors > 0 || d.line.is_some() || d.function.id == Some(drivers::test::hw::ID));
+    // The order in which drivers probe.
+    decided.sort_by_key(|d| {
+        let virtio = d.driver.as_ref().is_some_and(|(driver, _)| driver.starts_with("virtio_"));
+        (d.irqs.first().copied().unwrap_or(u32::MAX), !virtio, sim::machine::parse_bdf(d.address))
+    });
     infer_tails(facts, &mut decided, report);
 
     // The kernel whose spread the most functions have that are known to spread; of several the nearest one.
@@ -130,20 +153,23 @@ pub(crate) fn build(facts: &Facts, options: &Options, report: &mut Report) -> Re
 
     let mut text = header(facts);
     text.push_str(&base(kernel, &cpus, first_msi));
-    lines(facts, &mut text, report);
+    let pins = lines(facts, &decided, &mut text, report);
     let mut managed = BTreeSet::new();
-    let nvme = real_nvme(facts, &decided, &cpus);
-    for (d, real) in decided.iter().zip(nvme) {
-        function(facts, d, real, &mut text);
+    let wholes = whole_devices(facts, &decided, &cpus, report);
+    for (d, whole) in decided.iter().zip(wholes) {
+        function(facts, d, whole.as_ref(), &mut text);
         if let Some(spread) = d.verdict.spread {
             managed.extend(d.irqs.iter().copied().enumerate().filter_map(|(index, irq)| {
                 let index = index as u32;
                 (spread.pre..d.vectors - spread.post).contains(&index).then_some(irq)
             }));
         }
-        said_function(d, real, report);
+        said_function(d, whole.is_some(), report);
     }
-    history(facts, &decided, &managed, &cpus, &mut text, report);
+    let listed: BTreeSet<u32> =
+        decided.iter().flat_map(|d| d.irqs.iter().copied().chain(d.line)).chain(pins).collect();
+    history(facts, &listed, &managed, &cpus, &mut text, report);
+    vectors(facts, &listed, &managed, kernel, cpus.present, &mut text, report);
     let machine =
         Machine::parse("import", &text).map_err(|e| ImportError::Machine { found: e.to_string() })?;
     let nodes = cpus.nodes.len();
@@ -159,7 +185,7 @@ pub(crate) fn build(facts: &Facts, options: &Options, report: &mut Report) -> Re
 
 /// Interrupts that no local APIC brings.
 fn foreign(facts: &Facts) -> Result<(), ImportError> {
-    let msi = |row: &crate::interrupts::Row| row.chip.contains("PCI-MSI") || row.chip.contains("IO-APIC");
+    let msi = |row: &Row| row.chip.contains("PCI-MSI") || row.chip.contains("IO-APIC");
     let rows = &facts.interrupts.rows;
     let chip = rows.iter().map(|row| row.chip.as_str());
     let known = ["xen", "Hyper-V", "GIC", "ITS", "XICS", "XIVE", "ARM", "IPI"];
@@ -258,9 +284,10 @@ fn cpus(facts: &Facts, options: &Options, report: &mut Report) -> Result<Machine
     let cores: Vec<CpuMask> = cores.into_iter().filter(|core| core.weight() > 1).collect();
     let packages = if found.packages.len() > 1 { found.packages.clone() } else { Vec::new() };
     let packages = complete(packages, &all, &cores, &[], "packages", report);
-    let nodes = complete(found.nodes.clone(), &all, &cores, &options.node_of, "nodes", report);
+    let known = if found.nodes.is_empty() { nodes_of_masks(facts, report) } else { found.nodes.clone() };
+    let nodes = complete(known.clone(), &all, &cores, &options.node_of, "nodes", report);
     let nodes = if nodes.is_empty() {
-        if found.nodes.is_empty() {
+        if known.is_empty() {
             report.assumed("one node: /sys/devices/system/node is missing");
         }
         vec![all.clone()]
@@ -304,6 +331,26 @@ fn cpus(facts: &Facts, options: &Options, report: &mut Report) -> Result<Machine
         cmdline,
         nosmt_asked,
     })
+}
+
+/// Nodes that the memory of managed interrupts is on: that of the first CPU of the mask, of which the spread takes no
+/// others than those of one node (`alloc_descs()`).
+fn nodes_of_masks(facts: &Facts, report: &mut Report) -> Vec<CpuMask> {
+    let mut nodes: Vec<CpuMask> = Vec::new();
+    let managed = facts.irqs.values().filter(|irq| irq.debug.as_ref().is_some_and(|debug| debug.managed));
+    for (node, mask) in managed.filter_map(|irq| Some((irq.node?, irq.affinity.as_ref()?))) {
+        let Some(node) = usize::try_from(node).ok().filter(|node| *node < 1024) else { continue };
+        if nodes.len() <= node {
+            nodes.resize(node + 1, CpuMask::new());
+        }
+        let known = nodes.iter().fold(CpuMask::new(), |known, node| known.or(node));
+        nodes[node].or_assign(&mask.andnot(&known));
+    }
+    if nodes.len() < 2 {
+        return Vec::new();
+    }
+    report.inferred("nodes", "the memory of managed interrupts");
+    nodes
 }
 
 /// Which CPU shares a core with another one, if all cores follow one of the usual patterns.
@@ -429,7 +476,7 @@ fn cmdline(facts: &Facts, report: &mut Report) -> (String, bool) {
 
 /// The lowest number of a message: pins of IO-APICs are below.
 fn first_msi(facts: &Facts, report: &mut Report) -> u32 {
-    let message = |row: &&crate::interrupts::Row| {
+    let message = |row: &&Row| {
         ["MSI", "DMAR", "AMD-Vi", "HPET"].iter().any(|kind| row.chip.contains(kind))
             && !row.chip.contains("IO-APIC")
     };
@@ -456,9 +503,11 @@ fn kernels(facts: &Facts, options: &Options) -> Vec<KernelVersion> {
     let newest = KernelVersion::ALL.last().copied();
     let nearest = match release {
         Some((major, _)) if major >= 7 => newest,
+        None if facts.interrupts.padded || facts.debugfs_since >= Some((7, 0)) => newest,
         _ if per_device => named("v6.12").or(newest),
         Some((6, minor)) if minor >= 2 => named("v6.12"),
         Some(_) => named("v5.4"),
+        None if facts.debugfs_since.is_some() => named("v6.12"),
         None if facts.interrupts.rows.is_empty() => named("v6.12"),
         None => named("v5.4"),
     };
@@ -557,6 +606,18 @@ fn base(kernel: KernelVersion, cpus: &MachineCpus, first_msi: u32) -> String {
     text
 }
 
+/// The pin of a function's line: the one that it uses, or the one that a q35 has wired to its place. There the slots
+/// of the first bus have the pins 20 to 23 in turn.
+fn wired(facts: &Facts, d: &Decided<'_>) -> Option<u32> {
+    let pin = |irq: &u32| (FIRST_PCI_PIN..PINS).contains(irq);
+    if let Some(line) = d.line.filter(pin) {
+        return Some(line);
+    }
+    let (segment, bdf) = sim::machine::parse_bdf(d.address)?;
+    let first_bus = segment == 0 && bdf >> 8 == 0;
+    (facts.q35 && first_bus && d.function.pin != Some(false)).then_some(20 + u32::from(bdf >> 3 & 3))
+}
+
 /// The names of a function's interrupts.
 fn names(facts: &Facts, function: &Function) -> Vec<String> {
     let rows = function.messages.values().filter_map(|irq| facts.irqs.get(irq)?.row.as_ref());
@@ -567,6 +628,10 @@ fn decide<'a>(facts: &Facts, address: &'a str, function: &'a Function) -> Decide
     let names = names(facts, function);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let found = driver(function.driver.as_deref(), function.driver_from, &names);
+    // A state has disks and no other virtio device.
+    let shared =
+        facts.state && !facts.disks.is_empty() && names.iter().any(|name| name.ends_with("-virtqueues"));
+    let found = found.or(shared.then_some(("virtio_blk", "the name of its interrupt")));
     // pci_alloc_irq_vectors_affinity() is of 4.10, and NVMe's first managed interrupts of 4.9.
     let old = facts.release.as_deref().and_then(major_minor).is_some_and(|release| release < (4, 9));
     let prior = if old { Prior::Never } else { prior(found.map(|(driver, _)| driver), &names) };
@@ -583,9 +648,15 @@ fn decide<'a>(facts: &Facts, address: &'a str, function: &'a Function) -> Decide
     for index in (0..first).rev() {
         irqs[index] = irqs[index + 1].and_then(|irq| irq.checked_sub(1));
     }
+    let line = function.irq.filter(|irq| {
+        let row = facts.irqs.get(irq).and_then(|irq| irq.row.as_ref());
+        let ours = |row: &Row| names_line(&row.actions, found.map_or("", |(driver, _)| driver));
+        vectors == 0 && row.is_some_and(|row| row.chip.contains("IO-APIC") && ours(row))
+    });
     Decided {
         address,
         function,
+        line,
         driver: found.map(|(driver, from)| (driver.to_owned(), from)),
         vectors,
         irqs: irqs.into_iter().map(|irq| irq.unwrap_or(0)).collect(),
@@ -637,63 +708,193 @@ fn infer_tails(facts: &Facts, decided: &mut [Decided<'_>], report: &mut Report) 
     }
 }
 
-/// Which functions can be a whole NVMe controller: their names are those that the driver gives, in the order in
-/// which the controllers came up.
-fn real_nvme(facts: &Facts, decided: &[Decided<'_>], cpus: &MachineCpus) -> Vec<bool> {
-    let mut instance = 0;
+/// The driver calls one of the actions of a line so.
+fn names_line(actions: &str, driver: &str) -> bool {
+    actions.split(", ").any(|action| match driver {
+        "nvme" => numbered(action.split('q').next().unwrap_or_default(), "nvme"),
+        _ => driver.starts_with("virtio_") && numbered(action, "virtio"),
+    })
+}
+
+/// A number that the command line gives to an option.
+fn option(cpus: &MachineCpus, name: &str) -> u32 {
+    let mut words = cpus.cmdline.split_whitespace();
+    words.find_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse().ok()).unwrap_or(0)
+}
+
+/// Which functions can be whole devices: the names of their interrupts are those that the driver gives, in the order
+/// in which the devices came up.
+fn whole_devices(
+    facts: &Facts,
+    decided: &[Decided<'_>],
+    cpus: &MachineCpus,
+    report: &mut Report,
+) -> Vec<Option<Whole>> {
+    let nvme = by_place(facts, decided, cpus);
+    let (mut controllers, mut virtio, mut disks) = (0, 0, 0);
     let each = decided.iter().map(|d| {
-        let nvme =
-            d.driver.as_ref().is_some_and(|(driver, _)| driver == "nvme") && d.function.msix != Some(false);
-        if !nvme {
-            return false;
+        if d.vectors == 0 && d.function.id == Some(drivers::test::hw::ID) {
+            return Some(Whole { model: "test", queues: None, probe: None });
         }
-        let name = |index: u32| format!("nvme{instance}q{index}");
-        let whole = d.vectors >= 2
-            && d.vectors <= cpus.possible + 1
-            && d.irqs.len() == d.vectors as usize
-            && d.function.messages.len() == d.vectors as usize
-            && d.function.messages.iter().all(|(index, irq)| {
-                let row = facts.irqs.get(irq).and_then(|irq| irq.row.as_ref());
-                row.is_some_and(|row| row.actions == name(*index))
-            })
-            && d.verdict
-                .spread
-                .is_some_and(|spread| (spread.pre, spread.post, spread.first_set) == (1, 0, 0));
-        if whole {
-            instance += 1;
-        }
+        let driver = d.driver.as_ref().map_or("", |(driver, _)| driver);
+        let count = if driver == "nvme" { &mut controllers } else { &mut virtio };
+        let whole = match driver {
+            "nvme" if nvme.contains_key(d.address) => {
+                let (instance, probe) = nvme[d.address];
+                whole_nvme(facts, d, cpus, instance).map(|whole| Whole { probe, ..whole })
+            }
+            "nvme" => whole_nvme(facts, d, cpus, *count),
+            "virtio_blk" | "virtio_net" | "virtio_scsi" => {
+                let disk = (driver == "virtio_blk").then(|| facts.disks.get(disks).copied()).flatten();
+                disks += usize::from(driver == "virtio_blk");
+                whole_virtio(facts, d, driver, (&format!("virtio{count}"), disk), cpus, report)
+            }
+            _ => None,
+        };
+        *count += u32::from(whole.is_some());
         whole
     });
     each.collect()
 }
 
+/// NVMe controllers that came up together: they have their names by their places on the bus, and took their
+/// interrupts as it happened. By address the number in the name, and where the driver's probe stands so that it comes
+/// out. Nothing where the order of their interrupts is that of their names.
+fn by_place<'a>(
+    facts: &Facts,
+    decided: &[Decided<'a>],
+    cpus: &MachineCpus,
+) -> BTreeMap<&'a str, (u32, Option<u32>)> {
+    let nvme = |d: &&Decided<'_>| d.driver.as_ref().is_some_and(|(driver, _)| driver == "nvme");
+    let mut all: Vec<&Decided<'_>> = decided.iter().filter(nvme).collect();
+    let fits = |all: &[&Decided<'_>]| (0..).zip(all).all(|(n, d)| whole_nvme(facts, d, cpus, n).is_some());
+    let firsts: Vec<Option<u32>> = all.iter().map(|d| d.irqs.first().copied()).collect();
+    if fits(&all) {
+        return BTreeMap::new();
+    }
+    all.sort_by_key(|d| sim::machine::parse_bdf(d.address));
+    if !fits(&all) {
+        return BTreeMap::new();
+    }
+    (0..).zip(&all).zip(firsts).map(|((n, d), first)| (d.address, (n, first))).collect()
+}
+
+/// The names of a function's messages in their order; `None` if one has none.
+fn called<'a>(facts: &'a Facts, d: &Decided<'_>) -> Option<Vec<&'a str>> {
+    let whole = d.function.messages.len() == d.vectors as usize && d.irqs.len() == d.vectors as usize;
+    let name = |irq: &u32| Some(facts.irqs.get(irq)?.row.as_ref()?.actions.as_str());
+    whole.then(|| d.function.messages.values().map(name).collect())?
+}
+
+fn whole_nvme(facts: &Facts, d: &Decided<'_>, cpus: &MachineCpus, instance: u32) -> Option<Whole> {
+    let f = d.function;
+    let name = |index: usize| format!("nvme{instance}q{index}");
+    let (writing, polled) = (option(cpus, "nvme.write_queues"), option(cpus, "nvme.poll_queues"));
+    let made = f.queues.map(|queues| queues.saturating_sub(1)).filter(|queues| *queues > 0);
+    let pairs = if d.vectors <= 1 {
+        // One interrupt for both queues: two names, or with MSI-X of one entry as many as there are queues.
+        let row = facts.irqs.get(&d.line.or(d.irqs.first().copied())?)?.row.as_ref()?;
+        row.actions.split(", ").any(|action| action == name(0)).then_some(made.unwrap_or(1))?
+    } else {
+        let names = called(facts, d)?;
+        let spread = d.verdict.spread?;
+        let fits = (spread.pre, spread.post) == (1, 0)
+            && (spread.first_set == 0 || writing > 0)
+            && d.vectors <= cpus.possible + writing + 1
+            && names.iter().enumerate().all(|(index, is)| **is == name(index))
+            && (f.msix != Some(false) || d.vectors.is_power_of_two());
+        fits.then(|| made.unwrap_or(d.vectors - 1 + polled))?
+    };
+    let pairs = f.granted.unwrap_or(pairs).clamp(1, 65535);
+    Some(Whole { model: "nvme", queues: Some(("io_queue_pairs_max", pairs)), probe: None })
+}
+
+fn whole_virtio(
+    facts: &Facts,
+    d: &Decided<'_>,
+    driver: &str,
+    (device, disk): (&str, Option<u32>),
+    cpus: &MachineCpus,
+    report: &mut Report,
+) -> Option<Whole> {
+    let (model, key, most) = match driver {
+        "virtio_blk" => ("virtio-blk", "request_queues", 1024),
+        "virtio_net" => ("virtio-net", "queue_pairs", 511),
+        _ => ("virtio-scsi", "request_queues", 1024),
+    };
+    let mut shared = |least: u32| {
+        d.function.queues.or(disk).unwrap_or_else(|| {
+            let count = cpus.possible.max(least);
+            report.assumed(format!("{} has {count} queues: its interrupts do not say how many", d.address));
+            count
+        })
+    };
+    let count = if d.vectors == 0 {
+        let row = facts.irqs.get(&d.line?)?.row.as_ref()?;
+        row.actions.split(", ").any(|action| action == device).then(|| shared(1))?
+    } else {
+        let names = called(facts, d)?;
+        let queue = |at: usize, name: &str| names.get(at).is_some_and(|is| *is == format!("{device}-{name}"));
+        let rest = names.len() as u32;
+        let all =
+            |from: usize, name: &dyn Fn(usize) -> String| (from..names.len()).all(|at| queue(at, &name(at)));
+        let managed = d.verdict.spread.is_some();
+        match driver {
+            _ if !queue(0, "config") => return None,
+            _ if names.len() == 2 && queue(1, "virtqueues") => shared(2),
+            "virtio_blk" if rest > 1 && managed && all(1, &|at| format!("req.{}", at - 1)) => rest - 1,
+            "virtio_net" if rest > 2 && rest % 2 == 1 => {
+                let way = |at: usize| if at % 2 == 1 { "input" } else { "output" };
+                all(1, &|at| format!("{}.{}", way(at), (at - 1) / 2)).then_some(rest / 2)?
+            }
+            "virtio_scsi" if rest > 3 && queue(1, "control") && queue(2, "event") && managed => {
+                all(3, &|_| "request".to_owned()).then_some(rest - 3)?
+            }
+            _ => return None,
+        }
+    };
+    (1..=most).contains(&count).then_some(Whole { model, queues: Some((key, count)), probe: None })
+}
+
 /// A function's table.
-fn function(facts: &Facts, d: &Decided<'_>, real: bool, text: &mut String) {
+fn function(facts: &Facts, d: &Decided<'_>, whole: Option<&Whole>, text: &mut String) {
     let f = d.function;
     let _ = writeln!(text, "\n[[pci]]\naddress = {}", quoted(d.address));
     let profile = d.driver.as_ref().and_then(|(driver, _)| drivers::profile::find(driver));
     let msix = f.msix != Some(false) && (f.msix == Some(true) || f.msix_table.is_some() || d.vectors > 1);
-    let model = if real { "nvme" } else { profile.map_or("generic", |profile| profile.driver.name) };
-    let _ = writeln!(text, "model = {}", quoted(model));
-    if let (None, Some((driver, _))) = (profile.filter(|_| !real), &d.driver)
-        && !real
-    {
+    let own = profile.map_or("generic", |profile| profile.driver.name);
+    let _ = writeln!(text, "model = {}", quoted(whole.map_or(own, |whole| whole.model)));
+    if let (None, None, Some((driver, _))) = (profile, whole, &d.driver) {
         let _ = writeln!(text, "# The driver is {}.", driver.replace(|c: char| c.is_control(), " "));
     }
     if let Some(node) = f.node.filter(|node| *node >= 0) {
         let _ = writeln!(text, "node = {node}");
     }
-    if msix {
-        let table = f.msix_table.unwrap_or(0).max(d.vectors);
-        let _ = writeln!(text, "msix_vectors = {table}");
-    } else {
-        let _ = writeln!(text, "msix_vectors = 0\nmsi_vectors = {}", d.vectors.next_power_of_two().min(32));
+    let table = f.msix_table.unwrap_or(0).max(if msix { d.vectors } else { 0 });
+    let _ = writeln!(text, "msix_vectors = {table}");
+    let virtio = whole.is_some_and(|whole| whole.model.starts_with("virtio"));
+    let needed = if msix { 0 } else { d.vectors.next_power_of_two().min(32) };
+    let needed = if d.vectors == 0 { 0 } else { needed };
+    let (messages, maskable) = f.msi_table.filter(|_| !virtio).unwrap_or((0, true));
+    if messages.max(needed) > 0 {
+        let _ = writeln!(text, "msi_vectors = {}", messages.max(needed));
+        if !maskable {
+            text.push_str("msi_maskable = false\n");
+        }
+    }
+    if let Some(gsi) = wired(facts, d) {
+        let _ = writeln!(text, "intx_gsi = {gsi}");
     }
     if !d.irqs.is_empty() {
         let _ = writeln!(text, "irqs = {}", quoted(&ranges(&d.irqs)));
     }
-    if real {
-        let _ = writeln!(text, "io_queue_pairs_max = {}", d.vectors - 1);
+    if let Some(probe) = whole.and_then(|whole| whole.probe) {
+        let _ = writeln!(text, "probe = {probe}");
+    }
+    if let Some(whole) = whole {
+        if let Some((key, count)) = whole.queues {
+            let _ = writeln!(text, "{key} = {count}");
+        }
         return;
     }
     let _ = writeln!(text, "vectors = {}", d.vectors);
@@ -794,19 +995,34 @@ fn said_function(d: &Decided<'_>, real: bool, report: &mut Report) {
             format!("managed, pre {pre} post {post}, {first_set} in a first set: {}", d.verdict.why)
         }
         Some(spread) => format!("managed, pre {} post {}: {}", spread.pre, spread.post, d.verdict.why),
+        None if d.vectors == 0 => {
+            d.line.map_or("not bound".to_owned(), |line| format!("its line is pin {line}"))
+        }
         None => format!("not managed: {}", d.verdict.why),
     };
     if d.verdict.spread.is_some() && d.verdict.agreed == 0 {
         report.assumed(format!("the messages of {} are managed: {}", d.address, d.verdict.why));
     }
-    let model = if real { ", a whole controller" } else { "" };
+    let model = if real { ", a whole device" } else { "" };
     report.known(format!("{} {driver}{model}, {} messages, {what}", d.address, d.vectors));
 }
 
-/// Pins.
-fn lines(facts: &Facts, text: &mut String, report: &mut Report) {
+/// Devices of the board. The numbers of their interrupts.
+fn lines(facts: &Facts, decided: &[Decided<'_>], text: &mut String, report: &mut Report) -> Vec<u32> {
+    let of_functions: BTreeSet<u32> = decided.iter().filter_map(|d| d.line).collect();
+    let mut found: Vec<(u32, &str, bool)> = Vec::new();
+    let mut units = 0;
     for row in &facts.interrupts.rows {
         let chip = row.chip.strip_prefix("IR-").unwrap_or(&row.chip);
+        if chip.starts_with("DMAR") {
+            units += 1;
+            if units > 1 {
+                report.left_out(format!(
+                    "interrupt {}, {}: irqlab has one remapping unit",
+                    row.irq, row.actions
+                ));
+            }
+        }
         let pin = chip.starts_with("IO-APIC") || chip.starts_with("XT-PIC");
         if !pin {
             if !chip.starts_with("PCI-MSI") && !chip.starts_with("DMAR") {
@@ -814,7 +1030,7 @@ fn lines(facts: &Facts, text: &mut String, report: &mut Report) {
             }
             continue;
         }
-        if row.irq == 0 || row.irq == 2 || row.actions.is_empty() {
+        if row.irq == 0 || row.irq == 2 || row.actions.is_empty() || of_functions.contains(&row.irq) {
             continue;
         }
         if row.irq >= PINS {
@@ -824,16 +1040,86 @@ fn lines(facts: &Facts, text: &mut String, report: &mut Report) {
             ));
             continue;
         }
-        let level = if row.flow == "edge" { "false" } else { "true" };
+        found.push((row.irq, &row.actions, row.flow != "edge"));
+    }
+    let pins: Vec<u32> = found.iter().map(|(irq, ..)| *irq).collect();
+    let mut all = pins.clone();
+    all.extend(of_functions);
+    all.push(0);
+    // Where vectors are known, they say which of a PC's own devices have their interrupts; otherwise all but the
+    // second port have.
+    let usual = found.iter().all(|line| PC_LINES.contains(line));
+    let vectors = facts.debugfs && facts.irqs.get(&0).is_some_and(|irq| irq.debug.is_some());
+    if usual && (vectors || pins == [1, 4, 9, 12]) {
+        return all;
+    }
+    for (irq, name, level) in found {
+        let _ = writeln!(text, "\n[[line]]\ngsi = {irq}\nname = {}\nlevel = {level}", quoted(name));
+    }
+    all
+}
+
+/// Where debugfs says on which vector an interrupt stands that is not managed. Managed ones take what is left.
+fn vectors(
+    facts: &Facts,
+    listed: &BTreeSet<u32>,
+    managed: &BTreeSet<u32>,
+    kernel: KernelVersion,
+    present: u32,
+    text: &mut String,
+    report: &mut Report,
+) {
+    if !facts.debugfs {
+        return;
+    }
+    let sem = Semantics::of(kernel);
+    let mut taken: BTreeSet<(u32, u32)> =
+        facts.irqs.values().filter_map(|irq| irq.debug.as_ref()?.vector).map(|(v, cpu)| (cpu, v)).collect();
+    let mut all: Vec<(u32, &str, u32, u32)> = Vec::new();
+    let mut seen: BTreeSet<(u32, u32)> = BTreeSet::new();
+    let mut foreign = 0;
+    // A state does not say it of the serial ports, through which it came out: theirs are the vectors that the matrix
+    // has and nobody else, and the second port was opened last.
+    for (&irq, found) in facts.irqs.iter().rev() {
+        let Some(row) = &found.row else { continue };
+        let known = listed.contains(&irq) || row.chip.starts_with("DMAR") && row.actions == "dmar0";
+        if row.actions.is_empty() || managed.contains(&irq) || !known {
+            continue;
+        }
+        let left = || {
+            let cpu = found.effective.as_ref()?.single()?.0;
+            let free = facts.matrix.get(&cpu)?.vectors.iter().find(|v| !taken.contains(&(cpu, **v)))?;
+            Some((*free, cpu))
+        };
+        let Some((vector, cpu)) =
+            found.debug.as_ref().map_or_else(left, |debug| debug.vector).filter(|(_, cpu)| *cpu < present)
+        else {
+            continue;
+        };
+        taken.insert((cpu, vector));
+        if !sim::machine::is_device_vector(&sem, vector) || !seen.insert((cpu, vector)) {
+            foreign += 1;
+            continue;
+        }
+        all.push((irq, &row.actions, cpu, vector));
+    }
+    if foreign > 0 {
+        report.left_out(format!("the vectors of {foreign} interrupts: {} has no such ones", kernel.name()));
+    }
+    if !all.is_empty() {
+        report.known(format!("the vectors of {} interrupts that are not managed: debugfs", all.len()));
+    }
+    for (irq, name, cpu, vector) in all.iter().rev() {
+        let name = quoted(name);
         let _ =
-            writeln!(text, "\n[[line]]\ngsi = {}\nname = {}\nlevel = {level}", row.irq, quoted(&row.actions));
+            writeln!(text, "\n[[boot.vector]]\nirq = {irq}\nname = {name}\ncpu = {cpu}\nvector = {vector}");
     }
 }
 
 /// What has happened since boot: affinities, and where interrupts stand.
 fn history(
     facts: &Facts,
-    decided: &[Decided<'_>],
+    listed: &BTreeSet<u32>,
     managed: &BTreeSet<u32>,
     cpus: &MachineCpus,
     text: &mut String,
@@ -841,10 +1127,7 @@ fn history(
 ) {
     let all = CpuMask::first_n(cpus.possible);
     let there = CpuMask::first_n(cpus.present);
-    let listed: BTreeSet<u32> = decided.iter().flat_map(|d| d.irqs.iter().copied()).collect();
-    let mine = |irq: u32, row: &crate::interrupts::Row| {
-        (listed.contains(&irq) || irq < PINS && row.chip.contains("IO-APIC")) && !row.actions.is_empty()
-    };
+    let mine = |irq: u32, row: &Row| listed.contains(&irq) && !row.actions.is_empty();
     let mut affinity: Vec<(u32, String)> = Vec::new();
     let mut effective: Vec<(u32, String)> = Vec::new();
     for (&irq, found) in &facts.irqs {
@@ -858,7 +1141,10 @@ fn history(
         {
             affinity.push((irq, quoted(&mask.list())));
         }
-        let cpu = found.effective.as_ref().and_then(CpuMask::single).filter(|cpu| there.contains(*cpu));
+        // Where it comes from, if it has not come since it was sent elsewhere: it goes there on its own.
+        let from = found.debug.as_ref().and_then(|debug| debug.moves_from).map(CpuId);
+        let stands = from.filter(|_| managed.contains(&irq)).or_else(|| found.effective.as_ref()?.single());
+        let cpu = stands.filter(|cpu| there.contains(*cpu));
         // A managed interrupt stands in its mask. Another one may stand where it was before somebody wrote, until
         // it comes the next time.
         let choice = |mask: &CpuMask| {

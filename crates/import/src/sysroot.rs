@@ -3,13 +3,28 @@
 use core::fmt::Write as _;
 
 use irqcore::proc::{FILES, default_affinity_show, show_interrupts};
-use kstate::semantics::KernelVersion;
+use kstate::semantics::{KernelVersion, Semantics};
 use kstate::{CpuId, CpuMask, Irq, Kernel, PciDevId};
+use sim::machine::{Found, Machine};
 
-use crate::tree::Entry;
+use crate::tree::{Entry, FEATURES};
 
 /// Bytes of a configuration space that are written.
 const CONFIG: u16 = 256;
+
+/// What a machine's hardware, its command line and its drivers' queues look like in /proc and /sys, without anything
+/// of its interrupts.
+pub(crate) fn hardware(machine: Machine) -> Vec<(String, Entry)> {
+    let kernel = machine.kernel;
+    let machine =
+        Machine { boot_vectors: Vec::new(), boot_interrupts: Vec::new(), found: Found::default(), ..machine };
+    let k = sim::boot::boot(&machine, Semantics::of(kernel), false);
+    let of_interrupts = |path: &str| {
+        let parts = ["proc/interrupts", "proc/irq", "sys/kernel"];
+        parts.iter().any(|part| path.starts_with(part)) || path.contains("/msi_irqs/")
+    };
+    files(&k, kernel).into_iter().filter(|(path, _)| !of_interrupts(path)).collect()
+}
 
 /// Files and links of a machine that runs `kernel`, by path without a slash in front. Folders have no entry.
 pub fn files(k: &Kernel, kernel: KernelVersion) -> Vec<(String, Entry)> {
@@ -143,8 +158,49 @@ fn function(k: &Kernel, dev: PciDevId, name: &str, out: &mut Files) {
         let kind = if desc.is_msix { "msix\n" } else { "msi\n" };
         out.text(format!("{path}/msi_irqs/{irq}"), kind, 0o444);
     }
+    queues(k, dev, &path, out);
     if let Some(driver) = k.pci_driver_of(dev) {
         out.link(format!("{path}/driver"), format!("../../../bus/pci/drivers/{}", driver.name));
     }
     out.link(format!("sys/bus/pci/devices/{name}"), format!("../../../{}", path.trim_start_matches("sys/")));
+}
+
+/// How many pairs of I/O queues a controller grants.
+fn granted(k: &Kernel, dev: PciDevId) -> Option<u32> {
+    k.hw.nvme.iter().find(|ctrl| ctrl.dev == dev).map(|ctrl| u32::from(ctrl.max_ioqpairs))
+}
+
+/// What drivers made of a function: a controller, a disk or an interface, and how many queues it has.
+fn queues(k: &Kernel, dev: PciDevId, path: &str, out: &mut Files) {
+    for ctrl in k.nvme.devs.iter().filter(|ctrl| ctrl.dev == dev && ctrl.bound) {
+        let name = format!("nvme{}", ctrl.instance);
+        let class = format!("{path}/nvme/{name}");
+        out.text(format!("{class}/queue_count"), format!("{}\n", ctrl.queue_count), 0o444);
+        out.text(format!("{class}/address"), format!("{}\n", k.pci_dev(dev).name()), 0o444);
+        if let Some(pairs) = granted(k, dev) {
+            let value = (pairs - 1) << 16 | (pairs - 1);
+            let text = format!("get-feature:0x07 (Number of Queues), Current value:{value:#010x}\n");
+            out.text(format!("{FEATURES}/{name}"), text, 0o444);
+        }
+        out.link(format!("sys/class/nvme/{name}"), format!("../../../{}", class.trim_start_matches("sys/")));
+    }
+    for device in k.virtio.devs.iter().flatten().filter(|device| device.pci_dev == dev) {
+        let Some(driver) = device.driver.and_then(|driver| k.virtio.drivers.get(driver.index())) else {
+            continue;
+        };
+        let name = format!("virtio{}", device.index);
+        let class = format!("{path}/{name}");
+        out.link(format!("{class}/driver"), format!("../../../../bus/virtio/drivers/{}", driver.name));
+        let count = device.vdev_vqs.len();
+        let number = device.index;
+        match driver.name {
+            "virtio_blk" => (0..count).for_each(|queue| {
+                out.text(format!("{class}/block/vd{number}/mq/{queue}/cpu_list"), "\n", 0o444);
+            }),
+            "virtio_net" => (0..count / 2).for_each(|queue| {
+                out.text(format!("{class}/net/eth{number}/queues/rx-{queue}/rps_cpus"), "0\n", 0o644);
+            }),
+            _ => {}
+        }
+    }
 }

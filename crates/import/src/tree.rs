@@ -10,6 +10,8 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use sim::machine::Machine;
+
 /// The largest file that is read. /proc/interrupts of 512 CPUs and 8000 interrupts has 45 MB.
 const MAX_FILE: u64 = 128 << 20;
 /// What is kept in all.
@@ -20,6 +22,12 @@ const MAX_UNPACKED: u64 = 8 << 30;
 const MAX_ENTRIES: u64 = 2_000_000;
 /// How deep folders are.
 const MAX_DEPTH: usize = 24;
+
+/// Where the collector puts what `nvme get-feature -f 7` says, by controller.
+pub(crate) const FEATURES: &str = "sos_commands/nvme/feature-7";
+/// The files of a capture's folder.
+const STATE: &str = "state-boot.txt";
+const MACHINE: &str = "machine.toml";
 
 /// Why nothing can be read from a source.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +111,10 @@ impl Tree {
         let meta = fs::metadata(path).map_err(io)?;
         if meta.is_dir() {
             tree.kind = if path == Path::new("/") { "this system" } else { "a folder" }.to_owned();
+            if path.join(STATE).is_file() && path.join(MACHINE).is_file() {
+                tree.capture(path)?;
+                return tree.checked(&name);
+            }
             let mut walk = Walk { tree: &mut tree, name: &name, seen: 0, live: path == Path::new("/") };
             walk.folder(path, "", 0)?;
         } else {
@@ -120,6 +132,30 @@ impl Tree {
         let mut tree = Self::default();
         tree.stream(name, Box::new(from))?;
         tree.checked(name)
+    }
+
+    /// The folder of a capture: the state of a real kernel, and beside it what /sys and /proc/cmdline said, which
+    /// its `machine.toml` has.
+    fn capture(&mut self, folder: &Path) -> Result<(), SourceError> {
+        let (state, machine) = (folder.join(STATE), folder.join(MACHINE));
+        let named = |path: &Path| path.display().to_string();
+        let read = |path: &Path| {
+            let io = |cause| SourceError::Io { path: named(path), cause };
+            let mut bytes = Vec::new();
+            fs::File::open(path).map_err(io)?.take(MAX_FILE).read_to_end(&mut bytes).map_err(io)?;
+            Ok(bytes)
+        };
+        self.pasted(&named(&state), &read(&state)?)?;
+        let text = String::from_utf8_lossy(&read(&machine)?).into_owned();
+        let machine = Machine::parse(&named(&machine), &text)
+            .map_err(|e| SourceError::Damaged { path: named(&machine), cause: e.to_string() })?;
+        for (path, entry) in crate::sysroot::hardware(machine) {
+            if !self.entries.contains_key(&path) {
+                self.insert(&path, path.clone(), entry)?;
+            }
+        }
+        self.kind = "a capture".to_owned();
+        Ok(())
     }
 
     fn checked(self, name: &str) -> Result<Self, SourceError> {
@@ -499,22 +535,37 @@ fn entered(path: &str) -> bool {
             cpu.strip_prefix("cpu").is_some_and(number)
                 && matches!(rest, [] | ["topology"] | ["cache"] | ["cache", "index2"])
         }
-        ["sys", "devices", root, ref rest @ ..] if root.starts_with("pci") => match rest.split_last() {
-            None => true,
-            Some((last, before)) => {
-                before.iter().all(|part| address(part))
-                    && (address(last) || ["msi_irqs", "net"].contains(last) && !before.is_empty())
-                    || rest.len() > 1
-                        && rest[rest.len() - 2] == "net"
-                        && rest[..rest.len() - 2].iter().all(|p| address(p))
+        ["sys", "module"] | ["sys", "module", "nvme"] | ["sys", "module", "nvme", "parameters"] => true,
+        ["sys", "devices", root, ref rest @ ..] if root.starts_with("pci") => {
+            let is_bridge = |part: &&str| address(part) || part.starts_with("pci") && part.contains(':');
+            let behind = rest.iter().take_while(|part| is_bridge(part)).count();
+            match rest[behind..] {
+                [] => true,
+                _ if behind == 0 => false,
+                ["msi_irqs" | "net" | "nvme"] | ["net" | "nvme", _] => true,
+                [virtio, ref inner @ ..] if numbered(virtio, "virtio") => matches!(
+                    inner,
+                    [] | ["block" | "net"]
+                        | ["block" | "net", _]
+                        | ["block", _, "mq"]
+                        | ["block", _, "mq", _]
+                        | ["net", _, "queues"]
+                        | ["net", _, "queues", _]
+                ),
+                _ => false,
             }
-        },
+        }
         _ => false,
     }
 }
 
 fn number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// A number behind a word, `virtio3`.
+pub(crate) fn numbered(text: &str, word: &str) -> bool {
+    text.strip_prefix(word).is_some_and(number)
 }
 
 /// `0000:00:03.0`.
@@ -572,6 +623,8 @@ fn wanted(path: &str) -> Option<String> {
                 "thread_siblings_list",
                 "core_cpus_list",
                 "physical_package_id",
+                "die_id",
+                "die_cpus_list",
                 "package_cpus_list",
                 "core_siblings_list",
                 "thread_siblings",
@@ -592,7 +645,18 @@ fn wanted(path: &str) -> Option<String> {
         ["sys", "devices", root, .., bdf, file] if root.starts_with("pci") && address(bdf) => {
             ["class", "vendor", "device", "driver", "numa_node", "irq", "config"].contains(&file)
         }
+        ["sys", "devices", root, .., "nvme", _, "queue_count"] if root.starts_with("pci") => true,
+        ["sys", "devices", root, .., virtio, "driver"] if root.starts_with("pci") => {
+            numbered(virtio, "virtio")
+        }
+        ["sys", "devices", root, .., "mq", queue, "cpu_list"] if root.starts_with("pci") => number(queue),
+        ["sys", "devices", root, .., "queues", _, "rps_cpus"] if root.starts_with("pci") => true,
+        ["sys", "block", disk, "mq", queue, "cpu_list"] => disk.starts_with("vd") && number(queue),
+        ["sys", "module", "nvme", "parameters", file] => {
+            ["write_queues", "poll_queues", "use_threaded_interrupts"].contains(&file)
+        }
         ["sos_commands", "pci", file] => file.starts_with("lspci"),
+        ["sos_commands", "nvme", "feature-7", ctrl] => numbered(ctrl, "nvme"),
         ["sos_commands", "processor", file] => file.starts_with("lscpu"),
         ["sos_commands", "devices", file] => file.starts_with("udevadm_info"),
         _ => false,

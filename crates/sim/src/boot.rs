@@ -336,13 +336,13 @@ fn add_functions(k: &mut Kernel, machine: &Machine, reversed: bool) -> Vec<PciDe
     for device in &machine.pci {
         let dev = add_function(k, device);
         let driver = pci_bus_match(k, dev).filter(|drv| k.pci.drivers[drv.index()].built_in);
-        bound.extend(driver.map(|driver| (driver, dev, device.irqs.first())));
+        bound.extend(driver.map(|driver| (driver, dev, device.probe.or(device.irqs.first().copied()))));
     }
     if reversed {
         bound.reverse();
     }
     // Who has the lower numbers came first.
-    bound.sort_by_key(|&(driver, _, first)| (first.copied().unwrap_or(u32::MAX), driver));
+    bound.sort_by_key(|&(driver, _, first)| (first.unwrap_or(u32::MAX), driver));
     bound.into_iter().map(|(_, dev, _)| dev).collect()
 }
 

@@ -14,7 +14,7 @@ mod boot;
 mod cpus;
 mod file;
 
-pub use boot::{BootInterrupt, BootVector, Found};
+pub use boot::{BootInterrupt, BootVector, Found, is_device_vector};
 pub use file::parse_bdf;
 
 /// The largest MSI-X table (PCI Express 7.7.2: the size field has 11 bits).
@@ -73,6 +73,8 @@ pub struct PciDevice {
     /// The numbers that its messages had on the machine as found, in the order in which the driver took them;
     /// none where the next free ones are as good.
     pub irqs: Vec<u32>,
+    /// Where it stands in the order of probing, if that is not where its first interrupt number puts it.
+    pub probe: Option<u32>,
     /// What its driver does with its interrupts, where nothing else of it is modelled.
     pub board: Option<Board>,
 }
@@ -315,7 +317,7 @@ mod tests {
         let foreign = text(0).replace("node = 0", "request_queues = 4");
         assert_eq!(
             check(&foreign),
-            "10: this is no machine file: unknown field `request_queues`, expected one of `address`, `model`, `node`, `msix_vectors`, `msi_vectors`, `msi_maskable`, `intx_gsi`, `irqs`"
+            "10: this is no machine file: unknown field `request_queues`, expected one of `address`, `model`, `node`, `msix_vectors`, `msi_vectors`, `msi_maskable`, `intx_gsi`, `irqs`, `probe`"
         );
         let unknown = text(0).replace("\"test\"", "\"floppy\"");
         let found = check(&unknown);

@@ -16,7 +16,7 @@ use x86apic::kernel::idt::system_vectors;
 
 use super::cpus::numbers;
 use super::file::{ISA_IRQS, Reporter};
-use super::{MachineError, PciDevice};
+use super::{BoardLine, MachineError, PciDevice};
 
 /// Models whose drivers' names for their interrupts are known.
 const NVME: &str = "nvme";
@@ -117,6 +117,8 @@ pub(super) struct Known<'a> {
     /// The first interrupt number that is no pin's.
     pub first_msi: u32,
     pub pci: &'a [PciDevice],
+    /// The board's own devices, where the file has some.
+    pub lines: &'a [BoardLine],
 }
 
 type Checked<T> = Result<T, Box<MachineError>>;
@@ -160,8 +162,13 @@ impl Boot {
         mut interrupts: Vec<BootInterrupt>,
     ) -> Checked<Vec<BootInterrupt>> {
         let semantics = Semantics::of(known.kernel);
+        let listed = interrupts.len();
         for i in &self.interrupt {
             let interrupt = self.interrupt(report, known, &semantics, i, vectors)?;
+            // A second file may say the same again.
+            if interrupts[..listed].contains(&interrupt) {
+                continue;
+            }
             if interrupts.iter().any(|other| other.irq == interrupt.irq) {
                 return Err(twice(report, &i.irq, "[[boot.interrupt]]"));
             }
@@ -321,7 +328,7 @@ fn messages(device: &PciDevice) -> u32 {
     device.msix_vectors.max(device.msi_vectors)
 }
 
-impl Known<'_> {
+impl<'a> Known<'a> {
     /// The numbers below this one can belong to a message: the IOMMU takes one for its faults, and the machine
     /// file may say which numbers a function has.
     fn end_of_irqs(&self) -> u32 {
@@ -346,9 +353,10 @@ impl Known<'_> {
     /// A number that an interrupt of this machine has.
     fn irq(&self, report: &Reporter<'_>, irq: &Spanned<u32>) -> Checked<Irq> {
         let (n, end, first_msi) = (*irq.get_ref(), self.end_of_irqs(), self.first_msi);
+        let wired = || self.pci.iter().any(|d| d.intx_gsi == Some(n));
         let exists = match n {
-            0..ISA_IRQS => board_action(n).is_some(),
-            _ if n < first_msi => self.pci.iter().any(|d| d.intx_gsi == Some(n)),
+            0..ISA_IRQS => self.board_action(n).is_some(),
+            _ if n < first_msi => self.board_action(n).is_some() || wired(),
             _ => n < end,
         };
         if exists {
@@ -362,16 +370,28 @@ impl Known<'_> {
         ))
     }
 
+    /// What the board's own devices call their interrupts.
+    fn board_action(&self, irq: u32) -> Option<&'a str> {
+        match irq {
+            0 => Some("timer"),
+            irq if self.lines.is_empty() => {
+                crate::boot::PLATFORM.iter().find(|d| d.irq == irq).map(|d| d.name)
+            }
+            irq => self.lines.iter().find(|line| line.gsi == irq).map(|line| line.name.as_str()),
+        }
+    }
+
     /// The action of an interrupt, or several with a comma and a space between them.
     fn name(&self, report: &Reporter<'_>, irq: Irq, name: &Spanned<String>) -> Checked<()> {
-        let fits = match board_action(irq.0) {
+        let action = self.board_action(irq.0);
+        let fits = match action {
             Some(action) => name.get_ref() == action,
             None => name.get_ref().split(", ").all(|action| self.has_action(irq, action)),
         };
         if fits {
             return Ok(());
         }
-        let expected = match board_action(irq.0) {
+        let expected = match action {
             Some(action) => format!("expected {action}"),
             None => {
                 "expected what a driver of this machine calls it, as in nvme0q1 or virtio0-req.0".to_owned()
@@ -454,14 +474,6 @@ impl Known<'_> {
     }
 }
 
-/// What the board's own devices call their interrupts.
-fn board_action(irq: u32) -> Option<&'static str> {
-    match irq {
-        0 => Some("timer"),
-        irq => crate::boot::PLATFORM.iter().find(|d| d.irq == irq).map(|d| d.name),
-    }
-}
-
 /// A number as the kernel prints it.
 fn number(text: &str) -> Option<u32> {
     let plain = text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
@@ -470,7 +482,7 @@ fn number(text: &str) -> Option<u32> {
 
 /// Whether a device's interrupt can have a vector: it is neither the system's nor that of the cascade of the two
 /// 8259.
-fn is_device_vector(sem: &Semantics, vector: u32) -> bool {
+pub fn is_device_vector(sem: &Semantics, vector: u32) -> bool {
     let range = FIRST_EXTERNAL_VECTOR..sem.first_system_vector;
     range.contains(&vector)
         && system_vectors(sem)[(vector / 64) as usize] >> (vector % 64) & 1 == 0

@@ -197,8 +197,9 @@ pub(super) fn read_boot(
             "expected [[boot.interrupt]] only; vectors belong into the machine file",
         ));
     }
-    let &Machine { kernel, possible, present, interrupt_remapping, ref pci, .. } = machine;
-    let known = Known { kernel, possible, present, interrupt_remapping, first_msi: machine.first_msi(), pci };
+    let &Machine { kernel, possible, present, interrupt_remapping, ref pci, ref lines, .. } = machine;
+    let first_msi = machine.first_msi();
+    let known = Known { kernel, possible, present, interrupt_remapping, first_msi, pci, lines };
     boot.interrupts(&report, &known, &machine.boot_vectors, machine.boot_interrupts.clone())
 }
 
@@ -428,6 +429,7 @@ fn check(report: &Reporter<'_>, file: File) -> Result<Machine, Box<MachineError>
         interrupt_remapping: cpus.interrupt_remapping,
         first_msi,
         pci: &pci,
+        lines: &lines,
     };
     let (boot_vectors, boot_interrupts) = file.boot.check(report, &known)?;
     let found = file.boot.found(report, &known)?;
@@ -570,8 +572,8 @@ fn span_of(table: &Spanned<Pci>, key: &str) -> Range<usize> {
 }
 
 /// The keys of every function.
-const PCI_KEYS: [&str; 8] =
-    ["address", "model", "node", "msix_vectors", "msi_vectors", "msi_maskable", "intx_gsi", "irqs"];
+const PCI_KEYS: [&str; 9] =
+    ["address", "model", "node", "msix_vectors", "msi_vectors", "msi_maskable", "intx_gsi", "irqs", "probe"];
 
 /// A function's table, read key by key.
 pub(super) struct Function<'a> {
@@ -733,6 +735,7 @@ fn pci_device(
             None => None,
         },
         board,
+        probe: f.number("probe")?.map(Spanned::into_inner),
         irqs: match f.read("irqs", "a string", toml::Value::as_str)? {
             None => Vec::new(),
             Some(list) => cpus::numbers(list.get_ref(), MAX_MSIX as usize).ok_or_else(|| {
