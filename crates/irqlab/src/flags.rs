@@ -1,14 +1,12 @@
 //! Which function changes which flag of an interrupt, found by watching a machine run.
 //!
 //! Whenever something is recorded the flags of all interrupts are compared with what they were at the
-//! record before; what changed was changed by the function that ran between the two. The watch of the
-//! record is a plain function, so that what it has seen is kept beside it, per thread.
+//! record before; what changed was changed by the function that ran between the two.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use irqcore::debugfs::{Bits, IRQDATA_STATES, IRQDATA_STATES_6_12, IRQDESC_ISTATES, IRQDESC_STATES};
-use kstate::trace::{Watch, What};
+use kstate::trace::{Observer, What};
 use kstate::{CtxId, Irq, Kernel};
 
 /// The flags that each function set and cleared.
@@ -23,7 +21,7 @@ pub struct Changed {
     pub cleared: BTreeSet<&'static str>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Seen {
     /// `IRQD_*` and `IRQS_*` of every interrupt.
     flags: BTreeMap<Irq, (u32, u32)>,
@@ -58,12 +56,8 @@ fn names_of(state: u32, istate: u32) -> impl Iterator<Item = &'static str> {
     })
 }
 
-thread_local! {
-    static SEEN: RefCell<Seen> = RefCell::default();
-}
-
-impl Seen {
-    fn look(&mut self, k: &Kernel) {
+impl Observer for Seen {
+    fn recorded(&mut self, k: &mut Kernel) {
         let Some(record) = k.trace.records.last() else { return };
         let stack = self.stacks.entry(record.ctx).or_default();
         let before = self.running.or_else(|| stack.last().copied());
@@ -96,21 +90,14 @@ impl Seen {
     }
 }
 
-fn look(k: &Kernel, _: &str) -> u64 {
-    SEEN.with_borrow_mut(|seen| seen.look(k));
-    0
-}
-
 /// Begins to watch a machine.
 pub fn watch(k: &mut Kernel) {
-    SEEN.take();
-    k.trace.probe = Some(Watch { value: look, path: String::new(), last: 0, hit: None });
+    k.trace.observer.begin(Box::new(Seen::default()));
 }
 
 /// Ends the watch, and says what was seen.
 pub fn seen(k: &mut Kernel) -> Changes {
-    k.trace.probe = None;
-    let mut changes = SEEN.take().changes;
+    let mut changes = k.trace.observer.end::<Seen>().map_or_else(Changes::new, |seen| seen.changes);
     changes.retain(|_, changed| *changed != Changed::default());
     changes
 }

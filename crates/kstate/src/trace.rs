@@ -1,5 +1,6 @@
 //! What happened: function records and tracepoints. Records are data; text is made later.
 
+use core::any::Any;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use std::collections::BTreeMap;
@@ -159,21 +160,48 @@ pub struct Trace {
     pub ctxs: Vec<Ctx>,
     /// What was done to the tracer of /sys/kernel/tracing meanwhile.
     pub marks: Vec<Mark>,
-    /// Looked at whenever something is recorded, to find out which function changed a value.
-    pub probe: Option<Watch>,
+    /// Who looks at the machine whenever something is recorded.
+    pub observer: Observed,
 }
 
-/// Watches a value while functions run.
-#[derive(Clone, Debug)]
-pub struct Watch {
-    /// The value, as a number that differs when the value does.
-    pub value: fn(&Kernel, &str) -> u64,
-    /// Which value.
-    pub path: String,
-    /// What it was when something was recorded last.
-    pub last: u64,
-    /// Index of the first record before which it had changed.
-    pub hit: Option<usize>,
+/// Looks at a machine while its functions run: right after each record, before anything else happens.
+pub trait Observer: Any + fmt::Debug + Send + Sync {
+    /// Something was recorded, and is the last of the records. The recorder may be moved out of the way, but has to be
+    /// back on return; nothing else of the machine may change.
+    fn recorded(&mut self, k: &mut Kernel);
+
+    /// A tracepoint stayed silent, since its CPU is not online.
+    fn silent(&mut self, k: &mut Kernel, tracepoint: Tracepoint) {
+        let _ = (k, tracepoint);
+    }
+}
+
+/// Perhaps an observer. It looks at one machine alone: copies of the machine have none.
+#[derive(Debug, Default)]
+pub struct Observed(Option<Box<dyn Observer>>);
+
+impl Observed {
+    /// Lets somebody look, in place of who looked before.
+    pub fn begin(&mut self, observer: Box<dyn Observer>) {
+        self.0 = Some(observer);
+    }
+
+    /// Ends the looking and gives back who looked, as what it is.
+    pub fn end<T: Observer>(&mut self) -> Option<Box<T>> {
+        let observer: Box<dyn Any> = self.0.take()?;
+        observer.downcast().ok()
+    }
+
+    /// Somebody looks.
+    pub const fn is_some(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+impl Clone for Observed {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 impl PartialEq for Trace {
@@ -234,27 +262,28 @@ pub fn exit(k: &mut Kernel, meta: &'static FnMeta, ret: Option<u64>) {
 pub(crate) fn push(k: &mut Kernel, what: What) {
     let record = Record { ctx: k.cur.ctx, cpu: k.cur.cpu, time: k.events.now, what };
     k.trace.records.push(record);
-    if k.trace.probe.is_some() {
-        probe(k);
+    if k.trace.observer.is_some() {
+        observe(k, |observer, k| observer.recorded(k));
     }
 }
 
-fn probe(k: &mut Kernel) {
-    let Some(mut watch) = k.trace.probe.take() else { return };
-    let now = (watch.value)(k, &watch.path);
-    if now != watch.last && watch.hit.is_none() {
-        watch.hit = Some(k.trace.records.len() - 1);
-    }
-    watch.last = now;
-    k.trace.probe = Some(watch);
+fn observe(k: &mut Kernel, look: impl FnOnce(&mut dyn Observer, &mut Kernel)) {
+    let Some(mut observer) = k.trace.observer.0.take() else { return };
+    look(&mut *observer, k);
+    k.trace.observer.0 = Some(observer);
 }
 
 impl Kernel {
     /// Fires a tracepoint. Like the real one it stays silent on a CPU that is not online
     /// (include/linux/tracepoint.h, `cpu_online(raw_smp_processor_id())`).
     pub fn tp(&mut self, tracepoint: Tracepoint) {
-        if self.trace.on && self.topo.online.contains(self.cur.cpu) {
+        if !self.trace.on {
+            return;
+        }
+        if self.topo.online.contains(self.cur.cpu) {
             push(self, What::Tracepoint(tracepoint));
+        } else {
+            observe(self, |observer, k| observer.silent(k, tracepoint));
         }
     }
 
@@ -442,6 +471,158 @@ impl Tracepoint {
             | T::IrqHandlerExit { irq, .. } => Some(irq),
             _ => None,
         }
+    }
+}
+
+/// The value of a tracepoint's field.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FieldValue {
+    /// A number, or a flag as 0 or 1.
+    Number(i64),
+    /// Text.
+    Text(ActionName),
+}
+
+impl Tracepoint {
+    /// The fields of the tracepoint with this name as `format` lists them, in the order of its structure
+    /// (TP_STRUCT__entry); `None` where no tracepoint has the name.
+    pub fn fields_of(name: &str) -> Option<&'static [&'static str]> {
+        Some(match name {
+            "irq_matrix_online"
+            | "irq_matrix_offline"
+            | "irq_matrix_reserve"
+            | "irq_matrix_remove_reserved" => {
+                &["online_maps", "global_available", "global_reserved", "total_allocated"]
+            }
+            "irq_matrix_assign_system" => {
+                &["bit", "online_maps", "global_available", "global_reserved", "total_allocated"]
+            }
+            "irq_matrix_alloc_reserved"
+            | "irq_matrix_reserve_managed"
+            | "irq_matrix_remove_managed"
+            | "irq_matrix_alloc_managed"
+            | "irq_matrix_assign"
+            | "irq_matrix_alloc"
+            | "irq_matrix_free" => &[
+                "bit",
+                "cpu",
+                "online",
+                "available",
+                "allocated",
+                "managed",
+                "online_maps",
+                "global_available",
+                "global_reserved",
+                "total_allocated",
+            ],
+            "vector_config" => &["irq", "vector", "cpu", "apicdest"],
+            "vector_update" | "vector_clear" => &["irq", "vector", "cpu", "prev_vector", "prev_cpu"],
+            "vector_reserve_managed" | "vector_reserve" => &["irq", "ret"],
+            "vector_alloc" => &["irq", "vector", "reserved", "ret"],
+            "vector_alloc_managed" => &["irq", "vector", "ret"],
+            "vector_activate" | "vector_deactivate" => &["irq", "is_managed", "can_reserve", "reserve"],
+            "vector_teardown" => &["irq", "is_managed", "has_reserved"],
+            "vector_setup" => &["irq", "is_legacy", "ret"],
+            "vector_free_moved" => &["irq", "cpu", "vector", "is_managed"],
+            "irq_handler_entry" => &["irq", "name"],
+            "irq_handler_exit" => &["irq", "ret"],
+            _ => return None,
+        })
+    }
+
+    /// The value of a field, by the name that `format` gives it.
+    pub fn field(&self, name: &str) -> Option<FieldValue> {
+        use Tracepoint as T;
+        let number = |n: u32| Some(i64::from(n));
+        let global = |g: &MatrixGlobal| match name {
+            "online_maps" => number(g.online_maps),
+            "global_available" => number(g.global_available),
+            "global_reserved" => number(g.global_reserved),
+            "total_allocated" => number(g.total_allocated),
+            _ => None,
+        };
+        let value = match (self, name) {
+            (T::IrqHandlerEntry { name: text, .. }, "name") => return Some(FieldValue::Text(*text)),
+            (_, "irq") => number(self.irq()?.0),
+            (
+                T::IrqMatrixOnline(g)
+                | T::IrqMatrixOffline(g)
+                | T::IrqMatrixReserve(g)
+                | T::IrqMatrixRemoveReserved(g),
+                _,
+            ) => global(g),
+            (T::IrqMatrixAssignSystem { bit, .. }, "bit") => Some(i64::from(*bit)),
+            (T::IrqMatrixAssignSystem { global: g, .. }, _) => global(g),
+            (
+                T::IrqMatrixAllocReserved(c)
+                | T::IrqMatrixReserveManaged(c)
+                | T::IrqMatrixRemoveManaged(c)
+                | T::IrqMatrixAllocManaged(c)
+                | T::IrqMatrixAssign(c)
+                | T::IrqMatrixAlloc(c)
+                | T::IrqMatrixFree(c),
+                _,
+            ) => match name {
+                "bit" => Some(i64::from(c.bit)),
+                "cpu" => number(c.cpu.0),
+                "online" => Some(i64::from(c.online)),
+                "available" => number(c.available),
+                "allocated" => number(c.allocated),
+                "managed" => number(c.managed),
+                _ => global(&c.global),
+            },
+            (
+                T::VectorConfig { vector, .. }
+                | T::VectorUpdate { vector, .. }
+                | T::VectorClear { vector, .. }
+                | T::VectorAlloc { vector, .. }
+                | T::VectorAllocManaged { vector, .. }
+                | T::VectorFreeMoved { vector, .. },
+                "vector",
+            ) => number(*vector),
+            (
+                T::VectorConfig { cpu, .. }
+                | T::VectorUpdate { cpu, .. }
+                | T::VectorClear { cpu, .. }
+                | T::VectorFreeMoved { cpu, .. },
+                "cpu",
+            ) => number(cpu.0),
+            (T::VectorConfig { apicdest, .. }, "apicdest") => number(*apicdest),
+            (T::VectorUpdate { prev_vector, .. } | T::VectorClear { prev_vector, .. }, "prev_vector") => {
+                number(*prev_vector)
+            }
+            (T::VectorUpdate { prev_cpu, .. } | T::VectorClear { prev_cpu, .. }, "prev_cpu") => {
+                number(prev_cpu.0)
+            }
+            (
+                T::VectorReserveManaged { ret, .. }
+                | T::VectorReserve { ret, .. }
+                | T::VectorAlloc { ret, .. }
+                | T::VectorAllocManaged { ret, .. }
+                | T::VectorSetup { ret, .. },
+                "ret",
+            ) => Some(i64::from(*ret)),
+            (T::IrqHandlerExit { handled, .. }, "ret") => Some(i64::from(*handled)),
+            (T::VectorAlloc { reserved, .. }, "reserved") => Some(i64::from(*reserved)),
+            (
+                T::VectorActivate { is_managed, .. }
+                | T::VectorDeactivate { is_managed, .. }
+                | T::VectorTeardown { is_managed, .. }
+                | T::VectorFreeMoved { is_managed, .. },
+                "is_managed",
+            ) => Some(i64::from(*is_managed)),
+            (
+                T::VectorActivate { can_reserve, .. } | T::VectorDeactivate { can_reserve, .. },
+                "can_reserve",
+            ) => Some(i64::from(*can_reserve)),
+            (T::VectorActivate { reserve, .. } | T::VectorDeactivate { reserve, .. }, "reserve") => {
+                Some(i64::from(*reserve))
+            }
+            (T::VectorTeardown { has_reserved, .. }, "has_reserved") => Some(i64::from(*has_reserved)),
+            (T::VectorSetup { is_legacy, .. }, "is_legacy") => Some(i64::from(*is_legacy)),
+            _ => None,
+        };
+        value.map(FieldValue::Number)
     }
 }
 

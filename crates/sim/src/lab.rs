@@ -176,7 +176,7 @@ impl Lab {
     /// Forgets what nobody asks for, once it is much. Marks of the tracer are indices into the record.
     fn forget(&mut self) {
         let trace = &mut self.k.trace;
-        if trace.records.len() >= FORGET && trace.marks.is_empty() && trace.probe.is_none() {
+        if trace.records.len() >= FORGET && trace.marks.is_empty() && !trace.observer.is_some() {
             trace.forget();
         }
     }
