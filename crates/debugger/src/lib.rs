@@ -7,24 +7,24 @@
 //! the target and runs from there. The machine is deterministic, so the record at the target is a prefix of the record
 //! that the session already has, and going back only cuts it off.
 //!
-//! The records of a step tell what it did. A breakpoint finds functions and tracepoints there, so the session stops at the
-//! end of the step and shows the place inside it.
-//!
-//! # What it doesn't implement
-//! Stopping the machine in the middle of a step: a function between two waits cannot be divided.
+//! The records of a step tell what it did, and the session can stand at each of them. A function between two waits
+//! cannot be divided, so the machine itself goes to the end of its step. The session does the step again from a copy of the
+//! state before it, and an observer of the recorder takes pictures of the copy at the records ([`time`]). What is shown is
+//! the picture.
 
 use core::fmt::Write as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use kstate::Kernel;
 use kstate::semantics::Semantics;
-use kstate::trace::FnMeta;
-use kstate::{CtxId, Kernel};
 
 use sim::script::{Script, Variables};
 use sim::shell::{Progress, Shell};
 
 mod complete;
+mod condition;
+mod fields;
 mod run;
 mod show;
 mod stops;
@@ -32,8 +32,8 @@ mod time;
 mod view;
 mod watch;
 
-use stops::Stop;
-use time::{Ahead, Checkpoint, NEAR};
+use stops::{Hits, Stop};
+use time::{Ahead, Checkpoint, NEAR, Pictures, Place, Stacks};
 pub use view::{CallLine, LineKind, Source, View, hierarchy};
 
 /// The words of the lab, with what they take and what they do.
@@ -112,16 +112,44 @@ pub struct Session {
     spacing: u64,
     stops: BTreeMap<u32, Stop>,
     next_stop: u32,
+    /// How often breakpoints and watches were changed.
+    stops_changed: u64,
+    /// What stops in the last step.
+    hits: Hits,
     /// Records of the last step begin here.
     base: usize,
     /// Records that were forgotten.
     dropped: usize,
     /// Calls that were open before the last step.
-    stacks: BTreeMap<CtxId, Vec<&'static FnMeta>>,
+    stacks: Stacks,
     /// The record of the last step at which the session stands.
     cursor: Option<usize>,
     last: Option<Progress>,
     ahead: Ahead,
+    /// The state after a step, kept since what comes next is looked at closely.
+    before: Option<(u64, Checkpoint)>,
+    /// The machine at records of the last step.
+    pictures: Pictures,
+    attendant: Attended,
+    /// Assertions of a line that did not hold.
+    failures: usize,
+    /// What is to be said with the answer to a line.
+    said: String,
+}
+
+/// Looks after a session while it is at work.
+pub trait Attendant {
+    /// Asked after every step; false interrupts what the session does, as a breakpoint would.
+    fn goes_on(&mut self, session: &Session) -> bool;
+}
+
+#[derive(Default)]
+struct Attended(Option<Box<dyn Attendant>>);
+
+impl core::fmt::Debug for Attended {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(if self.0.is_some() { "attended" } else { "alone" })
+    }
 }
 
 impl Session {
@@ -142,21 +170,33 @@ impl Session {
             spacing: NEAR,
             stops: BTreeMap::new(),
             next_stop: 1,
+            stops_changed: 0,
+            hits: Hits::default(),
             base: 0,
             dropped: 0,
-            stacks: BTreeMap::new(),
+            stacks: Stacks::new(),
             cursor: None,
             last: None,
             ahead: Ahead::default(),
+            before: None,
+            pictures: Pictures::default(),
+            attendant: Attended::default(),
+            failures: 0,
+            said: String::new(),
         };
         session.fold(base);
         session.keep();
         session
     }
 
-    /// The machine.
+    /// The machine where the session stands.
     pub fn kernel(&self) -> &Kernel {
-        &self.k
+        self.here()
+    }
+
+    /// Lets somebody look after the session while it is at work.
+    pub fn attend(&mut self, attendant: Box<dyn Attendant>) {
+        self.attendant = Attended(Some(attendant));
     }
 
     /// Steps done so far.
@@ -188,7 +228,7 @@ impl Session {
                 Err(e) => Err(explain(text, &e)),
             },
         };
-        let text = answer.unwrap_or_else(|e| format!("{e}\n"));
+        let text = core::mem::take(&mut self.said) + &answer.unwrap_or_else(|e| format!("{e}\n"));
         Reply { text, ..Reply::default() }
     }
 
@@ -219,21 +259,23 @@ impl Session {
                 Ok(self.place())
             }
             ":goto" => {
-                let to = number(rest)?;
-                if to > self.end {
-                    return Err(format!("the session went as far as step {}", self.end));
-                }
-                self.visit(to);
-                Ok(self.place())
+                let to = self.place_of(rest)?;
+                self.go_to(to)
             }
+            ":into" | ":i" => self.into(),
+            ":reverse-step" | ":rs" => self.back_into(),
+            ":reverse-continue" | ":rc" => self.go_back(),
+            ":ignore" => self.ignore(rest),
+            ":bt" | ":backtrace" => self.backtrace(),
             ":where" => Ok(self.where_all()),
             ":print" | ":p" => self.print(rest),
             ":set" => self.set(rest),
             ":diff" => {
                 let words: Vec<&str> = rest.split_whitespace().collect();
+                let here = Place { step: self.step, record: self.cursor.map(|at| at - self.base) };
                 let (from, to) = match words[..] {
-                    [from] => (number(from)?, self.step),
-                    [from, to] => (number(from)?, number(to)?),
+                    [from] => (self.place_of(from)?, here),
+                    [from, to] => (self.place_of(from)?, self.place_of(to)?),
                     _ => return Err("`:diff` compares two steps; expected one or two numbers".to_owned()),
                 };
                 self.diff(from, to)

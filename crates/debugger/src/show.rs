@@ -4,10 +4,11 @@ use core::fmt::Write as _;
 use std::collections::BTreeMap;
 
 use kstate::sched::TaskState;
-use kstate::trace::{FnMeta, What};
+use kstate::trace::{FnMeta, Record, What};
 use kstate::{CpuId, CtxId, Irq};
 
 use super::Session;
+use super::time::{Call, Place};
 use crate::watch::{self, Path};
 use record::event_label;
 use record::functions::Functions;
@@ -19,12 +20,12 @@ const MOST_LINES: usize = 60;
 
 impl Session {
     /// The stack of a context right after a record, outermost first.
-    pub(super) fn stack_at(&self, at: usize) -> Vec<&'static FnMeta> {
+    pub(super) fn stack_at(&self, at: usize) -> Vec<Call> {
         let Some(record) = self.k.trace.records.get(at) else { return Vec::new() };
         let mut stack = self.stacks.get(&record.ctx).cloned().unwrap_or_default();
         for earlier in self.k.trace.records[self.base.min(at)..=at].iter().filter(|r| r.ctx == record.ctx) {
             match earlier.what {
-                What::Enter { meta, .. } => stack.push(meta),
+                What::Enter { meta, args } => stack.push(Call { meta, args }),
                 What::Exit { .. } => {
                     stack.pop();
                 }
@@ -36,13 +37,28 @@ impl Session {
 
     /// The function that runs right after a record.
     pub(super) fn function_at(&self, at: usize) -> Option<&'static str> {
-        self.stack_at(at).last().map(|meta| meta.name)
+        self.stack_at(at).last().map(|call| call.meta.name)
+    }
+
+    /// The function that runs right before the first record of the step.
+    pub(super) fn function_before(&self, at: usize) -> Option<&'static str> {
+        let record = self.k.trace.records.get(at)?;
+        self.stacks.get(&record.ctx)?.last().map(|call| call.meta.name)
+    }
+
+    /// Who the records of a context belong to.
+    fn actor_of(&self, record: &Record) -> String {
+        self.k.trace.ctxs.get(record.ctx.index()).map(|c| event_label(&c.actor)).unwrap_or_default()
     }
 
     /// Where the session stands.
     pub(super) fn place(&self) -> String {
-        let now = self.k.events.now as f64 / 1e9;
-        let mut out = format!("step {}, {now:.6} s: {}\n", self.step, self.doing());
+        let now = self.here().events.now as f64 / 1e9;
+        let step = match self.cursor {
+            Some(at) => format!("{}:{}", self.step, at - self.base + 1),
+            None => self.step.to_string(),
+        };
+        let mut out = format!("step {step}, {now:.6} s: {}\n", self.doing());
         match self.cursor {
             Some(at) => self.show_cursor(&mut out, at),
             None => {
@@ -61,7 +77,7 @@ impl Session {
                 let text = self.shell.as_ref().map_or("", |shell| shell.script().source(statement.span));
                 text.lines().next().unwrap_or("").to_owned()
             }
-            (Some(Progress::Stepped(step)), _) => steps::describe(&self.k, step),
+            (Some(Progress::Stepped(step)), _) => steps::describe(self.here(), step),
             (Some(Progress::Ended), _) => "the command is over".to_owned(),
             (_, true) => "in the middle of a command".to_owned(),
             _ => "the shell waits for a command".to_owned(),
@@ -81,10 +97,8 @@ impl Session {
             What::Enter { meta, .. } => self.source_of(meta),
             _ => String::new(),
         };
-        let actor =
-            self.k.trace.ctxs.get(record.ctx.index()).map(|c| event_label(&c.actor)).unwrap_or_default();
-        let _ = writeln!(out, "  {what}  [{actor}, cpu {}]{file}", record.cpu);
-        let mut stack: Vec<&str> = self.stack_at(at).iter().rev().map(|meta| meta.name).collect();
+        let _ = writeln!(out, "  {what}  [{}, cpu {}]{file}", self.actor_of(record), record.cpu);
+        let mut stack: Vec<&str> = self.stack_at(at).iter().rev().map(|call| call.meta.name).collect();
         if matches!(record.what, What::Enter { .. }) && !stack.is_empty() {
             stack.remove(0);
         }
@@ -101,26 +115,65 @@ impl Session {
         }
     }
 
-    /// The calls of the last step, indented.
+    /// The calls of the last step, indented; where the session stands in it, up to there.
     pub(super) fn flow(&self) -> String {
         let mut open: BTreeMap<CtxId, usize> =
             self.stacks.iter().map(|(ctx, stack)| (*ctx, stack.len())).collect();
-        let out = steps::flow(&self.k.trace, self.base, &mut open, self.cursor);
+        let until = self.cursor.map_or(self.k.trace.records.len(), |at| at + 1);
+        let out = steps::flow(&self.k.trace, self.base..until, &mut open, self.cursor);
         if out.is_empty() { "the last step called nothing\n".to_owned() } else { out }
+    }
+
+    /// The stack where the session stands, innermost first.
+    pub(super) fn backtrace(&self) -> Result<String, String> {
+        let last = self.k.trace.records.len().checked_sub(1).filter(|at| *at >= self.base);
+        let at = self.cursor.or(last).ok_or("no function runs here: the last step called nothing")?;
+        let record = self.k.trace.records[at];
+        let stack = self.stack_at(at);
+        let mut out = String::new();
+        for (n, call) in stack.iter().rev().enumerate() {
+            let _ = writeln!(
+                out,
+                "#{n:<3}{}({}) at{}",
+                call.meta.name,
+                steps::arguments(call.meta, &call.args),
+                self.source_of(call.meta)
+            );
+        }
+        // What calls the outermost function and is not recorded.
+        let roots = self.k.trace.ctxs.get(record.ctx.index()).map_or(&[][..], |ctx| ctx.roots);
+        for (n, root) in roots.iter().enumerate() {
+            let _ = writeln!(out, "#{:<3}{root}()", stack.len() + n);
+        }
+        if out.is_empty() {
+            out.push_str("every call has returned\n");
+        }
+        let _ = writeln!(out, "[{}, cpu {}]", self.actor_of(&record), record.cpu);
+        Ok(out)
+    }
+
+    /// The task that runs where the session stands, and its stack: its frames are with who runs them.
+    fn running(&self) -> Option<(usize, Vec<Call>)> {
+        let task = self.here().cur.task.filter(|_| self.cursor.is_some())?;
+        Some((task.index(), self.stack_at(self.cursor?)))
     }
 
     pub(super) fn where_all(&self) -> String {
         let mut out = self.place();
+        let k = self.here();
+        let running = self.running();
+        let runs = |i: usize| running.as_ref().is_some_and(|(task, _)| *task == i);
         let alive = || {
-            let tasks = self.k.sched.tasks.iter().enumerate();
-            tasks.filter(|(_, t)| !matches!(t.state, TaskState::Done(_)) && !t.frames.is_empty())
+            let tasks = k.sched.tasks.iter().enumerate();
+            tasks
+                .filter(|(i, t)| runs(*i) || (!matches!(t.state, TaskState::Done(_)) && !t.frames.is_empty()))
         };
-        for cpu in self.k.topo.possible.iter() {
-            if !self.k.topo.online.contains(cpu) {
+        for cpu in k.topo.possible.iter() {
+            if !k.topo.online.contains(cpu) {
                 let _ = writeln!(out, "cpu {cpu}: offline");
                 continue;
             }
-            let pending = x86apic::hw::lapic::pending(&self.k, cpu);
+            let pending = x86apic::hw::lapic::pending(k, cpu);
             let pending = pending.map_or_else(String::new, |vector| format!(", vector {vector} is pending"));
             let tasks: Vec<String> =
                 alive().filter(|(_, t)| t.cpu == cpu).map(|(i, _)| format!("task {i}")).collect();
@@ -128,6 +181,14 @@ impl Session {
             let _ = writeln!(out, "cpu {cpu}: {what}{pending}");
         }
         for (i, task) in alive() {
+            if let Some((_, stack)) = running.as_ref().filter(|(task, _)| *task == i) {
+                let _ = writeln!(out, "task {i}, {:?} on cpu {}, runs", task.kind, task.cpu);
+                for call in stack.iter().rev() {
+                    let arguments = steps::arguments(call.meta, &call.args);
+                    let _ = writeln!(out, "  {}({arguments})", call.meta.name);
+                }
+                continue;
+            }
             let _ = writeln!(out, "task {i}, {:?} on cpu {}, {:?}", task.kind, task.cpu, task.state);
             for frame in task.frames.iter().rev().filter(|f| !f.code.meta.part) {
                 let _ = writeln!(out, "  {frame:?}");
@@ -143,20 +204,21 @@ impl Session {
             [] => return Err("`:print` what? expected irq N, cpu N, task N or a field".to_owned()),
             ["irq", n] => {
                 let irq = Irq(number(n)?);
-                let text = vfs::read(&mut self.k, &format!("/sys/kernel/debug/irq/irqs/{irq}"));
+                let text = self.look(|k| vfs::read(k, &format!("/sys/kernel/debug/irq/irqs/{irq}")));
                 let text = text.map_err(|_| format!("there is no irq {irq}"))?;
-                let mut leaves = Path::irq(irq).values(&self.k)?;
+                let mut leaves = Path::irq(irq).values(self.here())?;
                 // The descriptor is what debugfs prints.
                 leaves.retain(|(path, _)| !path.starts_with("desc."));
                 (text, leaves)
             }
             ["cpu", n] => {
                 let cpu = CpuId(number(n)?);
-                if !self.k.topo.possible.contains(cpu) {
+                let k = self.here();
+                if !k.topo.possible.contains(cpu) {
                     return Err(format!("there is no cpu {cpu}"));
                 }
-                let online = if self.k.topo.online.contains(cpu) { "online" } else { "offline" };
-                let mut leaves = Path::cpu(cpu).values(&self.k)?;
+                let online = if k.topo.online.contains(cpu) { "online" } else { "offline" };
+                let mut leaves = Path::cpu(cpu).values(k)?;
                 leaves.retain(|(path, value)| {
                     !value.is_empty()
                         && (path.starts_with("matrix.")
@@ -167,19 +229,29 @@ impl Session {
             }
             ["task", n] => {
                 let n = number(n)?;
-                let task =
-                    self.k.sched.tasks.get(n as usize).ok_or_else(|| format!("there is no task {n}"))?;
-                (
-                    format!("{:?} on cpu {}, {:?}\n", task.kind, task.cpu, task.state),
-                    task.frames
-                        .iter()
-                        .rev()
-                        .filter(|f| !f.code.meta.part)
-                        .map(|f| (String::new(), format!("{f:?}")))
-                        .collect(),
-                )
+                let task = self.here().sched.tasks.get(n as usize);
+                let task = task.ok_or_else(|| format!("there is no task {n}"))?;
+                match self.running().filter(|(task, _)| *task == n as usize) {
+                    Some((_, stack)) => (
+                        format!("{:?} on cpu {}, runs\n", task.kind, task.cpu),
+                        stack
+                            .iter()
+                            .rev()
+                            .map(|call| (String::new(), format!("{}()", call.meta.name)))
+                            .collect(),
+                    ),
+                    None => (
+                        format!("{:?} on cpu {}, {:?}\n", task.kind, task.cpu, task.state),
+                        task.frames
+                            .iter()
+                            .rev()
+                            .filter(|f| !f.code.meta.part)
+                            .map(|f| (String::new(), format!("{f:?}")))
+                            .collect(),
+                    ),
+                }
             }
-            _ => (String::new(), Path::parse(rest)?.values(&self.k)?),
+            _ => (String::new(), Path::parse(rest)?.values(self.here())?),
         };
         for (path, value) in leaves.iter().take(MOST_LINES) {
             let _ = match path.as_str() {
@@ -193,17 +265,13 @@ impl Session {
         Ok(out)
     }
 
-    pub(super) fn diff(&mut self, from: u64, to: u64) -> Result<String, String> {
-        for n in [from, to] {
-            if n > self.end {
-                return Err(format!("the session went as far as step {}", self.end));
-            }
-        }
-        let here = (self.step, self.cursor, self.last.clone());
+    pub(super) fn diff(&mut self, from: Place, to: Place) -> Result<String, String> {
+        let here = (self.step, self.cursor.map(|at| at - self.base), self.last.clone());
         let left = self.state_at(from);
         let right = self.state_at(to);
         self.visit(here.0);
-        (self.cursor, self.last) = (here.1, here.2);
+        self.stand(here.1.map(|record| self.base + record));
+        self.last = here.2;
         let changes = watch::changes(&left, &right);
         let mut out = String::new();
         for (path, old, new) in changes.iter().take(MOST_LINES) {

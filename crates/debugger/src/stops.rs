@@ -1,188 +1,349 @@
 //! Stops a session: breakpoints at functions and tracepoints, and watched fields.
+//!
+//! While a step is done, a [`Guard`] looks at the machine at each record and notes what stops there. So a condition and a
+//! watch see the machine as it is right there. When breakpoints change in the middle of a step, the step is done again on
+//! a copy, with another guard.
 
 use core::fmt::Write as _;
+use std::collections::BTreeSet;
 
 use kstate::Kernel;
-use kstate::trace::{Arg, Record, Watch, What};
+use kstate::trace::{Observer, Record, Tracepoint, What};
 
 use super::Session;
+use crate::condition::{Condition, matches};
+use crate::fields;
 use crate::watch::Path;
 use record::functions::Functions;
 use sim::tracefs;
 
-/// A comparison in a breakpoint's condition.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Op {
-    Eq,
-    Ne,
-    Lt,
-    Le,
-    Gt,
-    Ge,
+/// Something that stops the machine.
+#[derive(Clone, Debug)]
+pub(super) struct Stop {
+    kind: Kind,
+    /// How often it was reached while the session went on.
+    hits: u64,
+    /// How often it is to be passed without a stop.
+    ignore: u64,
+    /// It was said that its tracepoint stayed silent.
+    told: bool,
 }
 
-impl Op {
-    fn parse(text: &str) -> Option<Self> {
-        Some(match text {
-            "==" | "=" => Self::Eq,
-            "!=" => Self::Ne,
-            "<" => Self::Lt,
-            "<=" => Self::Le,
-            ">" => Self::Gt,
-            ">=" => Self::Ge,
-            _ => return None,
-        })
-    }
+#[derive(Clone, Debug)]
+enum Kind {
+    Break {
+        /// As it was typed.
+        name: String,
+        /// The functions and tracepoints that it stands for.
+        names: BTreeSet<&'static str>,
+        condition: Option<Condition>,
+    },
+    Watch {
+        path: Path,
+        /// The value when it was looked at last.
+        last: String,
+        fingerprint: u64,
+    },
+}
 
-    fn holds(self, left: &str, right: &str) -> bool {
-        let number = |text: &str| -> Option<i128> {
-            match text.strip_prefix("0x") {
-                Some(hex) => i128::from_str_radix(hex, 16).ok(),
-                None => text.parse().ok(),
+/// A place at which something stops.
+#[derive(Clone, Debug)]
+pub(super) struct Hit {
+    /// The record; for what was noticed at the end of a step, the number of records.
+    at: usize,
+    stop: u32,
+    /// What a watch saw before and after.
+    change: Option<(String, String)>,
+}
+
+/// What stops in a step.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Hits {
+    /// The step, and how often breakpoints had been changed then; `None` where nobody looked.
+    of: Option<(u64, u64)>,
+    list: Vec<Hit>,
+    /// Tracepoints that a breakpoint is at and that stayed silent: the breakpoint, the tracepoint, the CPU.
+    silent: Vec<(u32, String)>,
+}
+
+/// Notes what stops while a step is done.
+#[derive(Debug)]
+pub(super) struct Guard {
+    stops: Vec<(u32, Kind)>,
+    hits: Hits,
+}
+
+impl Guard {
+    fn watch(&mut self, k: &Kernel, at: usize) {
+        for (n, kind) in &mut self.stops {
+            let Kind::Watch { path, last, fingerprint } = kind else { continue };
+            let seen = path.fingerprint(k);
+            if seen == *fingerprint {
+                continue;
             }
-        };
-        let order = match (number(left), number(right)) {
-            (Some(a), Some(b)) => a.cmp(&b),
-            _ => left.cmp(right),
-        };
-        match self {
-            Self::Eq => order.is_eq(),
-            Self::Ne => order.is_ne(),
-            Self::Lt => order.is_lt(),
-            Self::Le => order.is_le(),
-            Self::Gt => order.is_gt(),
-            Self::Ge => order.is_ge(),
+            *fingerprint = seen;
+            let now = path.text(k);
+            if now != *last {
+                let before = core::mem::replace(last, now.clone());
+                self.hits.list.push(Hit { at, stop: *n, change: Some((before, now)) });
+            }
         }
     }
 }
 
-impl core::fmt::Display for Op {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::Eq => "==",
-            Self::Ne => "!=",
-            Self::Lt => "<",
-            Self::Le => "<=",
-            Self::Gt => ">",
-            Self::Ge => ">=",
-        })
+impl Observer for Guard {
+    fn recorded(&mut self, k: &mut Kernel) {
+        let at = k.trace.records.len() - 1;
+        let record = k.trace.records[at];
+        let name = match record.what {
+            What::Enter { meta, .. } => Some(meta.name),
+            What::Tracepoint(t) => Some(t.name()),
+            What::Exit { .. } | What::Warn(_) => None,
+        };
+        self.watch(k, at);
+        let Some(name) = name else { return };
+        for (n, kind) in &self.stops {
+            let Kind::Break { names, condition, .. } = kind else { continue };
+            if names.contains(name) && condition.as_ref().is_none_or(|c| c.holds(&record, k)) {
+                self.hits.list.push(Hit { at, stop: *n, change: None });
+            }
+        }
+    }
+
+    fn silent(&mut self, k: &mut Kernel, tracepoint: Tracepoint) {
+        let record =
+            Record { ctx: k.cur.ctx, cpu: k.cur.cpu, time: k.events.now, what: What::Tracepoint(tracepoint) };
+        for (n, kind) in &self.stops {
+            let Kind::Break { names, condition, .. } = kind else { continue };
+            if names.contains(tracepoint.name()) && condition.as_ref().is_none_or(|c| c.holds(&record, k)) {
+                let text = format!("{tracepoint}  [cpu {}]", record.cpu);
+                self.hits.silent.push((*n, text));
+            }
+        }
     }
 }
 
-/// `FIELD OP VALUE`.
-#[derive(Clone, Debug)]
-pub(super) struct Condition {
-    field: String,
-    /// The field as one of the machine, where it is no argument.
-    path: Option<Path>,
-    op: Op,
-    value: String,
-}
-
-/// Something that stops the machine.
-#[derive(Clone, Debug)]
-pub(super) enum Stop {
-    Break { name: String, condition: Option<Condition> },
-    Watch { path: Path, last: String },
-}
-
 impl Session {
+    /// Who looks at the next step, where something may stop in it.
+    pub(super) fn guard(&self) -> Option<Box<Guard>> {
+        (!self.stops.is_empty()).then(|| {
+            let stops = self.stops.iter().map(|(n, stop)| (*n, stop.kind.clone())).collect();
+            Box::new(Guard { stops, hits: Hits::default() })
+        })
+    }
+
+    /// The step is done: what was noted in it.
+    pub(super) fn guarded(&mut self) {
+        let Some(mut guard) = self.k.trace.observer.end::<Guard>() else { return };
+        // What changed after the last record.
+        guard.watch(&self.k, self.k.trace.records.len());
+        self.note(*guard);
+    }
+
+    fn note(&mut self, guard: Guard) {
+        for (n, kind) in guard.stops {
+            if let Some(stop) = self.stops.get_mut(&n) {
+                stop.kind = kind;
+            }
+        }
+        self.hits = Hits { of: Some((self.step, self.stops_changed)), ..guard.hits };
+        // The order of the records; where a breakpoint and a watch meet, of their numbers.
+        self.hits.list.sort_by_key(|hit| (hit.at, hit.stop));
+    }
+
+    /// Watches are compared with what is there now from here on.
+    pub(super) fn refresh_watches(&mut self) {
+        let mut stops = core::mem::take(&mut self.stops);
+        for stop in stops.values_mut() {
+            if let Kind::Watch { path, last, fingerprint } = &mut stop.kind {
+                *last = path.text(&self.k);
+                *fingerprint = path.fingerprint(&self.k);
+            }
+        }
+        self.stops = stops;
+        self.hits = Hits::default();
+    }
+
+    /// Something stops in the last step.
+    pub(super) fn stops_in_step(&mut self) -> bool {
+        self.find_hits();
+        !self.hits.list.is_empty()
+    }
+
+    /// Something stops at one of these records of the last step.
+    pub(super) fn has_hit(&mut self, from: usize, until: usize) -> bool {
+        self.find_hits();
+        self.hits.list.iter().any(|hit| (from..until).contains(&hit.at))
+    }
+
+    /// Finds out what stops in the last step, where that is not known.
+    fn find_hits(&mut self) {
+        if self.hits.of == Some((self.step, self.stops_changed)) || self.stops.is_empty() {
+            return;
+        }
+        let Some(before) = self.before().map(|before| before.k) else { return };
+        let mut guard = Guard { stops: Vec::new(), hits: Hits::default() };
+        guard.stops.extend(self.stops.iter().map(|(n, stop)| (*n, stop.kind.clone())));
+        for (_, kind) in &mut guard.stops {
+            if let Kind::Watch { path, last, fingerprint } = kind {
+                (*last, *fingerprint) = (path.text(&before), path.fingerprint(&before));
+            }
+        }
+        if let Some(mut guard) = self.again(guard) {
+            guard.watch(&self.k, self.k.trace.records.len());
+            self.note(*guard);
+        }
+    }
+
     /// The first thing at or after a record of the last step that stops, and what it says.
     pub(super) fn stopped_after(&mut self, from: usize) -> Option<String> {
         if self.stops.is_empty() {
             return None;
         }
-        let mut text = None;
-        'records: for at in from..self.k.trace.records.len() {
-            let record = self.k.trace.records[at];
-            for (n, stop) in &self.stops {
-                let Stop::Break { name, condition } = stop else { continue };
-                let reached = match record.what {
-                    What::Enter { meta, .. } => meta.name == *name,
-                    What::Tracepoint(t) => t.name() == *name,
-                    What::Exit { .. } | What::Warn(_) => false,
+        self.find_hits();
+        let silent = core::mem::take(&mut self.hits.silent);
+        for (n, text) in silent {
+            self.tell_silent(n, &text);
+        }
+        let list = core::mem::take(&mut self.hits.list);
+        let mut found = None;
+        for hit in list.iter().filter(|hit| hit.at >= from) {
+            let Some(stop) = self.stops.get_mut(&hit.stop) else { continue };
+            stop.hits += 1;
+            if stop.ignore > 0 {
+                stop.ignore -= 1;
+                continue;
+            }
+            found = Some(hit.clone());
+            break;
+        }
+        self.hits.list = list;
+        let hit = found?;
+        Some(self.stop_at(&hit))
+    }
+
+    /// The last thing before a record of the last step that stops.
+    pub(super) fn stopped_before(&mut self, until: usize) -> Option<String> {
+        if self.stops.is_empty() {
+            return None;
+        }
+        self.find_hits();
+        let hit = self.hits.list.iter().rev().find(|hit| hit.at < until).cloned()?;
+        Some(self.stop_at(&hit))
+    }
+
+    fn stop_at(&mut self, hit: &Hit) -> String {
+        let hits = core::mem::take(&mut self.hits);
+        self.stand((hit.at < self.k.trace.records.len()).then_some(hit.at));
+        self.hits = hits;
+        let n = hit.stop;
+        let text = match (&hit.change, self.stops.get(&n).map(|stop| &stop.kind)) {
+            (Some((before, now)), Some(Kind::Watch { path, .. })) => {
+                // What ran between the record before and this one.
+                let by = hit.at.checked_sub(1).filter(|at| *at >= self.base);
+                let by = match by {
+                    Some(at) => self.function_at(at),
+                    None => self.function_before(hit.at),
                 };
-                if reached && condition.as_ref().is_none_or(|c| holds(c, &record, &self.k)) {
-                    text = Some(format!("breakpoint {n}: "));
-                    self.cursor = Some(at);
-                    break 'records;
-                }
+                let by = by.map_or_else(|| "no function".to_owned(), |name| format!("{name}()"));
+                format!("watch {n}: {path} was {before}, is {now}, changed by {by}\n")
             }
-        }
-        if let Some(text) = text {
-            return Some(text + &self.place());
-        }
-        let mut changed = None;
-        for (n, stop) in &mut self.stops {
-            let Stop::Watch { path, last } = stop else { continue };
-            let now = path.text(&self.k);
-            if now != *last {
-                let before = core::mem::replace(last, now.clone());
-                changed = Some((*n, path.clone(), before, now));
-                break;
-            }
-        }
-        let (n, path, before, now) = changed?;
-        self.cursor = self.who_changed(&path);
-        let by = self.cursor.and_then(|at| self.function_at(at));
-        let by = by.map_or_else(|| "no function".to_owned(), |name| format!("{name}()"));
-        let mut text = format!("watch {n}: {path} was {before}, is {now}, changed by {by}\n");
-        text.push_str(&self.place());
-        Some(text)
+            _ => format!("breakpoint {n}: "),
+        };
+        text + &self.place()
     }
 
-    /// The record of the last step before which a value changed, found by doing the step again.
-    fn who_changed(&mut self, path: &Path) -> Option<usize> {
-        let here = self.step;
-        let last = self.last.clone();
-        self.visit_quietly(here - 1);
-        let text = path.to_string();
-        let value: fn(&Kernel, &str) -> u64 = fingerprint;
-        let watch = Watch { value, last: fingerprint(&self.k, &text), path: text, hit: None };
-        self.k.trace.probe = Some(watch);
-        self.tick(&mut Vec::new());
-        let hit = self.k.trace.probe.take().and_then(|watch| watch.hit);
-        self.last = last;
-        // What ran between the record before and this one.
-        hit.map(|at| at.saturating_sub(1).max(self.base))
+    fn tell_silent(&mut self, n: u32, text: &str) {
+        let Some(stop) = self.stops.get_mut(&n) else { return };
+        if core::mem::replace(&mut stop.told, true) {
+            return;
+        }
+        let _ = writeln!(
+            self.said,
+            "breakpoint {n} was passed: {text}: a tracepoint does not fire on a CPU that is not online; a breakpoint \
+             at the function around it stops there"
+        );
     }
 
-    fn visit_quietly(&mut self, to: u64) {
-        let stops = core::mem::take(&mut self.stops);
-        self.visit(to);
-        self.stops = stops;
+    /// Functions and tracepoints that a name stands for.
+    fn names_of(&self, name: &str) -> Result<BTreeSet<&'static str>, String> {
+        let functions = Functions::of(self.k.sem.version);
+        let tracepoints = || tracefs::EVENTS.iter().flat_map(|(_, names)| names.iter().copied());
+        let known = || functions.iter().map(|f| f.name).chain(tracepoints());
+        let mut names = BTreeSet::new();
+        for part in name.split(',') {
+            // `irq_vectors:vector_config`, as perf and trace-cmd write it.
+            let part = match part.split_once(':') {
+                Some((system, event)) if tracefs::EVENTS.iter().any(|(known, _)| *known == system) => event,
+                _ => part,
+            };
+            let before = names.len();
+            names.extend(known().filter(|known| matches(part, known)));
+            if names.len() > before || names.contains(part) {
+                continue;
+            }
+            let mut close: Vec<&str> = known().filter(|k| !part.is_empty() && k.contains(part)).collect();
+            close.truncate(3);
+            let hint = match close[..] {
+                [] => String::new(),
+                _ => format!("; did you mean {}?", close.join(", ")),
+            };
+            return Err(format!("`{part}` is no function in scope and no tracepoint of this kernel{hint}"));
+        }
+        Ok(names)
     }
 
     pub(super) fn set_break(&mut self, rest: &str) -> Result<String, String> {
         if rest.is_empty() {
             return Ok(self.list_stops());
         }
-        let (name, condition) = match rest.split_once(char::is_whitespace) {
-            None => (rest, None),
-            Some((name, rest)) => {
-                let Some(text) = rest.trim().strip_prefix("if ") else {
-                    return Err(format!(
-                        "`{}` stands behind the name; expected `if FIELD OP VALUE`",
-                        rest.trim()
-                    ));
+        let (name, rest) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        let names = self.names_of(name)?;
+        let condition = match rest.trim() {
+            "" => None,
+            rest => {
+                let Some(text) = rest.strip_prefix("if ") else {
+                    return Err(format!("`{rest}` stands behind the name; expected `if FIELD OP VALUE`"));
                 };
-                (name, Some(condition(text.trim())?))
+                let of: Vec<&str> = names.iter().copied().collect();
+                let seen = self.seen_parameters(&of);
+                Some(Condition::parse(text.trim(), &of, self.here(), &seen)?)
             }
         };
-        let functions = Functions::of(self.k.sem.version);
-        let tracepoints = || tracefs::EVENTS.iter().flat_map(|(_, names)| names.iter().copied());
-        if functions.get(name).is_none() && !tracepoints().any(|t| t == name) {
-            let known = functions.iter().map(|f| f.name).chain(tracepoints());
-            let close: Vec<&str> = known.filter(|k| k.contains(name)).take(3).collect();
-            let hint = if close.is_empty() {
-                String::new()
-            } else {
-                format!("; did you mean {}?", close.join(", "))
-            };
-            return Err(format!("`{name}` is no function in scope and no tracepoint of this kernel{hint}"));
+        let many = if names.len() > 1 { format!(" ({} names)", names.len()) } else { String::new() };
+        let shown = condition.as_ref().map_or_else(String::new, |c| format!(" if {c}"));
+        let n = self.add(Kind::Break { name: name.to_owned(), names, condition });
+        Ok(format!("breakpoint {n} at {name}{many}{shown}\n"))
+    }
+
+    /// Parameters of functions that nothing but their records knows: those that a macro writes.
+    fn seen_parameters(&self, of: &[&str]) -> Vec<&'static str> {
+        let unknown: Vec<&str> = of.iter().copied().filter(|name| fields::names(name).is_none()).collect();
+        let mut seen = Vec::new();
+        if unknown.is_empty() {
+            return seen;
         }
-        let n = self.add(Stop::Break { name: name.to_owned(), condition });
-        Ok(format!("breakpoint {n} at {name}\n"))
+        for record in &self.k.trace.records {
+            if let What::Enter { meta, .. } = record.what
+                && unknown.contains(&meta.name)
+            {
+                for parameter in meta.args {
+                    let irq = parameter.irq_data.then_some("irq");
+                    for name in core::iter::once(parameter.name).chain(irq) {
+                        if !seen.contains(&name) {
+                            seen.push(name);
+                        }
+                    }
+                }
+            }
+        }
+        // It was not called yet. All that are written so take an interrupt's data.
+        for name in ["irq", "cpu", "d"] {
+            if !seen.contains(&name) {
+                seen.push(name);
+            }
+        }
+        seen
     }
 
     pub(super) fn set_watch(&mut self, rest: &str) -> Result<String, String> {
@@ -190,35 +351,59 @@ impl Session {
             return Ok(self.list_stops());
         }
         let path = Path::parse(rest)?;
-        path.values(&self.k)?;
-        let last = path.text(&self.k);
-        let text = format!("{path}, now {last}\n");
-        let n = self.add(Stop::Watch { path, last });
+        path.values(self.here())?;
+        let text = format!("{path}, now {}\n", path.text(self.here()));
+        let (last, fingerprint) = (path.text(&self.k), path.fingerprint(&self.k));
+        let n = self.add(Kind::Watch { path, last, fingerprint });
         Ok(format!("watch {n} on {text}"))
     }
 
-    fn add(&mut self, stop: Stop) -> u32 {
+    fn add(&mut self, kind: Kind) -> u32 {
         let n = self.next_stop;
         self.next_stop += 1;
-        self.stops.insert(n, stop);
+        self.stops_changed += 1;
+        self.stops.insert(n, Stop { kind, hits: 0, ignore: 0, told: false });
         n
     }
 
     fn list_stops(&self) -> String {
         let mut out = String::new();
         for (n, stop) in &self.stops {
-            let _ = match stop {
-                Stop::Break { name, condition: None } => writeln!(out, "{n} break {name}"),
-                Stop::Break { name, condition: Some(c) } => {
-                    writeln!(out, "{n} break {name} if {} {} {}", c.field, c.op, c.value)
-                }
-                Stop::Watch { path, last } => writeln!(out, "{n} watch {path}, now {last}"),
+            let _ = match &stop.kind {
+                Kind::Break { name, condition: None, .. } => write!(out, "{n} break {name}"),
+                Kind::Break { name, condition: Some(c), .. } => write!(out, "{n} break {name} if {c}"),
+                Kind::Watch { path, .. } => write!(out, "{n} watch {path}, now {}", path.text(self.here())),
             };
+            let hits = match stop.hits {
+                0 => String::new(),
+                1 => ", hit once".to_owned(),
+                n => format!(", hit {n} times"),
+            };
+            let ignore = match stop.ignore {
+                0 => String::new(),
+                n => format!(", passes {n} more"),
+            };
+            let _ = writeln!(out, "{hits}{ignore}");
         }
         if out.is_empty() { "nothing stops the machine\n".to_owned() } else { out }
     }
 
+    pub(super) fn ignore(&mut self, rest: &str) -> Result<String, String> {
+        let words: Vec<&str> = rest.split_whitespace().collect();
+        let [n, times] = words[..] else {
+            return Err("`:ignore` lets a breakpoint pass; expected its number and how often".to_owned());
+        };
+        let (Ok(number), Ok(times)) = (n.parse::<u32>(), times.parse::<u64>()) else {
+            return Err(format!("`{rest}` is no number of a breakpoint and no count; expected two numbers"));
+        };
+        let stop = self.stops.get_mut(&number);
+        let stop = stop.ok_or_else(|| format!("there is no breakpoint or watch {number}"))?;
+        stop.ignore = times;
+        Ok(format!("{number} is passed {times} times\n"))
+    }
+
     pub(super) fn delete(&mut self, rest: &str) -> Result<String, String> {
+        self.stops_changed += 1;
         if rest.is_empty() {
             self.stops.clear();
             return Ok(String::new());
@@ -229,54 +414,4 @@ impl Session {
             .map(|_| String::new())
             .ok_or_else(|| format!("there is no breakpoint or watch {n}"))
     }
-}
-
-/// A number that differs when the value of a field does.
-fn fingerprint(k: &Kernel, path: &str) -> u64 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    Path::parse(path).map(|path| path.text(k)).hash(&mut hasher);
-    hasher.finish()
-}
-
-fn condition(text: &str) -> Result<Condition, String> {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let at = words.iter().position(|w| Op::parse(w).is_some());
-    let (Some(at), Some(op)) = (at, at.and_then(|at| Op::parse(words[at]))) else {
-        return Err(format!("`{text}` compares nothing; expected FIELD == VALUE, or != < <= > >="));
-    };
-    let [value] = words[at + 1..] else {
-        return Err("a condition ends with one value; expected FIELD OP VALUE".to_owned());
-    };
-    let field = words[..at].join(" ");
-    if field.is_empty() {
-        return Err("a condition begins with a field; expected FIELD OP VALUE".to_owned());
-    }
-    let path = Path::parse(&field).ok();
-    Ok(Condition { field, path, op, value: value.to_owned() })
-}
-
-/// Whether a condition holds at a record: its field is an argument, a field of the tracepoint, `cpu`,
-/// or one of the machine's as it is at the end of the step.
-fn holds(condition: &Condition, record: &Record, k: &Kernel) -> bool {
-    let field = condition.field.as_str();
-    let here = match record.what {
-        What::Enter { meta, args } => {
-            let named = meta.arguments(&args).find(|(name, _)| *name == field);
-            named.map(|(_, arg)| match arg {
-                Arg::Word(_) => arg.to_string(),
-                Arg::IrqData(data) => data.irq.to_string(),
-            })
-        }
-        What::Tracepoint(t) => {
-            let text = t.to_string();
-            let value = text.split([' ', ',']).find_map(|part| part.strip_prefix(field)?.strip_prefix('='));
-            value.map(str::to_owned)
-        }
-        What::Exit { .. } | What::Warn(_) => None,
-    };
-    let value = here.or_else(|| (field == "cpu").then(|| record.cpu.to_string()));
-    let value =
-        value.unwrap_or_else(|| condition.path.as_ref().map_or_else(String::new, |path| path.text(k)));
-    condition.op.holds(&value, &condition.value)
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use kstate::trace::{Ctx, FnMeta, Record, What};
+use kstate::trace::{Ctx, FnMeta, MAX_ARGS, Observer, Record, What};
 use kstate::tracing::Mark;
 use kstate::{CtxId, Kernel};
 
-use super::stops::Stop;
+use super::stops::{Guard, Hits};
 use super::{Input, Session};
 use sim::script::Variables;
 use sim::shell::{Bench, Progress, Shell};
@@ -20,10 +20,25 @@ const KEPT: usize = 256;
 /// Records beyond which what is not looked at any more is forgotten.
 const MOST_RECORDS: usize = 2_000_000;
 
+/// Pictures that are taken at once when a step is done again; going to the next record mostly finds one.
+const PICTURES: usize = 16;
+/// CPUs up to which a machine is small enough for that many.
+const SMALL: usize = 128;
+
+/// A call that is open.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Call {
+    pub(super) meta: &'static FnMeta,
+    pub(super) args: [Option<u64>; MAX_ARGS],
+}
+
+/// Calls that are open, by context, outermost first.
+pub(super) type Stacks = BTreeMap<CtxId, Vec<Call>>;
+
 /// The state after some step, without what was recorded.
 #[derive(Clone, Debug)]
 pub(super) struct Checkpoint {
-    k: Kernel,
+    pub(super) k: Kernel,
     shell: Option<Shell>,
     vars: Variables,
     applied: usize,
@@ -33,7 +48,7 @@ pub(super) struct Checkpoint {
     marks: Vec<Mark>,
     /// Records forgotten when this was kept.
     dropped: usize,
-    stacks: BTreeMap<CtxId, Vec<&'static FnMeta>>,
+    stacks: Stacks,
 }
 
 /// What was recorded after the step at which the session stands. It is what going on would record
@@ -48,6 +63,92 @@ pub(super) struct Ahead {
     records: Vec<Record>,
 }
 
+/// Pictures of the machine at records of one step.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pictures {
+    step: u64,
+    /// By the record's place in the step. They have the tracer's marks, and no records.
+    taken: BTreeMap<usize, Kernel>,
+}
+
+/// Takes pictures while a step is done again.
+#[derive(Debug)]
+struct Camera {
+    /// The first record of the step.
+    base: usize,
+    wanted: core::ops::Range<usize>,
+    taken: BTreeMap<usize, Kernel>,
+}
+
+impl Observer for Camera {
+    fn recorded(&mut self, k: &mut Kernel) {
+        let at = k.trace.records.len() - 1 - self.base;
+        if self.wanted.contains(&at) {
+            self.taken.insert(at, picture(k));
+        }
+    }
+}
+
+/// A copy of the machine without its records.
+fn picture(k: &mut Kernel) -> Kernel {
+    k.share();
+    let trace = core::mem::take(&mut k.trace);
+    let mut copy = k.clone();
+    copy.trace.marks.clone_from(&trace.marks);
+    k.trace = trace;
+    copy
+}
+
+/// What runs: the machine and the shell on it, and how far it has come.
+struct Run<'a> {
+    k: &'a mut Kernel,
+    shell: &'a mut Option<Shell>,
+    vars: &'a mut Variables,
+    applied: &'a mut usize,
+    step: u64,
+}
+
+impl Run<'_> {
+    /// Does what was typed after this step.
+    fn feed(&mut self, inputs: &[(u64, Input)]) {
+        while let Some((at, input)) = inputs.get(*self.applied) {
+            // Lines follow each other, even where one of them takes no step.
+            if *at != self.step || (self.shell.is_some() && matches!(input, Input::Line(_))) {
+                return;
+            }
+            match input.clone() {
+                Input::Line(script) => {
+                    *self.shell = Some(Shell::new(script, core::mem::take(self.vars)));
+                }
+                Input::Set { field, value } => {
+                    // It was checked when it was typed.
+                    let _ = self.k.sem.set(&field, &value);
+                }
+            }
+            *self.applied += 1;
+        }
+    }
+
+    /// One step; `None` when the shell has nothing to do any more.
+    fn advance(&mut self, inputs: &[(u64, Input)], terminal: &mut Vec<String>) -> Option<Progress> {
+        self.feed(inputs);
+        let shell = self.shell.as_mut()?;
+        let progress = loop {
+            let progress = shell.advance(&mut Bench { k: self.k, terminal });
+            // A line for the recorder is a comment here.
+            if !matches!(progress, Progress::Directive(_)) {
+                break progress;
+            }
+        };
+        if progress != Progress::Idle {
+            return Some(progress);
+        }
+        *self.vars = shell.take_vars();
+        *self.shell = None;
+        None
+    }
+}
+
 impl Session {
     /// Moves what the last step opened and closed into `stacks`.
     pub(super) fn fold(&mut self, to: usize) {
@@ -57,48 +158,41 @@ impl Session {
         self.base = to;
     }
 
+    fn run_of(&mut self) -> (Run<'_>, &[(u64, Input)]) {
+        let Self { k, shell, vars, applied, step, inputs, .. } = self;
+        (Run { k, shell, vars, applied, step: *step }, inputs)
+    }
+
     /// Does what was typed after this step.
     pub(super) fn feed(&mut self) {
-        while let Some((at, input)) = self.inputs.get(self.applied) {
-            // Lines follow each other, even where one of them takes no step.
-            if *at != self.step || (self.shell.is_some() && matches!(input, Input::Line(_))) {
-                return;
-            }
-            match input.clone() {
-                Input::Line(script) => {
-                    self.shell = Some(Shell::new(script, core::mem::take(&mut self.vars)));
-                }
-                Input::Set { field, value } => {
-                    // It was checked when it was typed.
-                    let _ = self.k.sem.set(&field, &value);
-                }
-            }
-            self.applied += 1;
-        }
+        let (mut run, inputs) = self.run_of();
+        run.feed(inputs);
     }
 
     /// One step; false when the shell has nothing to do. What was printed is added to `terminal`.
     pub(super) fn tick(&mut self, terminal: &mut Vec<String>) -> bool {
-        self.feed();
-        let Some(shell) = &mut self.shell else { return false };
         let start = self.k.trace.records.len();
-        let progress = loop {
-            let progress = shell.advance(&mut Bench { k: &mut self.k, terminal });
-            // A line for the recorder is a comment here.
-            if !matches!(progress, Progress::Directive(_)) {
-                break progress;
-            }
-        };
-        if progress == Progress::Idle {
-            self.vars = shell.take_vars();
-            self.shell = None;
-            return false;
+        let guard = self.guard();
+        let guarded = guard.is_some();
+        if let Some(guard) = guard {
+            self.k.trace.observer.begin(guard);
         }
+        let (mut run, inputs) = self.run_of();
+        let progress = run.advance(inputs, terminal);
+        let failed = self.shell.as_ref().map_or(0, |shell| shell.failed.len());
+        self.failures = self.failures.max(failed);
+        let Some(progress) = progress else {
+            self.k.trace.observer.end::<Guard>();
+            return false;
+        };
         self.fold(start);
         self.cursor = None;
         self.last = Some(progress);
         self.step += 1;
         self.end = self.end.max(self.step);
+        if guarded {
+            self.guarded();
+        }
         self.forget();
         if self.step.is_multiple_of(NEAR) {
             self.keep();
@@ -120,11 +214,8 @@ impl Session {
         self.dropped += gone;
     }
 
-    /// Keeps the state.
-    pub(super) fn keep(&mut self) {
-        if self.checkpoints.contains_key(&self.step) {
-            return;
-        }
+    /// The state as it is.
+    pub(super) fn checkpoint(&mut self) -> Checkpoint {
         let records = core::mem::take(&mut self.k.trace.records);
         let contexts = core::mem::take(&mut self.k.trace.ctxs);
         let mut stacks = self.stacks.clone();
@@ -144,6 +235,15 @@ impl Session {
         };
         self.k.trace.records = records;
         self.k.trace.ctxs = contexts;
+        checkpoint
+    }
+
+    /// Keeps the state.
+    pub(super) fn keep(&mut self) {
+        if self.checkpoints.contains_key(&self.step) {
+            return;
+        }
+        let checkpoint = self.checkpoint();
         self.checkpoints.insert(self.step, checkpoint);
         let recent = self.step.saturating_sub(RECENT);
         while self.checkpoints.keys().filter(|at| at.is_multiple_of(self.spacing)).count() > KEPT {
@@ -153,8 +253,8 @@ impl Session {
         self.checkpoints.retain(|at, _| *at >= recent || at.is_multiple_of(spacing));
     }
 
-    /// Goes to a step that was there before, or forward along what was typed.
-    pub(super) fn visit(&mut self, to: u64) {
+    /// Goes to a step that was there before, or forward along what was typed; false where it was interrupted.
+    pub(super) fn visit(&mut self, to: u64) -> bool {
         // The step itself is done again, so that what it did is known.
         let found =
             self.checkpoints.range(..to.max(1)).next_back().map(|(at, checkpoint)| (*at, checkpoint.clone()));
@@ -164,7 +264,9 @@ impl Session {
         {
             self.restore(at, checkpoint);
         }
+        let stops = core::mem::take(&mut self.stops);
         let mut unread = Vec::new();
+        let mut finished = true;
         while self.step < to {
             let before = self.step;
             if !self.tick(&mut unread)
@@ -174,12 +276,157 @@ impl Session {
                 break;
             }
             unread.clear();
-        }
-        for stop in self.stops.values_mut() {
-            if let Stop::Watch { path, last } = stop {
-                *last = path.text(&self.k);
+            if self.step < to && !self.goes_on() {
+                finished = false;
+                break;
             }
         }
+        self.stops = stops;
+        self.refresh_watches();
+        finished
+    }
+
+    /// The state before the last step.
+    pub(super) fn before(&mut self) -> Option<Checkpoint> {
+        let wanted = self.step.checked_sub(1)?;
+        if let Some((at, before)) = &self.before
+            && *at == wanted
+        {
+            return Some(before.clone());
+        }
+        let (at, kept) = self.checkpoints.range(..=wanted).next_back()?;
+        let (at, kept) = (*at, kept.clone());
+        let before = if at == wanted { kept } else { self.rerun(kept, at, wanted, None) };
+        self.before = Some((wanted, before.clone()));
+        Some(before)
+    }
+
+    /// Keeps the state as the one before the step that comes next.
+    pub(super) fn remember(&mut self) {
+        if self.before.as_ref().is_none_or(|(at, _)| *at != self.step) {
+            self.k.share();
+            self.before = Some((self.step, self.checkpoint()));
+        }
+    }
+
+    /// Runs from a state of the past to a later one on a copy, with an observer in the last step, which the recorder
+    /// gives back.
+    fn rerun(
+        &mut self,
+        from: Checkpoint,
+        at: u64,
+        to: u64,
+        observer: Option<Box<dyn Observer>>,
+    ) -> Checkpoint {
+        let Checkpoint {
+            mut k,
+            mut shell,
+            mut vars,
+            mut applied,
+            records,
+            contexts,
+            marks,
+            dropped,
+            mut stacks,
+        } = from;
+        // The copy records after what the session has recorded before, so that it does as the session did.
+        let mut trace = core::mem::take(&mut self.k.trace);
+        let own_marks = core::mem::replace(&mut trace.marks, marks);
+        let forgotten = self.dropped.saturating_sub(dropped);
+        for mark in &mut trace.marks {
+            mark.at = mark.at.saturating_sub(forgotten);
+        }
+        let first = records.saturating_sub(self.dropped).min(trace.records.len());
+        let later = trace.records.split_off(first);
+        let later_contexts = trace.ctxs.split_off(contexts.min(trace.ctxs.len()));
+        k.trace = trace;
+        let mut observer = observer;
+        let (mut step, mut unread) = (at, Vec::new());
+        while step < to {
+            if step + 1 == to
+                && let Some(observer) = observer.take()
+            {
+                k.trace.observer.begin(observer);
+            }
+            let mut run = Run { k: &mut k, shell: &mut shell, vars: &mut vars, applied: &mut applied, step };
+            let went_on = run.advance(&self.inputs, &mut unread).is_some();
+            unread.clear();
+            if went_on {
+                step += 1;
+            } else if self.inputs.get(applied).is_none_or(|(at, _)| *at != step) {
+                break;
+            }
+        }
+        for record in &k.trace.records[first..] {
+            follow(&mut stacks, record);
+        }
+        let mut trace = core::mem::take(&mut k.trace);
+        let (reached, reached_contexts) = (trace.records.len(), trace.ctxs.len());
+        let marks = core::mem::replace(&mut trace.marks, own_marks);
+        trace.records.truncate(first);
+        trace.records.extend(later);
+        trace.ctxs.truncate(contexts);
+        trace.ctxs.extend(later_contexts);
+        self.k.trace = trace;
+        k.trace.on = true;
+        let (records, dropped) = (records + reached - first, self.dropped);
+        Checkpoint { k, shell, vars, applied, records, contexts: reached_contexts, marks, dropped, stacks }
+    }
+
+    /// Does the last step again on a copy, with an observer.
+    pub(super) fn again<T: Observer>(&mut self, observer: T) -> Option<Box<T>> {
+        let before = self.before()?;
+        self.rerun(before, self.step - 1, self.step, Some(Box::new(observer)));
+        self.k.trace.observer.end::<T>()
+    }
+
+    /// Stands at a record of the last step, or at its end.
+    pub(super) fn stand(&mut self, cursor: Option<usize>) {
+        self.cursor = cursor.filter(|at| (self.base..self.k.trace.records.len()).contains(at));
+        let Some(place) = self.cursor.map(|at| at - self.base) else { return };
+        if self.pictures.step == self.step && self.pictures.taken.contains_key(&place) {
+            return;
+        }
+        let cpus = self.k.topo.nr_cpu_ids as usize;
+        let many = (PICTURES * SMALL / cpus.max(1)).clamp(1, PICTURES);
+        let first = place - place % many;
+        let camera = Camera { base: self.base, wanted: first..first + many, taken: BTreeMap::new() };
+        let Some(camera) = self.again(camera) else { return };
+        if self.pictures.step != self.step {
+            self.pictures = Pictures { step: self.step, taken: BTreeMap::new() };
+        }
+        // Those beside the new ones are kept, for who goes to and fro.
+        let near = first.saturating_sub(many)..first + 2 * many;
+        self.pictures.taken.retain(|at, _| near.contains(at));
+        self.pictures.taken.extend(camera.taken);
+    }
+
+    /// The machine where the session stands.
+    pub(super) fn here(&self) -> &Kernel {
+        let place = self.cursor.and_then(|at| at.checked_sub(self.base));
+        let taken = place.filter(|_| self.pictures.step == self.step);
+        taken.and_then(|place| self.pictures.taken.get(&place)).unwrap_or(&self.k)
+    }
+
+    /// Looks at the machine where the session stands with something that wants to write: at a copy, which has of the
+    /// records those that are over.
+    pub(super) fn look<T>(&mut self, with: impl FnOnce(&mut Kernel) -> T) -> T {
+        let standing = self.here();
+        let marks = standing.trace.marks.clone();
+        let here = core::ptr::eq(standing, &self.k);
+        let mut trace = core::mem::take(&mut self.k.trace);
+        let mut copy = self.here().clone();
+        let own_marks = if here { trace.marks.clone() } else { core::mem::replace(&mut trace.marks, marks) };
+        let later = self.cursor.map(|at| trace.records.split_off((at + 1).min(trace.records.len())));
+        let on = core::mem::replace(&mut trace.on, false);
+        copy.trace = trace;
+        let result = with(&mut copy);
+        let mut trace = core::mem::take(&mut copy.trace);
+        trace.on = on;
+        trace.marks = own_marks;
+        trace.records.extend(later.unwrap_or_default());
+        self.k.trace = trace;
+        result
     }
 
     fn restore(&mut self, at: u64, checkpoint: Checkpoint) {
@@ -215,6 +462,13 @@ impl Session {
         (self.shell, self.vars, self.applied, self.step) = (shell, vars, applied, at);
         self.cursor = None;
         self.last = None;
+        self.forget_pictures();
+    }
+
+    /// What was seen of the last step and the one before it is another's now.
+    fn forget_pictures(&mut self) {
+        self.pictures = Pictures::default();
+        self.hits = Hits::default();
     }
 
     /// What was to come is gone when something else is done instead.
@@ -223,6 +477,7 @@ impl Session {
         self.checkpoints.split_off(&(self.step + 1));
         self.end = self.step;
         self.ahead = Ahead::default();
+        self.before = self.before.take().filter(|(at, _)| *at <= self.step);
         self.inputs.push((self.step, input));
     }
 
@@ -231,19 +486,27 @@ impl Session {
         self.inputs.get(self.applied).is_some_and(|(at, _)| *at == self.step)
     }
 
-    /// The machine as it was after a step, without what was recorded.
-    pub(super) fn state_at(&mut self, step: u64) -> Kernel {
-        self.visit(step);
+    /// The machine as it was at a place, without what was recorded.
+    pub(super) fn state_at(&mut self, place: Place) -> Kernel {
+        self.visit(place.step);
+        self.stand(place.record.map(|record| self.base + record));
         let trace = core::mem::take(&mut self.k.trace);
-        let k = self.k.clone();
+        let k = self.here().clone();
         self.k.trace = trace;
         k
     }
 }
 
-fn follow(stacks: &mut BTreeMap<CtxId, Vec<&'static FnMeta>>, record: &Record) {
+/// A place in time: the end of a step, or a record of it, counted from 0.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Place {
+    pub(super) step: u64,
+    pub(super) record: Option<usize>,
+}
+
+pub(super) fn follow(stacks: &mut Stacks, record: &Record) {
     match record.what {
-        What::Enter { meta, .. } => stacks.entry(record.ctx).or_default().push(meta),
+        What::Enter { meta, args } => stacks.entry(record.ctx).or_default().push(Call { meta, args }),
         What::Exit { .. } => {
             if let Some(stack) = stacks.get_mut(&record.ctx) {
                 stack.pop();

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use kstate::irqdesc::Irqd;
-use kstate::trace::{Actor, Arg, Record, What};
+use kstate::trace::{Actor, What};
 use kstate::{CtxId, Irq, Kernel};
 
 use super::Session;
+use crate::fields::irq_of;
 use record::event_label;
 use record::functions::Functions;
 use sim::steps::arguments;
@@ -59,7 +60,7 @@ pub struct Source {
 /// A session as it stands.
 #[derive(Clone, Debug)]
 pub struct View<'a> {
-    /// The machine, as it is at the end of the step.
+    /// The machine where the session stands.
     pub k: &'a Kernel,
     /// What the machine is called.
     pub name: &'a str,
@@ -81,24 +82,10 @@ pub struct View<'a> {
     pub irq: Option<Irq>,
 }
 
-/// The interrupt that a record names.
-fn irq_of(record: &Record, k: &Kernel) -> Option<Irq> {
-    // It may be gone at the end of the step.
-    let known = |irq: Irq| (irq.index() < k.irq.descs.len()).then_some(irq);
-    match record.what {
-        What::Tracepoint(t) => t.irq().and_then(known),
-        What::Enter { meta, args } => meta.arguments(&args).find_map(|(name, arg)| match (name, arg) {
-            ("irq" | "virq" | "desc", Arg::Word(word)) => known(Irq(u32::try_from(word).ok()?)),
-            (_, Arg::IrqData(data)) => known(data.irq),
-            _ => None,
-        }),
-        What::Exit { .. } | What::Warn(_) => None,
-    }
-}
-
 impl Session {
     /// What the session looks like now.
     pub fn view(&self) -> View<'_> {
+        let k = self.here();
         let records = &self.k.trace.records;
         let until = self.cursor.map_or(records.len(), |at| at + 1).clamp(self.base, records.len());
         let mut calls: Vec<CallLine> = Vec::new();
@@ -130,13 +117,14 @@ impl Session {
             let open = open.entry(record.ctx).or_insert_with(|| {
                 let before = self.stacks.get(&record.ctx).map_or(&[][..], Vec::as_slice);
                 let first = calls.len();
-                calls.extend(before.iter().enumerate().map(|(depth, meta)| CallLine {
+                calls.extend(before.iter().enumerate().map(|(depth, call)| CallLine {
                     record: None,
-                    ..line(LineKind::Before, depth, format!("{}()", meta.name))
+                    ..line(LineKind::Before, depth, format!("{}()", call.meta.name))
                 }));
                 (first..calls.len()).collect()
             });
-            irq = irq_of(record, &self.k).or(irq);
+            // One that is gone is none to look at.
+            irq = irq_of(record, k).filter(|irq| irq.index() < k.irq.descs.len()).or(irq);
             match record.what {
                 What::Enter { meta, args } => {
                     let text = format!("{}({})", meta.name, arguments(meta, &args));
@@ -165,7 +153,7 @@ impl Session {
             calls[here].here = true;
         }
         View {
-            k: &self.k,
+            k,
             name: &self.name,
             step: self.step,
             end: self.end,
@@ -184,7 +172,7 @@ impl Session {
         let meta = match self.k.trace.records[at].what {
             // What returns is still looked at.
             What::Enter { meta, .. } | What::Exit { meta, .. } => meta,
-            What::Tracepoint(_) | What::Warn(_) => *self.stack_at(at).last()?,
+            What::Tracepoint(_) | What::Warn(_) => self.stack_at(at).last()?.meta,
         };
         let functions = Functions::of(self.k.sem.version);
         Some(Source {
@@ -197,7 +185,7 @@ impl Session {
     /// Moves the cursor to a record of this step.
     pub fn point(&mut self, record: usize) {
         if (self.base..self.k.trace.records.len()).contains(&record) {
-            self.cursor = Some(record);
+            self.stand(Some(record));
         }
     }
 
@@ -210,16 +198,17 @@ impl Session {
         if let Some(at) = self.cursor
             && at + 1 < self.k.trace.records.len()
         {
-            self.cursor = Some(at + 1);
+            self.stand(Some(at + 1));
             return Ok(String::new());
         }
         let before = self.step;
+        self.remember();
         let mut terminal = Vec::new();
         self.tick_on(&mut terminal);
         if self.step == before {
             return Err("the shell waits for a command".to_owned());
         }
-        self.cursor = (self.base < self.k.trace.records.len()).then_some(self.base);
+        self.stand(Some(self.base));
         Ok(terminal.iter().map(|line| format!("{line}\n")).collect())
     }
 
@@ -230,12 +219,12 @@ impl Session {
     pub fn backward(&mut self) -> Result<(), String> {
         match self.cursor {
             Some(at) if at > self.base => {
-                self.cursor = Some(at - 1);
+                self.stand(Some(at - 1));
                 return Ok(());
             }
             // The step is over: into its last record.
             None if self.base < self.k.trace.records.len() => {
-                self.cursor = Some(self.k.trace.records.len() - 1);
+                self.stand(Some(self.k.trace.records.len() - 1));
                 return Ok(());
             }
             Some(_) | None => {}
@@ -244,7 +233,7 @@ impl Session {
             return Err("the session begins here".to_owned());
         };
         self.visit(to);
-        self.cursor = self.k.trace.records.len().checked_sub(1).filter(|at| *at >= self.base);
+        self.stand(self.k.trace.records.len().checked_sub(1));
         Ok(())
     }
 }

@@ -200,6 +200,44 @@ impl Path {
         Self { owner: Owner::Cpu(cpu), path: String::new() }
     }
 
+    /// The interrupt or CPU of the field is there, or the field is the machine's.
+    pub fn owner_is_there(&self, k: &Kernel) -> bool {
+        match self.owner {
+            Owner::Machine => true,
+            Owner::Irq(irq) => k.find_desc(irq).is_some(),
+            Owner::Cpu(cpu) => k.topo.possible.contains(cpu),
+        }
+    }
+
+    /// A number that differs when the value of the field does; it may differ too when only the value of another
+    /// field of the same part does.
+    pub fn fingerprint(&self, k: &Kernel) -> u64 {
+        use core::fmt::Write as _;
+        struct Hashing(std::hash::DefaultHasher);
+        impl core::fmt::Write for Hashing {
+            fn write_str(&mut self, s: &str) -> core::fmt::Result {
+                std::hash::Hasher::write(&mut self.0, s.as_bytes());
+                Ok(())
+            }
+        }
+        let mut hashing = Hashing(std::hash::DefaultHasher::new());
+        for (_, value) in self.wanted_roots(k) {
+            // Writing into a hash cannot fail.
+            let _ = write!(hashing, "{value:?};");
+        }
+        std::hash::Hasher::finish(&hashing.0)
+    }
+
+    /// What the path can lie in: all parts of an interrupt and a CPU unless it begins with the name of one.
+    fn wanted_roots<'a>(&self, k: &'a Kernel) -> Vec<(&'static str, &'a dyn Debug)> {
+        let first = self.path.split('.').next().unwrap_or("");
+        let mut roots = self.roots(k);
+        if self.owner == Owner::Machine || roots.iter().any(|(root, _)| *root == first) {
+            roots.retain(|(root, _)| *root == first);
+        }
+        roots
+    }
+
     /// What the path may be looked up in: name and value.
     fn roots<'a>(&self, k: &'a Kernel) -> Vec<(&'static str, &'a dyn Debug)> {
         let mut roots: Vec<(&'static str, &dyn Debug)> = Vec::new();
@@ -243,13 +281,8 @@ impl Path {
             leaf.0.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
         let mut found = Vec::new();
-        for (root, value) in self.roots(k) {
-            let first = self.path.split('.').next().unwrap_or("");
-            let absolute = first == root;
-            // Without the name of a part, an interrupt's and a CPU's parts are all looked into.
-            if !absolute && self.owner == Owner::Machine {
-                continue;
-            }
+        for (root, value) in self.wanted_roots(k) {
+            let absolute = self.path.split('.').next() == Some(root);
             let wanted =
                 if absolute || self.path.is_empty() { self.path.clone() } else { join(root, &self.path) };
             let leaves = flatten(value).into_iter().map(|(path, value)| (join(root, &path), value));

@@ -104,7 +104,7 @@ pub fn narrate(root: &World, schedule: &Schedule, detail: Detail, mut say: impl 
     let mut circles = Circles::new(root);
     let mut open: BTreeMap<CtxId, usize> = BTreeMap::new();
     // Calls that were open before the first step.
-    steps::flow(&world.k.trace, 0, &mut open, None);
+    steps::flow(&world.k.trace, 0..world.k.trace.records.len(), &mut open, None);
     let mut told = Narration::default();
     let mut time = None;
     while told.steps < detail.longest {
@@ -146,7 +146,7 @@ pub fn narrate(root: &World, schedule: &Schedule, detail: Detail, mut say: impl 
             let _ =
                 if scheduled { writeln!(out, ", before {rest}") } else { writeln!(out, " by the device") };
         }
-        let calls = steps::flow(&world.k.trace, records, &mut open, None);
+        let calls = steps::flow(&world.k.trace, records..world.k.trace.records.len(), &mut open, None);
         if detail.calls {
             calls.lines().for_each(|line| out.push_str(&format!("      {line}\n")));
         } else if let Some(summary) = steps::summary(&world.k.trace, records) {

@@ -1,6 +1,7 @@
 //! Describes a step of the machine for people.
 
 use core::fmt::Write as _;
+use core::ops::Range;
 use std::collections::BTreeMap;
 
 use kstate::event::Event;
@@ -21,6 +22,7 @@ pub fn describe(k: &Kernel, step: &Step) -> String {
             let known = k.sched.tasks.get(task.index());
             let kind = known.map_or_else(String::new, |t| format!("{:?} on cpu {}", t.kind, t.cpu));
             let state = known.map_or("", |t| match t.state {
+                _ if k.cur.task == Some(*task) => ", runs",
                 TaskState::Runnable => ", can go on",
                 TaskState::Spinning => ", spins",
                 TaskState::Waiting(_) => ", waits",
@@ -70,12 +72,17 @@ pub fn summary(trace: &Trace, from: usize) -> Option<String> {
     (calls > 0).then(|| format!("{}{more} ({calls} calls, {fired} tracepoints)", names.join(", ")))
 }
 
-/// The calls and tracepoints from record `from` on, indented by their depth; `open` is how many calls each
+/// The calls and tracepoints of some records, indented by their depth; `open` is how many calls each
 /// context is in before that, and after it on return. The record at `cursor` is marked.
-pub fn flow(trace: &Trace, from: usize, open: &mut BTreeMap<CtxId, usize>, cursor: Option<usize>) -> String {
+pub fn flow(
+    trace: &Trace,
+    records: Range<usize>,
+    open: &mut BTreeMap<CtxId, usize>,
+    cursor: Option<usize>,
+) -> String {
     let mut out = String::new();
     let mut ctx = None;
-    for (i, record) in trace.records.iter().enumerate().skip(from) {
+    for (i, record) in trace.records.iter().enumerate().take(records.end).skip(records.start) {
         if ctx != Some(record.ctx) {
             ctx = Some(record.ctx);
             let actor = trace.ctxs.get(record.ctx.index()).map(|c| event_label(&c.actor));

@@ -1,3 +1,4 @@
 //! Sessions, as somebody types them.
 
+mod places;
 mod sessions;

@@ -44,6 +44,7 @@ fn a_queue_goes_down_with_its_cpu() {
         "cat /proc/irq/29/smp_affinity_list
          :watch apicd.hw_irq_cfg.vector of irq 29
          :break irq_shutdown if desc == 29
+         :break irq_shutdown if irq == 29
          :break
          echo 0 > /sys/devices/system/cpu/cpu4/online
          :where

@@ -35,7 +35,7 @@ mouse       drag the time bar; click a call or a vector; turn the wheel
 
 Map: . free  m kept for a managed interrupt  M its vector  A another vector
 S the system's  * the interrupt's  o where it was before. Registers, vectors and
-flags are those at the end of the step.
+flags are those at the call under the cursor.
 ";
 
 /// Draws everything.
@@ -151,7 +151,7 @@ fn interrupt(frame: &mut Frame<'_>, area: Rect, k: &Kernel, irq: Option<Irq>, ch
     let desc = irq.and_then(|irq| Some((irq, k.find_desc(irq)?)));
     let Some((irq, desc)) = desc else {
         let text = match irq {
-            Some(irq) => format!("At the end of this step there is no irq {irq}."),
+            Some(irq) => format!("There is no irq {irq} here."),
             None => "None under the cursor; ^N shows one.".to_owned(),
         };
         let text = Paragraph::new(Line::styled(text, DIM)).block(panel(" Interrupt "));

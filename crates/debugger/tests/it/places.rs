@@ -1,0 +1,153 @@
+//! What a session shows at each record of a step is the machine as it was right there.
+
+use std::time::{Duration, Instant};
+
+use debugger::Session;
+use kstate::Kernel;
+use kstate::semantics::KernelVersion;
+use kstate::trace::{Observer, What};
+use sim::lab::Lab;
+use sim::machine::Machine;
+use sim::script::Script;
+use sim::vfs;
+
+const RESET: &str = "echo 1 > /sys/class/nvme/nvme0/reset_controller";
+const OFFLINE: &str = "echo 0 > /sys/devices/system/cpu/cpu4/online";
+
+/// Files that show what a reset and an offline change. The last one has all that was traced, and takes long to read.
+const FILES: [&str; 8] = [
+    "/proc/interrupts",
+    "/proc/irq/29/smp_affinity_list",
+    "/proc/irq/29/effective_affinity_list",
+    "/sys/kernel/debug/irq/irqs/29",
+    "/sys/kernel/debug/irq/domains/VECTOR",
+    "/sys/devices/system/cpu/online",
+    "/sys/class/nvme/nvme0/state",
+    "/sys/kernel/tracing/trace",
+];
+
+/// What `cat` says of them, one after the other.
+fn files(k: &mut Kernel, many: usize) -> String {
+    FILES[..many]
+        .iter()
+        .map(|path| vfs::read(k, path).unwrap_or_else(|e| format!("cat: {path}: {e}\n")))
+        .collect()
+}
+
+/// What stands in the files at each record, read while a machine runs that no session knows of.
+#[derive(Debug)]
+struct Second {
+    files: usize,
+    seen: Vec<(&'static str, String)>,
+}
+
+impl Observer for Second {
+    fn recorded(&mut self, k: &mut Kernel) {
+        let name = match k.trace.records.last().map(|record| record.what) {
+            Some(What::Enter { meta, .. } | What::Exit { meta, .. }) => meta.name,
+            Some(What::Tracepoint(t)) => t.name(),
+            Some(What::Warn(_)) | None => "",
+        };
+        // The copy gets what was recorded so far, since the tracer's buffer is cut out of it.
+        let trace = core::mem::take(&mut k.trace);
+        let mut copy = k.clone();
+        copy.trace = trace;
+        copy.trace.on = false;
+        self.seen.push((name, files(&mut copy, self.files)));
+        k.trace = core::mem::take(&mut copy.trace);
+        k.trace.on = true;
+    }
+}
+
+fn second_run(version: KernelVersion, machine: &Machine, lines: &[&str], files: usize) -> Second {
+    let mut lab = Lab::boot(&Machine { kernel: version, ..machine.clone() });
+    lab.k.trace.records.clear();
+    lab.k.trace.observer.begin(Box::new(Second { files, seen: Vec::new() }));
+    for line in lines {
+        lab.run_each(&Script::parse("second", line).unwrap(), |_| {}, |_, _| {});
+    }
+    *lab.k.trace.observer.end::<Second>().unwrap()
+}
+
+fn at_every_record(version: KernelVersion, machine: &Machine, line: &str, many: usize) {
+    let trace = ["echo 1 > /sys/kernel/tracing/events/irq_vectors/enable", line];
+    let expect = second_run(version, machine, &trace, many);
+    let mut session = Session::new(Lab::boot(&Machine { kernel: version, ..machine.clone() }).k, "a machine");
+    session.line(trace[0]);
+    session.line(trace[1]);
+    session.line(":goto start");
+    let cats = FILES[..many].iter().map(|path| format!("cat {path}")).collect::<Vec<_>>().join("; ");
+    let mut seen = 0;
+    while session.forward().is_ok() {
+        let view = session.view();
+        if view.progress.1 == 0 {
+            continue;
+        }
+        let (name, files_there) = &expect.seen[seen];
+        let reply = session.line(&cats).text;
+        assert_eq!(reply, *files_there, "{version:?}: at record {seen}, {name}");
+        seen += 1;
+    }
+    assert_eq!(seen, expect.seen.len(), "{version:?}: records of {line}");
+    // Back again it is the same.
+    let mut back = seen;
+    while session.backward().is_ok() {
+        let view = session.view();
+        if view.progress.1 == 0 {
+            continue;
+        }
+        back -= 1;
+        if back.is_multiple_of(7) {
+            let reply = session.line(&cats).text;
+            assert_eq!(reply, expect.seen[back].1, "{version:?}: at record {back}, going back");
+        }
+    }
+    assert_eq!(back, 0);
+}
+
+#[test]
+fn every_record_of_a_reset_shows_the_machine_as_it_was() {
+    for &version in KernelVersion::ALL {
+        at_every_record(version, &Machine::embedded(version), RESET, 7);
+    }
+}
+
+#[test]
+fn every_record_of_an_offline_shows_the_machine_as_it_was() {
+    for &version in KernelVersion::ALL {
+        at_every_record(version, &Machine::embedded(version), OFFLINE, 8);
+    }
+}
+
+/// A machine with 64 CPUs and a controller with a queue for each.
+fn large(version: KernelVersion) -> Machine {
+    let text = "kernel = \"v5.4\"\n[cpus]\npossible = 64\n[[pci]]\naddress = \"0000:00:03.0\"\nmodel = \"nvme\"\n\
+                io_queue_pairs_max = 64\nmsix_vectors = 65\nintx_gsi = 23\n";
+    Machine { kernel: version, ..Machine::parse("large", text).unwrap() }
+}
+
+/// Prints how long a person waits for the next record and the one before; the bounds are those of somebody whose
+/// machine does nothing else, times five.
+#[test]
+fn going_from_record_to_record_is_quick() {
+    let version = KernelVersion::V5_4;
+    for (machine, bound) in [(Machine::embedded(version), 20), (large(version), 200)] {
+        let mut session = Session::new(Lab::boot(&machine).k, "a machine");
+        session.line(":break pci_free_irq");
+        let stopped = session.line(RESET).text;
+        assert!(stopped.starts_with("breakpoint 1"), "{stopped}");
+        session.line(":delete");
+        let (mut worst, mut moves, mut most) = (Duration::ZERO, 0, 0);
+        for forward in [true, false] {
+            for _ in 0..400 {
+                let start = Instant::now();
+                let moved = if forward { session.forward().is_ok() } else { session.backward().is_ok() };
+                worst = worst.max(start.elapsed());
+                moves += usize::from(moved);
+                most = most.max(session.view().progress.1);
+            }
+        }
+        println!("{moves} moves, steps of up to {most} records: {worst:?} at worst");
+        assert!(worst < Duration::from_millis(5 * bound), "{worst:?}");
+    }
+}
