@@ -23,7 +23,7 @@ impl Session {
         } else if first.starts_with(":set") {
             Semantics::fields().iter().map(|field| format!("{}=", field.name)).collect()
         } else if first.starts_with(":print") || first.starts_with(":watch") {
-            let roots = watch::roots(&self.here());
+            let roots = watch::roots(self.here());
             let roots = roots.iter().map(|(name, _)| (*name).to_owned());
             roots.chain(["irq", "cpu", "task", "apicd.hw_irq_cfg.vector"].map(str::to_owned)).collect()
         } else if first.is_empty() {
@@ -40,10 +40,10 @@ impl Session {
 
     fn paths(&self, word: &str) -> Vec<String> {
         let (folder, _) = word.rsplit_once('/').unwrap_or(("", word));
-        let names = vfs::list(&self.here(), folder).unwrap_or_default();
+        let names = vfs::list(self.here(), folder).unwrap_or_default();
         let full = names.into_iter().map(|name| {
             let path = format!("{folder}/{name}");
-            if vfs::list(&self.here(), &path).is_ok() { path + "/" } else { path }
+            if vfs::list(self.here(), &path).is_ok() { path + "/" } else { path }
         });
         full.collect()
     }
