@@ -171,7 +171,8 @@ fn comparison(text: &str, of: &[&str], k: &Kernel, seen: &[&'static str]) -> Res
     let has = |names: &[&'static str]| names.contains(&fields::formal(field));
     let subject = if known.iter().flatten().any(|names| has(names)) || seen.contains(&field) {
         // What is recorded of a call is a number; of a tracepoint one field is text.
-        if field != "name" && op != Op::Like && number(value).is_none() {
+        let word = field == "name" || fields::is_word(of, field);
+        if !word && op != Op::Like && number(value).is_none() {
             return Err(format!("`{value}` is no number, and `{field}` is one; expected `{field} {op} 29`"));
         }
         Subject::Record(field.to_owned())

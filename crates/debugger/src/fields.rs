@@ -1,7 +1,8 @@
 //! What a record is asked for: arguments of a function, fields of a tracepoint, the interrupt that they lead to.
 
 use kstate::irqdesc::DevId;
-use kstate::trace::{Arg, FieldValue, FnMeta, Record, Tracepoint, What};
+use kstate::apic::VectorIrq;
+use kstate::trace::{Arg, FieldValue, FnMeta, HARDWARE, Hardware, Record, Trace, Tracepoint, What};
 use kstate::{Irq, Kernel, MsiDescId, PciDevId};
 
 include!(concat!(env!("OUT_DIR"), "/parameters.rs"));
@@ -56,9 +57,11 @@ fn leads_to_irq(name: &str, ty: &str) -> bool {
 /// What a condition on a function or tracepoint may name, in the order in which it has it; `None` where a function's
 /// parameters are not known.
 pub(crate) fn names(of: &str) -> Option<Vec<&'static str>> {
-    let mut names: Vec<&'static str> = match Tracepoint::fields_of(of) {
-        Some(fields) => fields.to_vec(),
-        None => {
+    let hardware = HARDWARE.iter().find(|(name, _)| *name == of);
+    let mut names: Vec<&'static str> = match (Tracepoint::fields_of(of), hardware) {
+        (Some(fields), _) => fields.to_vec(),
+        (None, Some((_, fields))) => fields.iter().copied().chain(["irq"]).collect(),
+        (None, None) => {
             let known: Vec<_> = parameters(of)?.collect();
             let mut names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
             let by_number = known.iter().any(|(name, ty)| (*name, *ty) == ("nr", "u32"))
@@ -80,6 +83,12 @@ pub(crate) fn names(of: &str) -> Option<Vec<&'static str>> {
     Some(names)
 }
 
+/// What a record of hardware has under a name is a word, or may be one.
+pub(crate) fn is_word(of: &[&str], name: &str) -> bool {
+    const WORDS: [&str; 7] = ["dev", "from", "mode", "reason", "register", "source", "to"];
+    WORDS.contains(&name) && of.iter().any(|of| HARDWARE.iter().any(|(known, _)| known == of))
+}
+
 /// The name by which `format` knows a field.
 pub(crate) fn formal(name: &str) -> &str {
     PRINTED.iter().find(|(printed, _)| *printed == name).map_or(name, |(_, formal)| formal)
@@ -99,10 +108,15 @@ pub(crate) fn value(record: &Record, k: &Kernel, name: &str) -> Option<String> {
             FieldValue::Number(n) => n.to_string(),
             FieldValue::Text(text) => text.as_str().to_owned(),
         }),
+        What::Hardware(hardware) => {
+            let own = hardware.fields().into_iter().find(|(known, _)| *known == name);
+            own.map(|(_, value)| k.trace.field(value))
+        }
         What::Exit { .. } | What::Warn(_) => None,
     };
     own.or_else(|| match name {
-        "cpu" => Some(record.cpu.to_string()),
+        // Hardware that acts on its own is on no CPU.
+        "cpu" if record.ctx != Trace::NOBODY => Some(record.cpu.to_string()),
         "irq" => irq_of(record, k).map(|irq| irq.to_string()),
         _ => None,
     })
@@ -113,8 +127,32 @@ pub(crate) fn irq_of(record: &Record, k: &Kernel) -> Option<Irq> {
     match record.what {
         What::Tracepoint(t) => t.irq(),
         What::Enter { meta, args } => irq_of_call(meta, &args, k),
+        What::Hardware(hardware) => irq_of_hardware(&hardware, k),
         What::Exit { .. } | What::Warn(_) => None,
     }
+}
+
+/// The interrupt that has a vector on a CPU, or an entry of a function's MSI-X table.
+fn irq_of_hardware(hardware: &Hardware, k: &Kernel) -> Option<Irq> {
+    match *hardware {
+        Hardware::Irr { cpu, vector, .. } | Hardware::Isr { cpu, vector } | Hardware::Eoi { cpu, vector, .. } => {
+            match k.apic.vector_irq(cpu, vector.into()) {
+                VectorIrq::Desc(irq) => Some(irq),
+                _ => None,
+            }
+        }
+        Hardware::MsixEntry { dev, entry, .. } => irq_of_entry(k, dev, entry),
+        Hardware::Mask { dev, entry, .. } | Hardware::Pending { dev, entry, .. } => {
+            irq_of_vector(k, dev, entry.into())
+        }
+        _ => None,
+    }
+}
+
+/// The interrupt of an entry of a function's MSI-X table.
+fn irq_of_entry(k: &Kernel, dev: PciDevId, entry: u16) -> Option<Irq> {
+    let mut of_dev = k.msi.descs.iter().map(|(_, desc)| desc).filter(|desc| desc.dev == dev);
+    of_dev.find(|desc| desc.msi_index == u32::from(entry))?.irq
 }
 
 fn irq_of_call(meta: &FnMeta, args: &[Option<u64>; kstate::trace::MAX_ARGS], k: &Kernel) -> Option<Irq> {

@@ -216,7 +216,7 @@ impl Session {
                 match record.what {
                     What::Enter { .. } => depth += 1,
                     What::Exit { .. } => depth -= 1,
-                    What::Tracepoint(_) | What::Warn(_) => {}
+                    What::Tracepoint(_) | What::Warn(_) | What::Hardware(_) => {}
                 }
                 if wanted(record, depth) {
                     found = Some(i);

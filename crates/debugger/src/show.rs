@@ -4,14 +4,14 @@ use core::fmt::Write as _;
 use std::collections::BTreeMap;
 
 use kstate::sched::TaskState;
-use kstate::trace::{FnMeta, Record, What};
+use kstate::trace::{FnMeta, Record, Trace, What};
 use kstate::{CpuId, CtxId, Irq};
 
 use super::Session;
 use super::time::{Call, Place};
 use crate::watch::{self, Path};
-use record::event_label;
 use record::functions::Functions;
+use record::{HARDWARE, event_label};
 use sim::shell::Progress;
 use sim::{steps, vfs};
 
@@ -29,7 +29,7 @@ impl Session {
                 What::Exit { .. } => {
                     stack.pop();
                 }
-                What::Tracepoint(_) | What::Warn(_) => {}
+                What::Tracepoint(_) | What::Warn(_) | What::Hardware(_) => {}
             }
         }
         stack
@@ -92,12 +92,17 @@ impl Session {
             What::Exit { meta, ret: None } => format!("{}() returns", meta.name),
             What::Tracepoint(t) => t.to_string(),
             What::Warn(text) => format!("warning: {text}"),
+            What::Hardware(hardware) => self.k.trace.hardware_text(&hardware),
         };
         let file = match record.what {
             What::Enter { meta, .. } => self.source_of(meta),
             _ => String::new(),
         };
-        let _ = writeln!(out, "  {what}  [{}, cpu {}]{file}", self.actor_of(record), record.cpu);
+        let _ = if record.ctx == Trace::NOBODY {
+            writeln!(out, "  {what}  [{HARDWARE}]")
+        } else {
+            writeln!(out, "  {what}  [{}, cpu {}]{file}", self.actor_of(record), record.cpu)
+        };
         let mut stack: Vec<&str> = self.stack_at(at).iter().rev().map(|call| call.meta.name).collect();
         if matches!(record.what, What::Enter { .. }) && !stack.is_empty() {
             stack.remove(0);

@@ -8,7 +8,7 @@ use core::fmt::Write as _;
 use std::collections::BTreeSet;
 
 use kstate::Kernel;
-use kstate::trace::{Observer, Record, Tracepoint, What};
+use kstate::trace::{HARDWARE, Observer, Record, Tracepoint, What};
 
 use super::Session;
 use crate::condition::{Condition, matches};
@@ -98,6 +98,7 @@ impl Observer for Guard {
         let name = match record.what {
             What::Enter { meta, .. } => Some(meta.name),
             What::Tracepoint(t) => Some(t.name()),
+            What::Hardware(hardware) => Some(hardware.name()),
             What::Exit { .. } | What::Warn(_) => None,
         };
         self.watch(k, at);
@@ -269,7 +270,8 @@ impl Session {
     fn names_of(&self, name: &str) -> Result<BTreeSet<&'static str>, String> {
         let functions = Functions::of(self.k.sem.version);
         let tracepoints = || tracefs::EVENTS.iter().flat_map(|(_, names)| names.iter().copied());
-        let known = || functions.iter().map(|f| f.name).chain(tracepoints());
+        let hardware = || HARDWARE.iter().map(|(name, _)| *name);
+        let known = || functions.iter().map(|f| f.name).chain(tracepoints()).chain(hardware());
         let mut names = BTreeSet::new();
         for part in name.split(',') {
             // `irq_vectors:vector_config`, as perf and trace-cmd write it.
@@ -288,7 +290,7 @@ impl Session {
                 [] => String::new(),
                 _ => format!("; did you mean {}?", close.join(", ")),
             };
-            return Err(format!("`{part}` is no function in scope and no tracepoint of this kernel{hint}"));
+            return Err(format!("`{part}` is no function in scope, no tracepoint of this kernel and no record of hardware{hint}"));
         }
         Ok(names)
     }

@@ -515,6 +515,6 @@ pub(super) fn follow(stacks: &mut Stacks, record: &Record) {
                 }
             }
         }
-        What::Tracepoint(_) | What::Warn(_) => {}
+        What::Tracepoint(_) | What::Warn(_) | What::Hardware(_) => {}
     }
 }

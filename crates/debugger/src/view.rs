@@ -8,8 +8,8 @@ use kstate::{CtxId, Irq, Kernel};
 
 use super::Session;
 use crate::fields::irq_of;
-use record::event_label;
 use record::functions::Functions;
+use record::{HARDWARE, event_label};
 use sim::steps::arguments;
 
 /// What a line of the tree of calls is.
@@ -23,6 +23,8 @@ pub enum LineKind {
     Call,
     /// A tracepoint.
     Tracepoint,
+    /// What hardware did.
+    Hardware,
     /// A warning of the kernel.
     Warning,
 }
@@ -105,11 +107,12 @@ impl Session {
             if shown != Some((record.ctx, record.cpu)) {
                 shown = Some((record.ctx, record.cpu));
                 let actor = self.k.trace.ctxs.get(record.ctx.index()).map(|ctx| &ctx.actor);
-                let label = actor.map(event_label).unwrap_or_default();
-                calls.push(CallLine {
-                    record: None,
-                    ..line(LineKind::Head, 0, format!("{label}, cpu {}", record.cpu))
-                });
+                // Hardware that acts on its own is on no CPU.
+                let label = actor.map_or_else(
+                    || HARDWARE.to_owned(),
+                    |actor| format!("{}, cpu {}", event_label(actor), record.cpu),
+                );
+                calls.push(CallLine { record: None, ..line(LineKind::Head, 0, label) });
                 if let Some(Actor::Irq { irq: Some(taken), .. }) = actor {
                     irq = Some(*taken);
                 }
@@ -143,6 +146,11 @@ impl Session {
                     calls.push(line(LineKind::Tracepoint, open.len(), t.to_string()));
                     here = Some(calls.len() - 1);
                 }
+                What::Hardware(hardware) => {
+                    let text = self.k.trace.hardware_text(&hardware);
+                    calls.push(line(LineKind::Hardware, open.len(), text));
+                    here = Some(calls.len() - 1);
+                }
                 What::Warn(text) => {
                     calls.push(line(LineKind::Warning, open.len(), text.to_owned()));
                     here = Some(calls.len() - 1);
@@ -172,7 +180,7 @@ impl Session {
         let meta = match self.k.trace.records[at].what {
             // What returns is still looked at.
             What::Enter { meta, .. } | What::Exit { meta, .. } => meta,
-            What::Tracepoint(_) | What::Warn(_) => self.stack_at(at).last()?.meta,
+            What::Tracepoint(_) | What::Warn(_) | What::Hardware(_) => self.stack_at(at).last()?.meta,
         };
         let functions = Functions::of(self.k.sem.version);
         Some(Source {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use explore::museum;
 use explore::{Schedule, World};
 use kstate::semantics::Semantics;
+use kstate::trace::Recorded;
 use sim::lab::Lab;
 use sim::machine::Machine;
 use sim::script::Script;
@@ -82,8 +83,8 @@ impl Args {
 
 impl Case {
     /// The booted machine, at the beginning of what is open in the script.
-    pub fn world(&self, traced: bool) -> World {
-        World::new(Lab::boot_with(&self.machine, self.semantics.clone(), traced), &self.script)
+    pub fn world(&self, recorded: impl Into<Recorded>) -> World {
+        World::new(Lab::boot_with(&self.machine, self.semantics.clone(), recorded), &self.script)
     }
 
     /// The command line that shows a run again.

@@ -66,7 +66,7 @@ impl Observer for Seen {
             What::Exit { .. } => {
                 stack.pop();
             }
-            What::Tracepoint(_) | What::Warn(_) => {}
+            What::Tracepoint(_) | What::Warn(_) | What::Hardware(_) => {}
         }
         self.running = stack.last().copied();
         let now: BTreeMap<Irq, (u32, u32)> = k

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use diagnostic::file::{self, Existing};
 use kstate::semantics::Semantics;
+use kstate::trace::Recorded;
 use kstate::{CpuId, Irq};
 use record::formats::{Slice, events, flow, ftrace, graph, json, perfetto};
 use record::stacks;
@@ -14,6 +15,7 @@ use sim::machine::Machine;
 use sim::plan::Kind;
 use sim::script::{Script, Statement};
 
+use crate::hardware;
 use crate::input::{OptionError, Output, complain};
 use crate::run::{given_up, status};
 
@@ -48,6 +50,8 @@ pub enum Format {
     FtraceEvents,
     /// The distinct stacks of every tracepoint
     Stacks,
+    /// What hardware did: messages, vectors, EOIs, doorbells (docs/trace-schema.md)
+    Hardware,
     /// JSON lines (docs/trace-schema.md)
     Json,
     /// A trace for ui.perfetto.dev
@@ -68,6 +72,7 @@ impl Args {
 /// Runs the script and writes the format.
 pub fn run(
     args: &Args,
+    hardware: hardware::Args,
     machine: &Machine,
     semantics: Semantics,
     script: &Script,
@@ -75,7 +80,8 @@ pub fn run(
     existing: Existing,
 ) -> diagnostic::Result<ExitCode> {
     let Some(format) = args.format else { return Err(diagnostic::report!("--format is needed")) };
-    let mut lab = Lab::boot_with(machine, semantics, true);
+    let recorded = if format == Format::Hardware { Recorded::Hardware } else { hardware.recorded() };
+    let mut lab = Lab::boot_with(machine, semantics, recorded);
     let start = if script.statements.is_empty() { 0 } else { lab.k.trace.records.len() };
     let mut recordings = Vec::new();
     lab.run_each(
@@ -142,6 +148,7 @@ fn text(
         Format::Ftrace => ftrace::graph(&lab.k, &slice),
         Format::FtraceEvents => ftrace::events(&lab.k, &slice),
         Format::Stacks => all_stacks(&slice),
+        Format::Hardware => record::formats::hardware::print(trace, records, functions),
         Format::Json => json::print(&slice, version, cpus),
         Format::Perfetto => return Ok(perfetto::encode(&slice)),
         Format::Dot | Format::Mermaid => match args.domains {

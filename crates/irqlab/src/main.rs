@@ -10,6 +10,7 @@ mod explain;
 mod explore;
 mod flags;
 mod format;
+mod hardware;
 mod import;
 mod input;
 mod matrix;

@@ -6,6 +6,7 @@ use explore::{Detail, Schedule, ScheduleError, narrate};
 
 use crate::case;
 use crate::exit::DIFFERS;
+use crate::hardware;
 use crate::input::{OptionError, Output};
 
 /// As many steps as are shown at most: each is some lines of text, which are kept until the end.
@@ -24,6 +25,8 @@ pub struct Args {
     /// Show every call and tracepoint
     #[arg(long)]
     calls: bool,
+    #[command(flatten)]
+    hardware: hardware::Args,
     /// Show only what is wrong
     #[arg(long, short, conflicts_with = "calls")]
     quiet: bool,
@@ -45,7 +48,7 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let case = args.case.load()?;
     let detail = Detail { longest: args.depth as usize, calls: args.calls };
     let mut shown = String::new();
-    let root = case.world(true);
+    let root = case.world(args.hardware.recorded());
     let told = narrate(&root, &schedule, detail, |text| {
         if !args.quiet {
             shown.push_str(text);

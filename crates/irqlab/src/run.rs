@@ -13,6 +13,7 @@ use sim::state::Sections;
 use crate::exit::DIFFERS;
 use crate::experiment::Experiment;
 use crate::format;
+use crate::hardware;
 use crate::input::{Output, machine_file, read};
 
 /// Options of `irqlab run`.
@@ -35,6 +36,8 @@ pub struct Args {
     format: format::Args,
     #[command(flatten)]
     experiment: Experiment,
+    #[command(flatten)]
+    hardware: hardware::Args,
     /// States also show topology and queue maps
     #[arg(long)]
     full_states: bool,
@@ -72,6 +75,7 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     if args.format.is_some() {
         return format::run(
             &args.format,
+            args.hardware,
             &machine,
             semantics,
             &script,
@@ -81,7 +85,7 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     }
     let sections = Sections { topology: args.full_states, queues: args.full_states };
     let note = args.experiment.note(&semantics);
-    let mut lab = Lab::boot_with(&machine, semantics, true);
+    let mut lab = Lab::boot_with(&machine, semantics, args.hardware.recorded());
     let outputs = lab.run(&script, |_| sections);
     given_up(&lab)?;
     // Everything is known before the first file is written, so that a mistake leaves nothing behind.

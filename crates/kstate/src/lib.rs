@@ -29,6 +29,7 @@ pub mod kstrtox;
 pub mod matrix;
 pub mod msi;
 mod named;
+mod names;
 pub mod nvme;
 pub mod oracle;
 pub mod params;

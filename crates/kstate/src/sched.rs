@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use crate::errno::Errno;
 use crate::kernel::Kernel;
-use crate::trace::{Actor, FnMeta};
+use crate::trace::{Actor, FnMeta, Hardware};
 use crate::workqueue::WorkStruct;
 use crate::{CpuId, CtxId, Irq, PciDevId, QueueId, ReqId, TagSetId, TaskId};
 
@@ -376,6 +376,10 @@ impl Kernel {
         for task in sleepers {
             self.sched.tasks[task.index()].state = TaskState::Runnable;
             self.sched.runnable.push_back(task);
+            self.hw(|k| {
+                let Task { ctx, cpu, .. } = k.sched.tasks[task.index()];
+                Hardware::Wakeup { task: ctx, cpu }
+            });
         }
     }
 }

@@ -9,7 +9,11 @@ use crate::irqdesc::Irqd;
 use crate::kernel::Kernel;
 use crate::sched::Slot as _;
 use crate::tracing::Mark;
-use crate::{CpuId, CtxId, Irq};
+use crate::{CpuId, CtxId, Irq, PciDevId};
+
+mod hardware;
+
+pub use hardware::{Field, HARDWARE, Hardware, MsiRegister, Reason, Source};
 
 /// Name and C files of a kernel function.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -124,6 +128,8 @@ pub enum What {
     Tracepoint(Tracepoint),
     /// A `WARN_ON` or `pr_warn` fired; the text is in the kernel log.
     Warn(&'static str),
+    /// Hardware did something, or software did to a register of it. No capture has such a record.
+    Hardware(Hardware),
 }
 
 /// One thing that happened, where and when.
@@ -148,16 +154,39 @@ pub struct Ctx {
     pub roots: &'static [&'static str],
 }
 
+/// How much of a run is recorded.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Recorded {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// What the kernel does: functions, tracepoints, warnings.
+    Kernel,
+    /// That, and what hardware does.
+    Hardware,
+}
+
+/// Whether the kernel is recorded.
+impl From<bool> for Recorded {
+    fn from(kernel: bool) -> Self {
+        if kernel { Self::Kernel } else { Self::Nothing }
+    }
+}
+
 /// The record of a run. It is no part of the machine's state: two machines that differ only in
 /// what was recorded are equal.
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
     /// Records are kept.
     pub on: bool,
+    /// What hardware does is kept, too.
+    pub hardware: bool,
     /// What happened, in order.
     pub records: Vec<Record>,
     /// Who the contexts are.
     pub ctxs: Vec<Ctx>,
+    /// What the kernel calls the functions that records of hardware are about.
+    pub devices: BTreeMap<PciDevId, String>,
     /// What was done to the tracer of /sys/kernel/tracing meanwhile.
     pub marks: Vec<Mark>,
     /// Who looks at the machine whenever something is recorded.
@@ -215,6 +244,9 @@ impl Hash for Trace {
 }
 
 impl Trace {
+    /// The context of what hardware does on its own: on nobody's stack.
+    pub const NOBODY: CtxId = CtxId(u32::MAX);
+
     /// Opens a context.
     pub fn open(&mut self, actor: Actor, roots: &'static [&'static str]) -> CtxId {
         self.ctxs.push(Ctx { actor, roots });
@@ -223,6 +255,12 @@ impl Trace {
 }
 
 impl Trace {
+    /// Begins to record so much.
+    pub fn record(&mut self, recorded: Recorded) {
+        self.on = recorded != Recorded::Nothing;
+        self.hardware = recorded == Recorded::Hardware;
+    }
+
     /// Forgets what is over: of the calls that have returned nothing is left, nor of what happened in them.
     /// The calls that are open stay, since what comes next happens below them. Indices into the records
     /// mean nothing afterwards.
@@ -236,7 +274,7 @@ impl Trace {
                         calls.pop();
                     }
                 }
-                What::Tracepoint(_) | What::Warn(_) => {}
+                What::Tracepoint(_) | What::Warn(_) | What::Hardware(_) => {}
             }
         }
         let mut kept: Vec<usize> = open.into_values().flatten().collect();

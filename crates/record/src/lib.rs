@@ -13,5 +13,6 @@ mod recording;
 pub mod stacks;
 
 pub use recording::{
-    Entry, Line, Options, Recording, StackedEvent, Tree, boot_events, event_label, events, flow_label,
+    Entry, HARDWARE, Line, Options, Recording, StackedEvent, Tree, boot_events, event_label, events,
+    flow_label,
 };

@@ -84,6 +84,9 @@ pub struct StackedEvent {
 /// How many characters of a task's name the tracer prints (`print_graph_proc()`).
 const TRACER_CHARS: usize = 7;
 
+/// Who acts where hardware does on its own, on nobody's stack.
+pub const HARDWARE: &str = "hardware";
+
 /// An actor's name in a call tree.
 pub fn flow_label(actor: &Actor) -> String {
     match actor {
@@ -213,7 +216,7 @@ impl Recording {
                 What::Exit { .. } => {
                     open.close();
                 }
-                What::Tracepoint(_) | What::Warn(_) => {}
+                What::Tracepoint(_) | What::Warn(_) | What::Hardware(_) => {}
             }
         }
 
@@ -289,7 +292,7 @@ impl Recording {
                     draft.lines.push(Line { depth: open.depth, entry });
                     draft.plumbing.push(false);
                 }
-                What::Warn(_) => {}
+                What::Warn(_) | What::Hardware(_) => {}
             }
         }
 
@@ -375,7 +378,7 @@ pub fn events(trace: &Trace, marks: Range<usize>, functions: &Functions) -> Vec<
                         .collect(),
                 });
             }
-            What::Warn(_) => {}
+            What::Warn(_) | What::Hardware(_) => {}
         }
     };
     for record in before {

@@ -58,7 +58,7 @@ pub fn reaching_within(
                 continue;
             }
             What::Tracepoint(t) if t.name() == name => Some(t),
-            What::Tracepoint(_) | What::Warn(_) => continue,
+            What::Tracepoint(_) | What::Warn(_) | What::Hardware(_) => continue,
         };
         if i < records.start {
             continue;

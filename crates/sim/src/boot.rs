@@ -14,7 +14,7 @@ use kstate::oracle::Oracle;
 use kstate::sched::TaskKind;
 use kstate::semantics::Semantics;
 use kstate::shared::Shared;
-use kstate::trace::Actor;
+use kstate::trace::{Actor, Recorded};
 use kstate::{CpuId, Errno, Irq, Kernel, PciDevId, TaskId};
 use pcimsi::kernel::pci_driver::pci_bus_match;
 use x86apic::kernel::io_apic::{IOAPIC_MAP_ALLOC, acpi_get_override_irq, mp_map_gsi_to_irq};
@@ -38,10 +38,9 @@ const NR_IRQS_LEGACY: u32 = 16;
 /// Requester ID of the IO-APIC: the firmware's DMAR table gives it a bus of its own.
 const IOAPIC_SOURCE: u16 = 0xff00;
 
-/// Builds a machine and boots it under `semantics`. With `trace` everything since power-on is
-/// recorded.
-pub fn boot(machine: &Machine, semantics: Semantics, trace: bool) -> Kernel {
-    boot_each(machine, semantics, trace, &mut |_| {})
+/// Builds a machine and boots it under `semantics`. `recorded` is recorded from power-on.
+pub fn boot(machine: &Machine, semantics: Semantics, recorded: impl Into<Recorded>) -> Kernel {
+    boot_each(machine, semantics, recorded, &mut |_| {})
 }
 
 /// As [`boot`]; `after` is called after every step of the engine.
@@ -54,20 +53,21 @@ pub fn boot(machine: &Machine, semantics: Semantics, trace: bool) -> Kernel {
 pub fn boot_each(
     machine: &Machine,
     semantics: Semantics,
-    trace: bool,
+    recorded: impl Into<Recorded>,
     after: &mut impl FnMut(&Kernel),
 ) -> Kernel {
+    let recorded = recorded.into();
     if machine.pci.len() > 1
         && !machine.boot_interrupts.is_empty()
         && let Some(turns) = find_turns(machine, semantics.clone())
     {
-        return boot_in(machine, semantics, trace, &Order::Turns(turns), after);
+        return boot_in(machine, semantics, recorded, &Order::Turns(turns), after);
     }
     let listed = (machine.boot_interrupts.len(), machine.boot_vectors.len(), machine.boot_vectors.len());
     let mut best: Option<((usize, usize, usize), Kernel)> = None;
     // Whether this order leads to what the file lists, and how many may be drawn.
     let mut leads_there = |order: &Order| {
-        let k = boot_in(machine, semantics.clone(), trace, order, after);
+        let k = boot_in(machine, semantics.clone(), recorded, order, after);
         let together =
             k.pci.devs.iter().filter_map(|d| d.driver).filter(|d| k.pci.drivers[d.index()].overlaps);
         let draws = if together.count() > 1 { DRAWS } else { 0 };
@@ -131,7 +131,7 @@ fn likeness(k: &Kernel, machine: &Machine) -> (usize, usize) {
 /// Turns of the controllers' drivers that lead to what the machine file lists.
 fn find_turns(machine: &Machine, semantics: Semantics) -> Option<Vec<Turn>> {
     let none = &mut |_: &Kernel| {};
-    let mut k = before_drivers(machine, semantics, false, none);
+    let mut k = before_drivers(machine, semantics, Recorded::Nothing, none);
     let devs = add_functions(&mut k, machine, false);
     let turns = start_together(&mut k, &devs, none);
     order::find(k, turns, machine)
@@ -141,12 +141,12 @@ fn find_turns(machine: &Machine, semantics: Semantics) -> Option<Vec<Turn>> {
 fn before_drivers(
     machine: &Machine,
     semantics: Semantics,
-    trace: bool,
+    recorded: Recorded,
     after: &mut impl FnMut(&Kernel),
 ) -> Kernel {
     let mut k = power_on(machine, semantics);
     k.irq.boot_numbers = numbers_left(machine);
-    k.trace.on = trace;
+    k.trace.record(recorded);
     let ctx = k.trace.open(Actor::Boot, &[]);
     k.cur.ctx = ctx;
 
@@ -213,11 +213,11 @@ fn start_together(k: &mut Kernel, devs: &[PciDevId], after: &mut impl FnMut(&Ker
 fn boot_in(
     machine: &Machine,
     semantics: Semantics,
-    trace: bool,
+    recorded: Recorded,
     order: &Order,
     after: &mut impl FnMut(&Kernel),
 ) -> Kernel {
-    let mut k = before_drivers(machine, semantics, trace, after);
+    let mut k = before_drivers(machine, semantics, recorded, after);
     let devs = add_functions(&mut k, machine, matches!(order, Order::Fixed { reversed: true, .. }));
     if let Order::Turns(list) = order {
         let mut turns = start_together(&mut k, &devs, after);

@@ -349,8 +349,10 @@ fn happen(k: &mut Kernel, event: Event) {
             x86apic::kernel::vector::vector_cleanup_callback(k);
             k.cur = before;
         }
-        Event::IntxLevel(dev, level) => pcimsi::hw::intx_set(k, dev, level),
-        Event::IoApicLevel(pin) => x86apic::hw::ioapic::service_level(k, usize::from(pin)),
+        Event::IntxLevel(dev, level) => k.on_its_own(|k| pcimsi::hw::intx_set(k, dev, level)),
+        Event::IoApicLevel(pin) => {
+            k.on_its_own(|k| x86apic::hw::ioapic::service_level(k, usize::from(pin)));
+        }
         Event::BlkTimeout(rq) => drivers::block::blk_core::blk_rq_timed_out_timer(k, rq),
         Event::WakeOn(on) => k.wake(on),
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use kstate::Kernel;
 use kstate::semantics::Semantics;
+use kstate::trace::Recorded;
 
 use crate::machine::Machine;
 use crate::plan::{Kind, Output, Planned, plan};
@@ -11,7 +12,7 @@ use crate::script::{Action, Failure, Script, Variables};
 use crate::shell::{Bench, Progress, Shell};
 use crate::state::{self, Sections};
 use crate::{boot, engine};
-use record::formats::{events, flow};
+use record::formats::{events, flow, hardware};
 use record::functions::Functions;
 
 /// What it takes to begin reading a state: some dozen processes are started for it.
@@ -25,6 +26,15 @@ const FORGET: usize = 1 << 20;
 const RECORDS: usize = 1 << 24;
 const CONTEXTS: usize = 1 << 23;
 const LINES: usize = 1 << 22;
+
+/// Extension of the files that have what hardware did during a recording.
+const HARDWARE: &str = "hardware";
+
+/// Two files are of one recording.
+fn same_recording(planned: &str, file: &str) -> bool {
+    let stem = |name: &str| name.rsplit_once('.').map(|(stem, _)| stem.to_owned());
+    planned == file || file.ends_with(HARDWARE) && stem(planned) == stem(file)
+}
 
 /// A booted machine.
 #[derive(Clone, Debug)]
@@ -57,8 +67,8 @@ impl Lab {
     }
 
     /// Builds and boots a machine.
-    pub fn boot_with(machine: &Machine, semantics: Semantics, trace: bool) -> Self {
-        Self::on(boot::boot(machine, semantics, trace))
+    pub fn boot_with(machine: &Machine, semantics: Semantics, recorded: impl Into<Recorded>) -> Self {
+        Self::on(boot::boot(machine, semantics, recorded))
     }
 
     /// Puts a machine that runs already on the bench.
@@ -83,11 +93,12 @@ impl Lab {
                 let planned = &marked.planned;
                 let text = lab.text_of(marked, sections(&planned.file));
                 outputs.push((planned.file.clone(), text));
+                outputs.extend(lab.hardware_of(marked));
             },
         );
         // A recording is written when it ends; files are listed in the order of the script.
         let order = plan(script);
-        outputs.sort_by_key(|(file, _)| order.iter().position(|p| p.file == *file));
+        outputs.sort_by_key(|(file, _)| order.iter().position(|p| same_recording(&p.file, file)));
         outputs.into_iter().map(|(name, text)| Output { name, text }).collect()
     }
 
@@ -211,6 +222,19 @@ impl Lab {
             Kind::State => state::text(&mut self.k, sections),
             Kind::Msix => state::msix_text(&self.k),
         }
+    }
+
+    /// The file beside a finished recording that has what hardware did meanwhile, where that was recorded: its
+    /// name and its text.
+    fn hardware_of(&self, marked: &Marked) -> Option<(String, String)> {
+        let Marked { planned, records } = marked;
+        let is_recording = matches!(planned.kind, Kind::Flow | Kind::Events | Kind::BootEvents);
+        let trace = &self.k.trace;
+        (trace.hardware && is_recording).then(|| {
+            let (stem, _) = planned.file.rsplit_once('.').unwrap_or((&planned.file, ""));
+            let text = hardware::print(trace, records.clone(), self.functions());
+            (format!("{stem}.{HARDWARE}"), text)
+        })
     }
 
     /// Lets time pass.

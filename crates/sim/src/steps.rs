@@ -10,7 +10,7 @@ use kstate::trace::{FnMeta, MAX_ARGS, Trace, What};
 use kstate::{CtxId, Kernel};
 
 use crate::engine::Step;
-use record::event_label;
+use record::{HARDWARE, event_label};
 
 /// Who or what moves in a step.
 pub fn describe(k: &Kernel, step: &Step) -> String {
@@ -64,7 +64,7 @@ pub fn summary(trace: &Trace, from: usize) -> Option<String> {
             }
             What::Exit { .. } => *depth = depth.saturating_sub(1),
             What::Tracepoint(_) => fired += 1,
-            What::Warn(_) => {}
+            What::Warn(_) | What::Hardware(_) => {}
         }
     }
     let more = if names.len() > SHOWN { ", ..." } else { "" };
@@ -85,8 +85,10 @@ pub fn flow(
     for (i, record) in trace.records.iter().enumerate().take(records.end).skip(records.start) {
         if ctx != Some(record.ctx) {
             ctx = Some(record.ctx);
-            let actor = trace.ctxs.get(record.ctx.index()).map(|c| event_label(&c.actor));
-            let _ = writeln!(out, "# {}, cpu {}", actor.unwrap_or_default(), record.cpu);
+            let _ = match trace.ctxs.get(record.ctx.index()) {
+                Some(ctx) => writeln!(out, "# {}, cpu {}", event_label(&ctx.actor), record.cpu),
+                None => writeln!(out, "# {HARDWARE}"),
+            };
         }
         let depth = open.entry(record.ctx).or_default();
         let here = if cursor == Some(i) { ">" } else { " " };
@@ -99,6 +101,9 @@ pub fn flow(
             What::Exit { .. } => *depth = depth.saturating_sub(1),
             What::Tracepoint(t) => {
                 let _ = writeln!(out, "{here}{:indent$}@ {t}", "");
+            }
+            What::Hardware(hardware) => {
+                let _ = writeln!(out, "{here}{:indent$}* {}", "", trace.hardware_text(&hardware));
             }
             What::Warn(text) => {
                 let _ = writeln!(out, "{here}warning: {text}");

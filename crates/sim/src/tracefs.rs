@@ -336,7 +336,7 @@ fn buffer<'a>(trace: &'a Trace, functions: &Functions) -> Vec<Entry<'a>> {
             What::Tracepoint(tracepoint) if kept && set.events.contains(tracepoint.name()) => {
                 buffer.event(record, record.time, tracepoint, set.stacktrace.then_some(functions));
             }
-            What::Tracepoint(_) | What::Warn(_) => {}
+            What::Tracepoint(_) | What::Warn(_) | What::Hardware(_) => {}
         }
     }
     buffer.entries

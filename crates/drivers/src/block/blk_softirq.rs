@@ -2,6 +2,7 @@
 //!
 //! C file: block/blk-softirq.c of 5.4, which became a part of block/blk-mq.c.
 
+use kstate::trace::Hardware;
 use kstate::{CpuId, Errno, Kernel, ReqId};
 
 /// Appends to a CPU's `blk_cpu_done` and raises `BLOCK_SOFTIRQ` there.
@@ -14,6 +15,7 @@ pub(super) fn raise_blk_irq(k: &mut Kernel, cpu: CpuId, rq: ReqId) {
     }
     k.blk.blk_cpu_done[cpu.index()].push(rq);
     k.blk.softirq_pending.set(cpu);
+    k.hw(|_| Hardware::Softirq { cpu });
 }
 
 /// `blk_done_softirq()`: completes what was queued for this CPU.

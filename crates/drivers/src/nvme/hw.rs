@@ -13,6 +13,7 @@ use kstate::hw::nvme::{CompletionQueue, NvmeCommand, NvmeCompletion, NvmeControl
 use kstate::hw::pci::{Bar, DeviceModel, Parameter, PciFunction};
 use kstate::oracle::Point;
 use kstate::sched::Slot;
+use kstate::trace::Hardware;
 use kstate::{Kernel, NvmeId, PciDevId};
 
 /// Controller Capabilities, 3.1.1.
@@ -319,7 +320,9 @@ pub fn write32(k: &mut Kernel, id: NvmeId, offset: u32, value: u32) {
         DOORBELLS.. if offset.is_multiple_of(4) => {
             let n = (offset - DOORBELLS) / 4;
             let Ok(qid) = u16::try_from(n / 2) else { return };
-            if n.is_multiple_of(2) { sq_doorbell(k, id, qid, value) } else { cq_doorbell(k, id, qid, value) }
+            let completion = !n.is_multiple_of(2);
+            k.hw(|k| Hardware::Doorbell { dev: c(k, id).dev, queue: qid, completion, value });
+            if completion { cq_doorbell(k, id, qid, value) } else { sq_doorbell(k, id, qid, value) }
         }
         _ => {}
     }
@@ -555,6 +558,8 @@ fn post(k: &mut Kernel, id: NvmeId, sqid: u16, cqid: u16, command: &NvmeCommand,
         cq.phase = !cq.phase;
     }
     let (enabled, vector, dev) = (cq.irq_enabled, cq.vector, c.dev);
+    let (queue, command) = (cqid, command.command_id);
+    k.hw(|_| Hardware::Completion { dev, queue, command, status });
     if !enabled {
         return;
     }

@@ -17,6 +17,7 @@ use kstate::hw::virtio::{
     VirtqUsedElem, VirtqueueRegs,
 };
 use kstate::oracle::Point;
+use kstate::trace::Hardware;
 use kstate::{Kernel, PciDevId, VirtioId};
 
 /// PCI Vendor ID of all virtio devices (section 4.1.2).
@@ -425,6 +426,12 @@ pub fn process(device: &mut VirtioDevice, queue: u16) -> Option<Notification> {
     should_notify(device, queue).then_some(Notification::Queue(vector))
 }
 
+/// How far the device is in the used ring of a queue.
+fn used_idx(device: &VirtioDevice, queue: u16) -> u16 {
+    let regs = device.queues.get(usize::from(queue));
+    regs.and_then(|regs| device.memory.rings.get(&regs.queue_desc)).map_or(0, |ring| ring.used_idx)
+}
+
 /// Used buffer notification suppression (sections 2.6.7 and 2.6.8).
 fn should_notify(device: &mut VirtioDevice, queue: u16) -> bool {
     let regs = &mut device.queues[usize::from(queue)];
@@ -485,7 +492,16 @@ pub fn isr_read(k: &mut Kernel, id: VirtioId) -> u8 {
 
 /// An available buffer notification (section 4.1.5.2): the device fetches and begins to work.
 pub fn notify(k: &mut Kernel, id: VirtioId, queue: u16) {
-    let Some(device) = k.hw.virtio.get_mut(id.index()) else { return };
+    if k.hw.virtio.len() <= id.index() {
+        return;
+    }
+    k.hw(|k| Hardware::Notify { dev: k.hw.virtio[id.index()].dev, queue });
+    look(k, id, queue);
+}
+
+/// The device looks for buffers, and begins to work on what it finds.
+fn look(k: &mut Kernel, id: VirtioId, queue: u16) {
+    let device = &mut k.hw.virtio[id.index()];
     if fetch(device, queue) && is_busy(device, queue) {
         begin(k, id, queue);
     }
@@ -501,11 +517,18 @@ pub fn begin(k: &mut Kernel, id: VirtioId, queue: u16) {
 /// The device has finished what it fetched from a queue.
 pub fn complete(k: &mut Kernel, id: VirtioId, queue: u16) {
     let Some(device) = k.hw.virtio.get_mut(id.index()) else { return };
-    if let Some(notification) = process(device, queue) {
+    let before = used_idx(device, queue);
+    let notification = process(device, queue);
+    let chains = used_idx(device, queue).wrapping_sub(before);
+    let dev = device.dev;
+    if chains != 0 {
+        k.hw(|_| Hardware::Used { dev, queue, chains });
+    }
+    if let Some(notification) = notification {
         interrupt(k, id, notification);
     }
     // What arrived while the driver had no reason to notify is found by looking.
-    notify(k, id, queue);
+    look(k, id, queue);
 }
 
 /// The device configuration has changed: a driver that is ready hears of it.

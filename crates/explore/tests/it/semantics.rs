@@ -143,6 +143,7 @@ fn trace(k: &Kernel) -> String {
             What::Exit { .. } => continue,
             What::Tracepoint(tracepoint) => format!("@ {tracepoint}"),
             What::Warn(warning) => format!("! {warning}"),
+            What::Hardware(_) => continue,
         };
         if running.replace((record.ctx, record.cpu)) != Some((record.ctx, record.cpu)) {
             let _ = writeln!(text, "# {:?} on CPU {}", k.trace.ctxs[record.ctx.index()].actor, record.cpu);
@@ -738,7 +739,7 @@ const SEMANTICS: &[Row] = &[
     )
     .prepared(|lab| {
         // A function sends a message that names a remapping entry it does not have.
-        assert!(!x86apic::hw::bus::msi_write(&mut lab.k, 0xfee0_0010 | 0x3fe << 5, 0, 0x18));
+        assert!(x86apic::hw::bus::msi_write(&mut lab.k, 0xfee0_0010 | 0x3fe << 5, 0, 0x18).is_err());
         settle(lab);
     }),
     row("drhd_fault_per_node", V5_4, IR, "", &[(Look::State, "DMAR-MSI", "")]),

@@ -133,6 +133,7 @@ fn calls(frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
             LineKind::Before => ("", DIM),
             LineKind::Call => ("", Style::new()),
             LineKind::Tracepoint => ("@ ", EVENT),
+            LineKind::Hardware => ("* ", EVENT),
             LineKind::Warning => ("warning: ", WARNING),
         };
         let returned = match line.returned {

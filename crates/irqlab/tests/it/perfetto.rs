@@ -119,6 +119,7 @@ fn the_trace_holds_what_was_recorded() {
                 }
                 What::Tracepoint(tracepoint) => instants.push(tracepoint),
                 What::Warn(_) => panic!("nothing warns here"),
+                What::Hardware(_) => panic!("hardware was not to be recorded"),
                 What::Enter { .. } | What::Exit { .. } => {}
             }
         }

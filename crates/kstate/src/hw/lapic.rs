@@ -4,6 +4,59 @@
 use crate::cpumask::Bits;
 use crate::{ApicId, CpuId, CpuMask};
 
+/// Delivery mode, as in the ICR, redirection entries, MSI data and remapping entries.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum DeliveryMode {
+    /// To all destinations.
+    Fixed,
+    /// To the one of them that runs at the lowest priority.
+    LowestPriority,
+    /// System management interrupt.
+    Smi,
+    /// Non-maskable interrupt.
+    Nmi,
+    /// INIT.
+    Init,
+    /// Start-up.
+    StartUp,
+    /// From an 8259.
+    ExtInt,
+}
+
+impl DeliveryMode {
+    /// From the three bits; `None` for the reserved value.
+    pub const fn from_bits(bits: u32) -> Option<Self> {
+        Some(match bits & 7 {
+            0 => Self::Fixed,
+            1 => Self::LowestPriority,
+            2 => Self::Smi,
+            4 => Self::Nmi,
+            5 => Self::Init,
+            6 => Self::StartUp,
+            7 => Self::ExtInt,
+            _ => return None,
+        })
+    }
+
+    /// With the redirection hint a fixed interrupt goes to one of a logical group (11.11.1).
+    pub const fn hinted(self, hint: bool) -> Self {
+        if hint && matches!(self, Self::Fixed) { Self::LowestPriority } else { self }
+    }
+
+    /// Its name in lower case.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fixed => "fixed",
+            Self::LowestPriority => "lowest_priority",
+            Self::Smi => "smi",
+            Self::Nmi => "nmi",
+            Self::Init => "init",
+            Self::StartUp => "start_up",
+            Self::ExtInt => "extint",
+        }
+    }
+}
+
 /// One of the 256-bit registers IRR, ISR and TMR (11.8.4): word `v / 32`, bit `v % 32`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct VectorReg(pub [u32; 8]);

@@ -6,7 +6,9 @@
 //! are wired-or.
 
 use kstate::hw::pci::{MsiCapability, MsixCapability, PciFunction};
+use kstate::trace::{Hardware, Reason, Source};
 use kstate::{Kernel, PciDevId};
+use x86apic::hw::bus;
 pub use x86apic::hw::bus::{hw_point, hw_points};
 
 pub mod config;
@@ -81,10 +83,15 @@ pub fn power_on(function: &mut PciFunction) {
 /// Sends a message, unless the function may not write to memory.
 pub(crate) fn send(k: &mut Kernel, dev: PciDevId, address: u64, data: u32) {
     let function = function(k, dev);
-    if function.command & COMMAND_BUS_MASTER != 0 {
+    let from = Source::Function(dev);
+    let taken = if function.command & COMMAND_BUS_MASTER != 0 {
         let source = function.bdf;
-        x86apic::hw::bus::msi_write(k, address, data, source);
-    }
+        k.hw(|_| Hardware::Message { from, address, data });
+        bus::msi_write(k, address, data, source)
+    } else {
+        Err(Reason::BusMaster)
+    };
+    bus::say_blocked(k, from, taken);
 }
 
 /// The function asserts or deasserts its interrupt. The pin follows unless Interrupt Disable is
@@ -104,6 +111,8 @@ pub(crate) fn intx_update(k: &mut Kernel, dev: PciDevId) {
         return;
     }
     function.intx_driven = driven;
+    k.hw(|_| Hardware::Intx { dev, asserted: driven });
+    let function = function_mut(k, dev);
     let (input, isa) = (function.intx_input, function.intx_isa);
     let level = k.hw.pci.iter().any(|f| f.intx_driven && f.intx_input == input);
     x86apic::hw::ioapic::set_line(k, input, level);
@@ -123,7 +132,7 @@ pub fn pulse(k: &mut Kernel, input: u32) {
 /// What the device behind a function scheduled for itself is due.
 pub fn device_event(k: &mut Kernel, dev: PciDevId, word: u64) {
     let event = function(k, dev).model.event;
-    event(k, dev, word);
+    k.on_its_own(|k| event(k, dev, word));
 }
 
 /// What must hold between the registers of every function.

@@ -1,6 +1,7 @@
 //! The MSI capability (PCI Local Bus 3.0, 6.8.1): 32- or 64-bit address, up to 32 messages, masks.
 
 use kstate::hw::pci::MsiCapability;
+use kstate::trace::{Hardware, MsiRegister};
 use kstate::{Kernel, PciDevId};
 
 use super::config::CAPABILITY_MSI;
@@ -50,19 +51,41 @@ pub(crate) fn dword(msi: &MsiCapability, offset: u16) -> Option<u32> {
 pub(crate) fn write(k: &mut Kernel, dev: PciDevId, offset: u16, value: u32) {
     let Some(msi) = &mut function_mut(k, dev).msi else { return };
     let (data, mask, _) = layout(msi);
-    match offset - msi.offset {
+    let was = msi.mask_bits;
+    let written = match offset - msi.offset {
         0 => {
             let control = (value >> 16) as u16;
             msi.enable = control & CONTROL_ENABLE != 0;
             // Software can enable fewer messages than the function asks for, never more.
             msi.multiple_message_enable =
                 (control >> 4 & 7).min(u16::from(msi.multiple_message_capable)) as u8;
+            let messages = 1 << msi.multiple_message_enable;
+            Some(Hardware::MsiControl { dev, enable: msi.enable, messages })
         }
-        4 => msi.address_lo = value & !3,
-        8 if msi.address_64 => msi.address_hi = value,
-        at if at == data => msi.data = value as u16,
-        at if at == mask && msi.maskable => msi.mask_bits = value,
-        _ => {}
+        4 => {
+            msi.address_lo = value & !3;
+            Some(Hardware::Msi { dev, register: MsiRegister::AddressLo, value: msi.address_lo })
+        }
+        8 if msi.address_64 => {
+            msi.address_hi = value;
+            Some(Hardware::Msi { dev, register: MsiRegister::AddressHi, value })
+        }
+        at if at == data => {
+            msi.data = value as u16;
+            Some(Hardware::Msi { dev, register: MsiRegister::Data, value: msi.data.into() })
+        }
+        at if at == mask && msi.maskable => {
+            msi.mask_bits = value;
+            Some(Hardware::Msi { dev, register: MsiRegister::Mask, value })
+        }
+        _ => None,
+    };
+    let (masks, changed) = (msi.mask_bits, was ^ msi.mask_bits);
+    if let Some(written) = written {
+        k.hw(|_| written);
+        for n in kstate::cpumask::Bits(changed.into()) {
+            k.hw(|_| Hardware::Mask { dev, entry: n as u16, masked: masks >> n & 1 != 0 });
+        }
     }
     send_pending(k, dev);
 }
@@ -78,6 +101,7 @@ fn send_pending(k: &mut Kernel, dev: PciDevId) {
         let n = ready.trailing_zeros();
         msi.pending_bits &= !(1 << n);
         let (address, data) = message(msi, n);
+        k.hw(|_| Hardware::Pending { dev, entry: n as u16, pending: false });
         send(k, dev, address, data);
     }
 }
@@ -99,7 +123,11 @@ pub fn msi_raise(k: &mut Kernel, dev: PciDevId, n: u32) -> bool {
     // With fewer messages than the function asked for, several of its vectors share one.
     let n = n & ((1 << msi.multiple_message_enable) - 1);
     if msi.maskable && msi.mask_bits >> n & 1 == 1 {
+        let waited = msi.pending_bits >> n & 1 == 1;
         msi.pending_bits |= 1 << n;
+        if !waited {
+            k.hw(|_| Hardware::Pending { dev, entry: n as u16, pending: true });
+        }
         return true;
     }
     let (address, data) = message(msi, n);

@@ -3,6 +3,7 @@
 use core::fmt::Write as _;
 
 use kstate::hw::pci::{MsixCapability, MsixEntry};
+use kstate::trace::{Hardware, MsiRegister};
 use kstate::{Kernel, PciDevId};
 
 use super::config::CAPABILITY_MSIX;
@@ -53,6 +54,8 @@ pub(crate) fn write(k: &mut Kernel, dev: PciDevId, offset: u16, value: u32) {
         let control = (value >> 16) as u16;
         msix.enable = control & CONTROL_ENABLE != 0;
         msix.function_mask = control & CONTROL_FUNCTION_MASK != 0;
+        let (enable, function_mask) = (msix.enable, msix.function_mask);
+        k.hw(|_| Hardware::MsixControl { dev, enable, function_mask });
         send_pending(k, dev);
     }
 }
@@ -74,19 +77,31 @@ fn send_pending(k: &mut Kernel, dev: PciDevId) {
         while bits != 0 {
             let entry = word * 64 + bits.trailing_zeros() as usize;
             bits &= bits - 1;
-            send_if_pending(k, dev, entry);
+            release(k, dev, entry);
         }
     }
 }
 
-fn send_if_pending(k: &mut Kernel, dev: PciDevId, entry: usize) {
-    let Some(msix) = &mut function_mut(k, dev).msix else { return };
+/// Sends what waited behind a mask, if nothing masks it any more.
+fn release(k: &mut Kernel, dev: PciDevId, entry: usize) {
+    let Some(msix) = &function(k, dev).msix else { return };
+    if open(msix, entry) && msix.pba[entry / 64] >> (entry % 64) & 1 != 0 {
+        k.hw(|_| Hardware::Pending { dev, entry: entry as u16, pending: false });
+        send_if_pending(k, dev, entry);
+    }
+}
+
+/// False where something masks it, or it is not pending.
+fn send_if_pending(k: &mut Kernel, dev: PciDevId, entry: usize) -> bool {
+    let Some(msix) = &mut function_mut(k, dev).msix else { return false };
     let bit = 1u64 << (entry % 64);
-    if open(msix, entry) && msix.pba[entry / 64] & bit != 0 {
+    let goes = open(msix, entry) && msix.pba[entry / 64] & bit != 0;
+    if goes {
         msix.pba[entry / 64] &= !bit;
         let (address, data) = message_of(&msix.table[entry]);
         send(k, dev, address, data);
     }
+    goes
 }
 
 /// The function wants an entry served: a message, or a pending bit while the entry or the function
@@ -97,8 +112,11 @@ pub fn msix_raise(k: &mut Kernel, dev: PciDevId, entry: u16) -> bool {
     if !msix.enable || entry >= msix.table.len() {
         return false;
     }
+    let waited = msix.pba[entry / 64] >> (entry % 64) & 1 != 0;
     msix.pba[entry / 64] |= 1 << (entry % 64);
-    send_if_pending(k, dev, entry);
+    if !send_if_pending(k, dev, entry) && !waited {
+        k.hw(|_| Hardware::Pending { dev, entry: entry as u16, pending: true });
+    }
     true
 }
 
@@ -107,8 +125,10 @@ pub fn msix_clear_pending(k: &mut Kernel, dev: PciDevId, entry: u16) {
     let entry = usize::from(entry);
     if let Some(msix) = &mut function_mut(k, dev).msix
         && entry < msix.table.len()
+        && msix.pba[entry / 64] >> (entry % 64) & 1 != 0
     {
         msix.pba[entry / 64] &= !(1 << (entry % 64));
+        k.hw(|_| Hardware::Pending { dev, entry: entry as u16, pending: false });
     }
 }
 
@@ -169,16 +189,38 @@ pub fn table_write(k: &mut Kernel, dev: PciDevId, offset: u32, size: u8, value: 
         return;
     }
     let entry = &mut msix.table[at];
+    let was = *entry;
     let dwords = [value as u32, (value >> 32) as u32];
-    for (n, &dword) in dwords[..usize::from(size / 4)].iter().enumerate() {
-        match offset % ENTRY_SIZE + 4 * n as u32 {
-            ENTRY_ADDRESS_LO => entry.address_lo = dword,
-            ENTRY_ADDRESS_HI => entry.address_hi = dword,
-            ENTRY_DATA => entry.data = dword,
-            _ => entry.vector_control = dword & VECTOR_CONTROL_MASK,
+    let written = &dwords[..usize::from(size / 4)];
+    for (n, &dword) in written.iter().enumerate() {
+        match register_at(offset + 4 * n as u32) {
+            MsiRegister::AddressLo => entry.address_lo = dword,
+            MsiRegister::AddressHi => entry.address_hi = dword,
+            MsiRegister::Data => entry.data = dword,
+            MsiRegister::Mask => entry.vector_control = dword & VECTOR_CONTROL_MASK,
         }
     }
-    send_if_pending(k, dev, at);
+    let masked = entry.vector_control & VECTOR_CONTROL_MASK != 0;
+    let changed = entry.vector_control != was.vector_control;
+    let entry = at as u16;
+    for (n, &value) in written.iter().enumerate() {
+        let register = register_at(offset + 4 * n as u32);
+        k.hw(|_| Hardware::MsixEntry { dev, entry, register, value });
+    }
+    if changed {
+        k.hw(|_| Hardware::Mask { dev, entry, masked });
+    }
+    release(k, dev, at);
+}
+
+/// Which dword of an entry an offset in the table means.
+fn register_at(offset: u32) -> MsiRegister {
+    match offset % ENTRY_SIZE {
+        ENTRY_ADDRESS_LO => MsiRegister::AddressLo,
+        ENTRY_ADDRESS_HI => MsiRegister::AddressHi,
+        ENTRY_DATA => MsiRegister::Data,
+        _ => MsiRegister::Mask,
+    }
 }
 
 /// Where an access to a base address register arrives.

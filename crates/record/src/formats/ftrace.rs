@@ -403,7 +403,7 @@ fn recorded<'a>(slice: &Slice<'a>, tracer: Tracer) -> Vec<Entry<'a>> {
             }
             What::Exit { .. } => buffer.exit(record, time, true),
             What::Tracepoint(tracepoint) => buffer.event(record, time, tracepoint, None),
-            What::Warn(_) => {}
+            What::Warn(_) | What::Hardware(_) => {}
         }
     }
     buffer.entries

@@ -46,7 +46,7 @@ pub fn calls(slice: &Slice<'_>) -> DiGraph<Node, u32> {
             What::Exit { .. } => {
                 stack.pop();
             }
-            What::Tracepoint(_) | What::Warn(_) => {}
+            What::Tracepoint(_) | What::Warn(_) | What::Hardware(_) => {}
         }
     }
     graph

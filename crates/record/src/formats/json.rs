@@ -1,11 +1,11 @@
 //! JSON lines: one object per record. `docs/trace-schema.md` describes them.
 
 use kstate::semantics::KernelVersion;
-use kstate::trace::{Arg, What};
+use kstate::trace::{Arg, Field, Trace, What};
 use serde_json::{Map, Value, json};
 
 use super::{Slice, fields};
-use crate::recording::flow_label;
+use crate::recording::{HARDWARE, flow_label};
 
 /// The version of the schema.
 pub const SCHEMA: u32 = 1;
@@ -15,6 +15,17 @@ fn value(text: &str) -> Value {
     match text.strip_prefix("0x").map(|hex| u64::from_str_radix(hex, 16)) {
         Some(Ok(number)) => number.into(),
         _ => text.parse::<i64>().map_or_else(|_| text.into(), Value::from),
+    }
+}
+
+/// A field of a record of hardware: registers as they are written, so that nobody has to convert them.
+fn field_value(trace: &Trace, field: Field) -> Value {
+    match field {
+        Field::Number(number) => number.into(),
+        Field::Bit(bit) => bit.into(),
+        Field::Hex(..) | Field::Word(_) | Field::Device(_) | Field::Requester(_) | Field::Context(_) => {
+            trace.field(field).into()
+        }
     }
 }
 
@@ -28,9 +39,15 @@ pub fn print(slice: &Slice<'_>, version: KernelVersion, cpus: u32) -> String {
         let mut line = Map::new();
         line.insert("n".into(), n.into());
         line.insert("time".into(), record.time.into());
-        line.insert("cpu".into(), record.cpu.0.into());
-        line.insert("context".into(), record.ctx.0.into());
-        line.insert("actor".into(), flow_label(slice.actor(record.ctx)).into());
+        if record.ctx == Trace::NOBODY {
+            line.insert("cpu".into(), Value::Null);
+            line.insert("context".into(), Value::Null);
+            line.insert("actor".into(), HARDWARE.into());
+        } else {
+            line.insert("cpu".into(), record.cpu.0.into());
+            line.insert("context".into(), record.ctx.0.into());
+            line.insert("actor".into(), flow_label(slice.actor(record.ctx)).into());
+        }
         match record.what {
             What::Enter { meta, args } => {
                 line.insert("is".into(), "enter".into());
@@ -56,6 +73,14 @@ pub fn print(slice: &Slice<'_>, version: KernelVersion, cpus: u32) -> String {
                 let text = tracepoint.to_string();
                 let fields: Map<String, Value> =
                     fields(&text).map(|(name, text)| (name.to_owned(), value(text))).collect();
+                line.insert("fields".into(), fields.into());
+            }
+            What::Hardware(hardware) => {
+                line.insert("is".into(), "hardware".into());
+                line.insert("name".into(), hardware.name().into());
+                let fields = hardware.fields().into_iter();
+                let fields: Map<String, Value> =
+                    fields.map(|(name, field)| (name.to_owned(), field_value(slice.trace, field))).collect();
                 line.insert("fields".into(), fields.into());
             }
             What::Warn(text) => {

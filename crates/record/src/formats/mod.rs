@@ -16,6 +16,7 @@ pub mod events;
 pub mod flow;
 pub mod ftrace;
 pub mod graph;
+pub mod hardware;
 pub mod json;
 pub mod perfetto;
 mod story;
@@ -48,7 +49,7 @@ impl<'a> Slice<'a> {
                 What::Enter { meta, .. } | What::Exit { meta, .. } => {
                     self.functions.shown(meta.name).is_some()
                 }
-                What::Tracepoint(_) | What::Warn(_) => true,
+                What::Tracepoint(_) | What::Warn(_) | What::Hardware(_) => true,
             };
             if shown {
                 clock = record.time.max(clock + RECORD_TIME);

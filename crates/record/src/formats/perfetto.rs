@@ -203,6 +203,7 @@ pub fn encode(slice: &Slice<'_>) -> Vec<u8> {
                     event.message(field::EVENT_ANNOTATION, &annotation(name, value))
                 })
             }
+            What::Hardware(_) => continue,
             What::Warn(text) => event
                 .number(field::EVENT_TYPE, INSTANT)
                 .text(field::EVENT_CATEGORY, "warning")

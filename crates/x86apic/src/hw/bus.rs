@@ -1,51 +1,13 @@
 //! The way of an interrupt message from its source to the local APICs (Intel SDM volume 3, 11.6.2
 //! "Determining IPI destination", 11.11 "Message signalled interrupts"; VT-d specification 5.1).
 
+pub use kstate::hw::lapic::DeliveryMode;
 use kstate::hw::lapic::{ApicMode, LocalApic};
 use kstate::oracle::Point;
+use kstate::trace::{Hardware, Reason, Source};
 use kstate::{ApicId, CpuId, CpuMask, Kernel, PciDevId};
 
 use super::{lapic, vtd};
-
-/// Delivery mode, as in the ICR, redirection entries, MSI data and remapping entries.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum DeliveryMode {
-    /// To all destinations.
-    Fixed,
-    /// To the one of them that runs at the lowest priority.
-    LowestPriority,
-    /// System management interrupt.
-    Smi,
-    /// Non-maskable interrupt.
-    Nmi,
-    /// INIT.
-    Init,
-    /// Start-up.
-    StartUp,
-    /// From an 8259.
-    ExtInt,
-}
-
-impl DeliveryMode {
-    /// From the three bits; `None` for the reserved value.
-    pub const fn from_bits(bits: u32) -> Option<Self> {
-        Some(match bits & 7 {
-            0 => Self::Fixed,
-            1 => Self::LowestPriority,
-            2 => Self::Smi,
-            4 => Self::Nmi,
-            5 => Self::Init,
-            6 => Self::StartUp,
-            7 => Self::ExtInt,
-            _ => return None,
-        })
-    }
-
-    /// With the redirection hint a fixed interrupt goes to one of a logical group (11.11.1).
-    pub const fn hinted(self, hint: bool) -> Self {
-        if hint && matches!(self, Self::Fixed) { Self::LowestPriority } else { self }
-    }
-}
 
 /// An interrupt on its way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -191,37 +153,68 @@ pub fn decode_msi(address: u64, data: u32) -> Option<Message> {
     })
 }
 
-/// A device writes a message: `source` is its requester id. False when nobody took the interrupt:
-/// a bad address, a fault of the remapping unit, or no local APIC that listens.
-pub fn msi_write(k: &mut Kernel, address: u64, data: u32, source: u16) -> bool {
+/// As [`deliver`], with what to call a message that nobody takes.
+pub(super) fn deliver_or_say(k: &mut Kernel, message: Option<Message>, none: Reason) -> Result<(), Reason> {
+    match message {
+        None => Err(none),
+        Some(message) if deliver(k, message) => Ok(()),
+        Some(_) => Err(Reason::NotTaken),
+    }
+}
+
+/// Writes a message of the compatibility format, which nothing remaps.
+fn write_compatible(k: &mut Kernel, address: u64, data: u32) -> Result<(), Reason> {
+    let none = if address >> 20 == 0xfee { Reason::DeliveryMode } else { Reason::Address };
+    deliver_or_say(k, decode_msi(address, data), none)
+}
+
+/// A device writes a message: `source` is its requester id.
+///
+/// # Errors
+/// Why nobody took the interrupt: a bad address, a fault of the remapping unit, or no local APIC that listens.
+pub fn msi_write(k: &mut Kernel, address: u64, data: u32, source: u16) -> Result<(), Reason> {
     if !vtd::enabled(&k.hw.vtd) {
-        return decode_msi(address, data).is_some_and(|message| deliver(k, message));
+        return write_compatible(k, address, data);
     }
     if address >> 20 != 0xfee {
-        return false;
+        return Err(Reason::Address);
     }
     if address >> 4 & 1 == 0 {
         if vtd::blocks_compatibility(k, source) {
-            return false;
+            return Err(Reason::Remapping);
         }
-        return decode_msi(address, data).is_some_and(|message| deliver(k, message));
+        return write_compatible(k, address, data);
     }
     // VT-d 5.1.5.2: bits 19:5 and 2 of the address are the handle; with SHV the subhandle adds.
     let handle = (address >> 5 & 0x7fff | (address >> 2 & 1) << 15) as u16;
     let subhandle = if address >> 3 & 1 != 0 { data as u16 } else { 0 };
     let reserved = address >> 3 & 1 != 0 && data >> 16 != 0;
-    vtd::remap(k, handle, subhandle, reserved, source).is_some_and(|message| deliver(k, message))
+    let message = vtd::remap(k, handle, subhandle, reserved, source);
+    deliver_or_say(k, message, Reason::Remapping)
 }
 
-/// A message that is not subject to remapping: the remapping unit's own.
+/// A message that is not subject to remapping: the remapping unit's own. False when nobody took it.
 pub fn msi_write_unmapped(k: &mut Kernel, address: u64, data: u32) -> bool {
+    k.hw(|_| Hardware::Message { from: Source::Dmar, address, data });
     // The unit keeps bits 31:8 of the destination in the upper half of the address.
     let high = (address >> 32) as u32 & !0xff;
-    let Some(message) = decode_msi(address & 0xffff_ffff, data) else {
-        return false;
-    };
-    let wide = high != 0;
-    deliver(k, Message { dest: message.dest | high, wide, ..message })
+    let low = address & 0xffff_ffff;
+    let none = if low >> 20 == 0xfee { Reason::DeliveryMode } else { Reason::Address };
+    let message = decode_msi(low, data).map(|message| Message {
+        dest: message.dest | high,
+        wide: high != 0,
+        ..message
+    });
+    let taken = deliver_or_say(k, message, none);
+    say_blocked(k, Source::Dmar, taken);
+    taken.is_ok()
+}
+
+/// Records that a message reached nobody, if it did not.
+pub fn say_blocked(k: &mut Kernel, from: Source, taken: Result<(), Reason>) {
+    if let Err(reason) = taken {
+        k.hw(|_| Hardware::Blocked { from, reason });
+    }
 }
 
 /// A point between two register writes of a driver at which the device may act: it does when it has
@@ -230,7 +223,7 @@ pub fn hw_point(k: &mut Kernel, dev: PciDevId) {
     let model = k.hw.pci[dev.index()].model;
     let (Some(pending), Some(act)) = (model.pending, model.act) else { return };
     if pending(k, dev) && k.oracle.choose(Point::Hardware, 2) == 1 {
-        act(k, dev);
+        k.on_its_own(|k| act(k, dev));
     }
 }
 

@@ -6,6 +6,7 @@ use kstate::event::Event;
 use kstate::hw::ioapic::{
     IoApic, RTE_DELIVERY_STATUS, RTE_LEVEL, RTE_LOGICAL, RTE_MASK, RTE_REMAPPABLE, RTE_REMOTE_IRR, RTE_VECTOR,
 };
+use kstate::trace::{Hardware, Reason, Source};
 
 use super::bus::{self, DeliveryMode, Message};
 use super::vtd;
@@ -33,6 +34,9 @@ pub fn set_line(k: &mut Kernel, pin: u32, level: bool) {
         return;
     };
     let was = k.hw.ioapic.asserted >> pin & 1 != 0;
+    if was != level {
+        k.hw(|_| Hardware::IoApicLine { pin: pin as u8, asserted: level });
+    }
     if level {
         k.hw.ioapic.asserted |= 1 << pin;
     } else {
@@ -58,8 +62,14 @@ pub fn write_rte(k: &mut Kernel, pin: usize, value: u64) {
     };
     *rte = value & WRITABLE | *rte & READ_ONLY;
     // An edge-triggered entry has no remote IRR: the switch to edge and back clears it.
+    let waited = *rte & RTE_REMOTE_IRR != 0;
     if *rte & RTE_LEVEL == 0 {
         *rte &= !READ_ONLY;
+    }
+    let value = *rte;
+    k.hw(|_| Hardware::IoApicEntry { pin: pin as u8, value });
+    if waited && value & RTE_REMOTE_IRR == 0 {
+        k.hw(|_| Hardware::RemoteIrr { pin: pin as u8, set: false });
     }
     service_level(k, pin);
 }
@@ -74,38 +84,58 @@ pub fn service_level(k: &mut Kernel, pin: usize) {
         let status = if send(k, pin) { RTE_REMOTE_IRR } else { RTE_DELIVERY_STATUS };
         let rte = &mut k.hw.ioapic.redirection[pin];
         *rte = *rte & !READ_ONLY | status;
+        if status == RTE_REMOTE_IRR {
+            k.hw(|_| Hardware::RemoteIrr { pin: pin as u8, set: true });
+        }
     } else if !active {
         k.hw.ioapic.redirection[pin] &= !RTE_DELIVERY_STATUS;
     }
 }
 
+/// Address and data of an entry's message: the bits of the entry, each at its place (VT-d 5.1.5.1, SDM volume 3,
+/// 11.11).
+fn message_of(rte: u64) -> (u64, u32) {
+    // Bits 63:48 of the entry are bits 19:4 of the address, bit 11 is bit 2: destination and destination mode, or
+    // the handle. Level-triggered messages say that they assert.
+    let address = 0xfee0_0000 | (rte >> 48 & 0xffff) << 4 | (rte >> 11 & 1) << 2;
+    let level = rte & RTE_LEVEL != 0;
+    (address, u32::from(level) << 15 | u32::from(level) << 14 | (rte & 0x7ff) as u32)
+}
+
 fn send(k: &mut Kernel, pin: usize) -> bool {
     let rte = k.hw.ioapic.redirection[pin];
+    let from = Source::IoApic(pin as u8);
+    k.hw(|_| {
+        let (address, data) = message_of(rte);
+        Hardware::Message { from, address, data }
+    });
+    let taken = route(k, rte);
+    bus::say_blocked(k, from, taken);
+    taken.is_ok()
+}
+
+fn route(k: &mut Kernel, rte: u64) -> Result<(), Reason> {
     let source = k.hw.ioapic.source_id;
     if vtd::enabled(&k.hw.vtd) {
         if rte & RTE_REMAPPABLE != 0 {
             let handle = (rte >> 49) as u16 | u16::from(rte & RTE_LOGICAL != 0) << 15;
-            return vtd::remap(k, handle, 0, false, source).is_some_and(|message| {
-                // VT-d 5.1.5.1: the entry's own trigger mode counts for its remote IRR only.
-                bus::deliver(k, message)
-            });
+            // VT-d 5.1.5.1: the entry's own trigger mode counts for its remote IRR only.
+            let message = vtd::remap(k, handle, 0, false, source);
+            return bus::deliver_or_say(k, message, Reason::Remapping);
         }
         if vtd::blocks_compatibility(k, source) {
-            return false;
+            return Err(Reason::Remapping);
         }
     }
-    let Some(mode) = DeliveryMode::from_bits((rte >> 8) as u32) else {
-        return false;
-    };
-    let message = Message {
+    let message = DeliveryMode::from_bits((rte >> 8) as u32).map(|mode| Message {
         dest: (rte >> 56) as u32,
         wide: false,
         logical: rte & RTE_LOGICAL != 0,
         mode,
         vector: rte as u8,
         level: rte & RTE_LEVEL != 0,
-    };
-    bus::deliver(k, message)
+    });
+    bus::deliver_or_say(k, message, Reason::DeliveryMode)
 }
 
 /// An EOI arrives, as a broadcast of a local APIC or through the EOI register: every
@@ -117,6 +147,7 @@ pub fn eoi(k: &mut Kernel, vector: u8) {
         let waits = RTE_LEVEL | RTE_REMOTE_IRR;
         if *rte & waits == waits && *rte & RTE_VECTOR == u64::from(vector) {
             *rte &= !RTE_REMOTE_IRR;
+            k.hw(|_| Hardware::RemoteIrr { pin: pin as u8, set: false });
             if k.hw.ioapic.asserted >> pin & 1 != 0 {
                 k.events.push(RESEND_NS, Event::IoApicLevel(pin as u8));
             }

@@ -8,6 +8,7 @@ use kstate::hw::lapic::{
     ApicMode, DELIVERY_STATUS, DFR_CLUSTER, ESR_ILLEGAL_REGISTER, ESR_RECEIVE_ILLEGAL_VECTOR,
     ESR_SEND_ILLEGAL_VECTOR, LVT_MASK, LocalApic, Lvt, SVR_ENABLE, SVR_SUPPRESS_EOI_BROADCAST, VectorReg,
 };
+use kstate::trace::{Hardware, Reason, Source};
 use kstate::{ApicId, CpuId, Kernel};
 
 use super::bus::{self, DeliveryMode, Message};
@@ -48,6 +49,7 @@ pub fn reset(k: &mut Kernel, cpu: CpuId) {
     *apic = LocalApic { mode, base, xapic_id, ..LocalApic::new(initial_id) };
     listen(k, cpu);
     update(k, cpu);
+    k.hw(|_| Hardware::LapicReset { cpu });
 }
 
 /// Takes a CPU out of the destination map, before its id, mode or logical destination changes.
@@ -154,16 +156,21 @@ fn update(k: &mut Kernel, cpu: CpuId) {
 pub fn ack(k: &mut Kernel, cpu: CpuId) -> u8 {
     // The 8259 answers for itself.
     if k.hw.pic.intr && extint(&k.hw.lapics[cpu.index()], cpu) {
-        return pic::ack(k);
+        let vector = pic::ack(k);
+        k.hw(|_| Hardware::Inta { cpu, vector });
+        return vector;
     }
     let pending = pending(k, cpu);
     let apic = &mut k.hw.lapics[cpu.index()];
     let Some(vector) = pending else {
-        return apic.svr as u8;
+        let vector = apic.svr as u8;
+        k.hw(|_| Hardware::Spurious { cpu, vector });
+        return vector;
     };
     apic.irr.clear(vector);
     apic.isr.set(vector);
     update(k, cpu);
+    k.hw(|_| Hardware::Isr { cpu, vector });
     vector
 }
 
@@ -177,6 +184,7 @@ pub fn eoi(k: &mut Kernel, cpu: CpuId) {
     apic.isr.clear(vector);
     let level = apic.tmr.test(vector) && apic.svr & SVR_SUPPRESS_EOI_BROADCAST == 0;
     update(k, cpu);
+    k.hw(|_| Hardware::Eoi { cpu, vector, broadcast: level });
     if level {
         ioapic::eoi(k, vector);
     }
@@ -214,6 +222,7 @@ pub(super) fn accept(k: &mut Kernel, cpu: CpuId, mode: DeliveryMode, vector: u8,
                 error(k, cpu, ESR_RECEIVE_ILLEGAL_VECTOR);
                 return false;
             }
+            let again = apic.irr.test(vector);
             apic.irr.set(vector);
             if level {
                 apic.tmr.set(vector)
@@ -221,6 +230,8 @@ pub(super) fn accept(k: &mut Kernel, cpu: CpuId, mode: DeliveryMode, vector: u8,
                 apic.tmr.clear(vector)
             }
             update(k, cpu);
+            k.hw(|_| Hardware::Irr { cpu, vector, level, again });
+            return true;
         }
         DeliveryMode::Nmi => apic.nmis += 1,
         DeliveryMode::Init => apic.init = true,
@@ -229,6 +240,7 @@ pub(super) fn accept(k: &mut Kernel, cpu: CpuId, mode: DeliveryMode, vector: u8,
         // hardware uses them; the 8259 is wired to LINT0.
         DeliveryMode::Smi | DeliveryMode::ExtInt => {}
     }
+    k.hw(|_| Hardware::Accept { cpu, mode, vector });
     true
 }
 
@@ -276,6 +288,7 @@ pub fn local_event(k: &mut Kernel, cpu: CpuId, source: Lvt) {
         _ => DeliveryMode::from_bits(entry >> 8).unwrap_or(DeliveryMode::Fixed),
     };
     let level = matches!(source, Lvt::Lint0) && entry >> 15 & 1 != 0;
+    k.hw(|_| Hardware::Lvt { cpu, vector: entry as u8 });
     accept(k, cpu, mode, entry as u8, level);
 }
 
@@ -288,6 +301,10 @@ pub fn send_ipi(k: &mut Kernel, from: CpuId, dest: ApicId, vector: u8) {
 
 /// SELF IPI register (11.12.11), and the self shorthand with a fixed vector.
 pub fn send_self_ipi(k: &mut Kernel, cpu: CpuId, vector: u8) {
+    k.hw(|k| {
+        let icr = 1 << 18 | 1 << 14 | u64::from(vector);
+        Hardware::Ipi { cpu, icr, wide: k.hw.lapics[cpu.index()].mode == ApicMode::X2Apic }
+    });
     if vector < 16 {
         error(k, cpu, ESR_SEND_ILLEGAL_VECTOR);
         return;
@@ -348,7 +365,9 @@ pub fn icr_write(k: &mut Kernel, cpu: CpuId, icr: u64) {
     let apic = &mut k.hw.lapics[cpu.index()];
     // IPIs arrive at once, so that the delivery status always reads idle.
     apic.icr = icr & !u64::from(DELIVERY_STATUS);
-    let Some(Icr { message, assert, shorthand }) = Icr::decode(icr, apic.mode == ApicMode::X2Apic) else {
+    let wide = apic.mode == ApicMode::X2Apic;
+    k.hw(|_| Hardware::Ipi { cpu, icr, wide });
+    let Some(Icr { message, assert, shorthand }) = Icr::decode(icr, wide) else {
         return;
     };
     let Message { mode, vector, .. } = message;
@@ -363,7 +382,9 @@ pub fn icr_write(k: &mut Kernel, cpu: CpuId, icr: u64) {
     // The trigger mode of an IPI is edge but for INIT.
     match shorthand {
         Shorthand::None => {
-            bus::deliver(k, Message { level: false, ..message });
+            let message = Message { level: false, ..message };
+            let taken = bus::deliver_or_say(k, Some(message), Reason::NotTaken);
+            bus::say_blocked(k, Source::Icr(cpu), taken);
         }
         Shorthand::Own => {
             if mode == DeliveryMode::Fixed {
@@ -656,6 +677,7 @@ fn set_base(k: &mut Kernel, cpu: CpuId, value: u64) -> Result<(), GeneralProtect
     if old == ApicMode::Disabled && mode == ApicMode::XApic {
         // Coming back from disabled is like power-on (11.4.3), but the task priority is CR8's.
         *apic = LocalApic { base: apic.base, tpr: apic.tpr, ..LocalApic::new(apic.initial_id) };
+        k.hw(|_| Hardware::LapicReset { cpu });
     }
     listen(k, cpu);
     update(k, cpu);

@@ -8,6 +8,7 @@ use kstate::Kernel;
 use kstate::hw::vtd::{
     CFI, FECTL_IM, FECTL_IP, FaultReason, FaultRecord, IRE, IRTP, Irte, PFO, PPF, QIE, Vtd,
 };
+use kstate::trace::Hardware;
 
 use super::bus::{self, DeliveryMode, Message};
 
@@ -101,20 +102,20 @@ pub(super) fn remap(
         Err(reason) => {
             if irte.fpd() == 0 {
                 fault(k, reason, source, index as u16);
+            } else {
+                k.hw(|_| Hardware::Fault { source, index: index as u16, reason });
             }
             None
         }
         Ok(mode) => {
             let wide = k.hw.vtd.irta_eime;
             let dest = if wide { irte.dest_id() } else { irte.dest_id() >> 8 & 0xff };
-            Some(Message {
-                dest,
-                wide,
-                logical: irte.dst_mode() != 0,
-                mode: mode.hinted(irte.dst_mode() != 0 && irte.redir_hint() != 0),
-                vector: irte.vector() as u8,
-                level: irte.trigger_mode() != 0,
-            })
+            let logical = irte.dst_mode() != 0;
+            let mode = mode.hinted(logical && irte.redir_hint() != 0);
+            let (vector, level) = (irte.vector() as u8, irte.trigger_mode() != 0);
+            let index = index as u16;
+            k.hw(|_| Hardware::Irte { index, source, vector, dest, logical, mode, level });
+            Some(Message { dest, wide, logical, mode, vector, level })
         }
     }
 }
@@ -154,6 +155,7 @@ fn check(irte: &Irte, source: u16) -> Result<DeliveryMode, FaultReason> {
 
 /// Records a fault and raises the fault event (7.2, 7.4); with a record still there it is lost.
 fn fault(k: &mut Kernel, reason: FaultReason, source: u16, index: u16) {
+    k.hw(|_| Hardware::Fault { source, index, reason });
     let vtd = &mut k.hw.vtd;
     if vtd.frcd.is_some() {
         vtd.fsts |= PFO;

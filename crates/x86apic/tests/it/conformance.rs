@@ -194,13 +194,13 @@ const CASES: &[(&str, fn())] = &[
     // Messages.
     ("CRO-39", || {
         let mut k = xapic(2);
-        assert!(bus::msi_write(&mut k, 0xfee0_1000, 0xf1, 0));
+        assert!(bus::msi_write(&mut k, 0xfee0_1000, 0xf1, 0).is_ok());
         assert_eq!(k.hw.pending_cpus.list(), "1");
         assert_eq!(take_all(&mut k), [vec![], vec![0xf1]]);
     }),
     ("CRO-40", || {
         let mut k = xapic(2);
-        assert!(!bus::msi_write(&mut k, 0xfed0_1000, 0xf1, 0));
+        assert!(bus::msi_write(&mut k, 0xfed0_1000, 0xf1, 0).is_err());
         assert_eq!(take_all(&mut k), [NOTHING, NOTHING]);
     }),
     ("CRO-43", || {
@@ -215,7 +215,7 @@ const CASES: &[(&str, fn())] = &[
     ("ACR-22", || {
         let mut k = xapic(1);
         lapic::soft_disable(&mut k, CPU0);
-        assert!(!bus::msi_write(&mut k, 0xfee0_0000, 0x41, 0));
+        assert!(bus::msi_write(&mut k, 0xfee0_0000, 0x41, 0).is_err());
         assert_eq!(irr_isr(&k), (vec![], vec![]));
     }),
     ("ACR-MSI-00", || illegal_msi(0x00)),
@@ -496,7 +496,7 @@ fn illegal_vector(vector: u64) {
 
 fn illegal_msi(vector: u32) {
     let mut k = xapic(1);
-    assert!(!bus::msi_write(&mut k, 0xfee0_0000, vector, 0));
+    assert!(bus::msi_write(&mut k, 0xfee0_0000, vector, 0).is_err());
     assert_eq!((take(&mut k, CPU0), irr_isr(&k)), (vec![], (vec![], vec![])));
 }
 
@@ -600,7 +600,7 @@ fn a_pending_vector_marks_its_cpu() {
     let mut k = xapic(2);
     lapic::set_tpr(&mut k, CPU1, 0x50);
     for (vector, wakes) in [(0x5f, false), (0x61, true)] {
-        bus::msi_write(&mut k, 0xfee0_1000, vector, 0);
+        let _ = bus::msi_write(&mut k, 0xfee0_1000, vector, 0);
         assert_eq!(k.hw.pending_cpus.contains(CPU1), wakes);
     }
     assert_eq!(take(&mut k, CPU1), [0x61]);

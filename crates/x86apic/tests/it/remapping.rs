@@ -190,7 +190,7 @@ fn a_refused_message_is_reported_by_the_fault_interrupt() {
         let mut k = booted(version, "");
         dmar::init_dmars(&mut k).unwrap();
         let from = k.log.len();
-        assert!(!bus::msi_write(&mut k, 0xfee0_0010 | 0x3fe << 5, 0, 0x18));
+        assert!(bus::msi_write(&mut k, 0xfee0_0010 | 0x3fe << 5, 0, 0x18).is_err());
         let vector = lapic::pending(&k, CpuId(0)).expect("the fault interrupt");
         take_vector(&mut k, vector);
         let request = "DMAR: [INTR-REMAP] Request device [00:03.0] fault index";

@@ -1,0 +1,146 @@
+//! What things are called where people read: as the kernel or the manual writes them, never as the emulator numbers
+//! them.
+//!
+//! # What it doesn't implement
+//! The labels of recordings, which are those of captures: `record` has them.
+
+use core::fmt;
+
+use crate::event::Event;
+use crate::sched::{Frame, Task, TaskKind, TaskState, WaitOn};
+use crate::trace::Actor;
+use crate::{Kernel, PciDevId, QueueId, ReqId, TaskId};
+
+/// As `comm` of the task has it: `migration/4`, `swapper/2`.
+impl fmt::Display for TaskKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Task => f.write_str("task"),
+            Self::Kworker => f.write_str("kworker"),
+            Self::Cpuhp(cpu) => write!(f, "cpuhp/{cpu}"),
+            Self::Migration(cpu) => write!(f, "migration/{cpu}"),
+            Self::Idle(cpu) => write!(f, "swapper/{cpu}"),
+            Self::IrqThread(irq) => write!(f, "irq/{irq}"),
+        }
+    }
+}
+
+/// A task by its `comm`, an interrupt by its number and its handler.
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Task => f.write_str("task"),
+            Self::Kworker => f.write_str("kworker"),
+            Self::Cpuhp(cpu) => write!(f, "cpuhp/{cpu}"),
+            Self::Migration(cpu) => write!(f, "migration/{cpu}"),
+            Self::Idle(cpu) => write!(f, "swapper/{cpu}"),
+            Self::Softirq(cpu) => write!(f, "softirq on CPU {cpu}"),
+            Self::Irq { irq: Some(irq), name, .. } => write!(f, "irq {irq} {name}"),
+            Self::Irq { irq: None, cpu, .. } => write!(f, "interrupt on CPU {cpu}"),
+            Self::Cleanup(cpu) => write!(f, "vector cleanup on CPU {cpu}"),
+            Self::IrqThread(name) => f.write_str(name),
+            Self::Boot => f.write_str("boot"),
+        }
+    }
+}
+
+/// A call on a stack: the function with its arguments and locals.
+impl fmt::Display for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}(", self.code.meta.name)?;
+        for (i, (name, slot)) in self.code.locals.iter().zip(&self.slots).enumerate() {
+            write!(f, "{}{name}={}", if i == 0 { "" } else { ", " }, *slot as i64)?;
+        }
+        f.write_str(")")
+    }
+}
+
+impl Kernel {
+    /// What the kernel calls the device behind a function: `nvme0`, `virtio1`, or the function's address while no
+    /// driver has given it a name.
+    pub fn device_name(&self, dev: PciDevId) -> String {
+        let nvme = self.nvme.devs.iter().find(|nvme| nvme.bound && nvme.dev == dev);
+        if let Some(nvme) = nvme {
+            return format!("nvme{}", nvme.instance);
+        }
+        let virtio = self.virtio.devs.iter().flatten().find(|virtio| virtio.pci_dev == dev);
+        if let Some(virtio) = virtio {
+            return format!("virtio{}", virtio.index);
+        }
+        self.pci.devs.get(dev.index()).map_or_else(|| format!("function {dev}"), |function| function.name())
+    }
+
+    /// A task: `task 21 (kworker)`.
+    pub fn task_name(&self, id: TaskId) -> String {
+        match self.sched.tasks.get(id.index()) {
+            Some(Task { kind: TaskKind::Task, .. }) | None => format!("task {id}"),
+            Some(task) => format!("task {id} ({})", task.kind),
+        }
+    }
+
+    /// Whether a task runs, and what it waits for.
+    pub fn state_name(&self, state: TaskState) -> String {
+        match state {
+            TaskState::Runnable => "can go on".to_owned(),
+            TaskState::Spinning => "spins".to_owned(),
+            TaskState::Waiting(on) => format!("waits for {}", self.wait_name(on)),
+            TaskState::Done(_) => "ended".to_owned(),
+        }
+    }
+
+    /// A request of the block layer: by its queue and its tag.
+    pub fn request_name(&self, rq: ReqId) -> String {
+        match self.blk.requests.get(rq) {
+            Some(request) => format!("request {} of {}", request.tag, self.queue_name(request.q)),
+            None => "a request that is over".to_owned(),
+        }
+    }
+
+    /// A request queue, by its disk where it has one.
+    pub fn queue_name(&self, q: QueueId) -> String {
+        let disk = self.blk.disks.iter().flatten().find(|disk| disk.queue == q);
+        disk.map_or_else(
+            || format!("request queue {q}"),
+            |disk| format!("the queue of {}", disk.disk_name),
+        )
+    }
+
+    /// What a task waits for.
+    pub fn wait_name(&self, on: WaitOn) -> String {
+        match on {
+            WaitOn::Until(time) => format!("time to reach {}.{:09} s", time / 1_000_000_000, time % 1_000_000_000),
+            WaitOn::Request(rq) => match self.blk.requests.get(rq) {
+                Some(_) => format!("the end of {}", self.request_name(rq)),
+                None => "the end of a request".to_owned(),
+            },
+            WaitOn::Driver(dev, n) => format!("its driver's wait queue {n} of {}", self.device_name(dev)),
+            WaitOn::Threads(irq) => format!("the threads of irq {irq}"),
+            WaitOn::IrqThread(_) => "an interrupt".to_owned(),
+            WaitOn::Cpuhp(cpu) => format!("the hotplug thread of CPU {cpu}"),
+            WaitOn::StopMachine => "the stoppers of all CPUs".to_owned(),
+            WaitOn::HotplugLock => "the CPU hotplug lock".to_owned(),
+            WaitOn::Exit(task) => format!("the end of {}", self.task_name(task)),
+            WaitOn::Tag(_, hctx) => format!("a free tag of hardware queue {hctx}"),
+            WaitOn::Unfrozen(q) => format!("the end of the freeze of {}", self.queue_name(q)),
+            WaitOn::Drained(q) => format!("the requests of {}", self.queue_name(q)),
+            WaitOn::DeviceLock(dev) => format!("the lock of {}", self.device_name(dev)),
+        }
+    }
+
+    /// What happens when an event is due.
+    pub fn event_name(&self, event: &Event) -> String {
+        match *event {
+            Event::Wake(task) => format!("{} has slept long enough", self.task_name(task)),
+            Event::Device(dev, word) => {
+                let what = self.hw.pci.get(dev.index()).map(|function| (function.model.describe)(word));
+                format!("{} {}", self.device_name(dev), what.unwrap_or_default())
+            }
+            Event::VectorCleanup(cpu) => format!("the vector cleanup timer of CPU {cpu} expires"),
+            Event::IntxLevel(dev, true) => format!("{} asserts its interrupt pin", self.device_name(dev)),
+            Event::IntxLevel(dev, false) => format!("{} deasserts its interrupt pin", self.device_name(dev)),
+            Event::IoApicLevel(pin) => format!("the IO-APIC looks at the line of pin {pin} again"),
+            Event::BlkTimeout(rq) => format!("{} times out", self.request_name(rq)),
+            Event::WakeOn(on) => format!("the wait for {} is over", self.wait_name(on)),
+        }
+    }
+}
