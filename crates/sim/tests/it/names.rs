@@ -75,7 +75,9 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 /// test module's, and the one that stands for every driver of which only the interrupts count.
 fn is_kernel_module(path: &Path) -> bool {
     let file = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let folders: Vec<_> = path.iter().filter_map(|part| part.to_str()).collect();
+    // What lies above the project has names of its own.
+    let inside = path.strip_prefix(root()).unwrap_or(path);
+    let folders: Vec<_> = inside.iter().filter_map(|part| part.to_str()).collect();
     let ours = folders.windows(3).any(|part| matches!(part, ["drivers", "src", "test" | "profile"]));
     !["hw.rs", "invariants.rs", "tests.rs"].contains(&file) && !folders.contains(&"hw") && !ours
 }
