@@ -1,7 +1,7 @@
 //! What a record is asked for: arguments of a function, fields of a tracepoint, the interrupt that they lead to.
 
-use kstate::irqdesc::DevId;
 use kstate::apic::VectorIrq;
+use kstate::irqdesc::DevId;
 use kstate::trace::{Arg, FieldValue, FnMeta, HARDWARE, Hardware, Record, Trace, Tracepoint, What};
 use kstate::{Irq, Kernel, MsiDescId, PciDevId};
 
@@ -135,12 +135,12 @@ pub(crate) fn irq_of(record: &Record, k: &Kernel) -> Option<Irq> {
 /// The interrupt that has a vector on a CPU, or an entry of a function's MSI-X table.
 fn irq_of_hardware(hardware: &Hardware, k: &Kernel) -> Option<Irq> {
     match *hardware {
-        Hardware::Irr { cpu, vector, .. } | Hardware::Isr { cpu, vector } | Hardware::Eoi { cpu, vector, .. } => {
-            match k.apic.vector_irq(cpu, vector.into()) {
-                VectorIrq::Desc(irq) => Some(irq),
-                _ => None,
-            }
-        }
+        Hardware::Irr { cpu, vector, .. }
+        | Hardware::Isr { cpu, vector }
+        | Hardware::Eoi { cpu, vector, .. } => match k.apic.vector_irq(cpu, vector.into()) {
+            VectorIrq::Desc(irq) => Some(irq),
+            _ => None,
+        },
         Hardware::MsixEntry { dev, entry, .. } => irq_of_entry(k, dev, entry),
         Hardware::Mask { dev, entry, .. } | Hardware::Pending { dev, entry, .. } => {
             irq_of_vector(k, dev, entry.into())

@@ -290,7 +290,9 @@ impl Session {
                 [] => String::new(),
                 _ => format!("; did you mean {}?", close.join(", ")),
             };
-            return Err(format!("`{part}` is no function in scope, no tracepoint of this kernel and no record of hardware{hint}"));
+            return Err(format!(
+                "`{part}` is no function in scope, no tracepoint of this kernel and no record of hardware{hint}"
+            ));
         }
         Ok(names)
     }

@@ -99,16 +99,15 @@ impl Kernel {
     /// A request queue, by its disk where it has one.
     pub fn queue_name(&self, q: QueueId) -> String {
         let disk = self.blk.disks.iter().flatten().find(|disk| disk.queue == q);
-        disk.map_or_else(
-            || format!("request queue {q}"),
-            |disk| format!("the queue of {}", disk.disk_name),
-        )
+        disk.map_or_else(|| format!("request queue {q}"), |disk| format!("the queue of {}", disk.disk_name))
     }
 
     /// What a task waits for.
     pub fn wait_name(&self, on: WaitOn) -> String {
         match on {
-            WaitOn::Until(time) => format!("time to reach {}.{:09} s", time / 1_000_000_000, time % 1_000_000_000),
+            WaitOn::Until(time) => {
+                format!("time to reach {}.{:09} s", time / 1_000_000_000, time % 1_000_000_000)
+            }
             WaitOn::Request(rq) => match self.blk.requests.get(rq) {
                 Some(_) => format!("the end of {}", self.request_name(rq)),
                 None => "the end of a request".to_owned(),

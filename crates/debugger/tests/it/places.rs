@@ -46,6 +46,7 @@ impl Observer for Second {
         let name = match k.trace.records.last().map(|record| record.what) {
             Some(What::Enter { meta, .. } | What::Exit { meta, .. }) => meta.name,
             Some(What::Tracepoint(t)) => t.name(),
+            Some(What::Hardware(hardware)) => hardware.name(),
             Some(What::Warn(_)) | None => "",
         };
         // The copy gets what was recorded so far, since the tracer's buffer is cut out of it.
