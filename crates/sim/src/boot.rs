@@ -152,7 +152,7 @@ fn before_drivers(
 
     kcore::cpu::boot_cpu_init(&mut k);
     params::parse_args(&mut k);
-    kcore::cpu::smt::cpu_smt_set_num_threads(&mut k, machine.threads_per_core);
+    kcore::cpu::smt::cpu_smt_set_num_threads(&mut k, machine.most_threads());
     if machine.smt_vulnerable == Some(true) && k.hotplug.mitigations_auto_nosmt {
         kcore::cpu::cpu_smt_disable(&mut k, false);
     }

@@ -180,6 +180,14 @@ impl Machine {
         machine
     }
 
+    /// Threads of the core that has the most of them.
+    pub fn most_threads(&self) -> u32 {
+        let mut cores: Vec<u32> = self.places.iter().map(|place| place.core).collect();
+        cores.sort_unstable();
+        let most = cores.chunk_by(|a, b| a == b).map(<[u32]>::len).max();
+        most.map_or(self.threads_per_core, |threads| threads as u32)
+    }
+
     /// The lowest number of an interrupt that is no pin's.
     pub fn first_msi(&self) -> u32 {
         file::IOAPIC_PINS + self.more_gsis
@@ -432,6 +440,17 @@ mod tests {
         let machine = Machine::parse("m.toml", text).unwrap();
         let nodes: Vec<u32> = (0..8).map(|cpu| machine.place(cpu).node.0).collect();
         assert_eq!(nodes, [0, 0, 1, 0, 1, 2, 0, 1]);
+    }
+
+    #[test]
+    fn threads_are_counted_in_lists_too() {
+        let threads = |lines: &str| {
+            let text = format!("kernel = \"v5.4\"\n[cpus]\npossible = 6\n{lines}\n");
+            Machine::parse("m.toml", &text).unwrap().most_threads()
+        };
+        assert_eq!(threads(""), 1);
+        assert_eq!(threads("threads_per_core = 3"), 3);
+        assert_eq!(threads("siblings = [\"0,3\", \"1,4\"]"), 2);
     }
 
     #[test]
