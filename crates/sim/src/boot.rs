@@ -291,6 +291,7 @@ fn restore(k: &mut Kernel, machine: &Machine, after: &mut impl FnMut(&Kernel)) {
         }
         if let Written::Now(Err(e)) = vfs::write(k, &file, &list) {
             k.pr_warn(format!("irqlab: the affinity of interrupt {irq} cannot be set: {e:?}"));
+            continue;
         }
         // On one that stands elsewhere the move still waits.
         if machine.found.effective.get(&irq).is_none_or(|cpu| cpus.contains(*cpu)) {
