@@ -139,6 +139,17 @@ struct Process {
     vars: Variables,
 }
 
+/// A command that failed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Complaint {
+    /// Its line in the script.
+    pub line: usize,
+    /// What failed, as a shell says it.
+    pub what: String,
+    /// With which error; none where it is no command once its variables have their values.
+    pub errno: Option<Errno>,
+}
+
 /// A shell. Two are equal when they stand at the same place of the script with the same variables and
 /// jobs; that it is the same script is not looked at.
 #[derive(Clone, Debug)]
@@ -149,6 +160,8 @@ pub struct Shell {
     jobs: Vec<Process>,
     /// Assertions that did not hold.
     pub failed: Vec<Failure>,
+    /// Commands that failed.
+    pub complaints: Vec<Complaint>,
 }
 
 impl PartialEq for Shell {
@@ -180,7 +193,7 @@ impl Shell {
         let level = Level { body: None, next: 0, values: None };
         let main =
             Process { id: ActorId::MAIN, parent: ActorId::MAIN, levels: vec![level], busy: None, vars };
-        Self { script, main, jobs: Vec::new(), failed: Vec::new() }
+        Self { script, main, jobs: Vec::new(), failed: Vec::new(), complaints: Vec::new() }
     }
 
     /// The script it runs.
@@ -336,11 +349,13 @@ impl Shell {
         let script = Arc::clone(&self.script);
         let last = self.jobs.last().map_or(ActorId::MAIN, |job| job.id);
         let Some(process) = self.process(actor) else { return Progress::Idle };
-        let mut turn = Turn { script: &script, bench, started: None, failed: Vec::new() };
+        let mut turn =
+            Turn { script: &script, bench, started: None, failed: Vec::new(), complaints: Vec::new() };
         let progress = process.act(&mut turn);
         let over = process.busy.is_none() && process.is_over(&script);
-        let Turn { started, failed, .. } = turn;
+        let Turn { started, failed, complaints, .. } = turn;
         self.failed.extend(failed);
+        self.complaints.extend(complaints);
         if let Some((body, vars)) = started {
             let level = Level { body: Some(body), next: 0, values: None };
             let id = ActorId(last.0 + 1);
@@ -360,6 +375,7 @@ struct Turn<'a, 'b> {
     /// The job that it starts.
     started: Option<(Body, Variables)>,
     failed: Vec<Failure>,
+    complaints: Vec<Complaint>,
 }
 
 impl Process {
@@ -471,6 +487,11 @@ impl Process {
                         Ok(command) => self.command(turn, &statement, &command),
                         Err(e) => {
                             turn.bench.terminal.push(format!("{}: line {}: {e}", script.name, e.line));
+                            turn.complaints.push(Complaint {
+                                line: e.line,
+                                what: e.to_string(),
+                                errno: None,
+                            });
                             self.ready(turn.bench.k);
                         }
                     }
@@ -594,8 +615,9 @@ impl Process {
 }
 
 impl Turn<'_, '_> {
-    fn complain(&mut self, line: usize, what: &str, problem: impl core::fmt::Display) {
-        self.bench.terminal.push(format!("{}: line {line}: {what}: {problem}", self.script.name));
+    fn complain(&mut self, line: usize, what: &str, errno: Errno) {
+        self.bench.terminal.push(format!("{}: line {line}: {what}: {errno}", self.script.name));
+        self.complaints.push(Complaint { line, what: what.to_owned(), errno: Some(errno) });
     }
 }
 
