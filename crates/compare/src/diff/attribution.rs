@@ -128,7 +128,11 @@ impl Report {
 
 /// `semantics` with the value that `other` has for a field. Where that contradicts another field,
 /// this one has the other's value too, and the first of the two is `semantics` with that alone.
-fn swapped(field: &str, semantics: &Semantics, other: &Semantics) -> Option<(Option<Semantics>, Semantics)> {
+pub fn swapped(
+    field: &str,
+    semantics: &Semantics,
+    other: &Semantics,
+) -> Option<(Option<Semantics>, Semantics)> {
     let with = |semantics: &Semantics, field: &str| -> Option<Semantics> {
         let mut semantics = semantics.clone();
         semantics.set(field, &other.get(field)?).ok()?;
