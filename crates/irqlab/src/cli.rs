@@ -8,7 +8,7 @@ use crate::exit::MISTAKE;
 use crate::input::complain;
 use crate::{
     bench, diff, explain, explore, import, matrix, museum, replay, run, semantics, sh, spread, stacks, state,
-    story, tui, verify,
+    story, tui, verify, whatif,
 };
 
 /// What does this interrupt do, and why?
@@ -42,6 +42,12 @@ enum Command {
     /// What was found, inferred, assumed and missing is said. With --check the machine boots and is compared with
     /// the source: managed interrupts have to agree, others are taken over as found.
     Import(import::Args),
+    /// Ask what happens to each interrupt if CPUs go, SMT is off, a device comes or the kernel changes
+    ///
+    /// The machine boots twice, as it is and changed, and what is asked for is done to it. A verdict comes first:
+    /// what the kernel refuses, queues that die, interrupts that move, and how much is left until ENOSPC. The exit
+    /// status is 1 if something is refused, lost or degraded, or an affinity changes (docs/whatif.md).
+    Whatif(whatif::Args),
     /// Boot a machine and show its /proc and /sys, or write them as files
     State(state::Args),
     /// Try every interleaving of a script, or many of them
@@ -87,6 +93,7 @@ pub fn main() -> ExitCode {
         Some(Command::Verify(args)) => verify::run(&args),
         Some(Command::Diff(args)) => diff::run(&args),
         Some(Command::Import(args)) => import::run(&args),
+        Some(Command::Whatif(args)) => whatif::run(&args),
         Some(Command::State(args)) => state::run(&args),
         Some(Command::Explore(args)) => explore::run(&args),
         Some(Command::Replay(args)) => replay::run(&args),

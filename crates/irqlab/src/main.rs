@@ -29,6 +29,7 @@ mod state;
 mod story;
 mod tui;
 mod verify;
+mod whatif;
 
 use std::process::ExitCode;
 

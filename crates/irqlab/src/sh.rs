@@ -182,7 +182,11 @@ fn lines(session: Session, input: &mut impl BufRead) -> diagnostic::Result<ExitC
     Err(diagnostic::report!(help = "close the loop with `done`", "the input ends in the middle of a loop"))
 }
 
-fn interactive(session: Session, history: Option<PathBuf>) -> diagnostic::Result<ExitCode> {
+/// A session on a terminal.
+///
+/// # Errors
+/// For a terminal that cannot be read or written.
+pub fn interactive(session: Session, history: Option<PathBuf>) -> diagnostic::Result<ExitCode> {
     let config = Config::builder().completion_type(CompletionType::List).auto_add_history(true).build();
     let mut editor: Editor<Terminal, DefaultHistory> =
         Editor::with_config(config).context(|| "cannot edit lines on this terminal".to_owned())?;

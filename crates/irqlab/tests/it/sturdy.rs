@@ -97,6 +97,10 @@ fn commands() -> Vec<(String, i32)> {
         ("semantics".into(), 0),
         ("semantics --json".into(), 0),
         ("museum".into(), 0),
+        ("whatif --offline 7".into(), 1),
+        ("whatif --online 7".into(), 2),
+        ("whatif --cmdline +noirqdebug --json".into(), 0),
+        ("whatif --offline 7 --explain 32".into(), 0),
         ("museum M01".into(), 0),
         ("museum M01 --export exported --force".into(), 0),
         ("bench scale --sizes 2:1".into(), 0),
@@ -130,7 +134,7 @@ fn a_full_output_is_an_answer() {
         let output = folder.command(&line).stdout(full()).stderr(Stdio::piped()).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         // A session that has no lines writes nothing, and clap itself prints its help.
-        if !matches!(line.as_str(), "sh" | "--help" | "run --script nothing") {
+        if !matches!(line.as_str(), "sh" | "--help" | "run --script nothing" | "whatif --online 7") {
             assert_eq!(output.status.code(), Some(2), "{line}: {said}");
             assert!(said.contains("cannot write the output"), "{line}: {said}");
         }
