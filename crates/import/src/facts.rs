@@ -115,6 +115,8 @@ pub struct Facts {
     pub cmdline: Option<String>,
     /// The kernel's release.
     pub release: Option<String>,
+    /// What else than x86-64 the machine is, where a file says so.
+    pub architecture: Option<String>,
     /// /proc/interrupts.
     pub interrupts: Interrupts,
     /// Interrupts that are there have debugfs.
@@ -179,6 +181,7 @@ impl Facts {
             report.missing("/proc/cmdline: words such as isolcpus= are not known");
         }
         facts.release = release(tree);
+        facts.architecture = architecture(tree, facts.release.as_deref());
         facts.cpus = cpus(tree, &facts.interrupts, report);
         facts.irqs(tree, report);
         facts.functions(tree, report);
@@ -591,6 +594,67 @@ fn release(tree: &Tree) -> Option<String> {
     name.strip_prefix("vmlinuz-").map(str::to_owned)
 }
 
+/// Texts of lscpu: the table of `-ae` or the plain form.
+fn lscpu_texts(tree: &Tree) -> impl Iterator<Item = &str> {
+    tree.under("sos_commands/processor/").chain(["lscpu"]).filter_map(|path| tree.text(path))
+}
+
+/// What a machine is that is no x86-64: `lscpu`, /proc/cpuinfo, or the kernel's name says it.
+fn architecture(tree: &Tree, release: Option<&str>) -> Option<String> {
+    let said = lscpu_texts(tree)
+        .flat_map(str::lines)
+        .find_map(|line| Some(line.strip_prefix("Architecture:")?.trim()));
+    if let Some(other) = said.filter(|name| *name != "x86_64") {
+        return Some(other.to_owned());
+    }
+    let old = ["-686", "i686", "i586", "i386"];
+    let other = ["aarch64", "ppc64le", "s390x", "riscv64"];
+    let release = release.unwrap_or_default();
+    if let Some(name) = old.iter().chain(&other).find(|name| release.contains(**name)) {
+        return Some(if old.contains(name) { "a 32-bit PC".to_owned() } else { (*name).to_owned() });
+    }
+    let cpuinfo = tree.text("proc/cpuinfo")?;
+    let key =
+        |name: &str| cpuinfo.lines().any(|line| line.split(':').next().is_some_and(|key| key.trim() == name));
+    let flags = cpuinfo.lines().find(|line| line.starts_with("flags"));
+    match () {
+        () if key("CPU implementer") => Some("an ARM machine".to_owned()),
+        () if key("isa") && key("hart") => Some("a RISC-V machine".to_owned()),
+        () if key("timebase") => Some("a POWER machine".to_owned()),
+        () if flags.is_some_and(|flags| !flags.split_whitespace().any(|flag| flag == "lm")) => {
+            Some("a 32-bit PC".to_owned())
+        }
+        () => None,
+    }
+}
+
+/// The plain text of lscpu, where neither /sys nor its table is there.
+fn lscpu_plain(text: &str, cpus: &mut Cpus, report: &mut Report) {
+    let lines = text.lines().filter_map(|line| line.split_once(':'));
+    let pairs: BTreeMap<&str, &str> = lines.map(|(key, value)| (key.trim(), value.trim())).collect();
+    let value = |key: &str| pairs.get(key).copied();
+    let number = |key: &str| value(key).and_then(|n| n.parse::<u32>().ok());
+    let Some(count) = number("CPU(s)").filter(|n| (1..=MAX_CPUS).contains(n)) else { return };
+    let online = value("On-line CPU(s) list").and_then(list).unwrap_or_else(|| CpuMask::first_n(count));
+    cpus.present.or_assign(&CpuMask::first_n(count));
+    cpus.online.or_assign(&online);
+    cpus.hypervisor |= value("Hypervisor vendor").is_some();
+    cpus.x2apic |= value("Flags").is_some_and(|flags| flags.split_whitespace().any(|flag| flag == "x2apic"));
+    if cpus.nodes.is_empty() {
+        let nodes = (0..number("NUMA node(s)").unwrap_or(0).min(1024))
+            .filter_map(|node| value(&format!("NUMA node{node} CPU(s)")).and_then(list));
+        cpus.nodes = nodes.collect();
+    }
+    if cpus.cores.is_empty() && number("Thread(s) per core") == Some(2) && count % 2 == 0 {
+        let half = count / 2;
+        let pair = |cpu: u32| [CpuId(cpu), CpuId(cpu + half)].into_iter().collect();
+        cpus.cores = (0..half).map(pair).collect();
+        report.assumed(format!(
+            "CPUs N and N+{half} are threads of a core: lscpu says that there are two, and `lscpu -ae` would say which"
+        ));
+    }
+}
+
 fn cpus(tree: &Tree, interrupts: &Interrupts, report: &mut Report) -> Cpus {
     let mut cpus = Cpus::default();
     let file = |name: &str| tree.text(&format!("sys/devices/system/cpu/{name}")).and_then(list);
@@ -662,6 +726,7 @@ fn cpus(tree: &Tree, interrupts: &Interrupts, report: &mut Report) -> Cpus {
         }
         cpus.packages = packages.into_values().collect();
     }
+    let mut nodes: Vec<CpuMask> = Vec::new();
     for name in tree.names("sys/devices/system/node") {
         let Some(number) =
             name.strip_prefix("node").and_then(|n| n.parse::<usize>().ok()).filter(|n| *n < 1024)
@@ -676,10 +741,13 @@ fn cpus(tree: &Tree, interrupts: &Interrupts, report: &mut Report) -> Cpus {
                 let links = tree.names(&folder);
                 links.iter().filter_map(|name| name.strip_prefix("cpu")?.parse().ok()).map(CpuId).collect()
             });
-        if cpus.nodes.len() <= number {
-            cpus.nodes.resize(number + 1, CpuMask::new());
+        if nodes.len() <= number {
+            nodes.resize(number + 1, CpuMask::new());
         }
-        cpus.nodes[number] = mask;
+        nodes[number] = mask;
+    }
+    if !nodes.is_empty() {
+        cpus.nodes = nodes;
     }
     cpus
 }
@@ -708,10 +776,11 @@ fn cpuinfo(tree: &Tree, cpus: &mut Cpus) {
 
 /// `lscpu -ae`, a table with a column each, where /sys is missing.
 fn lscpu(tree: &Tree, cpus: &mut Cpus, report: &mut Report) {
-    let texts = tree.under("sos_commands/processor/").chain(["lscpu"]).filter_map(|path| tree.text(path));
-    for text in texts {
+    let (tables, plain): (Vec<&str>, Vec<&str>) =
+        lscpu_texts(tree).partition(|text| text.starts_with("CPU "));
+    for text in tables {
         let mut lines = text.lines();
-        let Some(header) = lines.next().filter(|line| line.starts_with("CPU ")) else { continue };
+        let Some(header) = lines.next() else { continue };
         let names: Vec<&str> = header.split_whitespace().collect();
         let column = |name: &str| names.iter().position(|n| *n == name);
         let mut cores: BTreeMap<u32, CpuMask> = BTreeMap::new();
@@ -745,6 +814,9 @@ fn lscpu(tree: &Tree, cpus: &mut Cpus, report: &mut Report) {
                 cpus.nodes[node as usize] = mask;
             }
         }
+    }
+    if tree.text("sys/devices/system/cpu/present").is_none() {
+        plain.into_iter().for_each(|text| lscpu_plain(text, cpus, report));
     }
 }
 

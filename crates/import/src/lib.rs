@@ -57,6 +57,12 @@ pub enum ImportError {
         /// The chip.
         chip: String,
     },
+    /// The CPUs are others.
+    #[error("this machine is {found}: irqlab has x86-64 alone")]
+    Architecture {
+        /// What it is.
+        found: String,
+    },
     /// There are no CPUs.
     #[error("no file says which CPUs the machine has")]
     NoCpus,

@@ -116,6 +116,7 @@ pub(crate) fn build(facts: &Facts, options: &Options, report: &mut Report) -> Re
     let bare = facts.on_lines(report);
     let functions = facts.functions.iter().chain(&bare);
     let mut decided: Vec<Decided<'_>> = functions.map(|(address, f)| decide(facts, address, f)).collect();
+    behind_vmd(&mut decided, report);
     decided.retain(|d| d.vectors > 0 || d.line.is_some() || d.function.id == Some(drivers::test::hw::ID));
     // The order in which drivers probe.
     decided.sort_by_key(|d| {
@@ -183,18 +184,50 @@ pub(crate) fn build(facts: &Facts, options: &Options, report: &mut Report) -> Re
     Ok(Imported { text, machine, managed, summary })
 }
 
+/// Functions behind a volume management device: their messages come through its own, and stand nowhere themselves.
+fn behind_vmd(decided: &mut Vec<Decided<'_>>, report: &mut Report) {
+    let vmd = |d: &Decided<'_>| d.driver.as_ref().is_some_and(|(driver, _)| driver == "vmd");
+    if !decided.iter().any(vmd) {
+        return;
+    }
+    decided.retain(|d| {
+        let behind = sim::machine::parse_bdf(d.address).is_some_and(|(segment, _)| segment > 0xffff);
+        if behind {
+            report.left_out(format!(
+                "the {} messages of {}: they come through those of a volume management device and have no vectors",
+                d.vectors, d.address
+            ));
+        }
+        !behind
+    });
+}
+
+/// Why a chip's interrupts are left out.
+fn not_modelled(chip: &str) -> &'static str {
+    match chip {
+        _ if chip.starts_with("VMD") => {
+            "they come through the messages of a volume management device and have no vectors of their own"
+        }
+        _ if chip.starts_with("Hyper-V") => "which functions they are of is not in their rows",
+        _ => "no such chip is modelled",
+    }
+}
+
 /// Interrupts that no local APIC brings.
 fn foreign(facts: &Facts) -> Result<(), ImportError> {
     let msi = |row: &Row| row.chip.contains("PCI-MSI") || row.chip.contains("IO-APIC");
     let rows = &facts.interrupts.rows;
     let chip = rows.iter().map(|row| row.chip.as_str());
-    let known = ["xen", "Hyper-V", "GIC", "ITS", "XICS", "XIVE", "ARM", "IPI"];
-    let other = chip.clone().find(|chip| known.iter().any(|k| chip.starts_with(k)));
+    let others = ["xen", "GIC", "ITS", "XICS", "XIVE", "ARM", "IPI", "PLIC", "RISC-V", "airq", "Hyper-V"];
+    let other = chip.clone().find(|chip| others.iter().any(|k| chip.starts_with(k)));
+    if let Some(found) = &facts.architecture {
+        return Err(ImportError::Architecture { found: found.clone() });
+    }
     match other {
-        Some(chip) if !rows.iter().any(msi) || chip.starts_with("xen") => {
-            Err(ImportError::Foreign { chip: chip.to_owned() })
-        }
-        _ => Ok(()),
+        // A guest of Hyper-V has an IO-APIC as well.
+        Some(chip) if chip.starts_with("Hyper-V") && rows.iter().any(msi) => Ok(()),
+        Some(chip) => Err(ImportError::Foreign { chip: chip.to_owned() }),
+        None => Ok(()),
     }
 }
 
@@ -206,6 +239,7 @@ struct MachineCpus {
     nodes: Vec<CpuMask>,
     cores: Vec<CpuMask>,
     packages: Vec<CpuMask>,
+    l2: Vec<CpuMask>,
     apic_ids: Vec<u32>,
     remapping: bool,
     x2apic: bool,
@@ -317,7 +351,9 @@ fn cpus(facts: &Facts, options: &Options, report: &mut Report) -> Result<Machine
         );
     }
     let (cmdline, nosmt_asked) = cmdline(facts, report);
+    let l2 = caches(found, &all, &cores, &packages, &nodes, report);
     Ok(MachineCpus {
+        l2,
         possible,
         present,
         offline,
@@ -351,6 +387,58 @@ fn nodes_of_masks(facts: &Facts, report: &mut Report) -> Vec<CpuMask> {
     }
     report.inferred("nodes", "the memory of managed interrupts");
     nodes
+}
+
+/// CPUs of each L2 cache; none where nothing says it, or where the threads of a core share one and nobody else.
+fn caches(
+    found: &crate::facts::Cpus,
+    all: &CpuMask,
+    cores: &[CpuMask],
+    packages: &[CpuMask],
+    nodes: &[CpuMask],
+    report: &mut Report,
+) -> Vec<CpuMask> {
+    let mut l2: Vec<CpuMask> = found.l2.iter().map(|mask| mask.and(all)).filter(|m| !m.is_empty()).collect();
+    if l2.is_empty() {
+        return l2;
+    }
+    // An offline CPU has no files, and the cache of its core.
+    for core in cores {
+        let parts = l2.iter().position(|mask| mask.intersects(core));
+        if let Some(at) = parts {
+            l2[at].or_assign(core);
+        }
+    }
+    let known = l2.iter().fold(CpuMask::new(), |known, mask| known.or(mask));
+    let alone = |cpu: CpuId| {
+        let core = cores.iter().find(|core| core.contains(cpu)).cloned();
+        core.unwrap_or_else(|| CpuMask::of(cpu))
+    };
+    for cpu in all.andnot(&known).iter() {
+        let mask = alone(cpu);
+        if mask.first() == Some(cpu) {
+            l2.push(mask);
+        }
+    }
+    let whole = |masks: &[CpuMask], l2: &CpuMask| {
+        masks.iter().all(|mask| !mask.intersects(l2) || l2.andnot(mask).is_empty())
+    };
+    let mut seen = CpuMask::new();
+    let fits = l2.iter().all(|mask| {
+        let once = !mask.intersects(&seen);
+        seen.or_assign(mask);
+        once && whole(packages, mask) && whole(nodes, mask)
+    });
+    if !fits {
+        report
+            .left_out("which CPUs share an L2 cache: the files do not agree with cores, packages and nodes");
+        return Vec::new();
+    }
+    if l2.iter().all(|mask| mask.first().is_some_and(|cpu| alone(cpu) == *mask)) {
+        return Vec::new();
+    }
+    l2.sort_by_key(CpuMask::first);
+    l2
 }
 
 /// Which CPU shares a core with another one, if all cores follow one of the usual patterns.
@@ -587,6 +675,9 @@ fn base(kernel: KernelVersion, cpus: &MachineCpus, first_msi: u32) -> String {
     if !cpus.cores.is_empty() {
         let _ = writeln!(text, "siblings = {}", quoted_lists(&cpus.cores));
     }
+    if !cpus.l2.is_empty() {
+        let _ = writeln!(text, "l2 = {}", quoted_lists(&cpus.l2));
+    }
     if !cpus.apic_ids.is_empty() {
         let _ = writeln!(text, "apic_ids = {:?}", cpus.apic_ids);
     }
@@ -674,12 +765,16 @@ fn infer_tails(facts: &Facts, decided: &mut [Decided<'_>], report: &mut Report) 
         decided.iter().flat_map(|d| d.function.messages.values().copied()).collect();
     taken.extend(&with_row);
     let mut guessed = 0;
+    let mut fresh = taken.last().map_or(0, |last| last + 1);
     for d in decided.iter_mut() {
-        // A number that was filled in is somebody else's: then which one it was is not known.
+        // A number that was filled in is somebody else's: which one it was is not known, and a new one is as good.
         let known: BTreeSet<u32> = d.function.messages.values().copied().collect();
-        let clash = d.irqs.iter().any(|irq| !known.contains(irq) && !taken.insert(*irq));
-        if clash {
-            d.irqs.clear();
+        for irq in d.irqs.iter_mut().filter(|irq| !known.contains(irq)) {
+            if !taken.insert(*irq) {
+                *irq = fresh;
+                taken.insert(fresh);
+                fresh += 1;
+            }
         }
     }
     let ends: Vec<u32> = decided.iter().flat_map(|d| d.irqs.first().copied()).collect();
@@ -730,7 +825,12 @@ fn whole_devices(
     cpus: &MachineCpus,
     report: &mut Report,
 ) -> Vec<Option<Whole>> {
-    let nvme = by_place(facts, decided, cpus);
+    let nvme = by_place(decided, |driver| driver == "nvme", |d, n| whole_nvme(facts, d, cpus, n).is_some());
+    let on_virtio = |driver: &str| driver.starts_with("virtio_");
+    let by_virtio = by_place(decided, on_virtio, |d, n| {
+        let driver = d.driver.as_ref().map_or("", |(driver, _)| driver);
+        whole_virtio(facts, d, driver, (&format!("virtio{n}"), None), cpus, &mut Report::default()).is_some()
+    });
     let (mut controllers, mut virtio, mut disks) = (0, 0, 0);
     let each = decided.iter().map(|d| {
         if d.vectors == 0 && d.function.id == Some(drivers::test::hw::ID) {
@@ -747,7 +847,10 @@ fn whole_devices(
             "virtio_blk" | "virtio_net" | "virtio_scsi" => {
                 let disk = (driver == "virtio_blk").then(|| facts.disks.get(disks).copied()).flatten();
                 disks += usize::from(driver == "virtio_blk");
-                whole_virtio(facts, d, driver, (&format!("virtio{count}"), disk), cpus, report)
+                let (number, probe) = by_virtio.get(d.address).copied().unwrap_or((*count, None));
+                let name = format!("virtio{number}");
+                whole_virtio(facts, d, driver, (&name, disk), cpus, report)
+                    .map(|whole| Whole { probe, ..whole })
             }
             _ => None,
         };
@@ -757,26 +860,33 @@ fn whole_devices(
     each.collect()
 }
 
-/// NVMe controllers that came up together: they have their names by their places on the bus, and took their
+/// Devices of a driver that came up together: they have their names by their places on the bus, and took their
 /// interrupts as it happened. By address the number in the name, and where the driver's probe stands so that it comes
 /// out. Nothing where the order of their interrupts is that of their names.
 fn by_place<'a>(
-    facts: &Facts,
     decided: &[Decided<'a>],
-    cpus: &MachineCpus,
+    ours: impl Fn(&str) -> bool,
+    fits: impl Fn(&Decided<'_>, u32) -> bool,
 ) -> BTreeMap<&'a str, (u32, Option<u32>)> {
-    let nvme = |d: &&Decided<'_>| d.driver.as_ref().is_some_and(|(driver, _)| driver == "nvme");
-    let mut all: Vec<&Decided<'_>> = decided.iter().filter(nvme).collect();
-    let fits = |all: &[&Decided<'_>]| (0..).zip(all).all(|(n, d)| whole_nvme(facts, d, cpus, n).is_some());
-    let firsts: Vec<Option<u32>> = all.iter().map(|d| d.irqs.first().copied()).collect();
-    if fits(&all) {
+    let is = |d: &&Decided<'_>| d.driver.as_ref().is_some_and(|(driver, _)| ours(driver));
+    let mut all: Vec<&Decided<'_>> = decided.iter().filter(is).collect();
+    let fit = |all: &[&Decided<'_>]| (0..).zip(all).all(|(n, d)| fits(d, n));
+    let firsts: Vec<u32> = all.iter().filter_map(|d| d.irqs.first().copied()).collect();
+    if fit(&all) {
         return BTreeMap::new();
     }
     all.sort_by_key(|d| sim::machine::parse_bdf(d.address));
-    if !fits(&all) {
+    if !fit(&all) {
         return BTreeMap::new();
     }
-    (0..).zip(&all).zip(firsts).map(|((n, d), first)| (d.address, (n, first))).collect()
+    let mut seen = 0;
+    let place = |(n, d): (u32, &&Decided<'a>)| {
+        // One without messages stands beside the next one that has some.
+        let probe = firsts.get(seen).or(firsts.last()).copied();
+        seen += usize::from(!d.irqs.is_empty());
+        (d.address, (n, probe))
+    };
+    (0..).zip(&all).map(place).collect()
 }
 
 /// The names of a function's messages in their order; `None` if one has none.
@@ -1012,6 +1122,7 @@ fn lines(facts: &Facts, decided: &[Decided<'_>], text: &mut String, report: &mut
     let of_functions: BTreeSet<u32> = decided.iter().filter_map(|d| d.line).collect();
     let mut found: Vec<(u32, &str, bool)> = Vec::new();
     let mut units = 0;
+    let mut left_out: BTreeMap<(&str, &str), Vec<&Row>> = BTreeMap::new();
     for row in &facts.interrupts.rows {
         let chip = row.chip.strip_prefix("IR-").unwrap_or(&row.chip);
         if chip.starts_with("DMAR") {
@@ -1026,7 +1137,7 @@ fn lines(facts: &Facts, decided: &[Decided<'_>], text: &mut String, report: &mut
         let pin = chip.starts_with("IO-APIC") || chip.starts_with("XT-PIC");
         if !pin {
             if !chip.starts_with("PCI-MSI") && !chip.starts_with("DMAR") {
-                report.left_out(format!("interrupt {} of {}: no such chip is modelled", row.irq, row.chip));
+                left_out.entry((&row.chip, not_modelled(&row.chip))).or_default().push(row);
             }
             continue;
         }
@@ -1034,13 +1145,20 @@ fn lines(facts: &Facts, decided: &[Decided<'_>], text: &mut String, report: &mut
             continue;
         }
         if row.irq >= PINS {
-            report.left_out(format!(
-                "interrupt {}, {}: its pin is one of another IO-APIC",
-                row.irq, row.actions
-            ));
+            left_out
+                .entry((&row.chip, "their pins are of other IO-APICs than the first one"))
+                .or_default()
+                .push(row);
             continue;
         }
         found.push((row.irq, &row.actions, row.flow != "edge"));
+    }
+    for ((chip, why), rows) in left_out {
+        let named: Vec<String> =
+            rows.iter().take(4).map(|row| format!("{} {}", row.irq, row.actions)).collect();
+        let more = if rows.len() > 4 { ", ..." } else { "" };
+        let s = if rows.len() == 1 { "" } else { "s" };
+        report.left_out(format!("{} interrupt{s} of {chip} ({}{more}): {why}", rows.len(), named.join(", ")));
     }
     let pins: Vec<u32> = found.iter().map(|(irq, ..)| *irq).collect();
     let mut all = pins.clone();

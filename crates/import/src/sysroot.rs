@@ -18,22 +18,32 @@ pub(crate) fn hardware(machine: Machine) -> Vec<(String, Entry)> {
     let kernel = machine.kernel;
     let machine =
         Machine { boot_vectors: Vec::new(), boot_interrupts: Vec::new(), found: Found::default(), ..machine };
+    let guest = machine.hypervisor;
     let k = sim::boot::boot(&machine, Semantics::of(kernel), false);
     let of_interrupts = |path: &str| {
         let parts = ["proc/interrupts", "proc/irq", "sys/kernel"];
         parts.iter().any(|part| path.starts_with(part)) || path.contains("/msi_irqs/")
     };
-    files(&k, kernel).into_iter().filter(|(path, _)| !of_interrupts(path)).collect()
+    files_of(&k, kernel, guest).into_iter().filter(|(path, _)| !of_interrupts(path)).collect()
 }
 
 /// Files and links of a machine that runs `kernel`, by path without a slash in front. Folders have no entry.
 pub fn files(k: &Kernel, kernel: KernelVersion) -> Vec<(String, Entry)> {
+    files_of(k, kernel, false)
+}
+
+/// The same of a machine file, which also says whether the machine is a guest.
+pub fn machine_files(k: &Kernel, machine: &Machine) -> Vec<(String, Entry)> {
+    files_of(k, machine.kernel, machine.hypervisor)
+}
+
+fn files_of(k: &Kernel, kernel: KernelVersion, guest: bool) -> Vec<(String, Entry)> {
     let mut out = Files(Vec::new());
     out.text("proc/interrupts", show_interrupts(k), 0o444);
     let release = format!("{}-irqlab", kernel.name().trim_start_matches('v'));
     out.text("proc/version", format!("Linux version {release} (irqlab)\n"), 0o444);
     out.text("proc/cmdline", format!("{}\n", k.saved_command_line), 0o444);
-    out.text("proc/cpuinfo", cpuinfo(k), 0o444);
+    out.text("proc/cpuinfo", cpuinfo(k, guest), 0o444);
     out.text("proc/irq/default_smp_affinity", default_affinity_show(k), 0o644);
     for irq in k.for_each_irq() {
         interrupt(k, irq, &mut out);
@@ -41,6 +51,17 @@ pub fn files(k: &Kernel, kernel: KernelVersion) -> Vec<(String, Entry)> {
     cpus(k, &mut out);
     for (number, dev) in k.pci.devs.iter().enumerate() {
         function(k, PciDevId(number as u32), &dev.name(), &mut out);
+    }
+    // Every board is a q35, whose host bridge says so.
+    let bridge = "sys/devices/pci0000:00/0000:00:00.0";
+    if k.find_pci_dev("0000:00:00.0").is_none() {
+        for (name, text) in [("vendor", "0x8086\n"), ("device", "0x29c0\n"), ("class", "0x060000\n")] {
+            out.text(format!("{bridge}/{name}"), text, 0o444);
+        }
+        out.link(
+            "sys/bus/pci/devices/0000:00:00.0",
+            format!("../../../{}", bridge.trim_start_matches("sys/")),
+        );
     }
     out.0
 }
@@ -69,19 +90,20 @@ fn interrupt(k: &Kernel, irq: Irq, out: &mut Files) {
     out.text(format!("sys/kernel/debug/irq/irqs/{irq}"), irqcore::debugfs::irq_debug_show(k, irq), 0o444);
 }
 
-fn cpuinfo(k: &Kernel) -> String {
+fn cpuinfo(k: &Kernel, guest: bool) -> String {
     let mut out = String::new();
     for cpu in k.topo.online.iter() {
         let place = &k.topo.cpus[cpu.index()];
         let _ = writeln!(
             out,
             "processor\t: {cpu}\nvendor_id\t: GenuineIntel\nmodel name\t: irqlab\nphysical id\t: {}\ncore id\t\t: {}\n\
-             apicid\t\t: {}\ninitial apicid\t: {}\nflags\t\t: fpu apic ht{}\n",
+             apicid\t\t: {}\ninitial apicid\t: {}\nflags\t\t: fpu apic ht lm{}{}\n",
             place.socket,
             place.core,
             place.apic_id.0,
             place.apic_id.0,
             if k.apic.x2apic_mode { " x2apic" } else { "" },
+            if guest { " hypervisor" } else { "" },
         );
     }
     out
@@ -125,6 +147,7 @@ fn cpus(k: &Kernel, out: &mut Files) {
             file(&format!("{name}_list"), mask.list());
         }
     }
+    caches(k, out);
     let nodes: Vec<String> = (0..topo.nr_node_ids).map(|node| node.to_string()).collect();
     let last = nodes.len().saturating_sub(1);
     let list = if last == 0 { "0\n".to_owned() } else { format!("0-{last}\n") };
@@ -133,6 +156,34 @@ fn cpus(k: &Kernel, out: &mut Files) {
     for (node, mask) in topo.node_cpus.iter().enumerate() {
         out.text(format!("{NODE}/node{node}/cpulist"), format!("{}\n", mask.list()), 0o444);
         out.text(format!("{NODE}/node{node}/cpumap"), format!("{}\n", mask.hex(topo.nr_cpu_ids)), 0o444);
+    }
+}
+
+/// The caches that a machine file says something about: those of a core, which its threads share, and the L2. Their
+/// sizes it does not say.
+fn caches(k: &Kernel, out: &mut Files) {
+    let topo = &k.topo;
+    for cpu in topo.online.iter() {
+        let place = &topo.cpus[cpu.index()];
+        let core = &topo.siblings[cpu.index()];
+        let shares = |other: &CpuId| {
+            let other = &topo.cpus[other.index()];
+            other.l2 == place.l2 && other.node == place.node
+        };
+        let l2 = if place.l2.is_some() { topo.online.iter().filter(shares).collect() } else { core.clone() };
+        let folder = format!("sys/devices/system/cpu/cpu{cpu}/cache");
+        for (index, level, kind, mask) in
+            [(0, 1, "Data", core), (1, 1, "Instruction", core), (2, 2, "Unified", &l2)]
+        {
+            let mut file = |name: &str, text: String| {
+                out.text(format!("{folder}/index{index}/{name}"), text + "\n", 0o444);
+            };
+            file("level", level.to_string());
+            file("type", kind.to_owned());
+            file("id", mask.first().unwrap_or_default().to_string());
+            file("shared_cpu_list", mask.list());
+            file("shared_cpu_map", mask.hex(topo.nr_cpu_ids));
+        }
     }
 }
 

@@ -17,9 +17,11 @@ const MAX_FILE: u64 = 128 << 20;
 /// What is kept in all.
 const MAX_KEPT: u64 = 512 << 20;
 /// What an archive may have in all when it is unpacked: a sos report with logs has some hundred MB.
-const MAX_UNPACKED: u64 = 8 << 30;
+const MAX_UNPACKED: u64 = 4 << 30;
 /// Entries of an archive or a folder.
 const MAX_ENTRIES: u64 = 2_000_000;
+/// Archives in archives: a must-gather has one.
+const MAX_NESTED: u64 = 4;
 /// How deep folders are.
 const MAX_DEPTH: usize = 24;
 
@@ -59,6 +61,22 @@ pub enum SourceError {
         /// What the reader of archives says.
         cause: String,
     },
+    /// It is packed in a way that is not read here.
+    #[error("{path} is {what}, which is not read here")]
+    Packed {
+        /// The source.
+        path: String,
+        /// What it is.
+        what: &'static str,
+        /// What to do about it.
+        unpack: &'static str,
+    },
+    /// A must-gather of several nodes.
+    #[error("{path} is a second machine in the archive")]
+    Second {
+        /// The archive of the second one.
+        path: String,
+    },
     /// There is nothing of a machine in it.
     #[error("{path} has no /proc/interrupts, and no files below /sys/devices/system/cpu either")]
     Empty {
@@ -76,10 +94,25 @@ impl diagnostic::Diagnostic for SourceError {
                  /proc/interrupts; `irqlab import --collect` prints a script that gathers what is needed"
                     .to_owned(),
             ),
+            Self::Packed { unpack, .. } => Some(format!("{unpack}, and import what comes out")),
+            Self::Second { .. } => {
+                Some("unpack the archive and import one sysinfo.tgz, or one folder".to_owned())
+            }
             _ => None,
         }
     }
 }
+
+/// What archives begin with that are not read, what they are, and what to do about it.
+const FOREIGN: [(&[u8], &str, &str); 7] = [
+    (b"\x28\xb5\x2f\xfd", "packed with zstd", "unpack it with `zstd -d`"),
+    (b"PK\x03\x04", "a zip archive", "unpack it with `unzip`"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it with `7z x`"),
+    (b"\x04\x22\x4d\x18", "packed with lz4", "unpack it with `lz4 -d`"),
+    (b"LZIP", "packed with lzip", "unpack it with `lzip -d`"),
+    (b"070701", "a cpio archive", "unpack it with `cpio -id`"),
+    (b"\x1f\x9d", "packed with compress", "unpack it with `gzip -d`"),
+];
 
 /// A file.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -95,6 +128,7 @@ pub enum Entry {
 pub struct Tree {
     entries: BTreeMap<String, Entry>,
     kept: u64,
+    nested: u64,
     /// What kind of source it was, in words.
     pub kind: String,
 }
@@ -254,14 +288,12 @@ impl Tree {
             [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(from)),
             [b'B', b'Z', b'h', ..] => Box::new(bzip2_rs::DecoderReader::new(from)),
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Box::new(unxz(from)),
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-                return Err(SourceError::Damaged {
-                    path: name.to_owned(),
-                    cause: "it is packed with zstd, which is not read here: unpack it with `zstd -d` first"
-                        .to_owned(),
-                });
-            }
-            _ => Box::new(from),
+            _ => match FOREIGN.iter().find(|(magic, ..)| head.starts_with(magic)) {
+                Some(&(_, what, unpack)) => {
+                    return Err(SourceError::Packed { path: name.to_owned(), what, unpack });
+                }
+                None => Box::new(from),
+            },
         };
         let mut unpacked = BufReader::with_capacity(1 << 16, Limited { from: unpacked, left: MAX_UNPACKED });
         let head = peek(&mut unpacked).map_err(|e| damaged(name, &e))?;
@@ -299,7 +331,7 @@ impl Tree {
             let made = if kind.is_symlink() {
                 let to = entry.link_name_bytes().map(|to| String::from_utf8_lossy(&to).into_owned());
                 Entry::Link(to.unwrap_or_default())
-            } else if kind.is_file() || kind.is_contiguous() {
+            } else if kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse() {
                 let mut bytes = Vec::new();
                 let size =
                     (&mut entry).take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|e| damaged(name, &e))?;
@@ -328,12 +360,16 @@ impl Tree {
 
     /// A must-gather has an archive for each node.
     fn nested(&mut self, name: &str, bytes: Vec<u8>) -> Result<(), SourceError> {
-        if self.text("proc/interrupts").is_some() {
-            return Err(SourceError::Damaged {
+        self.nested += 1;
+        if self.nested > MAX_NESTED {
+            return Err(SourceError::TooLarge {
                 path: name.to_owned(),
-                cause: "there is a second machine in this archive: unpack it and import one sysinfo.tgz"
-                    .to_owned(),
+                what: "archives in archives",
+                limit: MAX_NESTED,
             });
+        }
+        if self.text("proc/interrupts").is_some() {
+            return Err(SourceError::Second { path: name.to_owned() });
         }
         self.stream(name, Box::new(io::Cursor::new(bytes)))
     }
@@ -374,7 +410,9 @@ fn damaged(name: &str, e: &io::Error) -> SourceError {
             limit: MAX_UNPACKED,
         };
     }
-    SourceError::Damaged { path: name.to_owned(), cause: e.to_string() }
+    // The reader of archives cites what it found, whatever that is.
+    let cause: String = e.to_string().lines().next().unwrap_or_default().chars().take(160).collect();
+    SourceError::Damaged { path: name.to_owned(), cause: cause.trim().to_owned() }
 }
 
 /// What a reader begins with, at most 512 bytes.
@@ -711,6 +749,6 @@ mod tests {
         {
             assert!(!entered(path), "{path}");
         }
-        assert!(!entered(&format!("{device}/nvme")) && !entered(&format!("{device}/net/eno1/queues")));
+        assert!(!entered(&format!("{device}/power")) && !entered(&format!("{device}/net/eno1/queues")));
     }
 }

@@ -14,21 +14,25 @@ fn archive(lab: &Lab, machine: &Machine, debug: bool) -> Vec<u8> {
         if !debug && path.starts_with("sys/kernel/debug") {
             continue;
         }
-        let mut header = tar::Header::new_ustar();
-        match entry {
-            Entry::File(bytes, mode) => {
-                header.set_size(bytes.len() as u64);
-                header.set_mode(mode.unwrap_or(0o644));
-                out.append_data(&mut header, path, &bytes[..]).expect("memory");
-            }
-            Entry::Link(to) => {
-                header.set_entry_type(tar::EntryType::Symlink);
-                header.set_size(0);
-                out.append_link(&mut header, path, to).expect("memory");
-            }
-        }
+        append(&mut out, &path, entry);
     }
     out.into_inner().expect("memory")
+}
+
+fn append(out: &mut tar::Builder<Vec<u8>>, path: &str, entry: Entry) {
+    let mut header = tar::Header::new_ustar();
+    match entry {
+        Entry::File(bytes, mode) => {
+            header.set_size(bytes.len() as u64);
+            header.set_mode(mode.unwrap_or(0o644));
+            out.append_data(&mut header, path, &bytes[..]).expect("memory");
+        }
+        Entry::Link(to) => {
+            header.set_entry_type(tar::EntryType::Symlink);
+            header.set_size(0);
+            out.append_link(&mut header, path, to).expect("memory");
+        }
+    }
 }
 
 fn read(bytes: Vec<u8>) -> (Source, Imported) {
@@ -94,7 +98,7 @@ fn what_the_emulator_writes_it_reads_back() {
 }
 
 /// A text of /proc/interrupts and files beside it.
-fn files(interrupts: &str, more: &[(&str, &str)]) -> (Source, Imported) {
+pub fn tree(interrupts: &str, more: &[(&str, &str)]) -> Tree {
     let mut out = tar::Builder::new(Vec::new());
     for (path, text) in [("proc/interrupts", interrupts)].iter().chain(more) {
         let mut header = tar::Header::new_ustar();
@@ -103,7 +107,74 @@ fn files(interrupts: &str, more: &[(&str, &str)]) -> (Source, Imported) {
         header.set_cksum();
         out.append_data(&mut header, path, text.as_bytes()).expect("memory");
     }
-    read(out.into_inner().expect("memory"))
+    let bytes = out.into_inner().expect("memory");
+    Tree::read_from("archive", Cursor::new(bytes)).expect("an archive")
+}
+
+/// What is imported of such files.
+pub fn files(interrupts: &str, more: &[(&str, &str)]) -> (Source, Imported) {
+    let source = Source::of(&tree(interrupts, more));
+    let (imported, _) = source.import(&Options::default()).unwrap_or_else(|e| panic!("{e}"));
+    (source, imported)
+}
+
+/// What /proc and /sys say of a machine: its CPUs' places, and its functions.
+fn described(machine: &Machine) -> Vec<String> {
+    let k = Lab::boot(machine).k;
+    let mut out = Vec::new();
+    for cpu in k.topo.online.iter() {
+        let place = &k.topo.cpus[cpu.index()];
+        let l2 = k.topo.topology_cluster_cpumask(cpu).map(kstate::CpuMask::list);
+        out.push(format!(
+            "cpu {cpu} node {} core {} id {} l2 {l2:?}",
+            place.node,
+            k.topo.siblings[cpu.index()].list(),
+            place.apic_id
+        ));
+    }
+    let (possible, online) = (k.topo.possible.list(), k.topo.online.list());
+    out.push(format!("possible {possible} online {online} x2apic {}", k.apic.x2apic_mode));
+    for (dev, function) in machine.pci.iter().zip(&k.pci.devs) {
+        let driver =
+            k.find_pci_dev(&dev.address).and_then(|dev| k.pci_driver_of(dev)).map(|driver| driver.name);
+        // The numbers of queues that a driver of the model makes, and what has room for its messages.
+        out.push(format!(
+            "{} {} {driver:?} msix {} msi {} pin {}",
+            dev.address, dev.model.name, dev.msix_vectors, dev.msi_vectors, function.pin
+        ));
+    }
+    out
+}
+
+#[test]
+fn drawn_machines_come_back_from_their_files() {
+    let mut seen = 0;
+    for seed in 0..90 {
+        let drawn = explore::generate::Experiment::new(seed);
+        let machine = Machine::parse("drawn.toml", &drawn.machine).expect("a machine");
+        let lab = Lab::boot(&machine);
+        let mut out = tar::Builder::new(Vec::new());
+        for (path, entry) in import::sysroot::machine_files(&lab.k, &machine) {
+            append(&mut out, &path, entry);
+        }
+        let (source, imported) = read(out.into_inner().expect("memory"));
+        let check = source.check(&imported);
+        assert!(check.agrees(), "{seed}\n{}\n{}\n{check}", drawn.machine, imported.text);
+        for kind in check.kinds.iter().filter(|kind| !kind.what.starts_with("interrupts that")) {
+            assert_eq!(kind.lines, kind.same, "{seed}\n{}\n{}\n{check}", drawn.machine, imported.text);
+        }
+        assert_eq!(imported.machine.kernel, machine.kernel, "{seed}");
+        let (is, was) = (described(&imported.machine), described(&machine));
+        let differ: Vec<_> = is.iter().zip(&was).filter(|(is, was)| is != was).collect();
+        assert!(
+            is.len() == was.len() && differ.is_empty(),
+            "{seed} {differ:?}\n{}\n{}",
+            drawn.machine,
+            imported.text
+        );
+        seen += 1;
+    }
+    assert_eq!(seen, 90);
 }
 
 #[test]
@@ -153,6 +224,35 @@ fn lspci_knows_the_table_and_the_driver() {
     let device = &imported.machine.pci[0];
     assert_eq!((device.msix_vectors, device.irqs.clone()), (97, vec![30, 31, 32]));
     assert_eq!(device.board.as_ref().map(|board| board.profile.driver.name), Some("megaraid_sas"));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_collector_takes_what_import_reads() {
+    let folder = std::env::temp_dir().join(format!("irqlab-collector-{}", std::process::id()));
+    let (lab, machine) = server("v6.12");
+    for (path, entry) in import::sysroot::machine_files(&lab.k, &machine) {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let path = folder.join("root").join(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        match entry {
+            Entry::File(bytes, mode) => {
+                std::fs::write(&path, bytes).expect("a file");
+                let mode = std::fs::Permissions::from_mode(mode.unwrap_or(0o644));
+                std::fs::set_permissions(&path, mode).expect("a mode");
+            }
+            Entry::Link(to) => symlink(to, path).expect("a link"),
+        }
+    }
+    std::fs::write(folder.join("collect.sh"), import::COLLECT).expect("a file");
+    let collect = std::process::Command::new("sh").args(["collect.sh", "root"]).current_dir(&folder).output();
+    let collect = collect.expect("a shell");
+    assert!(collect.status.success(), "{}", String::from_utf8_lossy(&collect.stderr));
+    let (source, imported) = read(collect.stdout);
+    std::fs::remove_dir_all(&folder).expect("the folder");
+    let check = source.check(&imported);
+    assert!(check.agrees() && check.kinds.iter().any(|kind| kind.what.starts_with("vector")), "{check}");
+    assert_eq!(described(&imported.machine), described(&machine), "{}", imported.text);
 }
 
 #[test]

@@ -2,5 +2,6 @@
 
 mod captures;
 mod hostile;
+mod kinds;
 mod machines;
 mod states;

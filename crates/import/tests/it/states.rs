@@ -18,7 +18,7 @@ fn compared(state: &Path) -> Vec<(String, usize, usize)> {
 fn interrupts_and_affinities_of_every_capture_come_back() {
     let captures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/captures");
     let mut seen = 0;
-    for kernel in ["v5.4", "v6.12"] {
+    for kernel in ["v5.4", "v6.12", "v7.3"] {
         for capture in fs::read_dir(captures.join(kernel)).expect("captures").flatten() {
             let state = capture.path().join("state-boot.txt");
             if !state.is_file() {
@@ -31,5 +31,5 @@ fn interrupts_and_affinities_of_every_capture_come_back() {
             }
         }
     }
-    assert!(seen > 20, "{seen} captures");
+    assert!(seen >= 40, "{seen} captures");
 }
