@@ -162,6 +162,8 @@ pub struct LocalApic {
     pub mode: ApicMode,
     /// Physical address of the register page.
     pub base: u64,
+    /// IA32_APIC_BASE: this is the bootstrap processor's.
+    pub bsp: bool,
     /// Local APIC ID register in xAPIC mode (bits 31:24), 20H.
     pub xapic_id: u8,
     /// Task-priority register, 80H. CR8 is its upper half.
@@ -206,6 +208,7 @@ impl LocalApic {
             initial_id,
             mode: ApicMode::XApic,
             base: DEFAULT_BASE,
+            bsp: false,
             xapic_id: initial_id.0 as u8,
             tpr: 0,
             ldr: 0,

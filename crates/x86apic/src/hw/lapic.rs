@@ -2,7 +2,9 @@
 //!
 //! # What it doesn't implement
 //! The timer does not count, because the machine has no clock ticks: its current count reads zero.
-//! Bus arbitration (APR, arbitration id, RRR) of the APIC bus of old is left out.
+//! Bus arbitration (APR, arbitration id, RRR) of the APIC bus of old is left out. There is no CPU without x2APIC,
+//! and of CPUID only the bit that says whether there is an APIC: leaf 1 does not offer x2APIC, and leaf 0BH does
+//! not give the topology. The machine tells the kernel both.
 
 use kstate::hw::lapic::{
     ApicMode, DELIVERY_STATUS, DFR_CLUSTER, ESR_ILLEGAL_REGISTER, ESR_RECEIVE_ILLEGAL_VECTOR,
@@ -36,6 +38,9 @@ pub fn power_on(k: &mut Kernel) {
     k.hw.lapics = k.topo.cpus.iter().map(|cpu| LocalApic::new(cpu.apic_id)).collect();
     k.hw.destinations = Default::default();
     k.hw.pending_cpus = Default::default();
+    if let Some(boot) = k.hw.lapics.first_mut() {
+        boot.bsp = true;
+    }
     for cpu in 0..k.hw.lapics.len() as u32 {
         listen(k, CpuId(cpu));
     }
@@ -45,8 +50,8 @@ pub fn power_on(k: &mut Kernel) {
 pub fn reset(k: &mut Kernel, cpu: CpuId) {
     deafen(k, cpu);
     let apic = &mut k.hw.lapics[cpu.index()];
-    let LocalApic { initial_id, mode, base, xapic_id, .. } = *apic;
-    *apic = LocalApic { mode, base, xapic_id, ..LocalApic::new(initial_id) };
+    let LocalApic { initial_id, mode, base, bsp, xapic_id, .. } = *apic;
+    *apic = LocalApic { mode, base, bsp, xapic_id, ..LocalApic::new(initial_id) };
     listen(k, cpu);
     update(k, cpu);
     k.hw(|_| Hardware::LapicReset { cpu });
@@ -485,6 +490,9 @@ fn lvt_at(offset: u32) -> Option<Lvt> {
     })
 }
 
+/// LVT of a pin: a level interrupt was accepted and has had no EOI.
+const LVT_REMOTE_IRR: u32 = 1 << 14;
+
 /// A register by its offset in the page; `None` for one that does not exist (table 11-1).
 fn read(apic: &LocalApic, offset: u32) -> Option<u32> {
     let word = |reg: &VectorReg| reg.0[(offset >> 4 & 7) as usize];
@@ -588,12 +596,17 @@ fn x2apic_writable(offset: u32) -> Option<u64> {
         0x80 => 0xff,
         0xb0 | 0x280 => 0,
         0xf0 => 0x13ff,
+        // Delivery status, which this mode does not have, may be written and is not kept.
         0x300 => 0xffff_ffff_000c_dfff,
         0x380 => 0xffff_ffff,
         0x3e0 => 0xb,
         0x3f0 => 0xff,
-        // Delivery status and remote IRR may be written back as they were read.
-        _ => u64::from(lvt_writable(lvt_at(offset)?) | DELIVERY_STATUS | 1 << 14),
+        // Delivery status may be written back as it was read, and so may remote IRR, which only the pins have.
+        _ => {
+            let entry = lvt_at(offset)?;
+            let remote_irr = if matches!(entry, Lvt::Lint0 | Lvt::Lint1) { LVT_REMOTE_IRR } else { 0 };
+            u64::from(lvt_writable(entry) | DELIVERY_STATUS | remote_irr)
+        }
     })
 }
 
@@ -616,7 +629,7 @@ pub fn rdmsr(k: &Kernel, cpu: CpuId, msr: u32) -> Result<u64, GeneralProtection>
             ApicMode::XApic => BASE_EN,
             ApicMode::X2Apic => BASE_EN | BASE_EXTD,
         };
-        return Ok(apic.base | mode | if cpu == CpuId(0) { BASE_BSP } else { 0 });
+        return Ok(apic.base | mode | if apic.bsp { BASE_BSP } else { 0 });
     }
     if apic.mode != ApicMode::X2Apic {
         return Err(GeneralProtection);
@@ -673,10 +686,13 @@ fn set_base(k: &mut Kernel, cpu: CpuId, value: u64) -> Result<(), GeneralProtect
     deafen(k, cpu);
     let apic = &mut k.hw.lapics[cpu.index()];
     apic.base = value & !0xfff;
+    // Software may write it like the rest of the register, and it stays as written.
+    apic.bsp = value & BASE_BSP != 0;
     apic.mode = mode;
     if old == ApicMode::Disabled && mode == ApicMode::XApic {
         // Coming back from disabled is like power-on (11.4.3), but the task priority is CR8's.
-        *apic = LocalApic { base: apic.base, tpr: apic.tpr, ..LocalApic::new(apic.initial_id) };
+        let LocalApic { base, bsp, tpr, initial_id, .. } = *apic;
+        *apic = LocalApic { base, bsp, tpr, ..LocalApic::new(initial_id) };
         k.hw(|_| Hardware::LapicReset { cpu });
     }
     listen(k, cpu);

@@ -8,6 +8,7 @@ use kstate::hw::ioapic::{
 use kstate::hw::lapic::{DEFAULT_BASE, Lvt};
 use kstate::hw::vtd::{CFI, FaultReason, FaultRecord, IRE, IRTP, Irte};
 use kstate::{ApicId, CpuId, Kernel};
+use x86apic::hw::lapic::{BASE_BSP, BASE_EN, IA32_APIC_BASE};
 use x86apic::hw::{bus, ioapic, lapic, pic, vtd};
 
 /// An entry for CPU 1.
@@ -27,6 +28,40 @@ fn an_edge_is_sent_once_and_lost_while_masked() {
     };
     assert_eq!(pulse(0), [vec![], vec![0x31]]);
     assert_eq!(pulse(RTE_MASK), [vec![0u8; 0], vec![]]);
+}
+
+#[test]
+fn the_bootstrap_flag_stays_as_written() {
+    let mut k = xapic(2);
+    let base = |k: &Kernel, cpu| lapic::rdmsr(k, cpu, IA32_APIC_BASE).expect("a register") & BASE_BSP != 0;
+    assert!(base(&k, CPU0) && !base(&k, CPU1));
+    lapic::wrmsr(&mut k, CPU0, IA32_APIC_BASE, DEFAULT_BASE | BASE_EN).unwrap();
+    lapic::wrmsr(&mut k, CPU1, IA32_APIC_BASE, DEFAULT_BASE | BASE_EN | BASE_BSP).unwrap();
+    lapic::reset(&mut k, CPU1);
+    assert!(!base(&k, CPU0) && base(&k, CPU1));
+    for bits in [BASE_BSP, BASE_BSP | BASE_EN] {
+        lapic::wrmsr(&mut k, CPU1, IA32_APIC_BASE, DEFAULT_BASE | bits).unwrap();
+        assert!(base(&k, CPU1));
+    }
+}
+
+#[test]
+fn reserved_bits_fault_in_x2apic_mode() {
+    let mut k = x2apic(1);
+    for (msr, value) in [
+        // ICR.
+        (0x830, 1 << 13 | 0x31),
+        // Remote IRR, which only the pins have.
+        (0x832, 1 << 14 | 0x31),
+        (0x837, 1 << 14 | 0x31),
+        (0x834, 1 << 14 | 0x31),
+    ] {
+        assert!(lapic::wrmsr(&mut k, CPU0, msr, value).is_err(), "{msr:#x}");
+        assert!(lapic::wrmsr(&mut k, CPU0, msr, 0x31).is_ok(), "{msr:#x}");
+    }
+    for pin in [0x835, 0x836] {
+        assert!(lapic::wrmsr(&mut k, CPU0, pin, 1 << 14 | 1 << 12 | 0x31).is_ok(), "{pin:#x}");
+    }
 }
 
 #[test]
