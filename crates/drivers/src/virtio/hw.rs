@@ -156,6 +156,7 @@ pub fn new(
         msix_vectors,
         queues: vec![VirtqueueRegs::default(); usize::from(queues)],
         data,
+        config_looked_at: true,
         ..VirtioDevice::default()
     };
     for queue in &mut device.queues {
@@ -178,6 +179,7 @@ fn reset(device: &mut VirtioDevice) {
         device_status,
         // The generation counts changes of the device, not of the driver, and survives.
         config_generation: _,
+        config_looked_at: _,
         queue_select,
         queues,
         isr_status,
@@ -531,9 +533,22 @@ pub fn complete(k: &mut Kernel, id: VirtioId, queue: u16) {
     look(k, id, queue);
 }
 
+/// The driver reads the device configuration, which has fields of its kind.
+pub fn config_read(k: &mut Kernel, id: VirtioId) -> &VirtioDevice {
+    let device = &mut k.hw.virtio[id.index()];
+    device.config_looked_at = true;
+    device
+}
+
 /// The device configuration has changed: a driver that is ready hears of it.
+///
+/// The generation becomes another one if the driver may have read something that is now out of date, and stays
+/// where it is for further changes that it has not looked at (section 4.1.4.3.1): counted up by each, eight bits
+/// would come back to where they were.
 pub fn config_changed(device: &mut VirtioDevice) -> Option<Notification> {
-    device.config_generation = device.config_generation.wrapping_add(1);
+    if core::mem::take(&mut device.config_looked_at) {
+        device.config_generation = device.config_generation.wrapping_add(1);
+    }
     (device.device_status & STATUS_DRIVER_OK != 0).then_some(Notification::Config(device.msix_config))
 }
 

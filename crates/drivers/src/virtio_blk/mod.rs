@@ -28,6 +28,7 @@ use crate::block::blk_mq_virtio::blk_mq_virtio_map_queues;
 use crate::block::blk_settings::blk_queue_max_hw_sectors;
 use crate::block::fops::{check_disk_size_change, read_part_sector};
 use crate::block::genhd::{del_gendisk, device_add_disk, set_capacity, set_capacity_and_notify};
+use crate::virtio::hw::config_read;
 use crate::virtio::{pci_common, pci_modern, ring, virtio};
 
 /// Bytes of `T_GET_ID`'s answer (`VIRTIO_BLK_ID_BYTES`).
@@ -225,7 +226,7 @@ fn virtio_queue_rqs(k: &mut Kernel, rqlist: &[ReqId]) -> Vec<ReqId> {
 #[kframe("drivers/block/virtio_blk.c")]
 fn init_vq(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
     let multi = k.virtio.dev(id).features & F_MQ != 0;
-    let mut num_vqs: u32 = if multi { u32::from(config(&k.hw.virtio[id.index()]).num_queues) } else { 1 };
+    let mut num_vqs: u32 = if multi { u32::from(config(config_read(k, id)).num_queues) } else { 1 };
     if num_vqs == 0 {
         return Err(Errno::EINVAL);
     }
@@ -309,7 +310,7 @@ fn virtblk_name_format(index: u32) -> String {
 /// `virtblk_update_capacity`: reads the size of the disk, says it, and gives it to the disk that there is
 /// already.
 fn virtblk_update_capacity(k: &mut Kernel, id: VirtioId, resize: bool) {
-    let BlkConfig { capacity, blk_size, .. } = config(&k.hw.virtio[id.index()]);
+    let BlkConfig { capacity, blk_size, .. } = config(config_read(k, id));
     let nblocks = capacity.div_ceil(u64::from(blk_size / 512));
     let text = format!(
         "{}: [{}] {}{nblocks} {blk_size}-byte logical blocks ({}/{})",
@@ -421,7 +422,7 @@ fn virtblk_probe(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
 fn show_disk(k: &mut Kernel, id: VirtioId) -> DiskId {
     let blk: &VirtioBlk = k.virtio.drvdata(id);
     let (name, q) = (virtblk_name_format(blk.index), blk.queue.unwrap_or_default());
-    let capacity = config(&k.hw.virtio[id.index()]).capacity;
+    let capacity = config(config_read(k, id)).capacity;
     let disk = device_add_disk(k, name, q, capacity);
     k.virtio.drvdata_mut::<VirtioBlk>(id).disk = Some(disk);
     disk

@@ -17,6 +17,7 @@ use kstate::hw::virtio::{DESC_F_WRITE, VirtqDesc};
 use kstate::virtio::{VirtioDriver, VirtqueueInfo, VqCallback};
 use kstate::{CpuId, CpuMask, Errno, Kernel, VirtioId};
 
+use crate::virtio::hw::config_read;
 use crate::virtio::{pci_common, pci_modern, ring, virtio};
 use hw::{F_CTRL_VQ, F_MQ, VIRTIO_ID_NET, config};
 
@@ -280,11 +281,12 @@ fn virtnet_open(k: &mut Kernel, id: VirtioId) {
 }
 
 /// How many pairs of queues the device has and how many are used.
-fn count_pairs(k: &Kernel, id: VirtioId) -> VirtnetInfo {
-    let has = |feature: u64| k.virtio.dev(id).features & feature != 0;
+fn count_pairs(k: &mut Kernel, id: VirtioId) -> VirtnetInfo {
+    let features = k.virtio.dev(id).features;
+    let has = |feature: u64| features & feature != 0;
     let has_cvq = has(F_CTRL_VQ);
     let max_queue_pairs =
-        if has(F_MQ) && has_cvq { config(&k.hw.virtio[id.index()]).max_virtqueue_pairs.max(1) } else { 1 };
+        if has(F_MQ) && has_cvq { config(config_read(k, id)).max_virtqueue_pairs.max(1) } else { 1 };
     let curr_queue_pairs = u32::from(max_queue_pairs).min(k.topo.online.weight()) as u16;
     VirtnetInfo { max_queue_pairs, curr_queue_pairs, has_cvq, affinity_hint_set: false }
 }

@@ -201,6 +201,18 @@ fn a_new_size_interrupts_through_the_configuration_vector() {
     assert_ne!(hw::read(&device, Reg::ConfigGeneration), before);
 }
 
+// Section 4.1.4.3.1.
+#[test]
+fn a_generation_does_not_come_back_with_changes_that_nobody_reads() {
+    let mut device = device(1);
+    start(&mut device, 0);
+    let before = hw::read(&device, Reg::ConfigGeneration);
+    for capacity in 1..=256 {
+        disk::resize(&mut device, capacity);
+    }
+    assert_ne!(hw::read(&device, Reg::ConfigGeneration), before);
+}
+
 // QT-04
 #[test]
 fn the_event_index_delays_an_interrupt_until_it_covers_both_requests() {

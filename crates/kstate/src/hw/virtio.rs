@@ -193,6 +193,8 @@ pub struct VirtioDevice {
     pub device_status: u8,
     /// config_generation.
     pub config_generation: u8,
+    /// The driver may have read the device configuration since that last changed.
+    pub config_looked_at: bool,
     /// queue_select.
     pub queue_select: u16,
     /// The queues.
