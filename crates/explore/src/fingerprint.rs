@@ -287,8 +287,15 @@ fn hash_apic(apic: &Apic, reads: Reads, state: &mut impl Hasher) {
     sums.hash(state);
     cpus.len().hash(state);
     for cpu in cpus {
-        let ApicCpu { vector_irq, cleanup_list, cleanup_timer_pending, irq_regs_vector, irq_stat } = cpu;
-        (vector_irq, cleanup_list, cleanup_timer_pending, irq_regs_vector).hash(state);
+        let ApicCpu {
+            vector_irq,
+            cleanup_list,
+            cleanup_timer_pending,
+            left_behind,
+            irq_regs_vector,
+            irq_stat,
+        } = cpu;
+        (vector_irq, cleanup_list, cleanup_timer_pending, left_behind, irq_regs_vector).hash(state);
         if reads.counters {
             irq_stat.hash(state);
         }

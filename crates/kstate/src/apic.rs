@@ -207,6 +207,9 @@ pub struct ApicCpu {
     pub cleanup_list: Vec<Irq>,
     /// `timer_pending(&vector_cleanup.timer)` (6.12).
     pub cleanup_timer_pending: bool,
+    /// Vectors that were allocated when this CPU came online: their interrupts stayed behind when it went, and
+    /// lapic_online() has emptied their slots. The kernel has no such list.
+    pub left_behind: VectorMap,
     /// Vector of the interrupt being handled (`get_irq_regs()->orig_ax`).
     pub irq_regs_vector: Option<u32>,
     /// Counters.

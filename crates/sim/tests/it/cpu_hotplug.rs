@@ -11,6 +11,10 @@ use kstate::semantics::{KernelVersion, Semantics};
 use kstate::topology::CpuPlace;
 use kstate::trace::What;
 use kstate::{CpuId, CpuMask, Errno, Kernel, NodeId};
+use sim::invariants::check_invariants;
+use sim::lab::Lab;
+use sim::machine::Machine;
+use sim::script::Script;
 
 /// A machine whose CPUs have `threads` threads per core, after boot.
 fn booted(version: KernelVersion, cpus: u32, threads: u32, cmdline: &str) -> Kernel {
@@ -99,6 +103,29 @@ fn a_cpu_whose_interrupts_do_not_fit_elsewhere_stays() {
         k.vector_matrix.maps[1].allocated = 0;
         assert_eq!(down(&mut k, 1), Ok(()));
     }
+}
+
+/// lapic_online() starts from nothing, so that an interrupt which migrate_one_irq() could not move has a vector on the
+/// CPU and no slot there any more.
+#[test]
+fn interrupts_that_could_not_leave_a_cpu_lose_their_slots() {
+    let machine = "kernel = \"v5.4\"\n[cpus]\npossible = 3\n[[pci]]\naddress = \"0000:00:05.0\"\nmodel = \"test\"\n\
+                   msix_vectors = 256\nintx_gsi = 21\n";
+    let mut lab = Lab::boot(&Machine::parse("machine.toml", machine).expect("a machine"));
+    // CPU 2 has no room, and what is allowed there and on CPU 1 cannot leave CPU 1.
+    let script = "echo 4 > /proc/irq/default_smp_affinity
+        echo 0000:00:05.0 > /sys/bus/pci/drivers/irqlab/bind
+        echo 24-279 > /sys/kernel/debug/irqlab/request_irq
+        echo 0 > /sys/devices/system/cpu/cpu1/online
+        #: assert dmesg contains \"set affinity failed(-28)\"
+        echo 1 > /sys/devices/system/cpu/cpu1/online\n";
+    let mut broken = Vec::new();
+    lab.run_each(
+        &Script::parse("script.sh", script).expect("a script"),
+        |k| broken.extend(check_invariants(k).err()),
+        |_, _| {},
+    );
+    assert_eq!((broken, lab.failed), (Vec::new(), Vec::new()));
 }
 
 #[test]

@@ -64,10 +64,13 @@ fn owners_have_slots(k: &Kernel) -> Result<(), String> {
             // Where a CPU that goes down completes only the moves of interrupts that stand there,
             // lapic_online() leaves the slot of an interrupt that was on its way elsewhere empty.
             let emptied = !k.sem.migrate_completes_move_first && slot == VectorIrq::Unused;
+            // One that could not leave the CPU before that went, and that found its slot emptied.
+            let stayed = || slot == VectorIrq::Unused && k.apic.cpus[cpu.index()].left_behind.test(*vector);
             // Where an interrupt in flight does not look twice it can empty a slot that was just filled:
             // only where interrupts are cut is there time for that.
             let raced = k.oracle.interleave && !k.sem.reevaluates_vector && slot == VectorIrq::Unused;
-            if slot != VectorIrq::Desc(*irq) && !(old && emptied) && !raced {
+            let right = slot == VectorIrq::Desc(*irq) || old && emptied || raced || stayed();
+            if !right {
                 return Err(format!("IRQ {irq}: vector_irq[{vector}] of CPU {cpu} is not its own"));
             }
             if !k.vector_matrix.maps[cpu.index()].alloc_map.test(*vector) {

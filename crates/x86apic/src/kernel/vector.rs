@@ -795,6 +795,7 @@ pub fn lapic_online(k: &mut Kernel) {
         let slot = __setup_vector_irq(k, vector);
         k.apic.set_vector_irq(cpu, vector, slot);
     }
+    k.apic.cpu_mut(cpu).left_behind = k.vector_matrix.maps[cpu.index()].alloc_map;
 }
 
 /// Closes the matrix on the CPU that goes down.
