@@ -10,6 +10,7 @@ use kstate::nvme::NvmeCtrlState;
 use kstate::oracle::Oracle;
 use kstate::sched::{Call, Slot, TaskKind, TaskState, WaitOn};
 use kstate::semantics::{KernelVersion, Semantics};
+use kstate::trace::What;
 use kstate::{CpuId, Errno, Kernel, NvmeId, PciDevId, TaskId};
 use sim::engine;
 use sim::lab::Lab;
@@ -243,6 +244,40 @@ fn no_more_is_aborted_at_a_time_than_the_controller_takes() {
         assert_eq!(aborts, 4, "{kernel:?} {:#?}", k.log);
         assert_eq!(k.blk.requests.iter().filter(|(_, rq)| rq.aborted).count(), 4, "the others get more time");
         assert_eq!(k.nvme.dev(NVME).abort_limit, 4, "the aborts have come back");
+    }
+}
+
+/// How often something was entered.
+fn entered(k: &Kernel, name: &str) -> usize {
+    let of = |what: &What| matches!(what, What::Enter { meta, .. } if meta.name == name);
+    k.trace.records.iter().filter(|record| of(&record.what)).count()
+}
+
+/// nvme_scan_work() of 5.4 makes do without the list, whatever the reason; 6.12 does if the controller says for
+/// good that it has none.
+#[test]
+fn without_a_list_every_namespace_is_asked_for() {
+    for &kernel in KernelVersion::ALL {
+        let mut k = boot(kernel, 2, |_| {});
+        k.trace.on = true;
+        write(&mut k, 0, "rescan_controller");
+        // The first command asks for the controller, the second one for the list.
+        let asked = |k: &Kernel| k.hw.nvme[0].sqs[&0].tail;
+        let before = asked(&k);
+        while asked(&k) < before + 2 {
+            engine::step(&mut k, u64::MAX).expect("the scan goes on");
+        }
+        // A controller that has failed answers nothing, and the reset cancels what it was asked.
+        k.events.cancel_all(|e| matches!(e, Event::Device(..)));
+        k.hw.nvme[0].csts |= drivers::nvme::hw::CSTS_CFS;
+        let reset = write(&mut k, 1, "reset_controller");
+        run(&mut k, 2 * SECOND);
+        assert_eq!(result(&k, reset), Some(Ok(())), "{kernel:?}");
+        assert_eq!(k.nvme.dev(NVME).state, NvmeCtrlState::Live);
+        assert!(k.blk.disk_by_name("nvme0n1").is_some(), "{kernel:?}: {:#?}", k.log);
+        // And the scan that follows the reset has its list.
+        let expected = if kernel == KernelVersion::V5_4 { 256 + 1 } else { 0 };
+        assert_eq!(entered(&k, "nvme_validate_ns"), expected, "{kernel:?}");
     }
 }
 

@@ -16,8 +16,6 @@ fn nvme_find_get_ns(k: &Kernel, id: NvmeId, nsid: u32) -> Option<NvmeNs> {
 }
 
 /// `nvme_scan_work()` of 5.4 with `nvme_scan_ns_list()`.
-// DEVIATION: where the list cannot be had C asks for every namespace up to NN (nvme_scan_ns_sequential()), 256
-// times on this device. That happens in the middle of a reset, whose own scan follows.
 #[kframe("drivers/nvme/host/core.c")]
 pub(super) fn scan_by_list_then_alloc(k: &mut Kernel, id: NvmeId) {
     if d(k, id).state != NvmeCtrlState::Live || d(k, id).tagset.is_none() {
@@ -29,6 +27,7 @@ pub(super) fn scan_by_list_then_alloc(k: &mut Kernel, id: NvmeId) {
     }
     let list: Sync = call!(nvme_submit_sync_cmd(id, opcode::IDENTIFY, 0, CNS_NS_ACTIVE_LIST, 0));
     if list.ret() != 0 {
+        call!(nvme_scan_ns_sequential(id));
         return;
     }
     let prev: u32 = 0;
@@ -41,6 +40,19 @@ pub(super) fn scan_by_list_then_alloc(k: &mut Kernel, id: NvmeId) {
         call!(nvme_validate_ns(id, prev));
     }
     call!(nvme_remove_invalid_namespaces(id, prev));
+}
+
+/// `nvme_scan_ns_sequential()` of 5.4: asks for every namespace that there can be. A reset that cancels the
+/// command for the list brings this about, and the commands wait until it has set up the queue again.
+#[kframe("drivers/nvme/host/core.c")]
+fn nvme_scan_ns_sequential(k: &mut Kernel, id: NvmeId) {
+    let nn: u32 = hw::identify_ctrl(k, id).nn;
+    let nsid: u32 = 0;
+    while nsid < nn {
+        nsid += 1;
+        call!(nvme_validate_ns(id, nsid));
+    }
+    call!(nvme_remove_invalid_namespaces(id, nn));
 }
 
 /// `nvme_validate_ns()` of 5.4, with `revalidate_disk()` of a disk that there is already.
