@@ -346,7 +346,7 @@ impl Session {
 
 fn help() -> String {
     let mut out = String::from(
-        "Commands of the machine: echo, cat, ls, dmesg, dd, taskset, sleep, wait, for, NAME=value, &.\n",
+        "Commands of the machine: echo, cat, ls, stat, dmesg, dd, taskset, sleep, wait, for, NAME=value, &.\n",
     );
     for (word, args, what) in WORDS {
         let _ = writeln!(out, "{:<24} {what}", format!("{word} {args}"));

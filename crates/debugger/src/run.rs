@@ -9,6 +9,7 @@ use super::time::Place;
 use super::{Input, Session};
 use sim::script::{Action, Command, Program, Script, Statement};
 use sim::vfs;
+use sim::vfs::attributes::{attributes, list_long};
 
 /// Why going on ended.
 enum Halt {
@@ -24,7 +25,7 @@ fn looks(statement: &Statement) -> bool {
         Action::Run(Command { program, .. }) => program,
         _ => return false,
     };
-    matches!(program, Program::Cat { .. } | Program::Ls { .. } | Program::Dmesg)
+    matches!(program, Program::Cat { .. } | Program::Ls { .. } | Program::Stat { .. } | Program::Dmesg)
 }
 
 /// What a statement that only looks prints.
@@ -35,10 +36,17 @@ fn looked(k: &mut Kernel, statement: &Statement) -> String {
             Ok(text) => text,
             Err(e) => format!("cat: {}: {e}\n", path.text),
         },
-        Action::Run(Command { program: Program::Ls { path }, .. }) => match vfs::list(k, &path.text) {
-            Ok(names) => lines(&names),
-            Err(e) => format!("ls: {}: {e}\n", path.text),
-        },
+        Action::Run(Command { program: Program::Ls { path, long }, .. }) => {
+            let found = if *long { list_long(k, &path.text) } else { vfs::list(k, &path.text) };
+            found.map_or_else(|e| format!("ls: {}: {e}\n", path.text), |names| lines(&names))
+        }
+        Action::Run(Command { program: Program::Stat { format, paths }, .. }) => {
+            let line = |path: &str| match attributes(k, path) {
+                Ok(found) => found.fill_in(format, path),
+                Err(e) => format!("stat: {path}: {e}"),
+            };
+            lines(&paths.iter().map(|path| line(&path.text)).collect::<Vec<_>>())
+        }
         _ => lines(&k.log),
     }
 }

@@ -230,12 +230,13 @@ fn hash_desc(desc: &IrqDesc, state: &mut impl Hasher) {
         removed,
         dev_name,
         proc_dir,
+        proc_affinity_writable,
     } = desc;
     (irq_common_data, irq_data, handle_irq, name, action, status_use_accessors, istate, depth).hash(state);
     (wake_depth, irqs_unhandled, threads_active, threads_oneshot).hash(state);
     // Only that it has changed is looked at.
     (threads_handled != threads_handled_last).hash(state);
-    (pending_mask, affinity_hint, removed, dev_name, proc_dir).hash(state);
+    (pending_mask, affinity_hint, removed, dev_name, proc_dir, proc_affinity_writable).hash(state);
 }
 
 fn hash_apic(apic: &Apic, reads: Reads, state: &mut impl Hasher) {

@@ -144,10 +144,9 @@ pub fn register_irq_proc(k: &mut Kernel, irq: Irq) {
         return;
     }
     k.desc_mut(irq).proc_dir = true;
-    if k.sem.proc_mode_follows_affinity {
-        // DEVIATION: the mode itself does not matter, since only root writes in this machine.
-        irq_can_set_affinity_usr(k, irq);
-    }
+    // Once and for all: what changes later does not change the mode.
+    let writable = !k.sem.proc_mode_follows_affinity || irq_can_set_affinity_usr(k, irq);
+    k.desc_mut(irq).proc_affinity_writable = writable;
 }
 
 /// Creates /proc/irq/N/NAME for the action at position `n`, unless the name is taken.

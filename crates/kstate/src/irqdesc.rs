@@ -452,6 +452,8 @@ pub struct IrqDesc {
     pub dev_name: Option<String>,
     /// The interrupt was requested since it was allocated and has its /proc directory.
     pub proc_dir: bool,
+    /// `smp_affinity` and `smp_affinity_list` there have a write bit.
+    pub proc_affinity_writable: bool,
 }
 
 impl IrqAction {

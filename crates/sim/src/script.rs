@@ -11,7 +11,7 @@
 //! done
 //! ```
 //!
-//! Lines are ordinary shell: `echo`, `cat`, `ls`, `dmesg`, `dd`, `taskset -c CPU COMMAND`, `sleep`,
+//! Lines are ordinary shell: `echo`, `cat`, `ls`, `stat`, `dmesg`, `dd`, `taskset -c CPU COMMAND`, `sleep`,
 //! output to a file, variables, `for` loops over words, jobs in the background, comments, single and
 //! double quotes; docs/scripts.md has all of it with examples. A line that starts with `#:` is for the
 //! recorder, or says what is to be true there, and a comment for a real shell.
@@ -167,6 +167,15 @@ pub enum Program {
     Ls {
         /// What.
         path: Path,
+        /// `-l`: with modes, owners, sizes and times.
+        long: bool,
+    },
+    /// `stat -c FORMAT PATH`: prints what the format asks for, a line for each file.
+    Stat {
+        /// `%a`, `%A`, `%n`, `%U`, `%u`, `%G`, `%g`, `%%` and text.
+        format: String,
+        /// What.
+        paths: Vec<Path>,
     },
     /// `dmesg`: prints the kernel log.
     Dmesg,
@@ -331,8 +340,8 @@ pub struct ScriptError {
 }
 
 /// The commands there are, for completion.
-pub const COMMANDS: [&str; 12] =
-    ["cat", "dd", "dmesg", "do", "done", "echo", "for", "in", "ls", "sleep", "taskset", "wait"];
+pub const COMMANDS: [&str; 13] =
+    ["cat", "dd", "dmesg", "do", "done", "echo", "for", "in", "ls", "sleep", "stat", "taskset", "wait"];
 
 impl Diagnostic for ScriptError {
     fn help(&self) -> Option<String> {

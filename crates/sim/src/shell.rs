@@ -563,7 +563,28 @@ impl Process {
                 }
                 Ok(())
             }
-            Program::Ls { path } => {
+            Program::Ls { path, long: true } => {
+                let found = vfs::attributes::list_long(k, &path.text);
+                let lines = found.map_err(|e| (format!("ls: cannot access '{}'", path.text), e))?;
+                terminal.extend(lines);
+                Ok(())
+            }
+            Program::Stat { format, paths } => {
+                let mut last = Ok(());
+                for path in paths {
+                    match vfs::attributes::attributes(k, &path.text) {
+                        Ok(found) => terminal.push(found.fill_in(format, &path.text)),
+                        Err(e) => {
+                            let mistake = (format!("stat: can't stat '{}'", path.text), e);
+                            if let Err((what, e)) = core::mem::replace(&mut last, Err(mistake)) {
+                                terminal.push(format!("{what}: {e}"));
+                            }
+                        }
+                    }
+                }
+                last
+            }
+            Program::Ls { path, long: false } => {
                 match vfs::list(k, &path.text) {
                     Ok(names) => terminal.extend(names),
                     // `ls FILE` prints the name of the file.

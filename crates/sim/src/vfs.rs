@@ -21,6 +21,8 @@ use pcimsi::kernel::pci_driver::pci_bus_match;
 
 use crate::{testmod, tracefs};
 
+pub mod attributes;
+
 /// What became of a write.
 #[derive(Debug)]
 pub enum Written {

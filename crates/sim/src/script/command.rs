@@ -4,7 +4,8 @@ use super::lexer::{Place, Token};
 use super::*;
 
 pub(super) const PROGRAMS: &str =
-    "`echo`, `cat`, `ls`, `dmesg`, `dd`, `sleep`, `wait`, `taskset`, `for` or `NAME=value`";
+    "`echo`, `cat`, `ls`, `stat`, `dmesg`, `dd`, `sleep`, `wait`, `taskset`, `for` or `NAME=value`";
+const STAT_FORMATS: &str = "`%a`, `%A`, `%n`, `%U`, `%u`, `%G`, `%g` or `%%`, as in `-c '%a %n'`";
 const DD_OPERANDS: &str = "`if=`, `of=`, `bs=`, `count=`, `skip=`, `iflag=direct` or `status=none`";
 
 /// A word or a redirection, its variables replaced.
@@ -93,7 +94,12 @@ impl Place<'_> {
         let program = match word.as_str() {
             "echo" => self.echo(tokens, end)?,
             "cat" => self.cat(tokens, end)?,
-            "ls" => Program::Ls { path: self.path(tokens, end, "`ls` needs a directory")? },
+            "ls" => {
+                let option = |token: &(Ready, Span)| matches!(&token.0, Ready::Word(word) if word == "-l");
+                let long = tokens.next_if(option).is_some();
+                Program::Ls { path: self.path(tokens, end, "`ls` needs a directory")?, long }
+            }
+            "stat" => self.stat(tokens, end)?,
             "dmesg" => Program::Dmesg,
             // A process of its own would have nothing to wait for.
             "wait" if cpu.is_some() => {
@@ -157,6 +163,37 @@ impl Place<'_> {
             }
         }
         Ok(Program::Cat { path, quiet })
+    }
+
+    fn stat(&self, tokens: &mut Tokens, end: Span) -> Result<Program, ScriptError> {
+        let (flag, at) = self.next_word(tokens, end, "`stat` needs a format", "`-c`")?;
+        if flag != "-c" {
+            return Err(self.expected(at, "`stat` prints what a format asks for", "`-c`"));
+        }
+        let (format, at) = self.next_word(tokens, end, "`stat -c` needs a format", STAT_FORMATS)?;
+        let mut rest = format.split('%').skip(1);
+        while let Some(part) = rest.next() {
+            match part.chars().next() {
+                Some('a' | 'A' | 'n' | 'U' | 'u' | 'G' | 'g') => {}
+                // Two in a row have nothing between them.
+                None if rest.next().is_some() => {}
+                other => {
+                    let unknown: String = other.into_iter().collect();
+                    return Err(self.expected(
+                        at,
+                        format!("`stat` does not know `%{unknown}`"),
+                        STAT_FORMATS,
+                    ));
+                }
+            }
+        }
+        let mut paths = vec![self.path(tokens, end, "`stat` needs a file")?];
+        while let Some((Ready::Word(text), span)) =
+            tokens.next_if(|(token, _)| matches!(token, Ready::Word(_)))
+        {
+            paths.push(self.absolute(text, span)?);
+        }
+        Ok(Program::Stat { format, paths })
     }
 
     fn dd(&self, tokens: &mut Tokens, dd: Span) -> Result<Program, ScriptError> {

@@ -19,7 +19,13 @@ fn commands_mean_what_the_shell_means() {
                 format!("{cpu:?} echo{} [{value}] {}", if append { "+" } else { "" }, path.text)
             }
             Program::Print { value } => format!("{cpu:?} print [{value}]"),
-            Program::Ls { path } => format!("{cpu:?} ls {}", path.text),
+            Program::Ls { path, long } => {
+                format!("{cpu:?} ls {}{}", if long { "-l " } else { "" }, path.text)
+            }
+            Program::Stat { format, paths } => {
+                let paths: Vec<&str> = paths.iter().map(|path| path.text.as_str()).collect();
+                format!("{cpu:?} stat [{format}] {}", paths.join(" "))
+            }
             Program::Dmesg => format!("{cpu:?} dmesg"),
             Program::Cat { path, quiet } => format!("{cpu:?} cat {} {quiet}", path.text),
             Program::Dd { input, output, block_size, count, skip, direct } => {
@@ -40,6 +46,8 @@ fn commands_mean_what_the_shell_means() {
     check("echo 1   2", "None print [1 2]");
     check("echo", "None print []");
     check("ls /proc; ", "None ls /proc");
+    check("ls -l /proc/irq/24", "None ls -l /proc/irq/24");
+    check("stat -c '%a %n' /a /b # modes", "None stat [%a %n] /a /b");
     check("dmesg", "None dmesg");
     check("cat /a", "None cat /a false");
     check("cat /a > /dev/null", "None cat /a true");

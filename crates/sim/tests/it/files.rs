@@ -333,3 +333,67 @@ fn sysfs_says_what_an_interrupt_is() {
         assert_eq!(sh(&mut lab, "cat /sys/kernel/irq/24/actions"), name, "{version:?}");
     }
 }
+
+/// register_irq_proc() of 6.12 gives a write bit to what can be moved; bus.c, core.c and debugfs.c say the rest.
+#[test]
+fn files_have_the_modes_of_their_kernel() {
+    let bind = "/sys/bus/pci/drivers/nvme/bind";
+    for (file, old, new) in [
+        ("/proc/irq/default_smp_affinity", "644", "644"),
+        // The timer: IRQF_NOBALANCING. The keyboard's. The cascade.
+        ("/proc/irq/0/smp_affinity", "644", "444"),
+        ("/proc/irq/1/smp_affinity_list", "644", "644"),
+        ("/proc/irq/2/smp_affinity", "644", "444"),
+        // The configuration vector of the disk, and a queue's, which the kernel manages.
+        ("/proc/irq/24/smp_affinity", "644", "644"),
+        ("/proc/irq/25/smp_affinity", "644", "444"),
+        ("/proc/irq/25/smp_affinity_list", "644", "444"),
+        ("/proc/irq/25/effective_affinity", "444", "444"),
+        ("/proc/irq/25/spurious", "444", "444"),
+        ("/proc/irq/25", "555", "555"),
+        ("/proc/interrupts", "444", "444"),
+        ("/sys/devices/system/cpu/cpu1/online", "644", "644"),
+        ("/sys/devices/system/cpu/online", "444", "444"),
+        ("/sys/devices/system/cpu/smt/control", "644", "644"),
+        ("/sys/devices/system/cpu/smt/active", "444", "444"),
+        (bind, "200", "200"),
+        ("/sys/class/nvme/nvme0/reset_controller", "200", "200"),
+        ("/sys/class/nvme/nvme0/state", "444", "444"),
+        ("/sys/class/nvme/nvme0", "777", "777"),
+        ("/sys/bus/pci/devices/0000:00:03.0/driver", "777", "777"),
+        ("/sys/bus/pci/devices/0000:00:03.0/numa_node", "644", "644"),
+        ("/sys/kernel/irq/25/actions", "444", "444"),
+        ("/sys/kernel/debug", "700", "700"),
+        ("/sys/kernel/debug/irq/irqs", "755", "755"),
+        ("/sys/kernel/debug/irq/irqs/25", "644", "644"),
+        ("/sys/kernel/debug/irq/domains/VECTOR", "444", "444"),
+        ("/sys/kernel/debug/block/nvme0n1/hctx0/state", "400", "400"),
+    ] {
+        for &version in KernelVersion::ALL {
+            let mut lab = lab(version, 2);
+            let expected = if version == V5_4 { old } else { new };
+            assert_eq!(sh(&mut lab, &format!("stat -c %a {file}")), expected, "{file} on {}", version.name());
+        }
+    }
+    let mut lab = lab(V6_12, 2);
+    assert_eq!(
+        sh(&mut lab, &format!("stat -c '%A %U:%g 100%% %n' {bind}")),
+        format!("--w------- root:0 100% {bind}")
+    );
+    assert_eq!(
+        sh(&mut lab, "ls -l /proc/irq/25/node"),
+        "-r--r--r--    1 root     root             0 Jan  1 00:00 /proc/irq/25/node"
+    );
+    let listed = sh(&mut lab, "ls -l /proc/irq/25");
+    assert!(
+        listed.starts_with("-r--r--r--    1 root     root             0 Jan  1 00:00 affinity_hint\n"),
+        "{listed}"
+    );
+    assert!(listed.contains("\ndr-xr-xr-x    2 root     root             0 Jan  1 00:00 "), "{listed}");
+    assert_eq!(error(&mut lab, "stat -c %a /proc/irq/99/node"), "No such file or directory");
+    // The mode is no lock for root: what decides is the file's own handler.
+    assert_eq!(error(&mut lab, "echo 1 > /proc/irq/25/smp_affinity"), "Operation not permitted");
+    for text in ["stat /proc", "stat -c %y /proc", "stat -c %", "ls -a /proc"] {
+        Script::parse("script.sh", text).expect_err(text);
+    }
+}
