@@ -57,6 +57,8 @@ struct Shape {
     matrix_bits: u32,
     alloc_start: u32,
     alloc_end: u32,
+    /// Whose lists of CPUs the operations have.
+    kernel: KernelVersion,
 }
 
 impl Shape {
@@ -68,7 +70,8 @@ impl Shape {
         if alloc_start > alloc_end || alloc_end > matrix_bits {
             return Err(format!("allocation from {alloc_start} to {alloc_end} of {matrix_bits} bits"));
         }
-        Ok(Self { cpus, matrix_bits, alloc_start, alloc_end })
+        let kernel = KernelVersion::ALL[0];
+        Ok(Self { cpus, matrix_bits, alloc_start, alloc_end, kernel })
     }
 }
 
@@ -195,7 +198,8 @@ impl<'a> Words<'a> {
     fn cpus(&mut self) -> Result<CpuMask, OpError> {
         let expected = format!("CPUs from 0 to {}, such as `0-3,8`", self.shape.cpus - 1);
         let (column, word) = self.next(&expected)?;
-        let mask = CpuMask::parse_list(word, self.shape.cpus);
+        let semantics = Semantics::of(self.shape.kernel);
+        let mask = CpuMask::parse_list_of(&semantics, word, self.shape.cpus);
         mask.map_err(|e| (column, format!("`{word}` is no list of CPUs ({e})"), expected))
     }
 }
@@ -369,8 +373,9 @@ struct Totals {
 
 /// One JSON line.
 fn sequence(args: &Args, line: &Line, out: &mut Output, totals: &mut Totals) -> diagnostic::Result<()> {
-    let seq: Sequence =
+    let mut seq: Sequence =
         line.json("an object with `cpus`, `matrix_bits`, `alloc_start`, `alloc_end` and `ops`")?;
+    seq.shape.kernel = args.kernel.unwrap_or(seq.shape.kernel);
     let parsed = seq.ops.iter().enumerate().map(|(i, text)| {
         parse(text, seq.shape).map_err(|(column, found, expected)| {
             // Counted from the operation's own beginning within the line, where it can be found.
@@ -420,10 +425,12 @@ fn plain(args: &Args, first: Line, lines: &mut Lines, out: &mut Output) -> diagn
     if args.check {
         return Err(first.error(1, "a file of plain operations has no answers", "JSON lines").into());
     }
-    let shape = Shape::new(args.cpus, args.matrix_bits, args.alloc_start, args.alloc_end).map_err(|e| {
-        let expected = "1 to 8192 CPUs, at most 256 bits, and a range of these to allocate from";
-        OptionError::new("--cpus, --matrix-bits, --alloc-start, --alloc-end", e, expected)
-    })?;
+    let mut shape =
+        Shape::new(args.cpus, args.matrix_bits, args.alloc_start, args.alloc_end).map_err(|e| {
+            let expected = "1 to 8192 CPUs, at most 256 bits, and a range of these to allocate from";
+            OptionError::new("--cpus, --matrix-bits, --alloc-start, --alloc-end", e, expected)
+        })?;
+    shape.kernel = args.kernel.unwrap_or(shape.kernel);
     let path: &Path = &args.replay;
     let mut texts = Vec::new();
     let mut ops = Vec::new();

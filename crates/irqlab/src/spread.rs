@@ -264,8 +264,11 @@ fn answer(
 fn places(args: &Args) -> Result<Places, OptionError> {
     let count = format!("a number from 1 to {}", kstate::cpumask::MAX_CPUS);
     let cpus = check_cpus(args.cpus).map_err(|e| OptionError::new("--cpus", e, count))?;
+    // Two kernels that are compared get the same machine, which the first one describes.
+    let kernel = args.kernel.or(args.from).unwrap_or_else(|| KernelVersion::ALL[0]);
+    let semantics = Semantics::of(kernel);
     let list = |option, text: &str| {
-        CpuMask::parse_list(text, cpus).map_err(|e| {
+        CpuMask::parse_list_of(&semantics, text, cpus).map_err(|e| {
             let expected = format!("CPUs from 0 to {}, such as `0-3,8`", cpus - 1);
             OptionError::new(option, format!("`{text}` is no list of this machine's CPUs ({e})"), expected)
         })

@@ -360,8 +360,16 @@ impl CpuMask {
     /// `EINVAL` for anything that is no list, `ERANGE` for a number not below `nr_cpu_ids`,
     /// `EOVERFLOW` for one that is no unsigned int.
     pub fn parse_list(text: &str, nr_cpu_ids: u32) -> Result<Self, Errno> {
+        Self::parse_list_of(&Semantics::default(), text, nr_cpu_ids)
+    }
+
+    /// The same as one kernel does, where it is known which: `N` and `all` are not of every kernel.
+    ///
+    /// # Errors
+    /// Those of [`CpuMask::parse_list`].
+    pub fn parse_list_of(sem: &Semantics, text: &str, nr_cpu_ids: u32) -> Result<Self, Errno> {
         let mut mask = Self::new();
-        bitmap_parselist(&Semantics::default(), text.as_bytes(), &mut mask, nr_cpu_ids)?;
+        bitmap_parselist(sem, text.as_bytes(), &mut mask, nr_cpu_ids)?;
         Ok(mask)
     }
 }

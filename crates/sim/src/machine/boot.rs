@@ -192,10 +192,11 @@ impl Boot {
 
     /// What somebody has done since.
     pub(super) fn found(&self, report: &Reporter<'_>, known: &Known<'_>) -> Checked<Found> {
+        let semantics = Semantics::of(known.kernel);
         let mut found = Found::default();
         for (key, list) in &self.affinity {
-            let mask =
-                CpuMask::parse_list(list.get_ref(), known.possible).ok().filter(|mask| !mask.is_empty());
+            let mask = CpuMask::parse_list_of(&semantics, list.get_ref(), known.possible);
+            let mask = mask.ok().filter(|mask| !mask.is_empty());
             let Some(mask) = mask else {
                 return Err(report.error(
                     list.span(),

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use kstate::semantics::{KernelVersion, Semantics};
 use kstate::topology::CpuPlace;
 use kstate::{ApicId, CpuId, CpuMask};
 use toml::Spanned;
@@ -18,6 +19,8 @@ pub(super) struct Lists<'a> {
     pub cores_per_socket: u32,
     pub threads_per_core: u32,
     pub nodes: &'a [CpuMask],
+    /// Whose lists these are.
+    pub kernel: KernelVersion,
 }
 
 impl Lists<'_> {
@@ -82,7 +85,7 @@ impl Lists<'_> {
         what: &str,
         lists: &[Spanned<String>],
     ) -> Result<Vec<CpuMask>, Box<MachineError>> {
-        let (mut masks, seen) = disjoint(report, what, lists, self.possible)?;
+        let (mut masks, seen) = disjoint(report, what, lists, self.possible, self.kernel)?;
         masks.extend(CpuMask::first_n(self.possible).andnot(&seen).iter().map(CpuMask::of));
         Ok(masks)
     }
@@ -141,9 +144,10 @@ pub(super) fn offline(
     report: &Reporter<'_>,
     list: Option<&Spanned<String>>,
     present: u32,
+    kernel: KernelVersion,
 ) -> Result<CpuMask, Box<MachineError>> {
     let Some(list) = list else { return Ok(CpuMask::new()) };
-    let mask = CpuMask::parse_list(list.get_ref(), present);
+    let mask = CpuMask::parse_list_of(&Semantics::of(kernel), list.get_ref(), present);
     match mask {
         Ok(mask) if !mask.contains(CpuId(0)) => Ok(mask),
         _ => Err(report.error(
@@ -200,11 +204,13 @@ pub(super) fn disjoint(
     what: &str,
     lists: &[Spanned<String>],
     possible: u32,
+    kernel: KernelVersion,
 ) -> Result<(Vec<CpuMask>, CpuMask), Box<MachineError>> {
+    let semantics = Semantics::of(kernel);
     let mut masks = Vec::new();
     let mut seen = CpuMask::new();
     for list in lists {
-        let mask = CpuMask::parse_list(list.get_ref(), possible).map_err(|_| {
+        let mask = CpuMask::parse_list_of(&semantics, list.get_ref(), possible).map_err(|_| {
             report.error(
                 list.span(),
                 format!("`{}` is no list of this machine's CPUs", list.get_ref()),

@@ -257,7 +257,7 @@ fn check(report: &Reporter<'_>, file: File) -> Result<Machine, Box<MachineError>
     }
     let nodes = match &cpus.nodes {
         None => vec![CpuMask::first_n(possible)],
-        Some(lists) => split(report, "nodes", "node", lists, possible, &cpus_span)?,
+        Some(lists) => split(report, ("nodes", "node"), lists, possible, kernel, &cpus_span)?,
     };
     either(report, "siblings", &cpus.siblings, &[&cpus.cores_per_socket, &cpus.threads_per_core])?;
     either(report, "packages", &cpus.packages, &[&cpus.sockets, &cpus.cores_per_socket])?;
@@ -269,12 +269,13 @@ fn check(report: &Reporter<'_>, file: File) -> Result<Machine, Box<MachineError>
         cores_per_socket,
         threads_per_core,
         nodes: &nodes,
+        kernel,
     }
     .places(report)?;
     let l2 = match &cpus.l2 {
         None => Vec::new(),
         Some(lists) => {
-            let l2 = split(report, "l2", "L2", lists, possible, &cpus_span)?;
+            let l2 = split(report, ("l2", "L2"), lists, possible, kernel, &cpus_span)?;
             let of = |cpu: CpuId| {
                 let core = cpu.0 / threads_per_core;
                 places
@@ -285,7 +286,7 @@ fn check(report: &Reporter<'_>, file: File) -> Result<Machine, Box<MachineError>
             l2
         }
     };
-    let offline = cpus::offline(report, cpus.offline.as_ref(), present)?;
+    let offline = cpus::offline(report, cpus.offline.as_ref(), present, kernel)?;
     let apic = match &cpus.apic {
         None => ApicMode::Xapic,
         Some(mode) => match mode.get_ref().as_str() {
@@ -512,13 +513,13 @@ fn command_line(
 /// The lists of a key that gives each possible CPU to one of them: to one `what`.
 fn split(
     report: &Reporter<'_>,
-    key: &str,
-    what: &str,
+    (key, what): (&str, &str),
     lists: &[Spanned<String>],
     possible: u32,
+    kernel: KernelVersion,
     cpus_span: &Range<usize>,
 ) -> Result<Vec<CpuMask>, Box<MachineError>> {
-    let (masks, seen) = cpus::disjoint(report, what, lists, possible)?;
+    let (masks, seen) = cpus::disjoint(report, what, lists, possible, kernel)?;
     if let Some(missing) = CpuMask::first_n(possible).andnot(&seen).first() {
         return Err(report.error(
             cpus_span.clone(),

@@ -78,6 +78,20 @@ fn cpus_may_be_offline_once_the_machine_is_up() {
 }
 
 #[test]
+fn lists_of_cpus_are_those_of_the_kernel() {
+    let text =
+        "[cpus]\npossible = 4\nnodes = [\"0-1\", \"2-N\"]\nsiblings = [\"all:2/4\"]\noffline = \"N\"\n";
+    for kernel in [KernelVersion::V6_12, KernelVersion::V7_3] {
+        let lab = boot(kernel, text);
+        assert_eq!(lab.k.topo.node_cpus[1].list(), "2-3");
+        assert_eq!(lab.k.topo.siblings[0].list(), "0-1");
+        assert_eq!(lab.k.topo.online.list(), "0-2");
+    }
+    let e = Machine::parse("m.toml", &format!("kernel = \"v5.4\"\n{text}")).expect_err("no list of 5.4's");
+    assert!(e.to_string().contains("`2-N` is no list of this machine's CPUs"), "{e}");
+}
+
+#[test]
 fn a_history_is_an_input() {
     let text = "ioapics = [24, 8]\n[cpus]\npossible = 4\n[[pci]]\naddress = \"0001:03:00.1\"\nmodel = \"generic\"\n\
                 msix_vectors = 4\nvectors = 4\nirqs = \"40,45-47\"\nactions = [\"0-3: late{}\"]\n[[pci]]\naddress = \
