@@ -15,7 +15,7 @@ use diagnostic::{Diagnostic, Place};
 use kstate::semantics::Semantics;
 use sim::lab::Lab;
 use sim::machine::{Machine, MachineError};
-use sim::plan::{Output, Planned, plan};
+use sim::plan::{Kind, Output, Planned, plan};
 use sim::script::{Script, ScriptError};
 use sim::state::Sections;
 
@@ -106,9 +106,14 @@ impl Capture {
     /// The same for a machine that was read before, under `semantics`.
     pub fn run_with(&self, machine: &Machine, semantics: Semantics) -> (Lab, Vec<Output>) {
         let mut lab = Lab::boot_with(machine, semantics, true);
+        // A state that is not there shows what the one before it does, so that the two can be compared.
         let outputs = lab.run(&self.script, |file| {
-            let expected = self.files.iter().find(|(planned, _)| planned.file == file);
-            expected.and_then(|(_, text)| text.as_deref()).map(Sections::of).unwrap_or_default()
+            let upto = self.files.iter().position(|(planned, _)| planned.file == file);
+            let states = self.files[..upto.map_or(0, |at| at + 1)].iter().rev();
+            let text = states
+                .filter(|(planned, _)| planned.kind == Kind::State)
+                .find_map(|(_, text)| text.as_deref());
+            text.map(Sections::of).unwrap_or_default()
         });
         (lab, outputs)
     }
