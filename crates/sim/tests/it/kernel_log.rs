@@ -101,3 +101,22 @@ fn cpus_that_boot_and_go_again_say_nothing() {
         assert_eq!(said, ["smpboot: CPU 2 is now offline"], "{}", kernel.name());
     }
 }
+
+/// dev_driver_string(): a message about a function begins with its driver once it has one.
+#[test]
+fn a_message_of_a_bound_function_names_the_driver() {
+    let machine = "[cpus]\npossible = 2\n[[pci]]\naddress = \"0000:00:03.0\"\nmodel = \"nvme\"\nio_queue_pairs_max = 2\nmsix_vectors = 3\nmsi_vectors = 1\nintx_gsi = 23\n";
+    for kernel in KernelVersion::ALL {
+        let text = format!("kernel = \"{}\"\n{machine}", kernel.name());
+        let mut k = Lab::boot(&Machine::parse("machine.toml", &text).expect("a machine")).k;
+        let dev = kstate::PciDevId(0);
+        for driver in ["nvme", "pci"] {
+            if driver == "pci" {
+                k.pci_dev_mut(dev).driver = None;
+            }
+            assert!(pcimsi::kernel::msi::pci_enable_msi(&mut k, dev).is_err());
+            let line = format!("{driver} 0000:00:03.0: can't enable MSI (MSI-X already enabled)");
+            assert_eq!(k.log.last(), Some(&line), "{}", kernel.name());
+        }
+    }
+}

@@ -8,6 +8,7 @@ mod controllers;
 mod cpu_hotplug;
 mod disks;
 mod embedded;
+mod faults;
 mod files;
 mod formats;
 mod found;
