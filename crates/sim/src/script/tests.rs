@@ -91,7 +91,7 @@ fn errors_say_where_and_what_was_expected() {
     check("echo $X > /a", 1, 6, "`X` was never set", "`X=...`");
     let substituted = "`$(` runs a command in the middle of another one, which scripts do not use";
     check("echo $(date) > /a", 1, 6, substituted, "not in a script");
-    check("ls -l /proc", 1, 4, "`-l` is an option, which this command does not have here", "`/`");
+    check("ls -a /proc", 1, 4, "`-a` is an option, which this command does not have here", "`/`");
     check("X=1\necho ${X:-2}", 2, 6, "`$` stands before the name of a variable", "`${NAME}`");
     check("echo a | b", 1, 8, "`|` has a meaning for the shell that scripts do not use", "not in a script");
     check("X=1 echo a", 1, 5, "a variable for one command only", "`;`");
