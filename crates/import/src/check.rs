@@ -119,7 +119,7 @@ pub(crate) fn check(facts: &Facts, imported: &Imported) -> Check {
         let text = |row: &Row| {
             // Old kernels print no hardware number.
             let hwirq = row.hwirq.map_or(String::new(), |hwirq| format!(" {hwirq}"));
-            let chip = row.chip.replace("IO-APIC-IR", "IO-APIC");
+            let chip = row.chip.replace("IO-APIC-IR", "IO-APIC").replace("DMAR_MSI", "DMAR-MSI");
             format!("{chip}{hwirq}-{} {}", row.flow, row.actions)
         };
         let mine = rows.get(&irq).map(|mine| {

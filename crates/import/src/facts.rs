@@ -176,7 +176,7 @@ impl Facts {
             report
                 .missing("/proc/interrupts: no interrupt has a name, and drivers are known from /sys alone");
         }
-        facts.cmdline = tree.word("proc/cmdline").map(str::to_owned);
+        facts.cmdline = tree.text("proc/cmdline").map(|text| text.trim().to_owned());
         if facts.cmdline.is_none() {
             report.missing("/proc/cmdline: words such as isolcpus= are not known");
         }
@@ -644,6 +644,9 @@ fn lscpu_plain(text: &str, cpus: &mut Cpus, report: &mut Report) {
         let nodes = (0..number("NUMA node(s)").unwrap_or(0).min(1024))
             .filter_map(|node| value(&format!("NUMA node{node} CPU(s)")).and_then(list));
         cpus.nodes = nodes.collect();
+    }
+    if cpus.cores.is_empty() && number("Thread(s) per core") == Some(1) {
+        cpus.cores = (0..count).map(|cpu| CpuMask::of(CpuId(cpu))).collect();
     }
     if cpus.cores.is_empty() && number("Thread(s) per core") == Some(2) && count % 2 == 0 {
         let half = count / 2;

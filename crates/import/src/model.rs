@@ -173,13 +173,13 @@ pub(crate) fn build(facts: &Facts, options: &Options, report: &mut Report) -> Re
     vectors(facts, &listed, &managed, kernel, cpus.present, &mut text, report);
     let machine =
         Machine::parse("import", &text).map_err(|e| ImportError::Machine { found: e.to_string() })?;
-    let nodes = cpus.nodes.len();
+    let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     let summary = format!(
-        "{} CPUs in {nodes} node{}, {} PCI functions with {} interrupts",
-        cpus.possible,
-        if nodes == 1 { "" } else { "s" },
-        decided.len(),
-        facts.interrupts.rows.len(),
+        "{} in {}, {} with {}",
+        count(cpus.possible as usize, "CPU"),
+        count(cpus.nodes.len(), "node"),
+        count(decided.len(), "PCI function"),
+        count(facts.interrupts.rows.len(), "interrupt"),
     );
     Ok(Imported { text, machine, managed, summary })
 }
@@ -698,15 +698,20 @@ fn base(kernel: KernelVersion, cpus: &MachineCpus, first_msi: u32) -> String {
 }
 
 /// The pin of a function's line: the one that it uses, or the one that a q35 has wired to its place. There the slots
-/// of the first bus have the pins 20 to 23 in turn.
-fn wired(facts: &Facts, d: &Decided<'_>) -> Option<u32> {
+/// of the first bus have the pins 20 to 23 in turn. A pin that somebody else has is left to him.
+fn wired(facts: &Facts, d: &Decided<'_>, whole: bool) -> Option<u32> {
     let pin = |irq: &u32| (FIRST_PCI_PIN..PINS).contains(irq);
     if let Some(line) = d.line.filter(pin) {
         return Some(line);
     }
     let (segment, bdf) = sim::machine::parse_bdf(d.address)?;
     let first_bus = segment == 0 && bdf >> 8 == 0;
-    (facts.q35 && first_bus && d.function.pin != Some(false)).then_some(20 + u32::from(bdf >> 3 & 3))
+    let gsi = 20 + u32::from(bdf >> 3 & 3);
+    let on_it = |f: &Function| f.irq == Some(gsi) && f.messages.is_empty();
+    let taken = facts.irqs.get(&gsi).is_some_and(|irq| irq.row.is_some());
+    let others = taken && !facts.state && !facts.functions.values().any(on_it);
+    let is = facts.q35 && first_bus && whole && !others && d.function.pin != Some(false);
+    is.then_some(gsi)
 }
 
 /// The names of a function's interrupts.
@@ -992,7 +997,7 @@ fn function(facts: &Facts, d: &Decided<'_>, whole: Option<&Whole>, text: &mut St
             text.push_str("msi_maskable = false\n");
         }
     }
-    if let Some(gsi) = wired(facts, d) {
+    if let Some(gsi) = wired(facts, d, whole.is_some()) {
         let _ = writeln!(text, "intx_gsi = {gsi}");
     }
     if !d.irqs.is_empty() {

@@ -3,6 +3,7 @@
 mod explore;
 mod formats;
 mod ftrace;
+mod guide;
 mod library;
 mod licences;
 mod museum;
@@ -12,4 +13,5 @@ mod perfetto;
 mod readme;
 mod sh;
 mod sturdy;
+mod sysroot;
 mod tui;
