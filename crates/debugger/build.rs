@@ -46,6 +46,7 @@ fn read_folder(folder: &Path, functions: &mut Functions) -> Result<(), Box<dyn E
 
 /// Every function below an attribute that records it.
 fn read_file(text: &str, functions: &mut Functions) {
+    read_callbacks(text, functions);
     for mark in ["#[kfn(", "#[kframe(", "#[kirq("] {
         for (at, _) in text.match_indices(mark) {
             let rest = &text[at..];
@@ -63,6 +64,17 @@ fn read_file(text: &str, functions: &mut Functions) {
                     known.push(parameter);
                 }
             }
+        }
+    }
+}
+
+/// Functions that a macro writes, all of which take one level of an interrupt's data.
+fn read_callbacks(text: &str, functions: &mut Functions) {
+    let Some((_, block)) = text.split_once("\nparent_callbacks! {") else { return };
+    let block = block.split_once("\n}").map_or(block, |(block, _)| block);
+    for line in block.lines().map(str::trim).filter(|line| !line.starts_with("//")) {
+        if let Some((name, _)) = line.split_once(':') {
+            functions.insert(name.to_owned(), vec![("d".to_owned(), "Irqd".to_owned())]);
         }
     }
 }

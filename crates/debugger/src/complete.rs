@@ -18,6 +18,7 @@ impl Session {
             self.paths(word)
         } else if first.starts_with(":break") || first.starts_with(":b") {
             let functions = Functions::of(self.here().sem.version).iter().map(|f| f.name);
+            let functions = functions.filter(|name| crate::fields::is_modelled(name));
             let events = tracefs::EVENTS.iter().flat_map(|(_, names)| names.iter().copied());
             functions.chain(events).map(str::to_owned).collect()
         } else if first.starts_with(":set") {

@@ -114,8 +114,8 @@ impl Condition {
     ///
     /// # Errors
     /// What is wrong with it; a field that none of them has is an error that lists what they have.
-    pub(crate) fn parse(text: &str, of: &[&str], k: &Kernel, seen: &[&'static str]) -> Result<Self, String> {
-        let group = |text: &str| text.split("&&").map(|part| comparison(part, of, k, seen)).collect();
+    pub(crate) fn parse(text: &str, of: &[&str], k: &Kernel) -> Result<Self, String> {
+        let group = |text: &str| text.split("&&").map(|part| comparison(part, of, k)).collect();
         text.split("||").map(group).collect::<Result<_, String>>().map(Self)
     }
 
@@ -150,7 +150,7 @@ impl fmt::Display for Condition {
     }
 }
 
-fn comparison(text: &str, of: &[&str], k: &Kernel, seen: &[&'static str]) -> Result<Comparison, String> {
+fn comparison(text: &str, of: &[&str], k: &Kernel) -> Result<Comparison, String> {
     let text = text.trim();
     let first = text.char_indices().find_map(|(at, _)| {
         let (sign, op) = OPS.iter().find(|(sign, _)| text[at..].starts_with(sign))?;
@@ -169,7 +169,7 @@ fn comparison(text: &str, of: &[&str], k: &Kernel, seen: &[&'static str]) -> Res
     }
     let known: Vec<Option<Vec<&'static str>>> = of.iter().map(|name| fields::names(name)).collect();
     let has = |names: &[&'static str]| names.contains(&fields::formal(field));
-    let subject = if known.iter().flatten().any(|names| has(names)) || seen.contains(&field) {
+    let subject = if known.iter().flatten().any(|names| has(names)) {
         // What is recorded of a call is a number; of a tracepoint one field is text.
         let word = field == "name" || fields::is_word(of, field);
         if !word && op != Op::Like && number(value).is_none() {
@@ -177,7 +177,7 @@ fn comparison(text: &str, of: &[&str], k: &Kernel, seen: &[&'static str]) -> Res
         }
         Subject::Record(field.to_owned())
     } else {
-        Subject::Machine(machine(field, of, &known, k, seen)?)
+        Subject::Machine(machine(field, of, &known, k)?)
     };
     Ok(Comparison { subject, op, value: value.to_owned() })
 }
@@ -188,10 +188,8 @@ fn machine(
     of: &[&str],
     known: &[Option<Vec<&'static str>>],
     k: &Kernel,
-    seen: &[&'static str],
 ) -> Result<Path, String> {
     let mut names: Vec<&str> = known.iter().flatten().flatten().copied().collect();
-    names.extend(seen);
     let first = names.clone();
     let mut at = 0;
     names.retain(|name| {
@@ -217,6 +215,8 @@ fn machine(
     }
     // What belongs to an interrupt or CPU that is not there yet can come.
     match path.values(k) {
+        // A part of the machine is nothing to compare.
+        Ok(values) if values.len() > 1 && !field.contains('.') => Err(refused()),
         Err(e) if path.owner_is_there(k) => Err(e),
         _ => Ok(path),
     }

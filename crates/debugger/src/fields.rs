@@ -49,6 +49,11 @@ pub(crate) fn parameters(name: &str) -> Option<impl Iterator<Item = (&'static st
     Some(PARAMETERS[at].1.iter().copied().filter(|(_, ty)| is_recorded(ty)))
 }
 
+/// The machine has this function.
+pub(crate) fn is_modelled(name: &str) -> bool {
+    PARAMETERS.binary_search_by(|(known, _)| (*known).cmp(name)).is_ok()
+}
+
 /// A parameter of this name and type leads to one interrupt.
 fn leads_to_irq(name: &str, ty: &str) -> bool {
     matches!(ty, "Irq" | "Option<Irq>" | "Irqd" | "MsiDescId" | "DevId") || matches!(name, "irq" | "virq")

@@ -25,41 +25,92 @@ use sim::shell::{Progress, Shell};
 mod complete;
 mod condition;
 mod fields;
+mod reading;
 mod run;
+mod save;
 mod show;
 mod stops;
 mod time;
 mod view;
 mod watch;
 
+pub use save::{Origin, Saved};
 use stops::{Hits, Stop};
 use time::{Ahead, Checkpoint, NEAR, Pictures, Place, Stacks};
 pub use view::{CallLine, LineKind, Source, View, hierarchy};
 
 /// The words of the lab, with what they take and what they do.
-pub const WORDS: [(&str, &str, &str); 18] = [
+pub const WORDS: [(&str, &str, &str); 26] = [
     (":step", "[N]", "do the next thing: an interrupt, a softirq, a task up to its next wait, an event"),
-    (":next", "", "go over the next function call of this stack"),
+    (":into", "", "go to the next call, return or tracepoint (s)"),
+    (":next", "", "go over the next function call of this stack (n)"),
     (":finish", "", "go on until the function returns"),
-    (":continue", "", "go on until something stops it or the command ends"),
+    (":continue", "", "go on until something stops it or the command ends (c)"),
     (
         ":break",
-        "FUNCTION|TRACEPOINT [if FIELD OP VALUE]",
-        "stop where it is reached; without arguments, list",
+        "NAME|PATTERN [if CONDITION]",
+        "stop at functions and tracepoints, as in: irq_matrix_* if irq == 29 && cpu != 0; without arguments, list",
     ),
     (":watch", "FIELD", "stop where it changes, as in: apicd.hw_irq_cfg.vector of irq 31"),
+    (":ignore", "N TIMES", "let a breakpoint or watch pass so often"),
     (":delete", "[N]", "remove breakpoint or watch N, or all"),
+    (":reverse-continue", "", "go back to what stopped it before (rc)"),
+    (":reverse-step", "", "go back to the call, return or tracepoint before (rs)"),
     (":back", "[N]", "go N steps back in time"),
-    (":goto", "N", "go to step N"),
+    (":goto", "N|N:R|TIME|start|end", "go to step N, to its record R, or to a time such as 6.012s"),
+    (":bt", "", "the stack here, with arguments"),
     (":where", "", "stacks of all CPUs and tasks"),
-    (":print", "irq N | cpu N | task N | FIELD", "look at something"),
+    (":print", "irq N | cpu N | task N | FIELD", "look at something (p)"),
+    (":info", "irq N | cpu N | breakpoints | tasks", "the same, as gdb has it"),
     (":set", "FIELD=VALUE", "change how this kernel behaves from here on; without arguments, list"),
-    (":diff", "N [M]", "what changed in the state from step N to step M, or to now"),
-    (":flow", "", "the calls and tracepoints of the last step"),
+    (":diff", "N [M]", "what changed in the state from step N to step M, or to here"),
+    (":flow", "", "the calls and tracepoints of the last step, up to here"),
     (":log", "", "the lines typed so far, with their steps"),
-    (":save", "[--force] FILE", "write a script that does this session again"),
+    (":save", "[--force] FILE", "write a file that does this session again"),
+    (":pwd", "", "the folder in which `cat` and `ls` look"),
+    (":version", "", "the machine and its kernel"),
     (":help", "", "this"),
     (":quit", "", "leave"),
+];
+
+/// Words that need no colon: no program of the machine has the name.
+const BARE: [(&str, &str); 36] = [
+    ("n", ":next"),
+    ("next", ":next"),
+    ("s", ":into"),
+    ("step", ":into"),
+    ("si", ":into"),
+    ("c", ":continue"),
+    ("continue", ":continue"),
+    ("finish", ":finish"),
+    ("fin", ":finish"),
+    ("rc", ":reverse-continue"),
+    ("reverse-continue", ":reverse-continue"),
+    ("rs", ":reverse-step"),
+    ("reverse-step", ":reverse-step"),
+    ("bt", ":bt"),
+    ("backtrace", ":bt"),
+    ("where", ":where"),
+    ("info", ":info"),
+    ("i", ":info"),
+    ("p", ":print"),
+    ("print", ":print"),
+    ("b", ":break"),
+    ("break", ":break"),
+    ("watch", ":watch"),
+    ("d", ":delete"),
+    ("delete", ":delete"),
+    ("ignore", ":ignore"),
+    ("goto", ":goto"),
+    ("history", ":log"),
+    ("pwd", ":pwd"),
+    ("help", ":help"),
+    ("h", ":help"),
+    ("?", ":help"),
+    ("man", ":help"),
+    ("quit", ":quit"),
+    ("q", ":quit"),
+    ("exit", ":quit"),
 ];
 
 /// What became of a line.
@@ -73,6 +124,8 @@ pub struct Reply {
     pub save: Option<Save>,
     /// The session is over.
     pub quit: bool,
+    /// The line was no line, a command did not do what it was told, or an assertion did not hold.
+    pub failed: bool,
 }
 
 /// What `:save` wants to be written.
@@ -98,6 +151,8 @@ enum Input {
 pub struct Session {
     k: Kernel,
     name: String,
+    /// The machine file and what was set before boot, where they are known.
+    origin: Option<Origin>,
     shell: Option<Shell>,
     vars: Variables,
     /// Steps done so far.
@@ -131,8 +186,10 @@ pub struct Session {
     /// The machine at records of the last step.
     pictures: Pictures,
     attendant: Attended,
-    /// Assertions of a line that did not hold.
-    failures: usize,
+    /// Commands of a line that did not do what they were told, and assertions that did not hold.
+    troubles: usize,
+    /// Where relative paths begin.
+    folder: String,
     /// What is to be said with the answer to a line.
     said: String,
 }
@@ -160,6 +217,7 @@ impl Session {
         let mut session = Self {
             k,
             name: name.to_owned(),
+            origin: None,
             shell: None,
             vars: Variables::default(),
             step: 0,
@@ -181,7 +239,8 @@ impl Session {
             before: None,
             pictures: Pictures::default(),
             attendant: Attended::default(),
-            failures: 0,
+            troubles: 0,
+            folder: "/".to_owned(),
             said: String::new(),
         };
         session.fold(base);
@@ -211,25 +270,127 @@ impl Session {
 
     /// Does what a line says.
     pub fn line(&mut self, text: &str) -> Reply {
+        self.troubles = 0;
         let trimmed = text.trim();
-        let answer = match trimmed.split_once(char::is_whitespace).unwrap_or((trimmed, "")) {
-            ("", _) => Ok(String::new()),
-            (word, rest) if word.starts_with(':') => match word {
-                ":save" => match self.save(rest.trim()) {
-                    Ok(save) => return Reply { save: Some(save), ..Reply::default() },
-                    Err(e) => Err(e),
-                },
-                ":quit" | ":q" | ":exit" => return Reply { quit: true, ..Reply::default() },
-                _ => self.word(word, rest.trim()),
+        let (first, rest) = trimmed.split_once(char::is_whitespace).unwrap_or((trimmed, ""));
+        let bare = BARE.iter().find(|(word, _)| *word == first).map(|(_, word)| *word);
+        // `watch -n1 cat FILE` is a program's line.
+        let bare = bare.filter(|_| !(first == "watch" && rest.starts_with('-')));
+        let answer = match bare.unwrap_or(first) {
+            "" => Ok(String::new()),
+            ":save" => match self.save(rest.trim()) {
+                Ok(save) => return Reply { save: Some(save), ..Reply::default() },
+                Err(e) => Err(e),
             },
-            _ => match Script::parse_with("sh", text, &self.vars) {
-                Ok(script) => self.shell_line(script),
-                Err(e) if e.incomplete => return Reply { incomplete: true, ..Reply::default() },
-                Err(e) => Err(explain(text, &e)),
+            ":quit" | ":q" | ":exit" | "logout" => return Reply { quit: true, ..Reply::default() },
+            word if word.starts_with(':') => self.word(word, rest.trim()),
+            _ => match self.typed_for_the_shell(text) {
+                Some(answer) => answer,
+                None => return Reply { incomplete: true, ..Reply::default() },
             },
         };
+        let failed = answer.is_err() || self.troubles > 0;
         let text = core::mem::take(&mut self.said) + &answer.unwrap_or_else(|e| format!("{e}\n"));
-        Reply { text, ..Reply::default() }
+        Reply { text, failed, ..Reply::default() }
+    }
+
+    /// A line for the machine's shell, or one that reads; `None` where it wants to be typed on.
+    fn typed_for_the_shell(&mut self, text: &str) -> Option<Result<String, String>> {
+        let line = self.as_the_shell_has_it(text);
+        let error = match Script::parse_with("sh", &line, &self.vars) {
+            Ok(script) => return Some(self.shell_line(script)),
+            Err(e) if e.incomplete => return None,
+            Err(e) => e,
+        };
+        let trimmed = line.trim();
+        if let Some(folder) = trimmed.strip_prefix("cd").filter(|r| r.is_empty() || r.starts_with(' ')) {
+            return Some(self.change_folder(folder.trim()));
+        }
+        if let Some((before, after)) = trimmed
+            .split_once("&&")
+            .filter(|(before, after)| !before.contains(['"', '\'']) && !after.trim().is_empty())
+        {
+            let (before, after) = (before.trim().to_owned(), after.trim().to_owned());
+            let first = self.line(&before);
+            if first.failed || first.incomplete {
+                return Some(if first.failed {
+                    Err(first.text.trim_end().to_owned())
+                } else {
+                    Ok(first.text)
+                });
+            }
+            let second = self.line(&after);
+            let text = first.text + &second.text;
+            return Some(if second.failed { Err(text.trim_end().to_owned()) } else { Ok(text) });
+        }
+        let folder = self.folder.clone();
+        if let Some(read) = self.look(|k| reading::read(k, trimmed, &folder)) {
+            self.troubles += usize::from(!read.ok);
+            return Some(Ok(read.text));
+        }
+        let instead = reading::instead_of(reading::first_word(trimmed));
+        Some(Err(instead.unwrap_or_else(|| explain(&line, &error))))
+    }
+
+    /// What is typed from habit, as a script has it: `sudo` is needless, `echo X | tee FILE` writes the file, and a file
+    /// behind `>` may be named from the folder where the shell stands.
+    fn as_the_shell_has_it(&self, text: &str) -> String {
+        let trimmed = text.trim_start();
+        let line = trimmed.strip_prefix("sudo ").map_or(text, str::trim_start);
+        let mut line = line.to_owned();
+        if let Some((echo, tee)) = line.split_once('|') {
+            let mut words = tee.split_whitespace().filter(|word| *word != "sudo");
+            if echo.trim_start().starts_with("echo ") && !echo.contains('>') && words.next() == Some("tee") {
+                let rest: Vec<&str> = words.collect();
+                line = match rest[..] {
+                    [file] if !file.starts_with('-') => format!("{} > {file}", echo.trim_end()),
+                    ["-a", file] => format!("{} >> {file}", echo.trim_end()),
+                    _ => line,
+                };
+            }
+        }
+        let Some((before, file)) = line.rsplit_once('>') else { return line };
+        let (file, end) = (file.trim(), if line.ends_with('\n') { "\n" } else { "" });
+        let relative = file.chars().next().is_some_and(|c| c.is_ascii_alphanumeric() || c == '.');
+        if !relative || file.contains([' ', ';', '\'', '"', '$', '&', '|']) {
+            return line;
+        }
+        format!("{before}> {}{end}", reading::absolute(file, &self.folder))
+    }
+
+    fn change_folder(&mut self, to: &str) -> Result<String, String> {
+        let to = if matches!(to, "" | "~" | "-") { "/" } else { to };
+        let found = reading::expand(self.here(), to, &self.folder);
+        let [to] = found.as_slice() else { return Err("cd: too many arguments".to_owned()) };
+        let path = reading::absolute(to, &self.folder);
+        match sim::vfs::list(self.here(), &path) {
+            Ok(_) => {
+                self.folder = path;
+                Ok(String::new())
+            }
+            Err(e) => Err(format!("cd: {to}: {e}")),
+        }
+    }
+
+    fn info(&mut self, rest: &str) -> Result<String, String> {
+        let words: Vec<&str> = rest.split_whitespace().collect();
+        match words[..] {
+            ["irq" | "cpu" | "task", _] => self.print(rest),
+            ["b" | "break" | "breakpoints" | "watchpoints"] => self.set_break(""),
+            ["threads" | "tasks"] => Ok(self.where_all()),
+            ["stack" | "s"] => self.backtrace(),
+            ["registers" | "r"] => {
+                let cpu = self.here().cur.cpu;
+                self.print(&format!("cpu {cpu}"))
+            }
+            ["interrupts" | "irq"] => self
+                .look(|k| sim::vfs::read(k, "/proc/interrupts"))
+                .map_err(|e| format!("/proc/interrupts: {e}")),
+            _ => Err(format!(
+                "`{rest}` is nothing to be told about; expected irq N, cpu N, task N, breakpoints, tasks, stack, \
+                 registers or interrupts"
+            )),
+        }
     }
 
     fn word(&mut self, word: &str, rest: &str) -> Result<String, String> {
@@ -266,6 +427,9 @@ impl Session {
             ":reverse-step" | ":rs" => self.back_into(),
             ":reverse-continue" | ":rc" => self.go_back(),
             ":ignore" => self.ignore(rest),
+            ":info" => self.info(rest),
+            ":pwd" => Ok(format!("{}\n", self.folder)),
+            ":version" => Ok(format!("Linux {} on {}\n", self.k.sem.version.name(), self.name)),
             ":bt" | ":backtrace" => self.backtrace(),
             ":where" => Ok(self.where_all()),
             ":print" | ":p" => self.print(rest),
@@ -318,7 +482,7 @@ impl Session {
         self.inputs[..self.applied].iter().map(|(at, input)| {
             let text = match input {
                 Input::Line(script) => script.text.trim_end().to_owned(),
-                Input::Set { field, value } => format!("# :set {field}={value}"),
+                Input::Set { field, value } => format!(":set {field}={value}"),
             };
             (*at, text)
         })
@@ -327,30 +491,18 @@ impl Session {
     fn log(&self) -> String {
         self.typed().map(|(at, text)| format!("{at:>8}  {}\n", text.replace('\n', "\n          "))).collect()
     }
-
-    fn save(&self, rest: &str) -> Result<Save, String> {
-        let forced =
-            rest.strip_prefix("--force").filter(|r| r.is_empty() || r.starts_with(char::is_whitespace));
-        let file = forced.unwrap_or(rest).trim();
-        if file.is_empty() {
-            return Err("`:save` needs a file; expected a name".to_owned());
-        }
-        let mut text = format!("# A session on {}, kernel {}\n", self.name, self.k.sem.version.name());
-        for (_, line) in self.typed() {
-            text.push_str(&line);
-            text.push('\n');
-        }
-        Ok(Save { file: file.to_owned(), text, replace: forced.is_some() })
-    }
 }
 
 fn help() -> String {
     let mut out = String::from(
-        "Commands of the machine: echo, cat, ls, stat, dmesg, dd, taskset, sleep, wait, for, NAME=value, &.\n",
+        "Commands of the machine: echo, cat, ls, stat, dmesg, dd, taskset, sleep, wait, for, NAME=value, &. What is read\n\
+         takes `| grep`, `head`, `tail`, `wc`, `sort`, `uniq` and `cut`, patterns and relative paths (`cd`, `pwd`).\n\
+         Ctrl-C stops the machine as a breakpoint does, Ctrl-D or `exit` leaves. Words of the lab:\n",
     );
     for (word, args, what) in WORDS {
         let _ = writeln!(out, "{:<24} {what}", format!("{word} {args}"));
     }
+    out.push_str("n, s, c, p, b, d, bt, rc, rs, finish, info and help need no colon.\n");
     out
 }
 

@@ -62,8 +62,9 @@ pub(super) struct Hits {
     /// The step, and how often breakpoints had been changed then; `None` where nobody looked.
     of: Option<(u64, u64)>,
     list: Vec<Hit>,
-    /// Tracepoints that a breakpoint is at and that stayed silent: the breakpoint, the tracepoint, the CPU.
-    silent: Vec<(u32, String)>,
+    /// Tracepoints that a breakpoint is at and that stayed silent: the record that came next, the breakpoint, and what the
+    /// tracepoint would have said.
+    silent: Vec<(usize, u32, String)>,
 }
 
 /// Notes what stops while a step is done.
@@ -118,7 +119,7 @@ impl Observer for Guard {
             let Kind::Break { names, condition, .. } = kind else { continue };
             if names.contains(tracepoint.name()) && condition.as_ref().is_none_or(|c| c.holds(&record, k)) {
                 let text = format!("{tracepoint}  [cpu {}]", record.cpu);
-                self.hits.silent.push((*n, text));
+                self.hits.silent.push((k.trace.records.len(), *n, text));
             }
         }
     }
@@ -202,10 +203,6 @@ impl Session {
             return None;
         }
         self.find_hits();
-        let silent = core::mem::take(&mut self.hits.silent);
-        for (n, text) in silent {
-            self.tell_silent(n, &text);
-        }
         let list = core::mem::take(&mut self.hits.list);
         let mut found = None;
         for hit in list.iter().filter(|hit| hit.at >= from) {
@@ -219,6 +216,15 @@ impl Session {
             break;
         }
         self.hits.list = list;
+        // What comes after the stop is not told yet.
+        let until = found.as_ref().map_or(usize::MAX, |hit| hit.at);
+        let (passed, later) =
+            core::mem::take(&mut self.hits.silent).into_iter().partition(|(at, ..)| *at <= until);
+        self.hits.silent = later;
+        let passed: Vec<(usize, u32, String)> = passed;
+        for (_, n, text) in passed {
+            self.tell_silent(n, &text);
+        }
         let hit = found?;
         Some(self.stop_at(&hit))
     }
@@ -271,7 +277,8 @@ impl Session {
         let functions = Functions::of(self.k.sem.version);
         let tracepoints = || tracefs::EVENTS.iter().flat_map(|(_, names)| names.iter().copied());
         let hardware = || HARDWARE.iter().map(|(name, _)| *name);
-        let known = || functions.iter().map(|f| f.name).chain(tracepoints()).chain(hardware());
+        let modelled = || functions.iter().map(|f| f.name).filter(|name| fields::is_modelled(name));
+        let known = || modelled().chain(tracepoints()).chain(hardware());
         let mut names = BTreeSet::new();
         for part in name.split(',') {
             // `irq_vectors:vector_config`, as perf and trace-cmd write it.
@@ -283,6 +290,11 @@ impl Session {
             names.extend(known().filter(|known| matches(part, known)));
             if names.len() > before || names.contains(part) {
                 continue;
+            }
+            if functions.get(part).is_some() {
+                return Err(format!(
+                    "`{part}` is a function of this kernel that is not modelled: nothing here calls it"
+                ));
             }
             let mut close: Vec<&str> = known().filter(|k| !part.is_empty() && k.contains(part)).collect();
             close.truncate(3);
@@ -310,44 +322,13 @@ impl Session {
                     return Err(format!("`{rest}` stands behind the name; expected `if FIELD OP VALUE`"));
                 };
                 let of: Vec<&str> = names.iter().copied().collect();
-                let seen = self.seen_parameters(&of);
-                Some(Condition::parse(text.trim(), &of, self.here(), &seen)?)
+                Some(Condition::parse(text.trim(), &of, self.here())?)
             }
         };
         let many = if names.len() > 1 { format!(" ({} names)", names.len()) } else { String::new() };
         let shown = condition.as_ref().map_or_else(String::new, |c| format!(" if {c}"));
         let n = self.add(Kind::Break { name: name.to_owned(), names, condition });
         Ok(format!("breakpoint {n} at {name}{many}{shown}\n"))
-    }
-
-    /// Parameters of functions that nothing but their records knows: those that a macro writes.
-    fn seen_parameters(&self, of: &[&str]) -> Vec<&'static str> {
-        let unknown: Vec<&str> = of.iter().copied().filter(|name| fields::names(name).is_none()).collect();
-        let mut seen = Vec::new();
-        if unknown.is_empty() {
-            return seen;
-        }
-        for record in &self.k.trace.records {
-            if let What::Enter { meta, .. } = record.what
-                && unknown.contains(&meta.name)
-            {
-                for parameter in meta.args {
-                    let irq = parameter.irq_data.then_some("irq");
-                    for name in core::iter::once(parameter.name).chain(irq) {
-                        if !seen.contains(&name) {
-                            seen.push(name);
-                        }
-                    }
-                }
-            }
-        }
-        // It was not called yet. All that are written so take an interrupt's data.
-        for name in ["irq", "cpu", "d"] {
-            if !seen.contains(&name) {
-                seen.push(name);
-            }
-        }
-        seen
     }
 
     pub(super) fn set_watch(&mut self, rest: &str) -> Result<String, String> {

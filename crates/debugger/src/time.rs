@@ -106,6 +106,7 @@ struct Run<'a> {
     vars: &'a mut Variables,
     applied: &'a mut usize,
     step: u64,
+    troubles: &'a mut usize,
 }
 
 impl Run<'_> {
@@ -133,6 +134,8 @@ impl Run<'_> {
     fn advance(&mut self, inputs: &[(u64, Input)], terminal: &mut Vec<String>) -> Option<Progress> {
         self.feed(inputs);
         let shell = self.shell.as_mut()?;
+        let troubles = |shell: &Shell| shell.failed.len() + shell.complaints.len();
+        let before = troubles(shell);
         let progress = loop {
             let progress = shell.advance(&mut Bench { k: self.k, terminal });
             // A line for the recorder is a comment here.
@@ -140,6 +143,7 @@ impl Run<'_> {
                 break progress;
             }
         };
+        *self.troubles += troubles(shell) - before;
         if progress != Progress::Idle {
             return Some(progress);
         }
@@ -159,8 +163,8 @@ impl Session {
     }
 
     fn run_of(&mut self) -> (Run<'_>, &[(u64, Input)]) {
-        let Self { k, shell, vars, applied, step, inputs, .. } = self;
-        (Run { k, shell, vars, applied, step: *step }, inputs)
+        let Self { k, shell, vars, applied, step, inputs, troubles, .. } = self;
+        (Run { k, shell, vars, applied, step: *step, troubles }, inputs)
     }
 
     /// Does what was typed after this step.
@@ -179,8 +183,6 @@ impl Session {
         }
         let (mut run, inputs) = self.run_of();
         let progress = run.advance(inputs, terminal);
-        let failed = self.shell.as_ref().map_or(0, |shell| shell.failed.len());
-        self.failures = self.failures.max(failed);
         let Some(progress) = progress else {
             self.k.trace.observer.end::<Guard>();
             return false;
@@ -265,6 +267,7 @@ impl Session {
             self.restore(at, checkpoint);
         }
         let stops = core::mem::take(&mut self.stops);
+        let troubles = self.troubles;
         let mut unread = Vec::new();
         let mut finished = true;
         while self.step < to {
@@ -282,6 +285,12 @@ impl Session {
             }
         }
         self.stops = stops;
+        self.troubles = troubles;
+        // What ended with the last step waits for the next line.
+        if let Some(shell) = self.shell.as_mut().filter(|shell| shell.done()) {
+            self.vars = shell.take_vars();
+            self.shell = None;
+        }
         self.refresh_watches();
         finished
     }
@@ -341,14 +350,21 @@ impl Session {
         let later_contexts = trace.ctxs.split_off(contexts.min(trace.ctxs.len()));
         k.trace = trace;
         let mut observer = observer;
-        let (mut step, mut unread) = (at, Vec::new());
+        let (mut step, mut unread, mut troubles) = (at, Vec::new(), 0);
         while step < to {
             if step + 1 == to
                 && let Some(observer) = observer.take()
             {
                 k.trace.observer.begin(observer);
             }
-            let mut run = Run { k: &mut k, shell: &mut shell, vars: &mut vars, applied: &mut applied, step };
+            let mut run = Run {
+                k: &mut k,
+                shell: &mut shell,
+                vars: &mut vars,
+                applied: &mut applied,
+                step,
+                troubles: &mut troubles,
+            };
             let went_on = run.advance(&self.inputs, &mut unread).is_some();
             unread.clear();
             if went_on {

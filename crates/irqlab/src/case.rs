@@ -11,13 +11,14 @@ use sim::machine::Machine;
 use sim::script::Script;
 
 use crate::experiment::Experiment;
-use crate::input::{machine_file, read};
+use crate::input::machine_file;
+use crate::opening::{Changes, script_text as script_text_of};
 
 /// Options that say which script runs on which machine.
 #[derive(clap::Args, Debug)]
 #[group(id = "case")]
 pub struct Args {
-    /// Script (docs/scripts.md): what runs at the same time in it is started with `&`
+    /// Script (docs/scripts.md), `-` for standard input: what runs at the same time in it is started with `&`
     #[arg(value_name = "SCRIPT")]
     script: Option<PathBuf>,
     /// Machine file (TOML) [default: the embedded machine]
@@ -26,6 +27,8 @@ pub struct Args {
     /// Machine and script of an exhibit of the museum, such as M12, instead of files
     #[arg(long, value_name = "ID", conflicts_with = "script")]
     exhibit: Option<String>,
+    #[command(flatten)]
+    changes: Changes,
     #[command(flatten)]
     experiment: Experiment,
 }
@@ -65,14 +68,15 @@ impl Args {
             (machine_text, script_text) = (exhibit.machine.to_owned(), exhibit.script.to_owned());
         } else {
             let script = self.script.clone().unwrap_or_default();
-            script_name = script.display().to_string();
-            script_text = read(&script)?;
-            words.push(script_name.clone());
+            (script_name, script_text) = script_text_of(&script)?;
+            words.push(script.display().to_string());
             (machine_name, machine_text) = machine_file(self.machine.as_deref())?;
             if self.machine.is_some() {
                 words.extend(["--machine".to_owned(), machine_name.clone()]);
             }
         }
+        words.extend(self.changes.words());
+        let machine_text = self.changes.apply(&machine_name, machine_text)?;
         let machine = Machine::parse(&machine_name, &machine_text)?;
         let script = Script::parse(&script_name, &script_text)?;
         let semantics = self.experiment.semantics(machine.kernel)?;

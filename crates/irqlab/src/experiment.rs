@@ -13,10 +13,10 @@ const SET: &str = "--set";
 pub struct Experiment {
     /// Kernel to run [default: the machine file's, or v5.4]
     #[arg(long, value_name = KernelVersion::CHOICE, value_parser = kernel)]
-    kernel: Option<KernelVersion>,
+    pub kernel: Option<KernelVersion>,
     /// Change one behaviour of it; may be repeated (`irqlab semantics` lists them)
     #[arg(long = "set", value_name = "FIELD=VALUE")]
-    set: Vec<String>,
+    pub set: Vec<String>,
 }
 
 impl Experiment {

@@ -16,7 +16,9 @@ use thiserror::Error;
 
 /// Parses a kernel's name.
 pub fn kernel(name: &str) -> Result<KernelVersion, String> {
-    KernelVersion::from_name(name).ok_or_else(|| format!("expected {}", KernelVersion::names()))
+    // `5.4` is what `uname -r` begins with.
+    let named = KernelVersion::from_name(name).or_else(|| KernelVersion::from_name(&format!("v{name}")));
+    named.ok_or_else(|| format!("expected {}", KernelVersion::names()))
 }
 
 /// Reads a file as text; what goes wrong names it.

@@ -19,10 +19,12 @@ mod museum;
 #[path = "../tests/it/mutants.rs"]
 mod mutants;
 mod names;
+mod opening;
 mod replay;
 mod run;
 mod semantics;
 mod sh;
+mod signals;
 mod spread;
 mod stacks;
 mod state;

@@ -6,25 +6,26 @@ use std::process::ExitCode;
 use compare::capture;
 use diagnostic::file::Existing;
 use sim::lab::Lab;
-use sim::machine::Machine;
 use sim::script::Script;
 use sim::state::Sections;
 
 use crate::exit::DIFFERS;
-use crate::experiment::Experiment;
 use crate::format;
 use crate::hardware;
-use crate::input::{Output, machine_file, read};
+use crate::input::Output;
+use crate::opening::{self, Opened, Opening};
 
 /// Options of `irqlab run`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Machine file (TOML) [default: the embedded machine]
-    #[arg(long, value_name = "FILE")]
-    machine: Option<PathBuf>,
-    /// Script (docs/scripts.md) [default with --format: none, which leaves the boot]
-    #[arg(long, value_name = "FILE", required_unless_present = "format")]
+    /// Script (docs/scripts.md), `-` for standard input [default with --format: none, which leaves the boot]
+    #[arg(value_name = "SCRIPT")]
     script: Option<PathBuf>,
+    /// The same
+    #[arg(long = "script", value_name = "FILE", conflicts_with = "script")]
+    named: Option<PathBuf>,
+    #[command(flatten)]
+    opening: Opening,
     /// Folder to write, created if needed; with --format the file to write [default: everything is
     /// printed]
     #[arg(long, value_name = "PATH")]
@@ -35,17 +36,16 @@ pub struct Args {
     #[command(flatten)]
     format: format::Args,
     #[command(flatten)]
-    experiment: Experiment,
-    #[command(flatten)]
     hardware: hardware::Args,
     /// States also show topology and queue maps
     #[arg(long)]
     full_states: bool,
 }
 
-/// The exit status of a run: 1 where an assertion of the script did not hold.
+/// The exit status of a run: 1 where an assertion of the script did not hold, or a command did not do what it was told.
 pub fn status(lab: &Lab) -> ExitCode {
-    if lab.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) }
+    let held = lab.failed.is_empty() && lab.complaints == 0;
+    if held { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) }
 }
 
 /// A script that was not run to its end has no result.
@@ -64,13 +64,24 @@ pub fn given_up(lab: &Lab) -> diagnostic::Result<()> {
 
 /// Runs the command.
 pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
-    let (name, machine_text) = machine_file(args.machine.as_deref())?;
-    let machine = Machine::parse(&name, &machine_text)?;
-    let semantics = args.experiment.semantics(machine.kernel)?;
-    let (script_name, script_text) = match &args.script {
-        Some(path) => (path.display().to_string(), read(path)?),
-        None => ("no script".to_owned(), String::new()),
+    let Opened { text: machine_text, machine, semantics, note, script: exhibit, .. } = args.opening.open()?;
+    let (script_name, script_text) = match (args.script.as_ref().or(args.named.as_ref()), exhibit) {
+        (Some(path), _) => opening::script_text(path)?,
+        (None, Some(text)) => ("the exhibit's script".to_owned(), text.to_owned()),
+        (None, None) if args.format.is_some() => ("no script".to_owned(), String::new()),
+        (None, None) => {
+            return Err(diagnostic::report!(
+                help = "expected a script, as in `irqlab run script.sh`, or `-` for standard input",
+                "there is no script to run"
+            ));
+        }
     };
+    if debugger::Saved::parse(&script_text).is_ok_and(|saved| saved.is_some_and(|saved| saved.sets())) {
+        return Err(diagnostic::report!(
+            help = "`irqlab sh --script` does a saved session again",
+            "{script_name}: in this session `:set` was typed, which no script can do"
+        ));
+    }
     let script = Script::parse(&script_name, &script_text)?;
     if args.format.is_some() {
         return format::run(
@@ -84,7 +95,6 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
         );
     }
     let sections = Sections { topology: args.full_states, queues: args.full_states };
-    let note = args.experiment.note(&semantics);
     let mut lab = Lab::boot_with(&machine, semantics, args.hardware.recorded());
     let outputs = lab.run(&script, |_| sections);
     given_up(&lab)?;

@@ -2,15 +2,18 @@
 
 use std::cell::RefCell;
 use std::fs;
-use std::io::{self, BufRead, IsTerminal};
+use std::io::{self, BufRead, IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use debugger::{Reply, Save, Session};
+use debugger::{Attendant, Origin, Reply, Save, Saved, Session};
 use diagnostic::Context as _;
 use diagnostic::file::{self, Existing};
-use irqlab::{KernelVersion, Lab, Machine};
+use irqlab::{KernelVersion, Lab, Semantics};
 use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -19,22 +22,32 @@ use rustyline::history::DefaultHistory;
 use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
 
-use crate::exit::MISTAKE;
+use crate::exit::{DIFFERS, MISTAKE};
 use crate::input::{Output, complain, read_line};
-use crate::input::{kernel, read};
+use crate::opening::{self, Opening};
+use crate::signals;
 
 /// Options of `irqlab sh`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Kernel of the embedded machine, or instead of the machine file's
-    #[arg(long, value_name = "VERSION", value_parser = kernel)]
-    kernel: Option<KernelVersion>,
-    /// Machine file instead of the embedded machine
-    #[arg(long, value_name = "FILE")]
-    machine: Option<PathBuf>,
+    #[command(flatten)]
+    pub start: Start,
     /// File that remembers what was typed
     #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
+}
+
+/// Where a session begins.
+#[derive(clap::Args)]
+pub struct Start {
+    /// Saved session that is done again, or script of which every line is typed, before you type
+    #[arg(long, value_name = "FILE")]
+    script: Option<PathBuf>,
+    /// Line that is typed before you type; may be repeated
+    #[arg(long, short, value_name = "LINE")]
+    command: Vec<String>,
+    #[command(flatten)]
+    opening: Opening,
 }
 
 /// The session, shared with what completes a line.
@@ -60,27 +73,74 @@ impl Helper for Terminal {}
 
 /// Runs the command.
 pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
-    let session = session(args.machine.as_deref(), args.kernel)?;
+    let opened = session(&args.start)?;
     if io::stdin().is_terminal() {
-        interactive(session, args.history.clone().or_else(history_file))
+        interactive(opened, args.history.clone().or_else(history_file))
     } else {
-        lines(session, &mut io::stdin().lock())
+        lines(opened, &mut io::stdin().lock())
     }
 }
 
-/// A session on a machine file's machine, or on the embedded one.
-pub fn session(machine: Option<&Path>, kernel: Option<KernelVersion>) -> diagnostic::Result<Session> {
-    let (mut machine, name) = match machine {
-        None => (Machine::embedded(kernel.unwrap_or_default()), "the embedded machine".to_owned()),
-        Some(path) => {
-            let name = path.display().to_string();
-            (Machine::parse(&name, &read(path)?)?, name)
-        }
-    };
-    if let Some(kernel) = kernel {
-        machine.kernel = kernel;
+/// A session, and what is typed into it first.
+pub struct Begun {
+    /// The session.
+    pub session: Session,
+    /// Lines to type.
+    pub lines: Vec<String>,
+    /// What is said about a kernel that never shipped.
+    pub note: Option<String>,
+}
+
+impl Begun {
+    /// A session into which nothing is typed first.
+    pub const fn of(session: Session) -> Self {
+        Self { session, lines: Vec::new(), note: None }
     }
-    Ok(Session::new(Lab::boot(&machine).into_kernel(), &name))
+}
+
+/// A session as the options say.
+///
+/// # Errors
+/// For files that cannot be read or are not what they should be, and for options that contradict each other.
+pub fn session(start: &Start) -> diagnostic::Result<Begun> {
+    let mut lines = Vec::new();
+    let mut saved = None;
+    if let Some(path) = &start.script {
+        let (name, text) = opening::script_text(path)?;
+        saved = Saved::parse(&text).map_err(|e| diagnostic::report!("{name}: {e}"))?;
+        if saved.is_none() {
+            lines.extend(text.lines().map(str::to_owned));
+        }
+    }
+    let opened = match &saved {
+        Some(saved) if !saved.origin.machine.is_empty() => {
+            let mut opening = start.opening.clone();
+            if opening.experiment.kernel.is_none() {
+                opening.experiment.kernel = KernelVersion::from_name(&saved.origin.kernel);
+            }
+            opening.experiment.set.splice(0..0, saved.origin.set.iter().cloned());
+            opening.open_text("the saved session's machine".to_owned(), saved.origin.machine.clone(), None)?
+        }
+        _ => start.opening.open()?,
+    };
+    if let Some(script) = opened.script {
+        lines.extend(script.lines().map(str::to_owned));
+    }
+    lines.extend(start.command.iter().cloned());
+    let shipped = Semantics::of(opened.semantics.version);
+    let changed = opened.semantics.differences(opened.semantics.version);
+    let set =
+        changed.iter().map(|f| format!("{}={}", f.name, opened.semantics.get(f.name).unwrap_or_default()));
+    let origin =
+        Origin { machine: opened.text, kernel: shipped.version.name().to_owned(), set: set.collect() };
+    let k = Lab::boot_with(&opened.machine, opened.semantics).into_kernel();
+    let mut session = Session::new(k, &opened.name).with_origin(origin);
+    if let Some(saved) = &saved {
+        session
+            .again_as(saved)
+            .map_err(|e| diagnostic::report!("the saved session cannot be done again: {e}"))?;
+    }
+    Ok(Begun { session, lines, note: opened.note })
 }
 
 /// Writes what `:save` asked for, and says what became of it.
@@ -108,15 +168,22 @@ struct Typed {
     out: Output,
     /// Something that a user would have to know could not be done.
     failed: bool,
+    /// Some line was no line, or did not do what it says.
+    troubled: bool,
 }
 
 impl Typed {
     fn new(session: Shared) -> Self {
-        Self { session, pending: String::new(), out: Output::styled(), failed: false }
+        Self { session, pending: String::new(), out: Output::styled(), failed: false, troubled: false }
     }
 
     fn status(&self) -> ExitCode {
         if self.failed { ExitCode::from(MISTAKE) } else { ExitCode::SUCCESS }
+    }
+
+    /// For lines that nobody reads the answers of.
+    fn strict_status(&self) -> ExitCode {
+        if self.troubled && !self.failed { ExitCode::from(DIFFERS) } else { self.status() }
     }
 
     fn prompt(&self) -> String {
@@ -132,7 +199,8 @@ impl Typed {
         self.pending.push_str(line);
         self.pending.push('\n');
         let text = if self.pending.trim_start().starts_with(':') { line } else { &self.pending };
-        let Reply { text, incomplete, save, quit } = self.session.borrow_mut().line(text);
+        let Reply { text, incomplete, save, quit, failed } = self.session.borrow_mut().line(text);
+        self.troubled |= failed;
         if incomplete {
             return Ok(true);
         }
@@ -151,8 +219,25 @@ impl Typed {
     }
 }
 
-fn lines(session: Session, input: &mut impl BufRead) -> diagnostic::Result<ExitCode> {
+/// Types what comes first; false when the session is over then.
+fn first(typed: &mut Typed, lines: &[String], note: Option<&str>) -> diagnostic::Result<bool> {
+    if let Some(note) = note {
+        typed.out.line(format_args!("# {note}"))?;
+    }
+    for line in lines {
+        if !typed.line(line)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn lines(begun: Begun, input: &mut impl BufRead) -> diagnostic::Result<ExitCode> {
+    let Begun { session, lines, note } = begun;
     let mut typed = Typed::new(Rc::new(RefCell::new(session)));
+    if !first(&mut typed, &lines, note.as_deref())? {
+        return Ok(typed.strict_status());
+    }
     for number in 1.. {
         let bytes = read_line(input).context(|| format!("cannot read line {number} of the session"))?;
         if bytes.is_empty() {
@@ -161,7 +246,7 @@ fn lines(session: Session, input: &mut impl BufRead) -> diagnostic::Result<ExitC
         match String::from_utf8(bytes) {
             Ok(line) => {
                 if !typed.line(line.trim_end_matches('\n').trim_end_matches('\r'))? {
-                    return Ok(typed.status());
+                    return Ok(typed.strict_status());
                 }
             }
             Err(e) => {
@@ -177,16 +262,66 @@ fn lines(session: Session, input: &mut impl BufRead) -> diagnostic::Result<ExitC
         }
     }
     if typed.pending.is_empty() {
-        return Ok(typed.status());
+        return Ok(typed.strict_status());
     }
     Err(diagnostic::report!(help = "close the loop with `done`", "the input ends in the middle of a loop"))
+}
+
+/// Says how far a long command is, and stops the machine on Ctrl-C.
+struct Watchman {
+    interrupted: Arc<AtomicBool>,
+    /// When the session began to work on a line, and when it was asked last.
+    since: Option<Instant>,
+    asked: Option<Instant>,
+    said: Option<Instant>,
+}
+
+/// How long somebody waits before they are told that something goes on.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How often they are told.
+const NEWS: Duration = Duration::from_millis(250);
+
+impl Attendant for Watchman {
+    fn goes_on(&mut self, session: &Session) -> bool {
+        let now = Instant::now();
+        // Between two lines nobody asks.
+        if self.asked.is_none_or(|asked| now - asked > PATIENCE) {
+            (self.since, self.said) = (Some(now), None);
+        }
+        self.asked = Some(now);
+        let waited = self.since.is_some_and(|since| now - since > PATIENCE);
+        if waited && self.said.is_none_or(|said| now - said > NEWS) {
+            self.said = Some(now);
+            let time = session.kernel().events.now as f64 / 1e9;
+            let _ = write!(
+                io::stderr(),
+                "\r\x1b[Kstep {}, {time:.3} s; Ctrl-C stops the machine",
+                session.step()
+            );
+        }
+        let goes_on = !self.interrupted.swap(false, Ordering::Relaxed);
+        if !goes_on && self.said.is_some() {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+            self.said = None;
+        }
+        goes_on
+    }
 }
 
 /// A session on a terminal.
 ///
 /// # Errors
 /// For a terminal that cannot be read or written.
-pub fn interactive(session: Session, history: Option<PathBuf>) -> diagnostic::Result<ExitCode> {
+pub fn interactive(begun: Begun, history: Option<PathBuf>) -> diagnostic::Result<ExitCode> {
+    let Begun { mut session, lines, note } = begun;
+    let interrupted = signals::interrupts()?;
+    signals::end_at_once(signals::terminal_restorer())?;
+    session.attend(Box::new(Watchman {
+        interrupted: Arc::clone(&interrupted),
+        since: None,
+        asked: None,
+        said: None,
+    }));
     let config = Config::builder().completion_type(CompletionType::List).auto_add_history(true).build();
     let mut editor: Editor<Terminal, DefaultHistory> =
         Editor::with_config(config).context(|| "cannot edit lines on this terminal".to_owned())?;
@@ -199,9 +334,12 @@ pub fn interactive(session: Session, history: Option<PathBuf>) -> diagnostic::Re
     }
     let mut typed = Typed::new(Rc::clone(&session));
     let kernel = session.borrow().kernel().sem.version.name();
-    typed.out.line(format_args!("Linux {kernel}; :help lists the words of the lab"))?;
+    typed.out.line(format_args!("Linux {kernel}; :help lists the words of the lab, Ctrl-D leaves"))?;
+    let goes_on = first(&mut typed, &lines, note.as_deref())?;
     typed.out.flush()?;
-    loop {
+    while goes_on {
+        // What came while nothing ran stops nothing.
+        interrupted.store(false, Ordering::Relaxed);
         match editor.readline(&typed.prompt()) {
             Ok(line) => {
                 if !typed.line(&line)? {
@@ -249,14 +387,16 @@ mod mutated {
             "taskset -c 1 dd if=/dev/nvme0n1 of=/dev/null bs=4k count=1 iflag=direct",
         ];
         let mut numbers = Numbers(11);
-        let mut session = session(None, None).expect("the embedded machine");
+        let start = || Start { script: None, command: Vec::new(), opening: Opening::default() };
+        let embedded = || self::session(&start()).expect("the embedded machine").session;
+        let mut session = embedded();
         let mut quits = 0_usize;
         for n in 0..count() {
             let text = mutant(lines[numbers.below(lines.len())], &mut numbers);
             quits += usize::from(session.line(&format!("{text}\n")).quit);
             // A session grows with what was done in it.
             if n % 50 == 49 {
-                session = self::session(None, None).expect("the embedded machine");
+                session = embedded();
             }
         }
         assert!(quits < count() / 100, "{quits} of these lines ended the session");

@@ -3,15 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use kstate::semantics::KernelVersion;
 use sim::lab::Lab;
-use sim::machine::Machine;
 use sim::script::Script;
 
-use crate::experiment::Experiment;
 use crate::input::Output;
-use crate::input::read;
 use crate::names::{near, tracepoints};
+use crate::opening::{self, Opened, Opening};
 use crate::run::given_up;
 
 /// Options of `irqlab stacks`.
@@ -21,26 +18,23 @@ pub struct Args {
     #[arg(long, value_name = "FUNCTION|TRACEPOINT")]
     at: String,
     #[command(flatten)]
-    experiment: Experiment,
-    /// Machine file instead of the embedded machine
-    #[arg(long, value_name = "FILE", requires = "script")]
-    machine: Option<PathBuf>,
-    /// Script instead of booting and binding alone
+    opening: Opening,
+    /// Script, `-` for standard input, instead of booting and binding alone
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
-    let machine = match &args.machine {
-        None => Machine::embedded(KernelVersion::default()),
-        Some(path) => Machine::parse(&path.display().to_string(), &read(path)?)?,
-    };
-    let semantics = args.experiment.semantics(machine.kernel)?;
-    let note = args.experiment.note(&semantics);
+    let Opened { machine, semantics, note, script: exhibit, .. } = args.opening.open()?;
     let mut lab = Lab::boot_with(&machine, semantics, true);
-    if let Some(path) = &args.script {
-        let script = Script::parse(&path.display().to_string(), &read(path)?)?;
+    let script = match (&args.script, exhibit) {
+        (Some(path), _) => Some(opening::script_text(path)?),
+        (None, Some(text)) => Some(("the exhibit's script".to_owned(), text.to_owned())),
+        (None, None) => None,
+    };
+    if let Some((name, text)) = script {
+        let script = Script::parse(&name, &text)?;
         lab.run_each(&script, |_| {}, |_, _| {});
         given_up(&lab)?;
     }

@@ -9,12 +9,13 @@ use ::import::sysroot;
 use ::import::tree::Entry;
 use diagnostic::file::{self, Existing};
 use diagnostic::report;
-use kstate::semantics::Semantics;
 use sim::lab::Lab;
 use sim::machine::Machine;
 use sim::state::Sections;
 
+use crate::experiment::Experiment;
 use crate::input::{Output, machine_file};
+use crate::opening::Changes;
 
 /// Options of `irqlab state`.
 #[derive(clap::Args)]
@@ -26,13 +27,20 @@ pub struct Args {
     /// [default: the state is printed as a capture has it]
     #[arg(long, value_name = "DIR")]
     sysroot: Option<PathBuf>,
+    #[command(flatten)]
+    changes: Changes,
+    #[command(flatten)]
+    experiment: Experiment,
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let (name, text) = machine_file(args.machine.as_deref())?;
-    let machine = Machine::parse(&name, &text)?;
-    let mut lab = Lab::boot_with(&machine, Semantics::of(machine.kernel), false);
+    let text = args.changes.apply(&name, text)?;
+    let mut machine = Machine::parse(&name, &text)?;
+    let semantics = args.experiment.semantics(machine.kernel)?;
+    machine.kernel = semantics.version;
+    let mut lab = Lab::boot_with(&machine, semantics, false);
     let mut out = Output::new();
     match &args.sysroot {
         None => out.text(&sim::state::text(&mut lab.k, Sections { topology: true, queues: true }))?,

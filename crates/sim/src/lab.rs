@@ -45,6 +45,8 @@ pub struct Lab {
     pub terminal: Vec<String>,
     /// Assertions of scripts that did not hold.
     pub failed: Vec<Failure>,
+    /// Commands of scripts that did not do what they were told.
+    pub complaints: usize,
     /// A script was not run to its end, since it would have filled the memory: where it was, and with what.
     pub given_up: Option<String>,
     /// What no recording asks for need not be kept.
@@ -73,7 +75,7 @@ impl Lab {
 
     /// Puts a machine that runs already on the bench.
     pub fn on(k: Kernel) -> Self {
-        Self { k, terminal: Vec::new(), failed: Vec::new(), given_up: None, forgets: false }
+        Self { k, terminal: Vec::new(), failed: Vec::new(), complaints: 0, given_up: None, forgets: false }
     }
 
     /// The functions in scope of the kernel that runs.
@@ -132,7 +134,7 @@ impl Lab {
                         self.forget();
                     }
                     if self.is_given_up(script, line) {
-                        self.failed.append(&mut shell.failed);
+                        self.take_failures(&mut shell);
                         return;
                     }
                     continue;
@@ -140,7 +142,7 @@ impl Lab {
                 Progress::Began(statement) => {
                     line = statement.span.line;
                     if self.is_given_up(script, line) {
-                        self.failed.append(&mut shell.failed);
+                        self.take_failures(&mut shell);
                         return;
                     }
                     continue;
@@ -148,7 +150,7 @@ impl Lab {
                 Progress::Returned | Progress::Ended => continue,
                 Progress::Directive(i) => i,
                 Progress::Idle => {
-                    self.failed.append(&mut shell.failed);
+                    self.take_failures(&mut shell);
                     return;
                 }
             };
@@ -182,6 +184,11 @@ impl Lab {
                 | Action::Assert(_) => {}
             }
         }
+    }
+
+    fn take_failures(&mut self, shell: &mut Shell) {
+        self.failed.append(&mut shell.failed);
+        self.complaints += core::mem::take(&mut shell.complaints).len();
     }
 
     /// Forgets what nobody asks for, once it is much. Marks of the tracer are indices into the record.

@@ -1,4 +1,5 @@
 //! Sessions, as somebody types them.
 
+mod habits;
 mod places;
 mod sessions;

@@ -1,6 +1,9 @@
 //! What keys and the mouse do.
 
-use debugger::Session;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use debugger::{Reply, Session};
 use kstate::apic::VectorIrq;
 use kstate::{Irq, Kernel};
 use ratatui::Frame;
@@ -54,6 +57,8 @@ pub struct App {
     /// The mouse was pressed on the time bar.
     dragging: bool,
     over: bool,
+    /// What is drawn while the session is at work.
+    running: Option<Rc<RefCell<Ui>>>,
 }
 
 impl App {
@@ -68,10 +73,36 @@ impl App {
             past: 0,
             dragging: false,
             over: false,
+            running: None,
         };
         app.ui.note = "type a command of the shell or a word of the lab".to_owned();
         app.prompt();
         app
+    }
+
+    /// Says what whoever draws while the session is at work gets to see of the screen's own.
+    pub fn shows_while_running(&mut self, ui: Rc<RefCell<Ui>>) {
+        self.running = Some(ui);
+    }
+
+    /// Types lines before anybody else does.
+    pub fn begin(&mut self, lines: &[String], note: Option<String>) {
+        if let Some(note) = note {
+            self.print(&format!("# {note}"));
+        }
+        for line in lines {
+            self.ui.input.clone_from(line);
+            self.enter();
+        }
+        self.prompt();
+    }
+
+    /// Does a line; the screen stays alive meanwhile.
+    fn work(&mut self, text: &str) -> Reply {
+        if let Some(running) = &self.running {
+            running.borrow_mut().clone_from(&self.ui);
+        }
+        self.session.line(text)
     }
 
     /// The user has left.
@@ -117,6 +148,7 @@ impl App {
             KeyCode::Char('u') if control => self.clear(),
             KeyCode::Char('n') if control => self.choose(1),
             KeyCode::Char('p') if control => self.choose(-1),
+            KeyCode::Char('?') if empty => (self.ui.help, self.ui.scroll) = (true, 0),
             KeyCode::Char(_) if control || key.modifiers.contains(KeyModifiers::ALT) => {}
             KeyCode::Char(c) => self.insert(c),
             KeyCode::Backspace => self.backspace(),
@@ -288,8 +320,9 @@ impl App {
         self.pending.push_str(&line);
         self.pending.push('\n');
         let text = if self.pending.trim_start().starts_with(':') { &line } else { &self.pending };
+        let text = text.clone();
         let before = self.session.step();
-        let reply = self.session.line(text);
+        let reply = self.work(&text);
         if reply.incomplete {
             return;
         }
@@ -313,7 +346,7 @@ impl App {
     // Time.
 
     fn walk(&mut self, word: &str) {
-        let text = self.session.line(word).text;
+        let text = self.work(word).text;
         self.moved(&text);
     }
 

@@ -21,13 +21,14 @@ const EVENT: Style = Style::new().fg(Color::Green);
 const WARNING: Style = Style::new().fg(Color::Red);
 
 /// The keys, as the last row shows them.
-const KEYS: &str = "F1 help ←→ call PgUp/PgDn step F5 run F8 over F9 out ^N irq Tab output ^D quit";
+const KEYS: &str = "? help ←→ call PgUp/PgDn step F5 run F8 over F9 out ^N irq Tab output ^D quit";
 
 /// The keys, as the help explains them.
 const HELP: &str = "\
 ← →         a call or tracepoint back, on (while nothing is typed)
 PgUp PgDn   a step back, on              Home End   the first, the last step
 F5 F8 F9    go on, over a call, out of the function
+? F1        this
 ^N ^P Esc   the next, the last interrupt, the one under the cursor
 Tab         complete the word; with nothing typed: the calls or what was printed
 ↑ ↓         lines typed before           ^C ^D      forget the line, leave

@@ -6,27 +6,28 @@
 //! [`View`](debugger::View) and `Ui` and from nothing else. This module has what touches the
 //! terminal: it takes it over, reads events, and gives it back however the program ends.
 
+use std::cell::RefCell;
 use std::io::{self, IsTerminal as _, stdout};
-use std::path::PathBuf;
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use debugger::{Attendant, Session};
 use diagnostic::Context as _;
-use irqlab::KernelVersion;
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::event::{
     self, DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture, Event,
+    KeyCode, KeyModifiers,
 };
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 
-use crate::input::kernel;
-use crate::sh;
+use crate::{sh, signals};
 
 mod app;
 mod draw;
@@ -34,20 +35,16 @@ mod layout;
 #[cfg(test)]
 mod tests;
 
-use app::App;
+use app::{App, Ui};
 
 /// Options of `irqlab tui`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Kernel of the embedded machine, or instead of the machine file's
-    #[arg(long, value_name = "VERSION", value_parser = kernel)]
-    kernel: Option<KernelVersion>,
-    /// Machine file instead of the embedded machine
-    #[arg(long, value_name = "FILE")]
-    machine: Option<PathBuf>,
+    #[command(flatten)]
+    start: sh::Start,
 }
 
-/// How often it is looked whether the program was told to end.
+/// How long a screen on which nothing happens stays as it is.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Gives the terminal back.
@@ -92,27 +89,91 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
             ));
         }
     }
-    let session = sh::session(args.machine.as_deref(), args.kernel)?;
-    let ended = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP, signal_hook::consts::SIGINT] {
-        signal_hook::flag::register(signal, Arc::clone(&ended))
-            .context(|| "cannot listen for signals".to_owned())?;
-    }
+    let sh::Begun { session, lines, note } = sh::session(&args.start)?;
+    let interrupted = signals::interrupts()?;
+    signals::end_at_once(restore)?;
     let taken = Taken::new().context(|| "cannot take the terminal".to_owned())?;
-    let result = interact(&mut App::new(session), &ended);
+    let result = interact(session, &lines, note, &interrupted);
     drop(taken);
     result.context(|| "cannot draw on the terminal".to_owned())?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn interact(app: &mut App, ended: &AtomicBool) -> io::Result<()> {
-    let mut terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
-    while !app.is_over() && !ended.load(Ordering::Relaxed) {
-        terminal.draw(|frame| app.draw(frame))?;
+type Screen = Terminal<CrosstermBackend<io::Stdout>>;
+
+/// Keeps the screen alive while the session is at work: it draws what there is, and Ctrl-C and Esc stop the machine.
+struct Watchman {
+    terminal: Rc<RefCell<Screen>>,
+    ui: Rc<RefCell<Ui>>,
+    interrupted: Arc<AtomicBool>,
+    asked: Option<Instant>,
+    since: Option<Instant>,
+    drawn: Option<Instant>,
+    /// How long the last picture took: drawing is not what the time is for.
+    took: Duration,
+}
+
+/// A command that is over before that needs no picture of its own.
+const SOON: Duration = Duration::from_millis(150);
+
+impl Attendant for Watchman {
+    fn goes_on(&mut self, session: &Session) -> bool {
+        let now = Instant::now();
+        if self.asked.is_none_or(|asked| now - asked > SOON) {
+            (self.since, self.drawn) = (Some(now), None);
+        }
+        self.asked = Some(now);
+        let waited = self.since.is_some_and(|since| now - since > SOON);
+        let due = SOON.max(self.took * 4);
+        if waited && self.drawn.is_none_or(|drawn| now - drawn > due) {
+            while event::poll(Duration::ZERO).unwrap_or(false) {
+                if let Ok(Event::Key(key)) = event::read() {
+                    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+                    let stops = key.code == KeyCode::Esc || (control && key.code == KeyCode::Char('c'));
+                    self.interrupted.fetch_or(stops, Ordering::Relaxed);
+                }
+            }
+            let mut ui = self.ui.borrow_mut();
+            ui.note = format!("running: step {}; ^C stops the machine", session.step());
+            let view = session.view();
+            // What cannot be drawn now is drawn when the command is over, or told then.
+            let _ = self.terminal.borrow_mut().draw(|frame| draw::screen(frame, &view, &ui));
+            self.took = now.elapsed();
+            self.drawn = Some(Instant::now());
+            self.asked = self.drawn;
+        }
+        !self.interrupted.swap(false, Ordering::Relaxed)
+    }
+}
+
+fn interact(
+    mut session: Session,
+    lines: &[String],
+    note: Option<String>,
+    interrupted: &Arc<AtomicBool>,
+) -> io::Result<()> {
+    let terminal = Rc::new(RefCell::new(Terminal::new(CrosstermBackend::new(stdout()))?));
+    let ui = Rc::new(RefCell::new(Ui::default()));
+    session.attend(Box::new(Watchman {
+        terminal: Rc::clone(&terminal),
+        ui: Rc::clone(&ui),
+        interrupted: Arc::clone(interrupted),
+        asked: None,
+        since: None,
+        drawn: None,
+        took: Duration::ZERO,
+    }));
+    let mut app = App::new(session);
+    app.shows_while_running(ui);
+    app.begin(lines, note);
+    while !app.is_over() {
+        terminal.borrow_mut().draw(|frame| app.draw(frame))?;
         if !event::poll(PATIENCE)? {
             continue;
         }
-        let size = terminal.size()?;
+        let size = terminal.borrow().size()?;
+        // What came while nothing ran stops nothing.
+        interrupted.store(false, Ordering::Relaxed);
         // What came meanwhile is done before the next picture: a mouse that is dragged sends more
         // than anybody sees.
         loop {

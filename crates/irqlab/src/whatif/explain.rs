@@ -90,7 +90,7 @@ pub fn run(machine: &Machine, name: &str, question: &Question, irq: u32) -> diag
     }
     if io::stdin().is_terminal() {
         out.finish()?;
-        return sh::interactive(session, None);
+        return sh::interactive(sh::Begun::of(session), None);
     }
     out.text(&session.line(&format!(":print irq {irq}")).text)?;
     out.finish()?;

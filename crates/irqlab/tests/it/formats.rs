@@ -75,8 +75,8 @@ fn a_script_alone_runs_on_the_embedded_machine_and_is_printed() {
     let printed = String::from_utf8(output.stdout).unwrap();
     assert_eq!(printed, format!("begin\nend\n==> 01-down.flow <==\n{flow}"));
     for (options, expect) in [
-        (&[][..], "--script"),
-        (&["--machine", "machine.toml"][..], "--script"),
+        (&[][..], "there is no script to run"),
+        (&["--machine", "machine.toml"][..], "there is no script to run"),
         (&["--script", "nothing.sh"][..], "cannot read nothing.sh"),
         (&["--script", "script.sh", "--out", "script.sh"][..], "script.sh"),
     ] {

@@ -28,6 +28,115 @@ fn lines_come_from_a_pipe_as_well() {
     assert!(output.status.success());
 }
 
+/// The status of a session that reads these lines, and what it printed.
+fn piped(options: &[&str], lines: &str) -> (Option<i32>, String) {
+    let mut child = irqlab()
+        .args(options)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.code(), text)
+}
+
+#[test]
+fn the_status_of_a_pipe_says_whether_every_line_worked() {
+    let cpu0 = "echo 0 > /sys/devices/system/cpu/cpu4/online\n";
+    for (lines, expect) in [
+        ("echo hello\n", 0),
+        ("grep nvme /proc/interrupts | wc -l\n", 0),
+        ("nonsense\necho hello\n", 1),
+        (":nonsense\n", 1),
+        ("echo 9 > /proc/irq/1/node\n", 1),
+        ("cat /nowhere\n", 1),
+        ("#: assert /sys/devices/system/cpu/online == 0-3,5-7\n", 1),
+        ("lspci\n", 1),
+        ("exit\nnonsense\n", 0),
+    ] {
+        let (status, text) = piped(&[], lines);
+        assert_eq!(status, Some(expect), "{lines}{text}");
+    }
+    let held = format!("{cpu0}#: assert /sys/devices/system/cpu/online == 0-3,5-7\n");
+    assert_eq!(piped(&[], &held), (Some(0), String::new()));
+}
+
+#[test]
+fn a_machine_is_opened_as_the_options_say() {
+    let check = |options: &[&str], lines: &str, what: &str| {
+        let (status, text) = piped(options, lines);
+        assert!(status == Some(0) && text.contains(what), "{options:?} {lines}: {text}");
+    };
+    check(&["--kernel", "6.12"], "uname -r", "6.12");
+    check(&["--cpus", "16"], "cat /sys/devices/system/cpu/online", "0-15");
+    check(&["--nvme", "2"], "grep -c nvme /proc/interrupts", "3");
+    check(&["--cmdline", "irqaffinity=1"], "cat /proc/irq/default_smp_affinity", "03");
+    check(&["--set", "vector_cleanup=timer"], ":set", "vector_cleanup=timer");
+    check(&["-c", "echo one", "-c", "echo two"], "echo three", "one\ntwo\nthree");
+    // The exhibit's script is typed first, and shows the bug.
+    let (status, text) = piped(&["--exhibit", "M03"], ":version");
+    assert!(status == Some(1) && text.contains("assertion failed") && text.contains("M03"), "{text}");
+    let (status, text) = piped(&["--cpus", "0"], "");
+    assert!(status == Some(2) && text.contains("--cpus"), "{text}");
+    let (status, text) = piped(&["--cmdline", "irqaffinity=1", "--exhibit", "M99"], "");
+    assert!(status == Some(2) && text.contains("there is no exhibit"), "{text}");
+}
+
+/// F4: what `:save` wrote does the session again, with its machine, its kernel and what was set.
+#[test]
+fn a_saved_session_is_opened_again() {
+    let folder = std::env::temp_dir().join(format!("irqlab-saved-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("saved.sh");
+    let name = file.to_str().unwrap();
+    let lines = format!(
+        "echo 0 > /sys/devices/system/cpu/cpu3/online\n:set migrate_completes_move_first=on\necho 3 > \
+         /proc/irq/24/smp_affinity_list\n:save {name}\n:log\n:set\ncat /proc/interrupts\n"
+    );
+    let (status, first) =
+        piped(&["--kernel", "v5.4", "--cpus", "6", "--set", "vector_cleanup=timer"], &lines);
+    assert_eq!(status, Some(0), "{first}");
+    let (status, second) = piped(&["--script", name], ":log\n:set\ncat /proc/interrupts\n");
+    assert_eq!(status, Some(0), "{second}");
+    let again = second.split_once('\n').filter(|(note, _)| note.starts_with("# experiment: ")).unwrap().1;
+    assert_eq!(first.split_once("does this session again\n").unwrap().1, again);
+    assert!(second.contains("migrate_completes_move_first=on") && second.contains("vector_cleanup=timer"));
+    // A script cannot do it, and says so.
+    let output = Command::new(env!("CARGO_BIN_EXE_irqlab")).args(["run", name]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("`:set` was typed"));
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+/// F2: Ctrl-C stops the machine, and the session goes on.
+#[test]
+fn a_long_command_is_interrupted_and_the_session_goes_on() -> Result<(), rexpect::error::Error> {
+    if !has_pty() {
+        println!("skipped: there are no pseudo-terminals here");
+        return Ok(());
+    }
+    let mut command = irqlab();
+    command.env("TERM", "xterm").args(["--history", "/dev/null/nowhere"]);
+    let mut person = spawn_command(command, Some(TIMEOUT_MS))?;
+    person.exp_string("Ctrl-D leaves")?;
+    person.send_line(
+        "for i in 1 2 3 4 5 6 7 8 9; do dd if=/dev/nvme0n1 of=/dev/null bs=512 count=100000 iflag=direct; done",
+    )?;
+    person.exp_string("Ctrl-C stops the machine")?;
+    person.send_control('c')?;
+    person.exp_string("interrupted at step")?;
+    person.exp_string(") # ")?;
+    person.send_line("cat /sys/devices/system/cpu/online")?;
+    person.exp_string("0-7")?;
+    person.send_line("exit")?;
+    person.exp_eof()?;
+    Ok(())
+}
+
 #[test]
 fn an_input_that_ends_inside_a_loop_is_a_mistake() {
     let mut child =

@@ -70,6 +70,18 @@ impl Person {
         }
     }
 
+    /// Waits until something is on a screen that may change all the time.
+    #[track_caller]
+    fn shows(&mut self, what: &str) {
+        let start = Instant::now();
+        while !self.screen().contains(what) {
+            if let Ok(bytes) = self.output.recv_timeout(Duration::from_millis(20)) {
+                self.terminal.process(&bytes);
+            }
+            assert!(start.elapsed() < PATIENCE, "no `{what}` on\n{}", self.screen());
+        }
+    }
+
     fn types(&mut self, text: &str) {
         self.keyboard.write_all(text.as_bytes()).unwrap();
         self.keyboard.flush().unwrap();
@@ -140,6 +152,33 @@ fn the_terminal_is_given_back_when_the_program_is_told_to_end() {
         let mut person = Person::at(24, 80, "");
         person.sees("type a command");
         person.process.signal(signal).unwrap();
+        person.leaves(128 + signal as i32);
+    }
+}
+
+#[test]
+fn a_long_command_leaves_the_screen_alive_and_can_be_stopped() {
+    if !has_pty() {
+        return;
+    }
+    for signal in [None, Some(Signal::SIGTERM), Some(Signal::SIGHUP)] {
+        let mut person = Person::at(24, 80, "");
+        person.sees("type a command");
+        person.types(
+            "for i in 1 2 3 4 5 6 7 8 9; do dd if=/dev/nvme0n1 of=/dev/null bs=512 count=100000 iflag=direct; done\r",
+        );
+        person.shows("^C stops the machine");
+        if let Some(signal) = signal {
+            person.process.signal(signal).unwrap();
+            person.leaves(128 + signal as i32);
+            continue;
+        }
+        person.types("\x03");
+        person.sees("interrupted at step");
+        // It is a stop like others: what there is can be looked at, and the session goes on.
+        person.types(":bt\r");
+        person.sees("[");
+        person.types("\x04");
         person.leaves(0);
     }
 }

@@ -1,0 +1,178 @@
+//! A session as a file, and back.
+//!
+//! The file is a script, which a shell or `irqlab run` takes line by line. What a script has no words for stands in comments
+//! that begin with `# irqlab`: the machine, its kernel, what was set, and the step after which each line was typed.
+
+use core::fmt::Write as _;
+use std::sync::Arc;
+
+use super::{Input, Save, Session};
+use sim::script::Script;
+
+/// What comments of a saved session begin with.
+const SIGN: &str = "# irqlab ";
+/// A line of the machine file.
+const MACHINE: &str = "# irqlab| ";
+
+/// What a session was started with.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Origin {
+    /// The text of the machine file.
+    pub machine: String,
+    /// The kernel's name.
+    pub kernel: String,
+    /// What was set before boot, as `FIELD=VALUE`.
+    pub set: Vec<String>,
+}
+
+/// What was typed, as a file has it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Typed {
+    Line(String),
+    Set { field: String, value: String },
+}
+
+/// A saved session.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Saved {
+    /// What it was started with.
+    pub origin: Origin,
+    typed: Vec<(u64, Typed)>,
+    end: u64,
+}
+
+impl Saved {
+    /// Reads a file that `:save` wrote; `None` for one that is only a script.
+    ///
+    /// # Errors
+    /// The line that is wrong, and what was expected there.
+    pub fn parse(text: &str) -> Result<Option<Self>, String> {
+        if !text.lines().any(|line| line.starts_with(SIGN)) {
+            return Ok(None);
+        }
+        let mut saved = Self::default();
+        let mut at = None;
+        for (number, line) in text.lines().enumerate() {
+            if let Some(line) = line.strip_prefix(MACHINE.trim_end()) {
+                saved.origin.machine.push_str(line.strip_prefix(' ').unwrap_or(line));
+                saved.origin.machine.push('\n');
+                continue;
+            }
+            let Some(note) = line.strip_prefix(SIGN) else {
+                if let (Some(step), Some(last)) = (at, saved.typed.last_mut())
+                    && last.0 == step
+                    && let Typed::Line(text) = &mut last.1
+                {
+                    text.push_str(line);
+                    text.push('\n');
+                }
+                continue;
+            };
+            let wrong = |what: &str| {
+                let number = number + 1;
+                format!("line {number}: `{note}` is no note of a saved session; expected {what}")
+            };
+            let (word, rest) = note.split_once(' ').unwrap_or((note, ""));
+            let step = |text: &str| text.parse::<u64>().map_err(|_| wrong("the number of a step"));
+            match word {
+                "session" => {}
+                "kernel" => saved.origin.kernel = rest.to_owned(),
+                "boot" => saved.origin.set.push(rest.to_owned()),
+                "step" => {
+                    let step = step(rest)?;
+                    saved.typed.push((step, Typed::Line(String::new())));
+                    at = Some(step);
+                }
+                "set" => {
+                    let (step_text, change) =
+                        rest.split_once(' ').ok_or_else(|| wrong("STEP FIELD=VALUE"))?;
+                    let (field, value) = change.split_once('=').ok_or_else(|| wrong("STEP FIELD=VALUE"))?;
+                    let (field, value) = (field.to_owned(), value.to_owned());
+                    saved.typed.push((step(step_text)?, Typed::Set { field, value }));
+                    at = None;
+                }
+                "end" => {
+                    saved.end = step(rest)?;
+                    at = None;
+                }
+                _ => return Err(wrong("session, kernel, boot, step, set or end")),
+            }
+        }
+        Ok(Some(saved))
+    }
+
+    /// Something in it is no script's: `:set` was typed.
+    pub fn sets(&self) -> bool {
+        self.typed.iter().any(|(_, typed)| matches!(typed, Typed::Set { .. }))
+    }
+}
+
+impl Session {
+    /// Says what the session was started with, so that `:save` can write it.
+    pub fn with_origin(mut self, origin: Origin) -> Self {
+        self.origin = Some(origin);
+        self
+    }
+
+    /// Does a saved session again; this one has to stand at its beginning, on the saved machine.
+    ///
+    /// # Errors
+    /// A line that cannot be done where it was typed.
+    pub fn again_as(&mut self, saved: &Saved) -> Result<(), String> {
+        let reach = |session: &mut Self, step: u64| {
+            session.visit(step);
+            let there = session.step();
+            if there == step {
+                Ok(())
+            } else {
+                Err(format!("the session ends at step {there}, before step {step}"))
+            }
+        };
+        for (at, typed) in &saved.typed {
+            reach(self, *at)?;
+            let input = match typed {
+                Typed::Line(text) => {
+                    let script = Script::parse_with("sh", text, &self.vars)
+                        .map_err(|e| format!("the line typed at step {at}: {e}; {}", e.label()))?;
+                    Input::Line(Arc::new(script))
+                }
+                Typed::Set { field, value } => {
+                    let mut sem = self.k.sem.clone();
+                    sem.set(field, value).map_err(|e| format!("{e}; expected {}", e.expected()))?;
+                    Input::Set { field: field.clone(), value: value.clone() }
+                }
+            };
+            self.branch(input);
+            self.feed();
+        }
+        reach(self, saved.end)
+    }
+
+    pub(super) fn save(&self, rest: &str) -> Result<Save, String> {
+        let forced =
+            rest.strip_prefix("--force").filter(|r| r.is_empty() || r.starts_with(char::is_whitespace));
+        let file = forced.unwrap_or(rest).trim();
+        if file.is_empty() {
+            return Err("`:save` needs a file; expected a name".to_owned());
+        }
+        let kernel = self.k.sem.version.name();
+        let mut text = format!("{SIGN}session on {}: `irqlab sh --script FILE` does it again\n", self.name);
+        let _ = writeln!(text, "{SIGN}kernel {kernel}");
+        if let Some(origin) = &self.origin {
+            for change in &origin.set {
+                let _ = writeln!(text, "{SIGN}boot {change}");
+            }
+            for line in origin.machine.lines() {
+                let _ = writeln!(text, "{}", format!("{MACHINE}{line}").trim_end());
+            }
+        }
+        for (at, input) in &self.inputs[..self.applied] {
+            let _ = match input {
+                Input::Line(script) => writeln!(text, "{SIGN}step {at}\n{}", script.text.trim_end()),
+                Input::Set { field, value } => writeln!(text, "{SIGN}set {at} {field}={value}"),
+            };
+        }
+        let _ = writeln!(text, "{SIGN}end {}", self.step);
+        Ok(Save { file: file.to_owned(), text, replace: forced.is_some() })
+    }
+}
