@@ -345,8 +345,7 @@ impl Run<'_> {
                 arguments.options.push(('n', Some(text[1..].to_owned())));
                 continue;
             }
-            let mut letters = text[1..].char_indices();
-            while let Some((at, letter)) = letters.next() {
+            for (at, letter) in text[1..].char_indices() {
                 if without.contains(letter) {
                     arguments.options.push((letter, None));
                 } else if with.contains(letter) {
@@ -594,7 +593,7 @@ impl Run<'_> {
                 continue;
             }
             let mut last = None;
-            for i in 0..lines.len() {
+            for (i, line) in lines.iter().enumerate() {
                 let near = |hit: &usize| i + before >= *hit && i <= hit + after;
                 if !hits.iter().any(near) {
                     continue;
@@ -606,7 +605,7 @@ impl Run<'_> {
                 let sign = if hits.contains(&i) { ':' } else { '-' };
                 let prefix = if named { format!("{name}{sign}") } else { String::new() };
                 let number = if arguments.has('n') { format!("{}{sign}", i + 1) } else { String::new() };
-                let _ = writeln!(self.out, "{prefix}{number}{}", lines[i]);
+                let _ = writeln!(self.out, "{prefix}{number}{line}");
             }
         }
         self.ok &= found > 0;
@@ -768,7 +767,7 @@ fn basic(expression: &str) -> String {
             '[' => {
                 // A bracket is the same in both.
                 out.push('[');
-                while let Some(c) = chars.next() {
+                for c in chars.by_ref() {
                     out.push(c);
                     if c == ']' && !out.ends_with("[]") && !out.ends_with("[^]") {
                         break;

@@ -337,7 +337,10 @@ pub fn interactive(begun: Begun, history: Option<PathBuf>) -> diagnostic::Result
     typed.out.line(format_args!("Linux {kernel}; :help lists the words of the lab, Ctrl-D leaves"))?;
     let goes_on = first(&mut typed, &lines, note.as_deref())?;
     typed.out.flush()?;
-    while goes_on {
+    if !goes_on {
+        return Ok(typed.status());
+    }
+    loop {
         // What came while nothing ran stops nothing.
         interrupted.store(false, Ordering::Relaxed);
         match editor.readline(&typed.prompt()) {
