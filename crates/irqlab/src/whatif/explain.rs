@@ -74,11 +74,7 @@ pub fn run(machine: &Machine, name: &str, question: &Question, irq: u32) -> diag
     match said.last() {
         Some((step, text)) => {
             let all: Vec<u64> = said.iter().map(|(step, _)| *step).collect();
-            out.line(format_args!(
-                "{} decided about interrupt {irq}: steps {}",
-                plural(all.len()),
-                steps(&all)
-            ))?;
+            out.line(format_args!("{} decided about interrupt {irq}: {}", plural(all.len()), steps(&all)))?;
             session.line(&format!(":goto {step}"));
             out.text(text.trim_start_matches("watch 1: "))?;
         }

@@ -13,7 +13,7 @@ const WIDTH: usize = 80;
 /// Where the text of a line of the verdict begins.
 const INDENT: usize = 10;
 /// No column is cut to less.
-const NARROW: usize = 8;
+const NARROW: usize = 9;
 /// Lines of a log that are shown.
 const LOGGED: usize = 8;
 /// Refusals that are shown.
@@ -59,7 +59,10 @@ fn table(out: &mut String, title: &str, heading: Vec<&str>, rows: Vec<Vec<String
         |column: usize| cells.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max();
     let mut widths: Vec<usize> = (0..columns).map(|column| wide(column).unwrap_or(0)).collect();
     while widths.iter().sum::<usize>() + 2 * columns > WIDTH {
-        let Some(widest) = widths.iter_mut().max().filter(|widest| **widest > NARROW) else { break };
+        // Lists first: names say what a row is about.
+        let (name, lists) = widths.split_at_mut(1.min(columns));
+        let widest = lists.iter_mut().max().filter(|widest| **widest > NARROW);
+        let Some(widest) = widest.or_else(|| name.first_mut().filter(|name| **name > NARROW)) else { break };
         *widest -= 1;
     }
     for row in &cells {
@@ -152,7 +155,11 @@ fn headroom(out: &mut String, headroom: &Headroom) {
     let text = match search.refused.first() {
         Some(refused) => format!(
             "{} can go, and CPU {} is refused: {}, {}",
-            count(search.went.len(), "more CPU"),
+            if search.went.is_empty() {
+                "no more CPU".to_owned()
+            } else {
+                count(search.went.len(), "more CPU")
+            },
             refused.cpu.unwrap_or_default(),
             refused.errno.unwrap_or("failed"),
             refused.log.last().map_or("nothing logged", String::as_str)
@@ -170,7 +177,7 @@ fn verdict(out: &mut String, answer: &Answer) {
     refused(out, &answer.refused);
     for failed in &answer.failed {
         let which = if failed.added { "the added " } else { "" };
-        line(out, "failed", &format!("{} is not taken any more: {which}{}", failed.device, failed.driver));
+        line(out, "failed", &format!("{} does not take {which}{}", failed.driver, failed.device));
     }
     let of = |kind| answer.of(kind).collect::<Vec<_>>();
     let lost = of(Kind::Lost);
@@ -204,12 +211,13 @@ fn verdict(out: &mut String, answer: &Answer) {
     if !degraded.is_empty() {
         let (before, after) =
             (union(&degraded, |c| &c.carried_before), union(&degraded, |c| &c.carried_after));
+        let verb = if after.weight() == 1 { "is" } else { "are" };
         let text = format!(
-            "{}{}: of the {} CPUs that they carry {} are left",
+            "{}{}: {} of their {} CPUs {verb} left",
             count(degraded.len(), "queue"),
             functions(&degraded),
-            before.weight(),
-            after.weight()
+            after.weight(),
+            before.weight()
         );
         line(out, "degraded", &text);
     }
@@ -403,11 +411,14 @@ pub fn print(name: &str, answer: &Answer, all: bool) -> String {
         line(&mut out, "because", &text);
     }
     log(&mut out, &answer.log);
-    if !answer.notes.is_empty() {
+    if !answer.notes.is_empty() || !answer.causes.is_empty() {
         out.push('\n');
     }
     for note in &answer.notes {
         line(&mut out, "note", note);
+    }
+    if !all && answer.causes.iter().any(|cause| cause.interrupts > 1) {
+        line(&mut out, "note", "--all has a line for each interrupt");
     }
     out
 }

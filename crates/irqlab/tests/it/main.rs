@@ -15,3 +15,4 @@ mod sh;
 mod sturdy;
 mod sysroot;
 mod tui;
+mod whatif;

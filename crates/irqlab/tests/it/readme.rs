@@ -125,7 +125,8 @@ fn every_other_command_prints_what_is_shown() {
         let output = irqlab().args(arguments.split_whitespace()).current_dir(&folder).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         // Runs that differ and what is found are an answer, which the status tells.
-        let answers = ["irqlab diff", "irqlab explore", "irqlab replay", "irqlab spread --from"];
+        let answers =
+            ["irqlab diff", "irqlab explore", "irqlab replay", "irqlab spread --from", "irqlab whatif"];
         let differs =
             answers.iter().any(|begin| command.starts_with(begin)) && output.status.code() == Some(1);
         assert!(output.status.success() || differs, "`{command}`: {said}");
