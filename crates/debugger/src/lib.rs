@@ -40,7 +40,7 @@ use time::{Ahead, Checkpoint, NEAR, Pictures, Place, Stacks};
 pub use view::{CallLine, LineKind, Source, View, hierarchy};
 
 /// The words of the lab, with what they take and what they do.
-pub const WORDS: [(&str, &str, &str); 26] = [
+pub const WORDS: [(&str, &str, &str); 27] = [
     (":step", "[N]", "do the next thing: an interrupt, a softirq, a task up to its next wait, an event"),
     (":into", "", "go to the next call, return or tracepoint (s)"),
     (":next", "", "go over the next function call of this stack (n)"),
@@ -64,6 +64,11 @@ pub const WORDS: [(&str, &str, &str); 26] = [
     (":info", "irq N | cpu N | breakpoints | tasks", "the same, as gdb has it"),
     (":set", "FIELD=VALUE", "change how this kernel behaves from here on; without arguments, list"),
     (":diff", "N [M]", "what changed in the state from step N to step M, or to here"),
+    (
+        ":explain",
+        "NAME",
+        "what a function, file, error, line of the log, parameter or notion is; `explain` does as well",
+    ),
     (":flow", "", "the calls and tracepoints of the last step, up to here"),
     (":log", "", "the lines typed so far, with their steps"),
     (":save", "[--force] FILE", "write a file that does this session again"),
@@ -74,7 +79,7 @@ pub const WORDS: [(&str, &str, &str); 26] = [
 ];
 
 /// Words that need no colon: no program of the machine has the name.
-const BARE: [(&str, &str); 36] = [
+const BARE: [(&str, &str); 37] = [
     ("n", ":next"),
     ("next", ":next"),
     ("s", ":into"),
@@ -104,6 +109,7 @@ const BARE: [(&str, &str); 36] = [
     ("goto", ":goto"),
     ("history", ":log"),
     ("pwd", ":pwd"),
+    ("explain", ":explain"),
     ("help", ":help"),
     ("h", ":help"),
     ("?", ":help"),
@@ -329,7 +335,7 @@ impl Session {
             return Some(Ok(read.text));
         }
         let instead = reading::instead_of(reading::first_word(trimmed));
-        Some(Err(instead.unwrap_or_else(|| explain(&line, &error))))
+        Some(Err(instead.unwrap_or_else(|| marked(&line, &error))))
     }
 
     /// What is typed from habit, as a script has it: `sudo` is needless, `echo X | tee FILE` writes the file, and a file
@@ -444,6 +450,7 @@ impl Session {
                 };
                 self.diff(from, to)
             }
+            ":explain" => explained(rest),
             ":flow" => Ok(self.flow()),
             ":log" => Ok(self.log()),
             ":help" | ":h" | ":?" => Ok(help()),
@@ -493,6 +500,19 @@ impl Session {
     }
 }
 
+/// What `irqlab explain` says of a name.
+fn explained(name: &str) -> Result<String, String> {
+    if name.trim().is_empty() {
+        return Err("`explain` needs a name, such as smp_affinity, EIO or a line of the log".to_owned());
+    }
+    let found = explain::look_up(name);
+    if found.answers.is_empty() {
+        let (what, help) = explain::text::unknown(name, &found);
+        return Err(format!("{what}; {help}"));
+    }
+    Ok(explain::text::print(&found.answers, explain::text::Styled::No))
+}
+
 fn help() -> String {
     let mut out = String::from(
         "Commands of the machine: echo, cat, ls, stat, dmesg, dd, taskset, sleep, wait, for, NAME=value, &. What is read\n\
@@ -510,7 +530,7 @@ fn help() -> String {
 const BEFORE: usize = 80;
 
 /// A mistake in a line, with a sign under its place.
-fn explain(text: &str, error: &sim::script::ScriptError) -> String {
+fn marked(text: &str, error: &sim::script::ScriptError) -> String {
     let line = text.lines().nth(error.line - 1).unwrap_or("");
     let column = error.column - 1;
     let (line, before) = if column <= 2 * BEFORE && line.len() <= 4 * BEFORE {

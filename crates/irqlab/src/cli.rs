@@ -58,7 +58,11 @@ enum Command {
     Explore(explore::Args),
     /// Show a run of a script step by step, as `irqlab explore` found it
     Replay(replay::Args),
-    /// Explain a function, behaviour, flag or tracepoint
+    /// Explain a function, a file, an error, a line of the log, a parameter or a notion
+    ///
+    /// Without a name: lists what there is. A line of the kernel log may be pasted with its time stamp, and `-` reads a whole
+    /// log. Each answer says which function decides and where it is in each kernel, and how to see it. What nobody knows
+    /// is answered with the nearest names and exit status 2.
     Explain(explain::Args),
     /// Open a shell on the machine that can stop, look and go back in time
     Sh(sh::Args),

@@ -8,7 +8,6 @@ mod exit;
 mod experiment;
 mod explain;
 mod explore;
-mod flags;
 mod format;
 mod hardware;
 mod import;

@@ -1,9 +1,4 @@
-//! Names a person may ask for, and what a misspelt one may have meant.
-
-/// The tracepoints.
-pub fn tracepoints<'a>() -> impl Iterator<Item = &'a str> {
-    sim::tracefs::EVENTS.iter().flat_map(|(_, names)| names.iter().copied())
-}
+//! What a misspelt name may have meant.
 
 /// What a misspelt name may have meant, as help for an error; `None` where nothing is close.
 pub fn near<'a>(names: impl Iterator<Item = &'a str>, wanted: &str) -> Option<String> {

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use explain::asked::tracepoints;
 use sim::lab::Lab;
 use sim::script::Script;
 
 use crate::input::Output;
-use crate::names::{near, tracepoints};
+use crate::names::near;
 use crate::opening::{self, Opened, Opening};
 use crate::run::given_up;
 

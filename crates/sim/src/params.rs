@@ -13,7 +13,7 @@ use irqcore::{irqdesc, manage, spurious};
 use kcore::sched::isolation;
 use kcore::{cpu, smp};
 use kstate::kstrtox::{get_option, kstrtobool, kstrtoint, kstrtouint, simple_strtoull};
-use kstate::semantics::Semantics;
+use kstate::semantics::{KernelVersion, Semantics};
 use kstate::{Errno, Kernel};
 use x86apic::kernel::{apic, intel_iommu, io_apic, irq_remapping};
 
@@ -434,10 +434,41 @@ pub fn counts(arg: &Arg) -> bool {
     })
 }
 
+/// What this model makes of a word of the command line.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Meaning {
+    /// It is obeyed on these kernels; others do not have it.
+    Modelled(Vec<KernelVersion>),
+    /// It is taken and changes nothing that is modelled.
+    NoEffect,
+    /// It would change something, and is refused for this reason.
+    NotModelled(String),
+}
+
+/// What this model makes of a word; `None` for one that is not known.
+pub fn meaning(param: &str, value: Option<&str>) -> Option<Meaning> {
+    let words = || WORDS.iter().filter(|word| parameq(param, word.name.trim_end_matches('=')));
+    if let Some(why) = words().find_map(|word| (word.refused)(value)) {
+        return Some(Meaning::NotModelled(why));
+    }
+    if words().next().is_some() {
+        let there = |version: &KernelVersion| words().any(|word| (word.there)(&Semantics::of(*version)));
+        return Some(Meaning::Modelled(KernelVersion::ALL.iter().copied().filter(there).collect()));
+    }
+    if let Some(why) = words::not_modelled(param, value) {
+        return Some(Meaning::NotModelled(why.to_owned()));
+    }
+    words::no_effect(param).then_some(Meaning::NoEffect)
+}
+
+/// The names of all words that are known.
+pub fn known() -> impl Iterator<Item = &'static str> {
+    WORDS.iter().map(|word| word.name.trim_end_matches('=')).chain(words::names())
+}
+
 /// Known words that are like `param`, the most likely first.
 fn near(param: &str) -> Vec<&'static str> {
-    let names = WORDS.iter().map(|word| word.name.trim_end_matches('=')).chain(words::names());
-    let mut close: Vec<(usize, &'static str)> = names
+    let mut close: Vec<(usize, &'static str)> = known()
         .map(|name| (strsim::levenshtein(name, param), name))
         .filter(|(distance, _)| *distance <= (param.len() / 3).max(1))
         .collect();

@@ -221,3 +221,23 @@ fn going_back_is_quick_after_many_steps() {
         assert!(start.elapsed().as_secs() < 5);
     }
 }
+
+#[test]
+fn what_a_name_or_a_line_means_is_explained() {
+    let mut session = session(KernelVersion::V6_12);
+    for (line, parts) in [
+        ("explain EPERM", &["EPERM  error", "write_irq_affinity()"][..]),
+        (":explain smp_affinity", &["/proc/irq/N/smp_affinity  file", "EPERM", "managed"]),
+        (":explain do_IRQ: 3.38 No irq handler for vector", &["M12", "arch/x86/kernel/irq.c"]),
+        (":explain irq_startup", &["kernel/irq/chip.c"]),
+        ("explain smp_afinity", &["nothing here is called `smp_afinity`; did you mean smp_affinity"]),
+        (":explain", &["`explain` needs a name"]),
+    ] {
+        let reply = session.line(line);
+        for part in parts {
+            assert!(reply.text.contains(part), "{line}: {part} in {}", reply.text);
+        }
+        assert!(!reply.text.contains('\u{1b}'), "colours in {line}");
+    }
+    assert_eq!(session.step(), 0, "the machine stands still");
+}

@@ -188,7 +188,7 @@ fn interrupt(frame: &mut Frame<'_>, area: Rect, k: &Kernel, irq: Option<Irq>, ch
             Span::raw(format!(" 0x{hwirq:x} {chip}")),
         ]));
     }
-    let flags = crate::flags::flag_names(k, irq);
+    let flags = explain::flags::flag_names(k, irq);
     let flags: Vec<&str> = flags.iter().map(|name| name.strip_prefix("IRQD_").unwrap_or(name)).collect();
     lines.push(Line::from(vec![Span::styled("IRQD_ ", BOLD), Span::raw(flags.join(" "))]));
     let block = panel(&title);

@@ -1,0 +1,5 @@
+//! What `explain` answers.
+
+mod answers;
+mod pasted;
+mod tables;
