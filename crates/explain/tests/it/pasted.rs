@@ -127,7 +127,7 @@ fn lines_of_logs_whole_and_half() {
         ("genirq: Flags mismatch irq 16. 00000080 (ehci_hcd) vs. 00000000 (foo)", Message, "EBUSY"),
         ("Unbalanced enable for IRQ 24", Message, "enable_irq"),
         ("Trying to free already-free IRQ 24", Message, "free_irq"),
-        ("unexpected IRQ trap at vector 1f", Message, "ERR"),
+        ("unexpected IRQ trap at vector 1f", Message, "acknowledges"),
         ("Spurious interrupt (vector 0x25) on CPU#2. Acked", Message, "EOI"),
         ("DMAR-IR: Enabled IRQ remapping in x2apic mode", Message, "remapping is on"),
         ("DMAR: DRHD: handling fault status reg 2", Message, "fault status reg"),
