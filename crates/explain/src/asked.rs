@@ -5,6 +5,7 @@ use drivers::profile::table::PROFILES;
 use explore::museum::{EXHIBITS, Exhibit};
 use kstate::Errno;
 use kstate::semantics::{Field, KernelVersion, Semantics, Value as FieldValue};
+use kstate::trace::HARDWARE;
 use record::functions::Functions;
 use sim::params::{self, Meaning};
 
@@ -282,6 +283,16 @@ pub fn entry(kind: Kind, word: &Word) -> Entry {
     entry.decides = decides(&word.decides, &of);
     entry.look.clone_from(&word.look);
     entry.see.clone_from(&word.see);
+    let recorded = HARDWARE.iter().find(|(name, _)| kind == Kind::Hardware && *name == word.names[0]);
+    if let Some((name, fields)) = recorded {
+        entry.values.push(Point {
+            name: "fields".to_owned(),
+            kernels: entry.kernels.clone(),
+            text: fields.join(", "),
+            decides: Vec::new(),
+        });
+        entry.look = vec![format!(":break {name}")];
+    }
     if kind == Kind::Error {
         entry.values = error_of_files(&word.names[0]);
     }

@@ -34,6 +34,8 @@ pub enum Kind {
     Tracepoint,
     /// A field of tracepoints.
     Field,
+    /// A record of what hardware did.
+    Hardware,
     /// A flag of an interrupt.
     Flag,
     /// A field of `Semantics`.
@@ -65,6 +67,7 @@ impl Kind {
             Self::Function => "function",
             Self::Tracepoint => "tracepoint",
             Self::Field => "field of tracepoints",
+            Self::Hardware => "record of hardware",
             Self::Flag => "flag of an interrupt",
             Self::Behaviour => "behaviour",
             Self::File => "file",

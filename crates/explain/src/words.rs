@@ -77,6 +77,8 @@ struct Words {
     program: Vec<Word>,
     #[serde(default)]
     field: Vec<Word>,
+    #[serde(default)]
+    hardware: Vec<Word>,
 }
 
 /// Texts of single names.
@@ -94,7 +96,7 @@ pub struct Texts {
     pub tracepoints: BTreeMap<String, String>,
 }
 
-const WORDS: [(&str, &str); 7] = [
+const WORDS: [(&str, &str); 8] = [
     ("files.toml", include_str!("../data/files.toml")),
     ("errors.toml", include_str!("../data/errors.toml")),
     ("parameters.toml", include_str!("../data/parameters.toml")),
@@ -102,6 +104,7 @@ const WORDS: [(&str, &str); 7] = [
     ("rows.toml", include_str!("../data/rows.toml")),
     ("messages.toml", include_str!("../data/messages.toml")),
     ("fields.toml", include_str!("../data/fields.toml")),
+    ("hardware.toml", include_str!("../data/hardware.toml")),
 ];
 
 const TEXTS: [(&str, &str); 2] = [
@@ -115,7 +118,7 @@ pub fn words() -> &'static [(Kind, Word)] {
     PARSED.get_or_init(|| {
         let mut all = Vec::new();
         for (file, text) in WORDS {
-            let Words { file, error, parameter, notion, row, message, program, field } =
+            let Words { file, error, parameter, notion, row, message, program, field, hardware } =
                 toml::from_str(text).unwrap_or_else(|e| panic!("data/{file}: {e}"));
             let groups = [
                 (Kind::File, file),
@@ -126,6 +129,7 @@ pub fn words() -> &'static [(Kind, Word)] {
                 (Kind::Message, message),
                 (Kind::Program, program),
                 (Kind::Field, field),
+                (Kind::Hardware, hardware),
             ];
             all.extend(
                 groups.into_iter().flat_map(|(kind, words)| words.into_iter().map(move |w| (kind, w))),

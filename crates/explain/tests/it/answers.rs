@@ -151,6 +151,10 @@ fn every_exhibit_flag_behaviour_driver_and_error_is_known() {
         let entry = answer(field.name, Kind::Behaviour);
         assert_eq!(entry.values.len(), field.values.len(), "{}", field.name);
     }
+    for (name, fields) in kstate::trace::HARDWARE {
+        let entry = answer(name, Kind::Hardware);
+        assert_eq!(entry.values[0].text, fields.join(", "), "{name}");
+    }
     for profile in drivers::profile::table::PROFILES {
         answer(profile.driver.name, Kind::Driver);
     }
@@ -243,7 +247,10 @@ fn every_function_that_decides_exists() {
                 }
             }
         }
-        assert!(!word.look.is_empty() || *kind == Kind::Field, "{title}: nothing to look at");
+        assert!(
+            !word.look.is_empty() || matches!(kind, Kind::Field | Kind::Hardware),
+            "{title}: nothing to look at"
+        );
     }
     assert!(missing.is_empty(), "{}", missing.join("\n"));
 }
