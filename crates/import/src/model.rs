@@ -334,6 +334,9 @@ fn cpus(facts: &Facts, options: &Options, report: &mut Report) -> Result<Machine
         report.assumed("interrupts are remapped: the APIC IDs do not fit into messages otherwise");
     }
     let remapping = remapping || largest > 254;
+    if remapping && facts.interrupts.rows.iter().any(|row| row.actions.starts_with("AMD-Vi")) {
+        report.assumed("VT-d remaps interrupts: this machine has AMD-Vi, and irqlab one unit of VT-d, with its own dmar0");
+    }
     let x2apic = remapping && (found.x2apic || largest > 254);
     let offline = CpuMask::first_n(present).andnot(&found.online);
     let offline = if offline.contains(CpuId(0)) {

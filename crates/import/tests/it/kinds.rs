@@ -64,6 +64,7 @@ fn names_of_servers_are_taken_over() {
     ]);
     let imported = all_come_back(&text, &[("proc/version", "Linux version 6.8.0-31-generic (x) #31\n")]);
     assert_eq!(imported.machine.kernel.name(), "v6.12");
+    assert!(account(&text, &[]).contains("VT-d remaps interrupts: this machine has AMD-Vi"));
     // NVMe's two queues, two of the HBA's messages and two of the controller's.
     assert_eq!(imported.managed.iter().copied().collect::<Vec<_>>(), [40, 41, 43, 44, 46, 47]);
 }
