@@ -45,8 +45,12 @@ impl<T: Clone> Shared<T> {
     // Kept out of the way of machines that were never copied.
     #[cold]
     #[inline(never)]
-    fn copy(&mut self) {
+    fn copy(&mut self) -> &mut T {
         *self = Self::new(T::clone(self));
+        match self.0 {
+            Held::Own(ref mut value) => value,
+            Held::Common(ref mut value) => Arc::make_mut(value),
+        }
     }
 }
 
@@ -65,12 +69,9 @@ impl<T> Deref for Shared<T> {
 impl<T: Clone> DerefMut for Shared<T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        if !self.is_own() {
-            self.copy();
-        }
-        match &mut self.0 {
-            Held::Own(value) => value,
-            Held::Common(value) => Arc::make_mut(value),
+        match self.0 {
+            Held::Own(ref mut value) => value,
+            Held::Common(_) => self.copy(),
         }
     }
 }
