@@ -69,9 +69,21 @@ impl CpuMask {
         Self { base: 0, words }
     }
 
-    /// Drops zero words at both ends.
-    #[inline(never)]
+    /// Drops zero words at both ends. Most sets have one word.
+    #[inline]
     fn trim(&mut self) {
+        match self.words[..] {
+            [0] => {
+                self.words.clear();
+                self.base = 0;
+            }
+            [_] => {}
+            _ => self.trim_words(),
+        }
+    }
+
+    #[inline(never)]
+    fn trim_words(&mut self) {
         while self.words.last() == Some(&0) {
             self.words.pop();
         }

@@ -81,13 +81,19 @@ impl VectorReg {
     #[inline]
     pub fn highest(&self) -> Option<u8> {
         let [a, b, c, d, e, f, g, h] = self.0;
-        for (low, high, first) in [(g, h, 192u8), (e, f, 128), (c, d, 64), (a, b, 0)] {
-            let pair = u64::from(high) << 32 | u64::from(low);
-            if pair != 0 {
-                return Some(first + (63 - pair.leading_zeros() as u8));
-            }
+        let pair = |low: u32, high: u32| u64::from(high) << 32 | u64::from(low);
+        let (upper, lower) = ((pair(e, f), pair(g, h)), (pair(a, b), pair(c, d)));
+        // Nothing at all is the most frequent answer.
+        if upper.0 | upper.1 | lower.0 | lower.1 == 0 {
+            return None;
         }
-        None
+        let (word, first) = match (upper, lower) {
+            ((_, word @ 1..), _) => (word, 192),
+            ((word @ 1.., _), _) => (word, 128),
+            (_, (_, word @ 1..)) => (word, 64),
+            (_, (word, _)) => (word, 0),
+        };
+        Some(first + (63 - word.leading_zeros() as u8))
     }
     /// All vectors set, lowest first.
     pub fn iter(&self) -> impl Iterator<Item = u8> + '_ {
@@ -230,6 +236,7 @@ impl LocalApic {
     }
 
     /// Globally enabled, and enabled by software (11.4.7.2).
+    #[inline]
     pub fn enabled(&self) -> bool {
         self.mode != ApicMode::Disabled && self.svr & SVR_ENABLE != 0
     }

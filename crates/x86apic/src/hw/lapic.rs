@@ -113,6 +113,7 @@ pub fn x2apic_ldr(id: ApicId) -> u32 {
 }
 
 /// Processor-priority register (11.8.3.1): the higher class of TPR and highest vector in service.
+#[inline]
 pub fn ppr(apic: &LocalApic) -> u8 {
     let isrv = apic.isr.highest().unwrap_or(0);
     if apic.tpr >> 4 >= isrv >> 4 { apic.tpr } else { isrv & 0xf0 }
@@ -128,12 +129,19 @@ pub fn pending(k: &Kernel, cpu: CpuId) -> Option<u8> {
         let line = pic::pending(k)?;
         return Some(k.hw.pic.base[(line >> 3) as usize] + (line & 7) as u8);
     }
+    requested(apic)
+}
+
+/// The same without the 8259.
+#[inline]
+fn requested(apic: &LocalApic) -> Option<u8> {
     let vector = apic.irr.highest()?;
     (apic.enabled() && vector >> 4 > ppr(apic) >> 4).then_some(vector)
 }
 
 /// The 8259 interrupts this CPU: LINT0 of the boot CPU is an unmasked ExtINT, or its APIC is switched off
 /// and lets it through (11.4.3).
+#[inline]
 fn extint(apic: &LocalApic, cpu: CpuId) -> bool {
     const EXTINT: u32 = 0x700;
     let lint0 = apic.lvt[Lvt::Lint0 as usize];
@@ -165,16 +173,17 @@ pub fn ack(k: &mut Kernel, cpu: CpuId) -> u8 {
         k.hw(|_| Hardware::Inta { cpu, vector });
         return vector;
     }
-    let pending = pending(k, cpu);
     let apic = &mut k.hw.lapics[cpu.index()];
-    let Some(vector) = pending else {
+    let Some(vector) = requested(apic) else {
         let vector = apic.svr as u8;
         k.hw(|_| Hardware::Spurious { cpu, vector });
         return vector;
     };
     apic.irr.clear(vector);
     apic.isr.set(vector);
-    update(k, cpu);
+    // It was the highest one, so that no other has a higher class.
+    k.hw.pending_cpus.clear(cpu);
+    debug_assert!(pending(k, cpu).is_none(), "no request is above the one in service");
     k.hw(|_| Hardware::Isr { cpu, vector });
     vector
 }
@@ -234,7 +243,11 @@ pub(super) fn accept(k: &mut Kernel, cpu: CpuId, mode: DeliveryMode, vector: u8,
             } else {
                 apic.tmr.clear(vector)
             }
-            update(k, cpu);
+            // One more request takes no other away.
+            if vector >> 4 > ppr(apic) >> 4 {
+                k.hw.pending_cpus.set(cpu);
+            }
+            debug_assert_eq!(pending(k, cpu).is_some(), k.hw.pending_cpus.contains(cpu));
             k.hw(|_| Hardware::Irr { cpu, vector, level, again });
             return true;
         }
