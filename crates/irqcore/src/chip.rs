@@ -376,6 +376,7 @@ fn irq_check_poll(k: &mut Kernel, irq: Irq) -> bool {
     desc.istate & IRQS_POLL_INPROGRESS != 0 && !desc.has(IRQD_IRQ_DISABLED) && !desc.action.is_empty()
 }
 
+#[inline]
 fn irq_may_run(k: &mut Kernel, irq: Irq) -> bool {
     if !k.desc(irq).has(IRQD_IRQ_INPROGRESS | IRQD_WAKEUP_ARMED) {
         return true;
@@ -513,9 +514,11 @@ pub fn handle_fasteoi_irq(k: &mut Kernel, irq: Irq) {
 /// The interrupt has moved to this CPU while its handler runs on the old one, and the kernel waits for
 /// that (`irq_can_handle_pm()` of 6.17).
 fn waits_for_old_cpu(k: &Kernel, irq: Irq) -> bool {
+    if !k.sem.edge_waits_for_old_cpu {
+        return false;
+    }
     let desc = k.desc(irq);
-    k.sem.edge_waits_for_old_cpu
-        && desc.has(IRQD_IRQ_INPROGRESS)
+    desc.has(IRQD_IRQ_INPROGRESS)
         && desc.has(IRQD_SINGLE_TARGET)
         && !desc.has(IRQD_WAKEUP_ARMED)
         && desc.irq_common_data.effective_affinity.first() == Some(k.cpu())

@@ -139,10 +139,8 @@ pub struct VectorTable {
 impl VectorTable {
     /// The slot of a vector.
     pub fn get(&self, vector: u32) -> VectorIrq {
-        if !self.used.test(vector) {
-            return VectorIrq::Unused;
-        }
-        self.slots.get(self.used.rank(vector)).copied().unwrap_or_default()
+        let slot = self.used.position(vector).and_then(|at| self.slots.get(at));
+        slot.copied().unwrap_or_default()
     }
 
     /// Writes the slot of a vector below [`NR_VECTORS`].
@@ -410,11 +408,13 @@ impl Apic {
     }
 
     /// The chip data of an interrupt (`apic_chip_data`, which walks to the last level).
+    #[inline]
     pub fn apicd(&self, irq: Irq) -> Option<&ApicChipData> {
         self.chip_data.get(irq.index())?.as_ref()
     }
 
     /// The chip data, mutably; it must exist.
+    #[inline]
     pub fn apicd_mut(&mut self, irq: Irq) -> &mut ApicChipData {
         self.chip_data[irq.index()].as_mut().expect("an interrupt without a vector's chip data")
     }

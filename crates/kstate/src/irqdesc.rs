@@ -386,6 +386,13 @@ impl PerCpuCounts {
     /// Counts once more, as a counter of 32 bits does.
     #[inline]
     pub fn increment(&mut self, cpu: CpuId) {
+        // Most interrupts come on one CPU.
+        if let Some((first, count)) = self.counts.first_mut()
+            && *first == cpu
+        {
+            *count = count.wrapping_add(1);
+            return;
+        }
         match self.counts.binary_search_by_key(&cpu, |(cpu, _)| *cpu) {
             Ok(at) => self.counts[at].1 = self.counts[at].1.wrapping_add(1),
             Err(at) => self.counts.insert(at, (cpu, 1)),

@@ -75,6 +75,21 @@ impl VectorMap {
         }
     }
 
+    /// Number of set bits below a bit that is set; `None` where it is clear.
+    #[inline]
+    pub fn position(&self, bit: u32) -> Option<usize> {
+        let (word, mask) = (bit as usize / 64, 1 << (bit % 64));
+        let here = *self.0.get(word)?;
+        if here & mask == 0 {
+            return None;
+        }
+        let mut below = (here & (mask - 1)).count_ones();
+        for word in &self.0[..word] {
+            below += word.count_ones();
+        }
+        Some(below as usize)
+    }
+
     /// Number of set bits below `bit`, which must be a bit of the map.
     pub fn rank(&self, bit: u32) -> usize {
         let word = bit as usize / 64;

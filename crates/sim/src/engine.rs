@@ -43,12 +43,27 @@ fn stopped(k: &Kernel, task: TaskId) -> bool {
 
 /// The first thing that can happen now without time passing: the quiet choice.
 fn first_candidate(k: &Kernel) -> Option<Step> {
-    interrupts(k).next().or_else(|| softirqs(k).next()).or_else(|| tasks(k).next())
+    next_interrupt(k).or_else(|| softirqs(k).next()).or_else(|| tasks(k).next())
 }
 
 /// The first interrupt or softirq that a CPU can take.
 pub(crate) fn first_interrupt(k: &Kernel) -> Option<Step> {
-    interrupts(k).next().or_else(|| softirqs(k).next())
+    next_interrupt(k).or_else(|| softirqs(k).next())
+}
+
+/// The first CPU that can take an interrupt, and which.
+#[inline]
+fn next_interrupt(k: &Kernel) -> Option<Step> {
+    let mut next = k.hw.pending_cpus.first();
+    while let Some(cpu) = next {
+        if interruptible(k, cpu)
+            && let Some(vector) = lapic::pending(k, cpu)
+        {
+            return Some(Step::Interrupt(cpu, vector));
+        }
+        next = k.hw.pending_cpus.next_after(cpu);
+    }
+    None
 }
 
 /// CPUs that can take an interrupt.

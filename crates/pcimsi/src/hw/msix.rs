@@ -60,10 +60,12 @@ pub(crate) fn write(k: &mut Kernel, dev: PciDevId, offset: u16, value: u32) {
     }
 }
 
+#[inline]
 fn open(msix: &MsixCapability, entry: usize) -> bool {
     msix.enable && !msix.function_mask && msix.table[entry].vector_control & VECTOR_CONTROL_MASK == 0
 }
 
+#[inline]
 fn message_of(entry: &MsixEntry) -> (u64, u32) {
     (u64::from(entry.address_hi) << 32 | u64::from(entry.address_lo), entry.data)
 }
@@ -84,38 +86,34 @@ fn send_pending(k: &mut Kernel, dev: PciDevId) {
 
 /// Sends what waited behind a mask, if nothing masks it any more.
 fn release(k: &mut Kernel, dev: PciDevId, entry: usize) {
-    let Some(msix) = &function(k, dev).msix else { return };
-    if open(msix, entry) && msix.pba[entry / 64] >> (entry % 64) & 1 != 0 {
-        k.hw(|_| Hardware::Pending { dev, entry: entry as u16, pending: false });
-        send_if_pending(k, dev, entry);
-    }
-}
-
-/// False where something masks it, or it is not pending.
-fn send_if_pending(k: &mut Kernel, dev: PciDevId, entry: usize) -> bool {
-    let Some(msix) = &mut function_mut(k, dev).msix else { return false };
+    let Some(msix) = &mut function_mut(k, dev).msix else { return };
     let bit = 1u64 << (entry % 64);
-    let goes = open(msix, entry) && msix.pba[entry / 64] & bit != 0;
-    if goes {
+    if open(msix, entry) && msix.pba[entry / 64] & bit != 0 {
         msix.pba[entry / 64] &= !bit;
         let (address, data) = message_of(&msix.table[entry]);
+        k.hw(|_| Hardware::Pending { dev, entry: entry as u16, pending: false });
         send(k, dev, address, data);
     }
-    goes
 }
 
 /// The function wants an entry served: a message, or a pending bit while the entry or the function
 /// is masked. False when MSI-X is off or there is no such entry.
 pub fn msix_raise(k: &mut Kernel, dev: PciDevId, entry: u16) -> bool {
-    let entry = usize::from(entry);
-    let Some(msix) = &mut function_mut(k, dev).msix else { return false };
-    if !msix.enable || entry >= msix.table.len() {
+    let at = usize::from(entry);
+    let Some(msix) = &function(k, dev).msix else { return false };
+    if !msix.enable || at >= msix.table.len() {
         return false;
     }
-    let waited = msix.pba[entry / 64] >> (entry % 64) & 1 != 0;
-    msix.pba[entry / 64] |= 1 << (entry % 64);
-    if !send_if_pending(k, dev, entry) && !waited {
-        k.hw(|_| Hardware::Pending { dev, entry: entry as u16, pending: true });
+    // What nothing masks has no pending bit, and the message leaves at once.
+    if open(msix, at) {
+        let (address, data) = message_of(&msix.table[at]);
+        send(k, dev, address, data);
+    } else if let Some(msix) = &mut function_mut(k, dev).msix {
+        let waited = msix.pba[at / 64] >> (at % 64) & 1 != 0;
+        msix.pba[at / 64] |= 1 << (at % 64);
+        if !waited {
+            k.hw(|_| Hardware::Pending { dev, entry, pending: true });
+        }
     }
     true
 }

@@ -2,7 +2,7 @@
 //! "Determining IPI destination", 11.11 "Message signalled interrupts"; VT-d specification 5.1).
 
 pub use kstate::hw::lapic::DeliveryMode;
-use kstate::hw::lapic::{ApicMode, LocalApic};
+use kstate::hw::lapic::{ApicMode, DestinationMap, LocalApic};
 use kstate::oracle::Point;
 use kstate::trace::{Hardware, Reason, Source};
 use kstate::{ApicId, CpuId, CpuMask, Kernel, PciDevId};
@@ -37,22 +37,38 @@ pub enum Targets {
     Many(CpuMask),
 }
 
+/// The destination that means every CPU.
+const fn broadcast(wide: bool) -> u32 {
+    if wide { u32::MAX } else { 0xff }
+}
+
+/// The CPU that a destination means, where that is one CPU's id, or its bit on a machine in flat mode: what most
+/// messages are for. `None` where somebody has to look.
+#[inline]
+fn single_target(map: &DestinationMap, dest: u32, wide: bool, logical: bool) -> Option<CpuId> {
+    if dest == broadcast(wide) {
+        return None;
+    }
+    if !logical {
+        return map.cpu_of(ApicId(dest));
+    }
+    if wide || !dest.is_power_of_two() || !map.x2apic.is_empty() {
+        return None;
+    }
+    let cpu = map.flat.get(dest.trailing_zeros() as usize)?.single()?;
+    map.cluster[(dest >> 4 & 0xf) as usize].is_empty().then_some(cpu)
+}
+
 /// Resolves a destination (11.6.2).
 pub fn targets(k: &Kernel, dest: u32, wide: bool, logical: bool) -> Targets {
     let map = &k.hw.destinations;
-    if dest == if wide { u32::MAX } else { 0xff } {
+    if dest == broadcast(wide) {
         return Targets::Many(map.enabled.clone());
     }
     if !logical {
         return map.cpu_of(ApicId(dest)).map_or(Targets::None, Targets::One);
     }
-    // One CPU of a machine in flat mode, which is what most messages are for.
-    if !wide
-        && dest.is_power_of_two()
-        && map.x2apic.is_empty()
-        && let Some(cpu) = map.flat.get(dest.trailing_zeros() as usize).and_then(CpuMask::single)
-        && map.cluster[(dest >> 4 & 0xf) as usize].is_empty()
-    {
+    if let Some(cpu) = single_target(map, dest, wide, logical) {
         return Targets::One(cpu);
     }
     let mut found = CpuMask::new();
@@ -101,7 +117,7 @@ pub fn matches(apic: &LocalApic, dest: u32, wide: bool, logical: bool) -> bool {
     };
     let ldr = apic.ldr >> 24;
     match (logical, apic.mode) {
-        _ if dest == if wide { u32::MAX } else { 0xff } => true,
+        _ if dest == broadcast(wide) => true,
         (false, _) => dest == id,
         (true, ApicMode::X2Apic) => {
             let own = lapic::x2apic_ldr(apic.initial_id);
@@ -116,6 +132,9 @@ pub fn matches(apic: &LocalApic, dest: u32, wide: bool, logical: bool) -> bool {
 /// Delivers to all local APICs the destination names; false when none took it.
 pub fn deliver(k: &mut Kernel, message: Message) -> bool {
     let Message { dest, wide, logical, mode, vector, level } = message;
+    if let Some(cpu) = single_target(&k.hw.destinations, dest, wide, logical) {
+        return lapic::accept(k, cpu, mode, vector, level);
+    }
     let many = match targets(k, dest, wide, logical) {
         Targets::None => return false,
         Targets::One(cpu) => return lapic::accept(k, cpu, mode, vector, level),
