@@ -40,13 +40,20 @@ impl HkType {
 pub struct Housekeeping {
     /// The kinds of work that have a mask.
     pub flags: u32,
-    /// The CPUs that are left to each kind of work.
-    pub cpumasks: [CpuMask; HK_TYPE_MAX],
+    /// The CPUs that are left to each kind of work; empty as long as no kind has a mask.
+    pub cpumasks: Vec<CpuMask>,
 }
 
 impl Housekeeping {
     /// The CPUs that are left to a kind of work; `None` where all are.
     pub fn mask(&self, kind: HkType) -> Option<&CpuMask> {
-        (self.flags & kind.flag() != 0).then(|| &self.cpumasks[kind as usize])
+        self.cpumasks.get(kind as usize).filter(|_| self.flags & kind.flag() != 0)
+    }
+
+    /// Leaves CPUs to a kind of work.
+    pub fn set_mask(&mut self, kind: usize, mask: &CpuMask) {
+        self.cpumasks.resize_with(HK_TYPE_MAX, CpuMask::new);
+        self.cpumasks[kind].clone_from(mask);
+        self.flags |= 1 << kind;
     }
 }

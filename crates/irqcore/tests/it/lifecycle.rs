@@ -323,8 +323,7 @@ fn only_those_who_agree_share_a_line() {
 #[test]
 fn an_isolated_cpu_gets_a_managed_interrupt_only_when_no_other_is_left() {
     let mut k = boot(KernelVersion::V6_12);
-    k.housekeeping.flags = HkType::ManagedIrq.flag();
-    k.housekeeping.cpumasks[HkType::ManagedIrq as usize] = CpuMask::first_n(2);
+    k.housekeeping.set_mask(HkType::ManagedIrq as usize, &CpuMask::first_n(2));
     let check = |k: &mut Kernel, mask: &str, expect: &str| {
         let mask = CpuMask::parse_list(mask, 4).expect("a mask");
         let desc = [IrqAffinityDesc { mask: mask.clone(), is_managed: true }];

@@ -75,9 +75,8 @@ fn housekeeping_setup(k: &mut Kernel, text: &str, flags: u32) -> bool {
         return false;
     }
     for kind in kinds(flags & !k.housekeeping.flags) {
-        k.housekeeping.cpumasks[kind].clone_from(&housekeeping);
+        k.housekeeping.set_mask(kind, &housekeeping);
     }
-    k.housekeeping.flags |= flags;
     true
 }
 
