@@ -2,6 +2,7 @@
 
 use crate::apic::Apic;
 use crate::blk::Blk;
+use crate::blocks::Blocks;
 use crate::event::EventQueue;
 use crate::hotplug::Hotplug;
 use crate::hw::Hw;
@@ -182,6 +183,8 @@ impl Eq for Kernel {}
 
 impl core::hash::Hash for Kernel {
     fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
-        compared!(self).hash(state);
+        let mut blocks = Blocks::new(state);
+        compared!(self).hash(&mut blocks);
+        blocks.flush();
     }
 }

@@ -13,6 +13,7 @@ pub mod apic;
 pub mod arena;
 pub mod bitmap;
 pub mod blk;
+mod blocks;
 pub mod cpumask;
 pub mod data;
 pub mod errno;
