@@ -160,7 +160,7 @@ fn irq_of_entry(k: &Kernel, dev: PciDevId, entry: u16) -> Option<Irq> {
     of_dev.find(|desc| desc.msi_index == u32::from(entry))?.irq
 }
 
-fn irq_of_call(meta: &FnMeta, args: &[Option<u64>; kstate::trace::MAX_ARGS], k: &Kernel) -> Option<Irq> {
+fn irq_of_call(meta: &FnMeta, args: &kstate::trace::Args, k: &Kernel) -> Option<Irq> {
     use kstate::sched::Slot as _;
     let types: Vec<(&str, &str)> = parameters(meta.name).into_iter().flatten().collect();
     let type_of = |name: &str| types.iter().find(|(n, _)| *n == name).map_or("", |(_, ty)| *ty);

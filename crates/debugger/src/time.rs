@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kstate::trace::{Ctx, FnMeta, MAX_ARGS, Observer, Record, What};
+use kstate::trace::{Args, Ctx, FnMeta, Observer, Record, What};
 use kstate::tracing::Mark;
 use kstate::{CtxId, Kernel};
 
@@ -29,7 +29,7 @@ const SMALL: usize = 128;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Call {
     pub(super) meta: &'static FnMeta,
-    pub(super) args: [Option<u64>; MAX_ARGS],
+    pub(super) args: Args,
 }
 
 /// Calls that are open, by context, outermost first.

@@ -85,7 +85,7 @@ fn interrupt(k: &Kernel, irq: Irq, out: &mut Files) {
             out.text(format!("proc/irq/{irq}/{}", file.name), (file.show)(k, desc), 0o644);
         }
     }
-    let names: Vec<&str> = desc.action.iter().map(|action| action.name.as_str()).collect();
+    let names: Vec<&str> = desc.action.iter().map(|action| &*action.name).collect();
     out.text(format!("sys/kernel/irq/{irq}/actions"), format!("{}\n", names.join(",")), 0o444);
     out.text(format!("sys/kernel/debug/irq/irqs/{irq}"), irqcore::debugfs::irq_debug_show(k, irq), 0o444);
 }

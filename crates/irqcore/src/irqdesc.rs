@@ -67,7 +67,7 @@ fn name_show(k: &Kernel, irq: Irq) -> String {
 }
 
 fn actions_show(k: &Kernel, irq: Irq) -> String {
-    let names: Vec<&str> = k.desc(irq).action.iter().map(|action| action.name.as_str()).collect();
+    let names: Vec<&str> = k.desc(irq).action.iter().map(|action| &*action.name).collect();
     if names.is_empty() { String::new() } else { format!("{}\n", names.join(",")) }
 }
 

@@ -76,7 +76,7 @@ pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> syn::Result<TokenS
             }
             {
                 use ::kstate::trace::{ByValue as _, NoValue as _};
-                let args = [#((&::kstate::trace::Probe(&#args)).word()),*];
+                let args = ::kstate::trace::Args::of([#((&::kstate::trace::Probe(&#args)).word()),*]);
                 ::kstate::trace::enter(#kernel, &META, &args);
             }
             let ret = #inner(#(#names),*);

@@ -1,6 +1,8 @@
 //! `struct irq_desc`, `struct irq_data` and their bits (include/linux/irq.h, irqdesc.h,
 //! kernel/irq/internals.h, settings.h).
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use crate::irqchip::{Handler, IrqChip};
@@ -354,7 +356,7 @@ pub struct IrqAction {
     /// `IRQF_*`.
     pub flags: u32,
     /// Name in /proc/interrupts.
-    pub name: String,
+    pub name: Arc<str>,
     /// The thread.
     pub thread: Option<TaskId>,
     /// `IRQTF_*`.
@@ -477,7 +479,7 @@ impl IrqAction {
             thread_fn,
             dev_id,
             flags,
-            name: name.to_owned(),
+            name: name.into(),
             thread: None,
             thread_flags: 0,
             thread_mask: 0,

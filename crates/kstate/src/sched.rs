@@ -415,10 +415,7 @@ impl Kernel {
             if !frame.entered {
                 frame.entered = true;
                 if self.trace.on && !frame.code.meta.part {
-                    let mut args = [None; crate::trace::MAX_ARGS];
-                    for (kept, arg) in args.iter_mut().zip(frame.args()) {
-                        *kept = Some(*arg);
-                    }
+                    let args = crate::trace::Args::of_words(frame.args());
                     crate::trace::enter(self, &frame.code.meta, &args);
                 }
             }

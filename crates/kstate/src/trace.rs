@@ -4,6 +4,7 @@ use core::any::Any;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::irqdesc::Irqd;
 use crate::kernel::Kernel;
@@ -60,12 +61,9 @@ impl fmt::Display for Arg {
 
 impl FnMeta {
     /// The arguments of a call that were recorded, by name.
-    pub fn arguments<'a>(
-        &self,
-        words: &'a [Option<u64>; MAX_ARGS],
-    ) -> impl Iterator<Item = (&'static str, Arg)> + use<'a> {
-        self.args.iter().zip(words).filter_map(|(param, word)| {
-            let word = (*word)?;
+    pub fn arguments<'a>(&self, words: &'a Args) -> impl Iterator<Item = (&'static str, Arg)> + use<'a> {
+        self.args.iter().enumerate().filter_map(|(n, param)| {
+            let word = words.get(n)?;
             let arg = if param.irq_data { Arg::IrqData(Irqd::from_slot(word)) } else { Arg::Word(word) };
             Some((param.name, arg))
         })
@@ -92,7 +90,7 @@ pub enum Actor {
         /// The number, unknown for a vector without a descriptor.
         irq: Option<Irq>,
         /// Name of the first action.
-        name: String,
+        name: Arc<str>,
         /// Where it was taken.
         cpu: CpuId,
     },
@@ -107,6 +105,52 @@ pub enum Actor {
 /// Up to this many arguments of a call are recorded.
 pub const MAX_ARGS: usize = 4;
 
+/// The first arguments of a call, where they are words.
+// Bytes, so that they fit into the space beside the tag of `What`: a record is one line of the cache.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Args {
+    words: [[u8; 8]; MAX_ARGS],
+    /// A bit for each argument that is a word.
+    given: u8,
+}
+
+const _: () = assert!(size_of::<Record>() == 64);
+
+impl Args {
+    /// The arguments in their order; `None` where one is no word.
+    #[inline]
+    pub fn of<const N: usize>(args: [Option<u64>; N]) -> Self {
+        let mut kept = Self::default();
+        for (n, arg) in args.into_iter().enumerate() {
+            if let Some(word) = arg {
+                kept.set(n, word);
+            }
+        }
+        kept
+    }
+
+    /// Arguments that all are words.
+    pub fn of_words(words: &[u64]) -> Self {
+        let mut kept = Self::default();
+        words.iter().enumerate().for_each(|(n, word)| kept.set(n, *word));
+        kept
+    }
+
+    #[inline]
+    fn set(&mut self, n: usize, word: u64) {
+        if let Some(kept) = self.words.get_mut(n) {
+            *kept = word.to_ne_bytes();
+            self.given |= 1 << n;
+        }
+    }
+
+    /// An argument; `None` where it is no word, or none of the first.
+    pub fn get(&self, n: usize) -> Option<u64> {
+        let word = self.words.get(n)?;
+        (self.given >> n & 1 != 0).then(|| u64::from_ne_bytes(*word))
+    }
+}
+
 /// One thing that happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum What {
@@ -114,8 +158,8 @@ pub enum What {
     Enter {
         /// Which.
         meta: &'static FnMeta,
-        /// Arguments; `None` where the argument is no word.
-        args: [Option<u64>; MAX_ARGS],
+        /// Arguments.
+        args: Args,
     },
     /// It was left.
     Exit {
@@ -284,12 +328,8 @@ impl Trace {
 }
 
 /// Records the entry of a function. `#[kfn]` calls it.
-pub fn enter(k: &mut Kernel, meta: &'static FnMeta, args: &[Option<u64>]) {
-    let mut kept = [None; MAX_ARGS];
-    for (kept, arg) in kept.iter_mut().zip(args) {
-        *kept = *arg;
-    }
-    push(k, What::Enter { meta, args: kept });
+pub fn enter(k: &mut Kernel, meta: &'static FnMeta, args: &Args) {
+    push(k, What::Enter { meta, args: *args });
 }
 
 /// Records the exit of a function. `#[kfn]` calls it.
@@ -297,6 +337,7 @@ pub fn exit(k: &mut Kernel, meta: &'static FnMeta, ret: Option<u64>) {
     push(k, What::Exit { meta, ret });
 }
 
+#[inline]
 pub(crate) fn push(k: &mut Kernel, what: What) {
     let record = Record { ctx: k.cur.ctx, cpu: k.cur.cpu, time: k.events.now, what };
     k.trace.records.push(record);
@@ -305,6 +346,8 @@ pub(crate) fn push(k: &mut Kernel, what: What) {
     }
 }
 
+#[cold]
+#[inline(never)]
 fn observe(k: &mut Kernel, look: impl FnOnce(&mut dyn Observer, &mut Kernel)) {
     let Some(mut observer) = k.trace.observer.0.take() else { return };
     look(&mut *observer, k);
@@ -314,10 +357,15 @@ fn observe(k: &mut Kernel, look: impl FnOnce(&mut dyn Observer, &mut Kernel)) {
 impl Kernel {
     /// Fires a tracepoint. Like the real one it stays silent on a CPU that is not online
     /// (include/linux/tracepoint.h, `cpu_online(raw_smp_processor_id())`).
+    #[inline]
     pub fn tp(&mut self, tracepoint: Tracepoint) {
-        if !self.trace.on {
-            return;
+        if self.trace.on {
+            self.trace_event(tracepoint);
         }
+    }
+
+    #[inline(never)]
+    fn trace_event(&mut self, tracepoint: Tracepoint) {
         if self.topo.online.contains(self.cur.cpu) {
             push(self, What::Tracepoint(tracepoint));
         } else {

@@ -127,9 +127,7 @@ pub fn event_label(actor: &Actor) -> String {
 /// Serial ports, keyboard, ACPI and timer interrupt whenever they like.
 fn is_background(actor: &Actor) -> bool {
     match actor {
-        Actor::Irq { name, .. } => {
-            name.starts_with("ttyS") || matches!(name.as_str(), "i8042" | "acpi" | "timer")
-        }
+        Actor::Irq { name, .. } => name.starts_with("ttyS") || matches!(&**name, "i8042" | "acpi" | "timer"),
         _ => false,
     }
 }
@@ -410,7 +408,7 @@ fn is_handler_event(tracepoint: &Tracepoint) -> bool {
 #[cfg(test)]
 mod tests {
     use kstate::semantics::KernelVersion;
-    use kstate::trace::{ActionName, FnMeta};
+    use kstate::trace::{ActionName, Args, FnMeta};
     use kstate::{CpuId, Irq};
 
     use super::*;
@@ -447,7 +445,7 @@ mod tests {
                 name => {
                     let name = name.strip_suffix('(').unwrap();
                     stacks[at].push(name);
-                    What::Enter { meta: meta(name), args: [None; 4] }
+                    What::Enter { meta: meta(name), args: Args::default() }
                 }
             };
             trace.records.push(Record { ctx: CtxId(at as u32), cpu: CpuId(0), time: 0, what });

@@ -120,7 +120,7 @@ const ORDERS: [Order; 4] = [
 /// their vector as well.
 fn likeness(k: &Kernel, machine: &Machine) -> (usize, usize) {
     let named = machine.boot_vectors.iter().filter(|v| {
-        let names = k.find_desc(v.irq).map(|desc| desc.action.iter().map(|a| a.name.as_str()));
+        let names = k.find_desc(v.irq).map(|desc| desc.action.iter().map(|a| &*a.name));
         names.is_some_and(|names| names.collect::<Vec<_>>().join(", ") == v.name)
     });
     let vector = |irq| x86apic::kernel::vector::irqd_cfg(k, irq).map(|cfg| cfg.vector);

@@ -283,7 +283,7 @@ fn interrupt_actor(k: &Kernel, vector: u8) -> Actor {
     };
     let name = irq
         .and_then(|irq| k.find_desc(irq)?.action.first())
-        .map_or_else(String::new, |action| action.name.clone());
+        .map_or_else(|| "".into(), |action| action.name.clone());
     Actor::Irq { irq, name, cpu }
 }
 

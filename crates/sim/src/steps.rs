@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use kstate::event::Event;
 use kstate::sched::TaskState;
-use kstate::trace::{FnMeta, MAX_ARGS, Trace, What};
+use kstate::trace::{Args, FnMeta, Trace, What};
 use kstate::{CtxId, Kernel};
 
 use crate::engine::Step;
@@ -42,7 +42,7 @@ pub fn describe(k: &Kernel, step: &Step) -> String {
 }
 
 /// The arguments of a call, as `name=value`.
-pub fn arguments(meta: &FnMeta, args: &[Option<u64>; MAX_ARGS]) -> String {
+pub fn arguments(meta: &FnMeta, args: &Args) -> String {
     let shown = meta.arguments(args).map(|(name, arg)| format!("{name}={arg}"));
     shown.collect::<Vec<_>>().join(", ")
 }

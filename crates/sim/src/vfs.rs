@@ -338,7 +338,7 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
         }
         ["proc", "irq", irq] => {
             let desc = k.desc(irq_of(k, irq)?);
-            let handlers = desc.action.iter().filter(|a| a.dir).map(|a| a.name.clone());
+            let handlers = desc.action.iter().filter(|a| a.dir).map(|a| a.name.to_string());
             handlers.chain(irqcore::proc::FILES.iter().map(|f| f.name.to_owned())).collect()
         }
         ["proc", "irq", irq, handler] if handler_dir(k, irq, handler) => Vec::new(),
@@ -473,7 +473,7 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
 
 /// /proc/irq/N/NAME of an action: a directory with nothing in it.
 fn handler_dir(k: &Kernel, irq: &str, name: &str) -> bool {
-    irq_of(k, irq).is_ok_and(|irq| k.desc(irq).action.iter().any(|a| a.dir && a.name == name))
+    irq_of(k, irq).is_ok_and(|irq| k.desc(irq).action.iter().any(|a| a.dir && *a.name == *name))
 }
 
 /// Writes `text` to a file: all that a program writes, with the newline where it writes one.

@@ -188,7 +188,7 @@ fn interrupt(k: &Kernel, irq: Irq, queues: &Queues) -> Option<Interrupt> {
     // As /proc shows it: the move waits for the next interrupt.
     let moves = desc.has(IRQD_SETAFFINITY_PENDING);
     let stands = k.apic.apicd(irq).filter(|apicd| state == State::Started && apicd.vector != 0);
-    let names: Vec<&str> = desc.action.iter().map(|action| action.name.as_str()).collect();
+    let names: Vec<&str> = desc.action.iter().map(|action| action.name.as_ref()).collect();
     Some(Interrupt {
         irq: irq.0,
         name: names.join(", "),

@@ -255,7 +255,7 @@ fn print(lab: &mut Lab, text: impl core::fmt::Display) {
 
 /// The interrupt with this action.
 fn irq_of(k: &Kernel, action: &str) -> Irq {
-    let has = |irq: &Irq| k.desc(*irq).action.iter().any(|a| a.name == action);
+    let has = |irq: &Irq| k.desc(*irq).action.iter().any(|a| *a.name == *action);
     k.for_each_irq().find(has).unwrap_or_else(|| panic!("no {action}"))
 }
 

@@ -160,7 +160,7 @@ fn interrupt(frame: &mut Frame<'_>, area: Rect, k: &Kernel, irq: Option<Irq>, ch
         frame.render_widget(text.wrap(Wrap { trim: true }), area);
         return;
     };
-    let names: Vec<&str> = desc.action.iter().map(|action| action.name.as_str()).collect();
+    let names: Vec<&str> = desc.action.iter().map(|action| &*action.name).collect();
     let chosen = if chosen { " (chosen)" } else { "" };
     let title = format!(" irq {irq} {}{chosen} ", names.join(" "));
     let mut lines = vec![Line::raw(format!("{}(), depth {}", desc.handle_irq.name(), desc.depth))];

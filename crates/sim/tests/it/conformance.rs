@@ -338,7 +338,7 @@ fn suspended_while_its_cpu_comes_back(version: KernelVersion, starts: bool) {
 
 fn the_last_cpu_of_a_queue_goes(version: KernelVersion) {
     let mut lab = boot(version, 12, &["0-11"], &nvme(2));
-    let irq = lab.k.for_each_irq().find(|&irq| lab.k.desc(irq).action.iter().any(|a| a.name == "nvme0q2"));
+    let irq = lab.k.for_each_irq().find(|&irq| lab.k.desc(irq).action.iter().any(|a| &*a.name == "nvme0q2"));
     let irq = irq.expect("the second queue's interrupt");
     assert_eq!(lab.k.desc(irq).irq_common_data.affinity, mask("6-11"));
     assert_eq!(hotplug(&mut lab, 6..11, false), [""; 0]);
@@ -395,7 +395,7 @@ fn all_cpus_but_the_highest_go_and_come_back(version: KernelVersion) {
 
 /// How often the interrupt of an action arrived, on CPUs that are online.
 fn arrived(k: &Kernel, action: &str) -> u32 {
-    let irqs = k.for_each_irq().filter(|&irq| k.desc(irq).action.iter().any(|a| a.name == action));
+    let irqs = k.for_each_irq().filter(|&irq| k.desc(irq).action.iter().any(|a| *a.name == *action));
     irqs.flat_map(|irq| k.topo.online.iter().map(move |cpu| k.desc(irq).kstat_irqs.get(cpu))).sum()
 }
 

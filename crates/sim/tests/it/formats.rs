@@ -195,7 +195,7 @@ fn the_domains_of_a_message_interrupt_end_in_the_vector_domain() {
         [(KernelVersion::V5_4, "PCI-MSI"), (KernelVersion::V6_12, "PCI-MSIX-0000:00:03.0")]
     {
         let k = embedded(version);
-        let irq = k.for_each_irq().find(|i| k.desc(*i).action.first().is_some_and(|a| a.name == "nvme0q1"));
+        let irq = k.for_each_irq().find(|i| k.desc(*i).action.first().is_some_and(|a| &*a.name == "nvme0q1"));
         let graph = graph::domains(&k, irq.unwrap()).unwrap();
         let names: Vec<&str> = graph.node_weights().map(|n| n.0[0].as_str()).collect();
         assert_eq!(names.len(), 3);

@@ -106,7 +106,7 @@ fn a_history_is_an_input() {
         let named = |irq: u32| {
             let desc = k.find_desc(Irq(irq)).expect("an interrupt");
             let dev = desc.dev_name.clone().unwrap_or_default();
-            (dev, desc.action.first().map(|a| a.name.clone()).unwrap_or_default())
+            (dev, desc.action.first().map(|a| a.name.to_string()).unwrap_or_default())
         };
         assert_eq!(named(33), ("10000:e1:00.0".to_owned(), "early0".to_owned()));
         assert_eq!(named(32).1, "early1");

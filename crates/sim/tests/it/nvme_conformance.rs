@@ -58,7 +58,7 @@ fn log_has(k: &Kernel, line: &str) -> bool {
 
 /// The action's affinity and effective affinity.
 fn affinity(k: &Kernel, action: &str) -> (String, String) {
-    let irq = k.for_each_irq().find(|&irq| k.desc(irq).action.iter().any(|a| a.name == action));
+    let irq = k.for_each_irq().find(|&irq| k.desc(irq).action.iter().any(|a| *a.name == *action));
     let common = &k.desc(irq.expect("an action of this name")).irq_common_data;
     (common.affinity.list(), common.effective_affinity.list())
 }

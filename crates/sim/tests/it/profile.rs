@@ -42,7 +42,7 @@ fn interrupts(k: &Kernel) -> Vec<String> {
         msi.is_some() && msi == of
     };
     let line = |irq: Irq| {
-        let names: Vec<&str> = k.desc(irq).action.iter().map(|a| a.name.as_str()).collect();
+        let names: Vec<&str> = k.desc(irq).action.iter().map(|a| &*a.name).collect();
         let list = show(k, irq, "smp_affinity_list");
         let managed = if k.desc(irq).has(IRQD_AFFINITY_MANAGED) { " m" } else { "" };
         format!("{irq} {} {}{managed}", names.join("+"), list.trim())
@@ -145,7 +145,7 @@ fn a_function_without_messages_uses_its_line() {
         "model = \"generic\"\nmsix_vectors = 0\nactions = [\"0: i801_smbus\"]",
     );
     let desc = lab.k.desc(Irq(20));
-    assert_eq!(desc.action.iter().map(|a| a.name.as_str()).collect::<Vec<_>>(), ["i801_smbus"]);
+    assert_eq!(desc.action.iter().map(|a| &*a.name).collect::<Vec<_>>(), ["i801_smbus"]);
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn the_documents_tables_come_out() {
         let names: Vec<String> = lab
             .k
             .for_each_irq()
-            .filter_map(|irq| Some(lab.k.desc(irq).action.first()?.name.clone()))
+            .filter_map(|irq| Some(lab.k.desc(irq).action.first()?.name.to_string()))
             .collect();
         assert_eq!(names.iter().filter(|name| *name == "virtio0-request").count(), 8);
         let list = |cpu: &str| (cpu.to_owned(), cpu.to_owned());

@@ -63,7 +63,7 @@ fn actions(lab: &Lab) -> Vec<(String, u32)> {
     let all = lab.k.for_each_irq().flat_map(|irq| {
         let desc = lab.k.desc(irq);
         let taken = desc.kstat_irqs.sum();
-        desc.action.iter().map(move |action| (action.name.clone(), taken))
+        desc.action.iter().map(move |action| (action.name.to_string(), taken))
     });
     all.filter(|(name, _)| name.starts_with("virtio")).collect()
 }

@@ -36,7 +36,7 @@ fn run(lab: &mut Lab, command: &str) {
 
 /// The interrupts of the device with their names, by number.
 fn interrupts(k: &Kernel) -> Vec<(Irq, String)> {
-    let named = k.for_each_irq().filter_map(|irq| Some((irq, k.desc(irq).action.first()?.name.clone())));
+    let named = k.for_each_irq().filter_map(|irq| Some((irq, k.desc(irq).action.first()?.name.to_string())));
     named.filter(|(_, name)| name.starts_with("virtio")).collect()
 }
 
