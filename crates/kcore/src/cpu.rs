@@ -21,6 +21,7 @@ use kstate::kstrtox::kstrtobool;
 use kstate::sched::{Call, TaskKind, WaitOn};
 use kstate::semantics::HousekeepingCheck;
 use kstate::{CpuId, CpuMask, Errno, Kernel, TaskId};
+use x86apic::kernel::smp::native_send_call_func_single_ipi;
 
 use crate::sched::core::{sched_cpu_activate, sched_cpu_deactivate, sched_cpu_dying, sched_cpu_starting};
 use crate::sched::isolation::{HkType, housekeeping_cpumask};
@@ -600,7 +601,11 @@ pub(crate) fn cpuhp_report_idle_dead(k: &mut Kernel, cpu: CpuId) {
     }
     let st = k.cpuhp_state_mut(cpu);
     st.state = CpuhpState::ApIdleDead;
-    // C has an online CPU complete this for the dead one.
+    // RCU does not look at this CPU any more, so that another one has to complete this: the first that is online,
+    // by smp_call_function_single().
+    if let Some(first) = k.topo.online.first() {
+        native_send_call_func_single_ipi(k, first);
+    }
     complete_ap_thread(k, cpu, false);
     // native_play_dead(): from here on only INIT reaches the CPU.
     k.cpuhp_state_mut(cpu).ap_sync_state = CpuhpSyncState::Dead;

@@ -10,11 +10,11 @@ pub mod io_apic;
 pub mod irq;
 pub mod irq_remapping;
 pub mod msi;
+pub mod smp;
 pub mod vector;
 
 mod boot;
 mod invariants;
-mod smp;
 
 pub use boot::start_kernel;
 pub use invariants::check_invariants;
