@@ -135,7 +135,7 @@ pub fn irq_debug_write(k: &mut Kernel, irq: Irq, text: &str) -> Result<(), Errno
 /// Notes the device's name for debugfs.
 pub fn irq_debugfs_copy_devname(k: &mut Kernel, irq: Irq, name: &str) {
     if k.find_desc(irq).is_some() {
-        k.desc_mut(irq).dev_name = Some(name.to_owned());
+        k.desc_mut(irq).dev_name = Some(name.into());
     }
 }
 

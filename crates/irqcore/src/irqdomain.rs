@@ -187,7 +187,7 @@ pub fn irq_domain_remove(k: &mut Kernel, domain: DomainId) {
     }
     let d = k.domain(domain);
     let size = u64::from(d.revmap_size);
-    if d.revmap.range(size..).next().is_some() {
+    if d.revmap.last_key().is_some_and(|&last| last >= size) {
         k.warn("WARNING: at kernel/irq/irqdomain.c irq_domain_remove");
     }
     if k.irq.default_domain == Some(domain) {

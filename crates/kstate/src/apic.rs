@@ -4,8 +4,11 @@ use core::fmt;
 use core::ops::Deref;
 use std::collections::BTreeMap;
 
+use smallvec::SmallVec;
+
 use crate::matrix::VectorMap;
 use crate::shared::Shared;
+use crate::sorted::SortedMap;
 use crate::{ChipId, CpuId, DomainId, Irq};
 
 /// Number of vectors of a CPU.
@@ -133,7 +136,7 @@ impl crate::sched::Slot for VectorIrq {
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct VectorTable {
     used: VectorMap,
-    slots: Vec<VectorIrq>,
+    slots: SmallVec<[VectorIrq; 6]>,
 }
 
 impl VectorTable {
@@ -281,7 +284,7 @@ impl IoApicRouteEntry {
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct MpChipData {
     /// Pins of the interrupt.
-    pub irq_2_pin: Vec<IrqPin>,
+    pub irq_2_pin: SmallVec<[IrqPin; 2]>,
     /// What the redirection entry holds.
     pub entry: IoApicRouteEntry,
     /// Level triggered (`trigger` in 5.4).
@@ -358,7 +361,7 @@ pub struct Apic {
     /// `struct apic_chip_data` by interrupt number.
     pub chip_data: Vec<Option<ApicChipData>>,
     /// `struct mp_chip_data` by interrupt number.
-    pub mp_chip_data: Shared<BTreeMap<Irq, MpChipData>>,
+    pub mp_chip_data: Shared<SortedMap<Irq, MpChipData>>,
     /// Per-CPU variables.
     pub cpus: Vec<ApicCpu>,
     /// `apic`: the driver in use.
@@ -395,7 +398,7 @@ pub struct Apic {
     pub ioapic_initialized: bool,
     /// Mask bits of the 8259 pair, as they will be written.
     pub cached_irq_mask: u16,
-    /// Where machine files say that an interrupt stood after boot: CPU and vector by number.
+    /// While a machine boots: where its file says that an interrupt stands afterwards, CPU and vector by number.
     pub boot_placement: BTreeMap<u32, (CpuId, u32)>,
     /// `boot_placement` still counts.
     pub booting: bool,

@@ -1,6 +1,7 @@
 //! Sets of CPUs, and the two text forms the kernel prints (lib/vsprintf.c).
 
 use core::fmt::{self, Write as _};
+use core::hash::{Hash, Hasher};
 
 use smallvec::SmallVec;
 
@@ -16,7 +17,7 @@ pub const MAX_CPUS: u32 = 8192;
 /// Only the words from the first CPU's to the last one's are kept, so that a set of CPUs that are
 /// close to each other is small in a machine of any size: up to 256 CPUs in a row need no
 /// allocation. Neither the first nor the last word is zero, so that equal sets are equal values.
-#[derive(PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Eq, PartialOrd, Ord, Default)]
 pub struct CpuMask {
     /// Number of the first word; 0 for the empty set.
     base: u32,
@@ -34,6 +35,24 @@ impl Clone for CpuMask {
         self.base = source.base;
         self.words.clear();
         self.words.extend_from_slice(&source.words);
+    }
+}
+
+impl PartialEq for CpuMask {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        let same = match (&self.words[..], &other.words[..]) {
+            // Most sets: two numbers need no memcmp().
+            ([a], [b]) => a == b,
+            (a, b) => a == b,
+        };
+        same && self.base == other.base
+    }
+}
+
+impl Hash for CpuMask {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.base, &self.words[..]).hash(state);
     }
 }
 

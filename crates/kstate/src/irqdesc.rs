@@ -458,7 +458,7 @@ pub struct IrqDesc {
     /// The action that `__free_irq()` has unlinked and not freed yet.
     pub removed: Option<Box<IrqAction>>,
     /// What debugfs shows as `device:`.
-    pub dev_name: Option<String>,
+    pub dev_name: Option<Arc<str>>,
     /// The interrupt was requested since it was allocated and has its /proc directory.
     pub proc_dir: bool,
     /// `smp_affinity` and `smp_affinity_list` there have a write bit.

@@ -2,10 +2,10 @@
 
 use core::fmt;
 use core::hash::{Hash, Hasher};
-use std::collections::BTreeMap;
 
 use crate::irqdesc::Irqd;
 use crate::msi::{MsiDomainInfo, MsiParentOps};
+use crate::sorted::SortedMap;
 use crate::{CpuMask, DomainId, Errno, Irq, Kernel, MsiDescId, PciDevId};
 
 /// What `struct irq_alloc_info` (arch/x86) carries down the hierarchy.
@@ -140,7 +140,7 @@ pub struct IrqDomain {
     /// One more than the highest hardware number.
     pub hwirq_max: u64,
     /// Interrupts by hardware number.
-    pub revmap: BTreeMap<u64, Irq>,
+    pub revmap: SortedMap<u64, Irq>,
     /// The domain below.
     pub parent: Option<DomainId>,
     /// For an MSI domain: its description (`host_data`).

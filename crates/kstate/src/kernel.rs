@@ -96,6 +96,7 @@ impl Kernel {
     /// Ends what counts as boot: from here on the allocator alone decides where vectors go.
     pub fn boot_done(&mut self) {
         self.apic.booting = false;
+        self.apic.boot_placement.clear();
         self.vector_matrix.set_aside.clear();
     }
 

@@ -40,6 +40,7 @@ pub mod remap;
 pub mod sched;
 pub mod semantics;
 pub mod shared;
+pub mod sorted;
 pub mod string_helpers;
 pub mod topology;
 pub mod trace;

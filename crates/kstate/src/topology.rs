@@ -1,7 +1,6 @@
 //! CPUs, cores, sockets and nodes, and the masks over them (include/linux/cpumask.h, topology.h).
 
-use std::collections::BTreeMap;
-
+use crate::sorted::SortedMap;
 use crate::{ApicId, CpuId, CpuMask, NodeId};
 
 /// Where one CPU sits. All numbers are the kernel's logical ones.
@@ -44,12 +43,12 @@ pub struct Topology {
     /// CPU's mask is empty on x86 (arch/x86/kernel/smpboot.c, `remove_siblinginfo`).
     pub siblings: Vec<CpuMask>,
     /// The CPUs in `siblings`, by node, socket and core: what C finds by going through all of them.
-    pub core_cpus: BTreeMap<(NodeId, u32, u32), CpuMask>,
+    pub core_cpus: SortedMap<(NodeId, u32, u32), CpuMask>,
     /// `cpu_l2c_shared_map` per CPU: the online CPUs that share its L2, itself included, and none for an
     /// offline CPU. Nothing at all where no CPU says which L2 it has, since `siblings` is then the same.
     pub clusters: Vec<CpuMask>,
     /// The CPUs in `clusters`, by node and L2.
-    pub l2_cpus: BTreeMap<(NodeId, u32), CpuMask>,
+    pub l2_cpus: SortedMap<(NodeId, u32), CpuMask>,
 }
 
 impl Topology {
@@ -89,7 +88,7 @@ impl Topology {
     /// Brings `cpu` into the masks of its core and of its L2 (`set_cpu_sibling_map`).
     pub fn set_cpu_sibling_map(&mut self, cpu: CpuId) {
         let CpuPlace { node, socket, core, l2, .. } = self.cpus[cpu.index()];
-        let core = self.core_cpus.entry((node, socket, core)).or_default();
+        let core = self.core_cpus.or_default((node, socket, core));
         core.set(cpu);
         for other in core.iter() {
             self.siblings[other.index()].clone_from(core);
@@ -97,7 +96,7 @@ impl Topology {
         if let Some(l2) = l2 {
             // As many as there are siblings: the CPUs that have a place.
             self.clusters.resize(self.siblings.len(), CpuMask::new());
-            let shared = self.l2_cpus.entry((node, l2)).or_default();
+            let shared = self.l2_cpus.or_default((node, l2));
             shared.set(cpu);
             for other in shared.iter() {
                 self.clusters[other.index()].clone_from(shared);

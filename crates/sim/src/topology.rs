@@ -3,8 +3,7 @@
 //! C files: arch/x86/kernel/cpu/topology.c of 6.12; `prefill_possible_map()` in
 //! arch/x86/kernel/smpboot.c and `generic_processor_info()` in arch/x86/kernel/apic/apic.c of 5.4.
 
-use std::collections::BTreeMap;
-
+use kstate::sorted::SortedMap;
 use kstate::topology::{CpuPlace, Topology};
 use kstate::{CpuMask, Kernel, NodeId};
 
@@ -45,9 +44,9 @@ pub fn init_possible_cpus(k: &mut Kernel, machine: &Machine) -> Topology {
         active: CpuMask::new(),
         node_cpus: vec![CpuMask::new(); machine.nodes.len()],
         siblings: vec![CpuMask::new(); possible as usize],
-        core_cpus: BTreeMap::new(),
+        core_cpus: SortedMap::default(),
         clusters: Vec::new(),
-        l2_cpus: BTreeMap::new(),
+        l2_cpus: SortedMap::default(),
     }
 }
 

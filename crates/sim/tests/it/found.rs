@@ -105,7 +105,7 @@ fn a_history_is_an_input() {
         assert_eq!(k.apic.gsi_top, 32);
         let named = |irq: u32| {
             let desc = k.find_desc(Irq(irq)).expect("an interrupt");
-            let dev = desc.dev_name.clone().unwrap_or_default();
+            let dev = desc.dev_name.as_deref().unwrap_or_default().to_owned();
             (dev, desc.action.first().map(|a| a.name.to_string()).unwrap_or_default())
         };
         assert_eq!(named(33), ("10000:e1:00.0".to_owned(), "early0".to_owned()));
