@@ -286,6 +286,11 @@ impl Session {
                 Some((system, event)) if tracefs::EVENTS.iter().any(|(known, _)| *known == system) => event,
                 _ => part,
             };
+            if part.starts_with("hw::") && !self.k.trace.hardware {
+                return Err(format!(
+                    "`{part}` is a record of hardware, and this session keeps none; --hardware=on does"
+                ));
+            }
             let before = names.len();
             names.extend(known().filter(|known| matches(part, known)));
             if names.len() > before || names.contains(part) {

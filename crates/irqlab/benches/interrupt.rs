@@ -7,6 +7,7 @@ use divan::{Bencher, black_box};
 use kfn::{kfn, kframe};
 use kstate::sched::TaskKind;
 use kstate::semantics::{KernelVersion, Semantics};
+use kstate::trace::Recorded;
 use kstate::{CpuId, DiskId, Errno, Kernel};
 use sim::engine;
 use sim::machine::Machine;
@@ -62,8 +63,8 @@ fn kframe_call(bencher: Bencher, trace: bool) {
     });
 }
 
-fn interrupts(bencher: Bencher, name: &str, trace: bool) {
-    let (mut k, dev) = common::one_interrupt(version(name), trace);
+fn interrupts(bencher: Bencher, name: &str, recorded: impl Into<Recorded>) {
+    let (mut k, dev) = common::one_interrupt(version(name), recorded);
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {
         k.trace.records.clear();
         k.trace.ctxs.truncate(1);
@@ -83,6 +84,12 @@ fn interrupt_untraced(bencher: Bencher, name: &str) {
 #[divan::bench(args = VERSIONS)]
 fn interrupt_traced(bencher: Bencher, name: &str) {
     interrupts(bencher, name, true);
+}
+
+/// The same with what hardware does as well.
+#[divan::bench(args = VERSIONS)]
+fn interrupt_traced_hardware(bencher: Bencher, name: &str) {
+    interrupts(bencher, name, Recorded::Hardware);
 }
 
 /// The embedded machine: boot, bind the controller, everything recorded.

@@ -29,7 +29,8 @@ pub use kstate::{Errno, Kernel};
 pub use sim::machine::{Machine, MachineError};
 pub use sim::script::{Script, ScriptError};
 
-use record::formats::{events, flow};
+use kstate::trace::Recorded;
+use record::formats::{events, flow, hardware};
 use record::{Options, Recording, stacks};
 use sim::state::Sections;
 use sim::{state, vfs};
@@ -78,6 +79,27 @@ impl Lab {
         let lab = sim::lab::Lab::boot_with(machine, semantics, true);
         let records = 0..lab.k.trace.records.len();
         Self { lab, records, options: Options { io: true } }
+    }
+
+    /// Records what hardware does as well from here on: messages, vectors, EOIs, doorbells.
+    pub fn record_hardware(&mut self) {
+        self.lab.k.trace.record(Recorded::Hardware);
+    }
+
+    /// What hardware did during the last script, each record with the function that ran: empty unless
+    /// [`Lab::record_hardware`] was called before.
+    ///
+    /// ```
+    /// # use irqlab::{KernelVersion, Lab, Machine};
+    /// # let mut lab = Lab::boot(&Machine::embedded(KernelVersion::V5_4));
+    /// lab.record_hardware();
+    /// lab.run_script("taskset -c 4 dd if=/dev/nvme0n1 of=/dev/null bs=4k count=1 iflag=direct").unwrap();
+    /// let hardware = lab.hardware();
+    /// assert!(hardware.contains("hw::message: from=nvme0 address=0xfee10004 data=0x4021 vector=33\n"));
+    /// assert!(hardware.contains("hw::eoi: cpu=4 vector=33 broadcast=0  < apic_ack_irq\n"));
+    /// ```
+    pub fn hardware(&self) -> String {
+        hardware::print(&self.lab.k.trace, self.records.clone(), self.lab.functions())
     }
 
     /// Runs a script, and records it. What its commands printed is returned, what went wrong among

@@ -23,6 +23,7 @@ use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
 
 use crate::exit::{DIFFERS, MISTAKE};
+use crate::hardware;
 use crate::input::{Output, complain, read_line};
 use crate::opening::{self, Opening};
 use crate::signals;
@@ -48,6 +49,8 @@ pub struct Start {
     command: Vec<String>,
     #[command(flatten)]
     opening: Opening,
+    #[command(flatten)]
+    hardware: hardware::Args,
 }
 
 /// The session, shared with what completes a line.
@@ -133,7 +136,8 @@ pub fn session(start: &Start) -> diagnostic::Result<Begun> {
         changed.iter().map(|f| format!("{}={}", f.name, opened.semantics.get(f.name).unwrap_or_default()));
     let origin =
         Origin { machine: opened.text, kernel: shipped.version.name().to_owned(), set: set.collect() };
-    let k = Lab::boot_with(&opened.machine, opened.semantics).into_kernel();
+    let mut k = Lab::boot_with(&opened.machine, opened.semantics).into_kernel();
+    k.trace.record(start.hardware.in_session());
     let mut session = Session::new(k, &opened.name).with_origin(origin);
     if let Some(saved) = &saved {
         session
@@ -390,7 +394,12 @@ mod mutated {
             "taskset -c 1 dd if=/dev/nvme0n1 of=/dev/null bs=4k count=1 iflag=direct",
         ];
         let mut numbers = Numbers(11);
-        let start = || Start { script: None, command: Vec::new(), opening: Opening::default() };
+        let start = || Start {
+            script: None,
+            command: Vec::new(),
+            opening: Opening::default(),
+            hardware: hardware::Args::default(),
+        };
         let embedded = || self::session(&start()).expect("the embedded machine").session;
         let mut session = embedded();
         let mut quits = 0_usize;

@@ -376,10 +376,13 @@ impl Kernel {
         for task in sleepers {
             self.sched.tasks[task.index()].state = TaskState::Runnable;
             self.sched.runnable.push_back(task);
-            self.hw(|k| {
-                let Task { ctx, cpu, .. } = k.sched.tasks[task.index()];
-                Hardware::Wakeup { task: ctx, cpu }
-            });
+            // On the way of an interrupt; what tasks do to each other is another story.
+            if self.cur.task.is_none() {
+                self.hw(|k| {
+                    let Task { ctx, cpu, .. } = k.sched.tasks[task.index()];
+                    Hardware::Wakeup { task: ctx, cpu }
+                });
+            }
         }
     }
 }

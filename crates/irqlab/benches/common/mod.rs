@@ -5,6 +5,7 @@ use kstate::irqchip::Handler;
 use kstate::irqdesc::{DevId, IrqReturn};
 use kstate::semantics::{KernelVersion, Semantics};
 use kstate::topology::CpuPlace;
+use kstate::trace::Recorded;
 use kstate::{CpuId, CpuMask, Irq, Kernel, NodeId, PciDevId};
 use sim::machine::Machine;
 
@@ -26,13 +27,13 @@ pub fn topology(version: KernelVersion, cpus: u32, nodes: u32) -> Kernel {
 }
 
 /// A booted PC of 8 CPUs with a function that has one MSI-X interrupt, whose handler does nothing.
-pub fn one_interrupt(version: KernelVersion, trace: bool) -> (Kernel, PciDevId) {
+pub fn one_interrupt(version: KernelVersion, recorded: impl Into<Recorded>) -> (Kernel, PciDevId) {
     fn handler(_: &mut Kernel, _: Irq, _: DevId) -> IrqReturn {
         IrqReturn::Handled
     }
     let mut machine = Machine::embedded(version);
     machine.pci.clear();
-    let mut k = sim::boot::boot(&machine, Semantics::of(version), trace);
+    let mut k = sim::boot::boot(&machine, Semantics::of(version), recorded);
     let mut function =
         PciFunction { bdf: 3 << 3, interrupt_pin: 1, intx_input: 23, ..PciFunction::default() };
     function.bars[0] = Bar::Msix;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use irqlab::KernelVersion;
-use kstate::trace::What;
+use kstate::semantics::Semantics;
+use kstate::trace::{Recorded, What};
 use perfetto_protos::trace::Trace;
 use perfetto_protos::track_event::track_event::Type;
 use protobuf::Message as _;
@@ -154,4 +155,51 @@ fn the_program_writes_the_same() {
     let written = read(&std::fs::read(&file).unwrap());
     std::fs::remove_file(&file).unwrap();
     assert!(written.slices.iter().any(|name| name == "nvme_reset_work" || name == "pci_request_irq"));
+}
+
+/// The way of an interrupt: names of the stations and of the tracks that they are on.
+fn ways(bytes: &[u8]) -> Vec<Vec<(String, String)>> {
+    let trace = Trace::parse_from_bytes(bytes).expect("a trace");
+    let mut tracks: BTreeMap<u64, String> = BTreeMap::new();
+    let mut ways: BTreeMap<u64, Vec<(String, String)>> = BTreeMap::new();
+    let mut last = 0;
+    for packet in &trace.packet {
+        assert_eq!(packet.special_fields.unknown_fields().iter().count(), 0, "{packet:?}");
+        if packet.has_track_descriptor() {
+            let track = packet.track_descriptor();
+            tracks.insert(track.uuid(), track.name().to_owned());
+        }
+        if packet.has_track_event() {
+            let event = packet.track_event();
+            assert_eq!(event.special_fields.unknown_fields().iter().count(), 0, "{event:?}");
+            assert!(packet.timestamp() > last, "time goes on");
+            last = packet.timestamp();
+            for flow in &event.flow_ids {
+                let station = (event.name().to_owned(), tracks[&event.track_uuid()].clone());
+                ways.entry(*flow).or_default().push(station);
+            }
+        }
+    }
+    ways.into_values().collect()
+}
+
+#[test]
+fn arrows_lead_from_the_message_to_the_task_that_is_woken() {
+    for &version in KernelVersion::ALL {
+        let machine = Machine::embedded(version);
+        let mut lab = Lab::boot_with(&machine, Semantics::of(version), Recorded::Hardware);
+        let start = lab.k.trace.records.len();
+        let script = "taskset -c 3 dd if=/dev/nvme0n1 of=/dev/null bs=4096 count=1 iflag=direct\n";
+        lab.run_each(&Script::parse("script", script).unwrap(), |_| {}, |_, _| {});
+        let records = start..lab.k.trace.records.len();
+        let slice = Slice { trace: &lab.k.trace, records, functions: Functions::of(version) };
+        let ways = ways(&perfetto::encode(&slice));
+        let [way] = &ways[..] else { panic!("{}: {ways:?}", version.name()) };
+        let names: Vec<&str> = way.iter().map(|(name, _)| name.as_str()).collect();
+        let tracks: Vec<&str> = way.iter().map(|(_, track)| track.as_str()).collect();
+        assert_eq!(names[..3], ["hw::message", "hw::irr", "hw::isr"], "{way:?}");
+        assert_eq!(tracks[..4], ["nvme0", "CPU 3", "CPU 3", "CPU 3"], "{way:?}");
+        assert!(names.contains(&"hw::wakeup"), "{way:?}");
+        assert_eq!(tracks.last(), Some(&"task"), "{way:?}");
+    }
 }

@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 
 use debugger::Session;
 use irqlab::{KernelVersion, Lab, Machine};
+use kstate::trace::Recorded;
 
 const README: &str = include_str!("../../../../README.md");
 
@@ -75,7 +76,8 @@ fn the_guided_tour_is_as_it_says() {
     let (tour, _) = tour.split_once("\n## ").unwrap();
     let commands = commands(&blocks(tour), "# ");
     assert_eq!(commands.len(), 10);
-    let k = Lab::boot(&Machine::embedded(KernelVersion::default())).into_kernel();
+    let mut k = Lab::boot(&Machine::embedded(KernelVersion::default())).into_kernel();
+    k.trace.record(Recorded::Hardware);
     let mut session = Session::new(k, "the embedded machine");
     let mut all = String::new();
     for (command, shown) in &commands {

@@ -299,8 +299,8 @@ pub enum Hardware {
         /// The CPU.
         cpu: CpuId,
     },
-    /// `hw::wakeup`: a task that slept can run again, and on the way of an interrupt this is the last station
-    /// (`try_to_wake_up()`, kernel/sched/core.c).
+    /// `hw::wakeup`: an interrupt or softirq lets a task that slept run again, which is the last station on the way
+    /// of an interrupt (`try_to_wake_up()`, kernel/sched/core.c).
     Wakeup {
         /// The task's context.
         task: CtxId,

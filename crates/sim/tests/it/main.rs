@@ -12,6 +12,7 @@ mod faults;
 mod files;
 mod formats;
 mod found;
+mod hardware_records;
 mod inject;
 mod jobs;
 mod kernel_log;
