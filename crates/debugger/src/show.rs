@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use kstate::sched::TaskState;
 use kstate::trace::{FnMeta, Record, Trace, What};
-use kstate::{CpuId, CtxId, Irq};
+use kstate::{CpuId, CtxId, Irq, TaskId};
 
 use super::Session;
 use super::time::{Call, Place};
@@ -87,7 +87,7 @@ impl Session {
     fn show_cursor(&self, out: &mut String, at: usize) {
         let Some(record) = self.k.trace.records.get(at) else { return };
         let what = match record.what {
-            What::Enter { meta, args } => format!("{}({})", meta.name, steps::arguments(meta, &args)),
+            What::Enter { meta, args } => format!("{}({})", meta.name, self.k.arguments(meta, &args)),
             What::Exit { meta, ret: Some(ret) } => format!("{}() returns {}", meta.name, ret as i64),
             What::Exit { meta, ret: None } => format!("{}() returns", meta.name),
             What::Tracepoint(t) => t.to_string(),
@@ -125,7 +125,7 @@ impl Session {
         let mut open: BTreeMap<CtxId, usize> =
             self.stacks.iter().map(|(ctx, stack)| (*ctx, stack.len())).collect();
         let until = self.cursor.map_or(self.k.trace.records.len(), |at| at + 1);
-        let out = steps::flow(&self.k.trace, self.base..until, &mut open, self.cursor);
+        let out = steps::flow(&self.k, self.base..until, &mut open, self.cursor);
         if out.is_empty() { "the last step called nothing\n".to_owned() } else { out }
     }
 
@@ -141,7 +141,7 @@ impl Session {
                 out,
                 "#{n:<3}{}({}) at{}",
                 call.meta.name,
-                steps::arguments(call.meta, &call.args),
+                self.k.arguments(call.meta, &call.args),
                 self.source_of(call.meta)
             );
         }
@@ -187,16 +187,22 @@ impl Session {
         }
         for (i, task) in alive() {
             if let Some((_, stack)) = running.as_ref().filter(|(task, _)| *task == i) {
-                let _ = writeln!(out, "task {i}, {:?} on cpu {}, runs", task.kind, task.cpu);
+                let _ = writeln!(out, "{} on cpu {}, runs", k.task_name(TaskId(i as u32)), task.cpu);
                 for call in stack.iter().rev() {
-                    let arguments = steps::arguments(call.meta, &call.args);
+                    let arguments = self.k.arguments(call.meta, &call.args);
                     let _ = writeln!(out, "  {}({arguments})", call.meta.name);
                 }
                 continue;
             }
-            let _ = writeln!(out, "task {i}, {:?} on cpu {}, {:?}", task.kind, task.cpu, task.state);
+            let _ = writeln!(
+                out,
+                "{} on cpu {}, {}",
+                k.task_name(TaskId(i as u32)),
+                task.cpu,
+                k.state_name(task.state)
+            );
             for frame in task.frames.iter().rev().filter(|f| !f.code.meta.part) {
-                let _ = writeln!(out, "  {frame:?}");
+                let _ = writeln!(out, "  {frame}");
             }
         }
         out
@@ -238,7 +244,7 @@ impl Session {
                 let task = task.ok_or_else(|| format!("there is no task {n}"))?;
                 match self.running().filter(|(task, _)| *task == n as usize) {
                     Some((_, stack)) => (
-                        format!("{:?} on cpu {}, runs\n", task.kind, task.cpu),
+                        format!("{} on cpu {}, runs\n", task.kind, task.cpu),
                         stack
                             .iter()
                             .rev()
@@ -246,12 +252,17 @@ impl Session {
                             .collect(),
                     ),
                     None => (
-                        format!("{:?} on cpu {}, {:?}\n", task.kind, task.cpu, task.state),
+                        format!(
+                            "{} on cpu {}, {}\n",
+                            task.kind,
+                            task.cpu,
+                            self.here().state_name(task.state)
+                        ),
                         task.frames
                             .iter()
                             .rev()
                             .filter(|f| !f.code.meta.part)
-                            .map(|f| (String::new(), format!("{f:?}")))
+                            .map(|f| (String::new(), format!("{f}")))
                             .collect(),
                     ),
                 }

@@ -10,7 +10,6 @@ use super::Session;
 use crate::fields::irq_of;
 use record::functions::Functions;
 use record::{HARDWARE, event_label};
-use sim::steps::arguments;
 
 /// What a line of the tree of calls is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -130,7 +129,7 @@ impl Session {
             irq = irq_of(record, k).filter(|irq| irq.index() < k.irq.descs.len()).or(irq);
             match record.what {
                 What::Enter { meta, args } => {
-                    let text = format!("{}({})", meta.name, arguments(meta, &args));
+                    let text = format!("{}({})", meta.name, self.k.arguments(meta, &args));
                     calls.push(line(LineKind::Call, open.len(), text));
                     open.push(calls.len() - 1);
                     here = Some(calls.len() - 1);

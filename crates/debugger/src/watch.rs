@@ -92,7 +92,11 @@ fn value_line(out: &mut Vec<Leaf>, scopes: &mut Vec<Scope>, name: Option<&str>, 
             let tuple = rest.ends_with('(');
             scopes.push(Scope { path, name, start: out.len(), count: 0, tuple });
         }
-        _ => out.push((path, rest.trim_end_matches(',').to_owned())),
+        _ => {
+            let value = rest.trim_end_matches(',');
+            // What is not there has no value.
+            out.push((path, if value == "None" { "-" } else { value }.to_owned()));
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use core::fmt::Write as _;
 use std::collections::BTreeMap;
 
 use kstate::sched::{Task, TaskKind, TaskState, WaitOn};
-use kstate::{Kernel, QueueId, TaskId};
+use kstate::{Kernel, TaskId};
 
 use super::World;
 
@@ -66,38 +66,6 @@ fn holders(k: &Kernel, on: WaitOn) -> Vec<TaskId> {
     }
 }
 
-/// A request queue, by its disk where it has one.
-fn queue(k: &Kernel, q: QueueId) -> String {
-    let disk = k.blk.disks.iter().flatten().find(|disk| disk.queue == q);
-    disk.map_or_else(|| format!("request queue {q}"), |disk| format!("the queue of {}", disk.disk_name))
-}
-
-/// What is waited for, in words.
-fn what(k: &Kernel, on: WaitOn) -> String {
-    match on {
-        WaitOn::Until(time) => format!("{:.6} s", time as f64 / 1e9),
-        WaitOn::Request(rq) => match k.blk.requests.get(rq) {
-            Some(request) => format!("the end of {rq:?}, which is {:?}", request.state),
-            None => format!("the end of {rq:?}"),
-        },
-        WaitOn::Driver(dev, n) => {
-            let dev = k.pci_dev(dev);
-            let driver = dev.driver.map_or("the driver", |driver| k.pci.drivers[driver.index()].name);
-            format!("{driver} {}: wait queue {n}", dev.name())
-        }
-        WaitOn::Threads(irq) => format!("the threads of irq {irq}"),
-        WaitOn::IrqThread(_) => "an interrupt".to_owned(),
-        WaitOn::Cpuhp(cpu) => format!("the hotplug thread of CPU {cpu}"),
-        WaitOn::StopMachine => "the stoppers of all CPUs".to_owned(),
-        WaitOn::HotplugLock => "the CPU hotplug lock".to_owned(),
-        WaitOn::Exit(task) => format!("the end of task {}", task.0),
-        WaitOn::Tag(_, hctx) => format!("a free tag of hardware queue {hctx}"),
-        WaitOn::Unfrozen(q) => format!("the end of the freeze of {}", queue(k, q)),
-        WaitOn::Drained(q) => format!("the requests of {}", queue(k, q)),
-        WaitOn::DeviceLock(dev) => format!("the lock of device {}", k.pci_dev(dev).name()),
-    }
-}
-
 /// The tasks that hang, what each waits for, and the circle they wait in if they do.
 pub fn wait_for(world: &World) -> String {
     let k = &world.k;
@@ -116,7 +84,7 @@ pub fn wait_for(world: &World) -> String {
             continue;
         }
         edges.insert(TaskId(id as u32), holders(k, on));
-        let _ = write!(text, "task {id} ({}) waits for {}; ", stack(task), what(k, on));
+        let _ = write!(text, "task {id} ({}) waits for {}; ", stack(task), k.wait_name(on));
     }
     for (cpu, hardirq) in &k.sched.hardirqs {
         let names: Vec<&str> = hardirq.frames.iter().map(|frame| frame.code.meta.name).collect();

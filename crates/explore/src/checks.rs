@@ -6,7 +6,7 @@ use kstate::apic::VectorIrq;
 use kstate::irqdesc::{IRQD_AFFINITY_MANAGED, IRQS_ONESHOT};
 use kstate::sched::{TaskKind, TaskState};
 use kstate::semantics::{NvmeProbe, Semantics, VectorCleanup};
-use kstate::{CpuId, Kernel};
+use kstate::{CpuId, Kernel, TaskId};
 
 /// What a kernel is known to say or do, and why it is no defect.
 #[derive(Clone, Copy, Debug)]
@@ -196,17 +196,20 @@ pub fn requests_have_owners(k: &Kernel) -> Result<(), String> {
 /// What was lost, in words.
 pub fn nothing_is_lost(k: &Kernel) -> Result<(), String> {
     if let Some((time, event)) = k.events.iter().next() {
-        return Err(format!("{event:?} is still to happen at {time} ns, now is {} ns", k.events.now));
+        let event = k.event_name(event);
+        return Err(format!("still to happen at {time} ns: {event}; now is {} ns", k.events.now));
     }
     for (rq, request) in k.blk.requests.iter() {
         if !request.done {
-            return Err(format!("{rq:?} is lost: {request:?}"));
+            return Err(format!("{} is lost", k.request_name(rq)));
         }
     }
     for (id, task) in k.sched.tasks.iter().enumerate() {
         let sleeps = matches!(task.kind, TaskKind::IrqThread(_));
         if !sleeps && !matches!(task.state, TaskState::Done(_)) {
-            return Err(format!("task {id} hangs ({:?}): {:?}", task.state, task.frames));
+            let stack: Vec<String> = task.frames.iter().map(ToString::to_string).collect();
+            let name = k.task_name(TaskId(id as u32));
+            return Err(format!("{name} hangs, {}: {}", k.state_name(task.state), stack.join(" > ")));
         }
     }
     for (cpu, lapic) in k.hw.lapics.iter().enumerate() {

@@ -91,10 +91,8 @@ fn who(world: &World, next: Step) -> String {
         Step::Machine(engine::Step::Task(task)) => task,
         Step::Machine(step) => return steps::describe(&world.k, &step),
     };
-    let known = world.k.sched.tasks.get(task.index());
-    let kind = known.map_or_else(String::new, |task| format!(" ({:?})", task.kind));
     let of = world.shell.actor_of(task).map(|id| format!(" of {}", actor(id))).unwrap_or_default();
-    format!("task {task}{kind}{of}")
+    format!("{}{of}", world.k.task_name(task))
 }
 
 /// Takes the steps of a schedule, then quiet ones to the end, and hands what there is to say about
@@ -104,7 +102,7 @@ pub fn narrate(root: &World, schedule: &Schedule, detail: Detail, mut say: impl 
     let mut circles = Circles::new(root);
     let mut open: BTreeMap<CtxId, usize> = BTreeMap::new();
     // Calls that were open before the first step.
-    steps::flow(&world.k.trace, 0..world.k.trace.records.len(), &mut open, None);
+    steps::flow(&world.k, 0..world.k.trace.records.len(), &mut open, None);
     let mut told = Narration::default();
     let mut time = None;
     while told.steps < detail.longest {
@@ -146,7 +144,7 @@ pub fn narrate(root: &World, schedule: &Schedule, detail: Detail, mut say: impl 
             let _ =
                 if scheduled { writeln!(out, ", before {rest}") } else { writeln!(out, " by the device") };
         }
-        let calls = steps::flow(&world.k.trace, records..world.k.trace.records.len(), &mut open, None);
+        let calls = steps::flow(&world.k, records..world.k.trace.records.len(), &mut open, None);
         if detail.calls {
             calls.lines().for_each(|line| out.push_str(&format!("      {line}\n")));
         } else if let Some(summary) = steps::summary(&world.k.trace, records) {

@@ -27,12 +27,24 @@ pub(crate) fn parameters(item: &ItemFn) -> syn::Result<Vec<syn::Ident>> {
     Ok(names)
 }
 
-/// What is known of a parameter: its name, and whether it is a `struct irq_data`.
+/// What is known of a parameter: its name, whether it is a `struct irq_data`, and how it is shown.
 pub(crate) fn param(name: &syn::Ident, ty: Option<&syn::Type>) -> TokenStream {
     let name = name.to_string().trim_start_matches("r#").to_owned();
-    let irq_data = matches!(ty, Some(syn::Type::Path(path))
-        if path.path.segments.last().is_some_and(|segment| segment.ident == "Irqd"));
-    quote!(::kstate::trace::Param { name: #name, irq_data: #irq_data })
+    let ty = match ty {
+        Some(syn::Type::Path(path)) => path.path.segments.last().map(|segment| segment.ident.to_string()),
+        _ => None,
+    };
+    let ty = ty.unwrap_or_default();
+    let irq_data = ty == "Irqd";
+    let shown = match ty.as_str() {
+        "Irqd" => quote!(IrqData),
+        "PciDevId" => quote!(Function),
+        "DevId" => quote!(DevId),
+        "CpuhpState" => quote!(State),
+        "ReqId" | "MsiDescId" => quote!(Key),
+        _ => quote!(Word),
+    };
+    quote!(::kstate::trace::Param { name: #name, irq_data: #irq_data, shown: ::kstate::trace::Shown::#shown })
 }
 
 pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {

@@ -11,7 +11,7 @@ use crate::{CpuId, CpuMask, Errno, Kernel, QueueId, TaskId};
 /// `enum cpuhp_state`: how far up a CPU is, lowest first.
 // DEVIATION: of about 200 states those are left that have a callback with an effect on this model,
 // and those the C code compares with. Their order is the kernel's.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[repr(u8)]
 pub enum CpuhpState {
     /// The CPU is off.
@@ -102,6 +102,32 @@ impl CpuhpState {
         Self::Online,
     ];
 
+    /// Its name in the kernel.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Offline => "CPUHP_OFFLINE",
+            Self::CreateThreads => "CPUHP_CREATE_THREADS",
+            Self::VirtNetDead => "CPUHP_VIRT_NET_DEAD",
+            Self::BlockSoftirqDead => "CPUHP_BLOCK_SOFTIRQ_DEAD",
+            Self::BlkMqDead => "CPUHP_BLK_MQ_DEAD",
+            Self::BpKickAp => "CPUHP_BP_KICK_AP",
+            Self::BringupCpu => "CPUHP_BRINGUP_CPU",
+            Self::ApIdleDead => "CPUHP_AP_IDLE_DEAD",
+            Self::ApOffline => "CPUHP_AP_OFFLINE",
+            Self::ApSchedStarting => "CPUHP_AP_SCHED_STARTING",
+            Self::ApOnline => "CPUHP_AP_ONLINE",
+            Self::TeardownCpu => "CPUHP_TEARDOWN_CPU",
+            Self::ApOnlineIdle => "CPUHP_AP_ONLINE_IDLE",
+            Self::ApSchedWaitEmpty => "CPUHP_AP_SCHED_WAIT_EMPTY",
+            Self::ApSmpbootThreads => "CPUHP_AP_SMPBOOT_THREADS",
+            Self::ApIrqAffinityOnline => "CPUHP_AP_IRQ_AFFINITY_ONLINE",
+            Self::ApBlkMqOnline => "CPUHP_AP_BLK_MQ_ONLINE",
+            Self::ApOnlineDyn => "CPUHP_AP_ONLINE_DYN",
+            Self::ApActive => "CPUHP_AP_ACTIVE",
+            Self::Online => "CPUHP_ONLINE",
+        }
+    }
+
     /// The next higher state; the highest stays.
     pub fn up(self) -> Self {
         Self::ALL[(self as usize + 1).min(Self::ALL.len() - 1)]
@@ -110,6 +136,12 @@ impl CpuhpState {
     /// The next lower state; the lowest stays.
     pub fn down(self) -> Self {
         Self::ALL[(self as usize).saturating_sub(1)]
+    }
+}
+
+impl core::fmt::Debug for CpuhpState {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(self.name())
     }
 }
 

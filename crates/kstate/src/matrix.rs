@@ -14,8 +14,17 @@ const WORDS: usize = IRQ_MATRIX_BITS as usize / 64;
 const BLOCK: usize = 64;
 
 /// One bit per vector.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct VectorMap(pub [u64; WORDS]);
+
+/// The bits that are set.
+impl core::fmt::Debug for VectorMap {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let words = self.0.iter().zip(0u32..);
+        let bits = words.flat_map(|(word, n)| crate::cpumask::Bits(*word).map(move |bit| 64 * n + bit));
+        crate::names::list(f, bits)
+    }
+}
 
 impl VectorMap {
     /// The bit is set (`test_bit`). Bits outside of the map are clear.

@@ -7,10 +7,11 @@ use crate::arena::Arena;
 use crate::irqchip::IrqChip;
 use crate::irqdesc::{ChipData, FlowHandler};
 use crate::irqdomain::IrqAllocInfo;
+use crate::names::Hex;
 use crate::{ChipId, CpuMask, DomainId, Errno, Irq, Kernel, MsiDescId, PciDevId};
 
 /// `struct msi_msg`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct MsiMsg {
     /// Lower half of the address.
     pub address_lo: u32,
@@ -18,6 +19,18 @@ pub struct MsiMsg {
     pub address_hi: u32,
     /// Data.
     pub data: u32,
+}
+
+/// In hexadecimal, as the bus has it.
+impl core::fmt::Debug for MsiMsg {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { address_lo, address_hi, data } = *self;
+        f.debug_struct("MsiMsg")
+            .field("address_lo", &Hex(address_lo.into()))
+            .field("address_hi", &Hex(address_hi.into()))
+            .field("data", &Hex(data.into()))
+            .finish()
+    }
 }
 
 /// `struct irq_affinity_desc`: CPUs for one vector, and whether the kernel manages them.

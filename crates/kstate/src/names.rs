@@ -7,9 +7,39 @@
 use core::fmt;
 
 use crate::event::Event;
-use crate::sched::{Frame, Task, TaskKind, TaskState, WaitOn};
-use crate::trace::Actor;
+use crate::hotplug::CpuhpState;
+use crate::irqdesc::{DevId, Irqd};
+use crate::sched::{Frame, Slot as _, Task, TaskKind, TaskState, WaitOn};
+use crate::trace::{Actor, Args, FnMeta, Param, Shown};
 use crate::{Kernel, PciDevId, QueueId, ReqId, TaskId};
+
+/// A register as its manual writes it, for the `Debug` of what holds it.
+pub(crate) struct Hex(pub u64);
+
+impl fmt::Debug for Hex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.0)
+    }
+}
+
+/// A set of bits or vectors as a list, `{33-35,40}`, as masks of CPUs are written.
+pub(crate) fn list(f: &mut fmt::Formatter<'_>, numbers: impl Iterator<Item = u32>) -> fmt::Result {
+    f.write_str("{")?;
+    let mut numbers = numbers.peekable();
+    let mut comma = "";
+    while let Some(first) = numbers.next() {
+        let mut last = first;
+        while numbers.next_if_eq(&(last + 1)).is_some() {
+            last += 1;
+        }
+        write!(f, "{comma}{first}")?;
+        if last > first {
+            write!(f, "-{last}")?;
+        }
+        comma = ",";
+    }
+    f.write_str("}")
+}
 
 /// As `comm` of the task has it: `migration/4`, `swapper/2`.
 impl fmt::Display for TaskKind {
@@ -75,6 +105,38 @@ impl Kernel {
         match self.sched.tasks.get(id.index()) {
             Some(Task { kind: TaskKind::Task, .. }) | None => format!("task {id}"),
             Some(task) => format!("task {id} ({})", task.kind),
+        }
+    }
+
+    /// The arguments of a call that were recorded, as `name=value`: numbers as C's `long`, what is a pointer in C by what
+    /// it points to.
+    pub fn arguments(&self, meta: &FnMeta, words: &Args) -> String {
+        let recorded = meta.args.iter().enumerate().filter_map(|(n, param)| Some((param, words.get(n)?)));
+        let shown = recorded.map(|(param, word)| format!("{}={}", param.name, self.argument(param, word)));
+        shown.collect::<Vec<_>>().join(", ")
+    }
+
+    fn argument(&self, param: &Param, word: u64) -> String {
+        match param.shown {
+            Shown::IrqData => {
+                let Irqd { irq, level } = Irqd::from_slot(word);
+                format!("{irq}.{level}")
+            }
+            Shown::State => CpuhpState::from_slot(word).name().to_owned(),
+            Shown::Function => {
+                let function = self.pci.devs.get(PciDevId::from_slot(word).index());
+                function.map_or_else(|| word.to_string(), |function| function.name())
+            }
+            Shown::DevId => match DevId::from_slot(word) {
+                DevId::None => "0".to_owned(),
+                DevId::Driver(dev, n) => format!("{}/{n}", self.device_name(dev)),
+                DevId::Platform(n) => format!("platform/{n}"),
+                DevId::Iommu(n) => format!("dmar{n}"),
+                DevId::Module(n) => format!("module/{n}"),
+            },
+            // The lower half is the place, the upper one says how often it was taken.
+            Shown::Key => format!("#{}", word as u32),
+            Shown::Word => (word as i64).to_string(),
         }
     }
 

@@ -37,6 +37,25 @@ pub struct Param {
     pub name: &'static str,
     /// It is a `struct irq_data`, which is recorded as an interrupt and a level.
     pub irq_data: bool,
+    /// How people read it.
+    pub shown: Shown,
+}
+
+/// How an argument is shown.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Shown {
+    /// As a number.
+    Word,
+    /// `struct irq_data`: the interrupt and the level.
+    IrqData,
+    /// A PCI function: its address.
+    Function,
+    /// `dev_id`: the device and which of its interrupts.
+    DevId,
+    /// `enum cpuhp_state`: its name.
+    State,
+    /// What a table holds: its place there.
+    Key,
 }
 
 /// A recorded argument.

@@ -290,7 +290,7 @@ fn restore(k: &mut Kernel, machine: &Machine, after: &mut impl FnMut(&Kernel)) {
             continue;
         }
         if let Written::Now(Err(e)) = vfs::write(k, &file, &list) {
-            k.pr_warn(format!("irqlab: the affinity of interrupt {irq} cannot be set: {e:?}"));
+            k.pr_warn(format!("irqlab: the affinity of interrupt {irq} cannot be set: {e}"));
             continue;
         }
         // On one that stands elsewhere the move still waits.
@@ -476,7 +476,7 @@ fn platform(k: &mut Kernel, machine: &Machine, when: Platform, after: &mut impl 
             if early == (when == Platform::Early)
                 && let Err(e) = request_line(k, line)
             {
-                k.pr_warn(format!("irqlab: {} does not get pin {}: {e:?}", line.name, line.gsi));
+                k.pr_warn(format!("irqlab: {} does not get pin {}: {e}", line.name, line.gsi));
             }
         }
         return;

@@ -345,7 +345,8 @@ fn might_sleep(k: &mut Kernel, cpu: CpuId, on: WaitOn) {
     } else {
         return;
     };
-    k.pr_warn(format!("irqlab: BUG: scheduling while atomic: CPU {cpu} wants to wait for {on:?} {why}"));
+    let on = k.wait_name(on);
+    k.pr_warn(format!("irqlab: BUG: scheduling while atomic: CPU {cpu} wants to wait for {on} {why}"));
 }
 
 /// An event's time has come.

@@ -4,9 +4,8 @@ use core::fmt::Write as _;
 use core::ops::Range;
 use std::collections::BTreeMap;
 
-use kstate::event::Event;
 use kstate::sched::TaskState;
-use kstate::trace::{Args, FnMeta, Trace, What};
+use kstate::trace::{Trace, What};
 use kstate::{CtxId, Kernel};
 
 use crate::engine::Step;
@@ -20,7 +19,7 @@ pub fn describe(k: &Kernel, step: &Step) -> String {
         Step::Softirq(cpu) => format!("cpu {cpu} runs its softirqs"),
         Step::Task(task) => {
             let known = k.sched.tasks.get(task.index());
-            let kind = known.map_or_else(String::new, |t| format!("{:?} on cpu {}", t.kind, t.cpu));
+            let cpu = known.map_or_else(String::new, |t| format!(" on cpu {}", t.cpu));
             let state = known.map_or("", |t| match t.state {
                 _ if k.cur.task == Some(*task) => ", runs",
                 TaskState::Runnable => ", can go on",
@@ -28,23 +27,10 @@ pub fn describe(k: &Kernel, step: &Step) -> String {
                 TaskState::Waiting(_) => ", waits",
                 TaskState::Done(_) => ", ended",
             });
-            format!("task {task}, {kind}{state}")
+            format!("{}{cpu}{state}", k.task_name(*task))
         }
-        Step::Event(Event::Device(dev, word)) => match k.hw.pci.get(dev.index()) {
-            Some(function) => {
-                let (name, model) = (k.pci_dev(*dev).name(), function.model);
-                format!("{} {name}: {}", model.name, (model.describe)(*word))
-            }
-            None => format!("event of function {dev}"),
-        },
-        Step::Event(event) => format!("event {event:?}"),
+        Step::Event(event) => k.event_name(event),
     }
-}
-
-/// The arguments of a call, as `name=value`.
-pub fn arguments(meta: &FnMeta, args: &Args) -> String {
-    let shown = meta.arguments(args).map(|(name, arg)| format!("{name}={arg}"));
-    shown.collect::<Vec<_>>().join(", ")
 }
 
 /// The outermost functions among the records from `from` on, in a line; `None` where nothing was called.
@@ -75,11 +61,12 @@ pub fn summary(trace: &Trace, from: usize) -> Option<String> {
 /// The calls and tracepoints of some records, indented by their depth; `open` is how many calls each
 /// context is in before that, and after it on return. The record at `cursor` is marked.
 pub fn flow(
-    trace: &Trace,
+    k: &Kernel,
     records: Range<usize>,
     open: &mut BTreeMap<CtxId, usize>,
     cursor: Option<usize>,
 ) -> String {
+    let trace = &k.trace;
     let mut out = String::new();
     let mut ctx = None;
     for (i, record) in trace.records.iter().enumerate().take(records.end).skip(records.start) {
@@ -95,7 +82,7 @@ pub fn flow(
         let indent = *depth * 2;
         match record.what {
             What::Enter { meta, args } => {
-                let _ = writeln!(out, "{here}{:indent$}{}({})", "", meta.name, arguments(meta, &args));
+                let _ = writeln!(out, "{here}{:indent$}{}({})", "", meta.name, k.arguments(meta, &args));
                 *depth += 1;
             }
             What::Exit { .. } => *depth = depth.saturating_sub(1),

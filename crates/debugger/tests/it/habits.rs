@@ -123,7 +123,7 @@ fn what_somebody_who_knows_gdb_types_works() {
     check("?", ":goto");
     check("b pci_free_irq", "breakpoint 1 at pci_free_irq");
     let first = check("echo 1 > /sys/class/nvme/nvme0/reset_controller", "breakpoint 1: step");
-    check("bt", "#0  pci_free_irq(dev=0, nr=8");
+    check("bt", "#0  pci_free_irq(dev=0000:00:03.0, nr=8");
     check("bt", "#1  nvme_suspend_queue(");
     check("info breakpoints", "1 break pci_free_irq, hit once");
     check("info irq 32", "handle_edge_irq");

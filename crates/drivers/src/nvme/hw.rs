@@ -175,7 +175,12 @@ pub static MODEL: DeviceModel = DeviceModel {
     msix_table: (0, 0x2000),
     power_on,
     event: |k, dev, word| event(k, id_of(k, dev), NvmeEvent::from_slot(word)),
-    describe: |word| format!("{:?}", NvmeEvent::from_slot(word)),
+    describe: |word| match NvmeEvent::from_slot(word) {
+        NvmeEvent::Ready(true) => "becomes ready".to_owned(),
+        NvmeEvent::Ready(false) => "is not ready any more".to_owned(),
+        NvmeEvent::ShutdownComplete => "has shut down".to_owned(),
+        NvmeEvent::Complete(queue) => format!("completes on queue {queue}"),
+    },
     pending: Some(pending),
     act: Some(act),
     ..DeviceModel::INERT

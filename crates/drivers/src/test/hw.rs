@@ -15,7 +15,7 @@ pub static MODEL: DeviceModel = DeviceModel {
     name: "test",
     power_on,
     event: |k, dev, word| ask(k, dev, word as u16),
-    describe: |word| format!("message {word}"),
+    describe: |word| format!("asks for message {word}"),
     pending: Some(pending),
     act: Some(act),
     ..DeviceModel::INERT

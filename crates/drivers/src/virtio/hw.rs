@@ -94,7 +94,7 @@ pub const MODEL: DeviceModel = DeviceModel {
     msix_table: (1, 0),
     can_msi: false,
     event: |k, dev, word| complete(k, id_of(k, dev), word as u16),
-    describe: |word| format!("Complete({word})"),
+    describe: |word| format!("completes on queue {word}"),
     pending: Some(pending),
     act: Some(act),
     ..DeviceModel::INERT

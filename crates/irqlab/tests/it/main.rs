@@ -11,6 +11,7 @@ mod museum;
 mod mutants;
 mod mutated;
 mod perfetto;
+mod plain;
 mod readme;
 mod sh;
 mod sturdy;

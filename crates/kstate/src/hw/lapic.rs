@@ -1,7 +1,10 @@
 //! Local APIC registers (Intel SDM volume 3, chapter 11 "Advanced Programmable Interrupt
 //! Controller").
 
+use core::fmt;
+
 use crate::cpumask::Bits;
+use crate::names::{self, Hex};
 use crate::{ApicId, CpuId, CpuMask};
 
 /// Delivery mode, as in the ICR, redirection entries, MSI data and remapping entries.
@@ -58,8 +61,15 @@ impl DeliveryMode {
 }
 
 /// One of the 256-bit registers IRR, ISR and TMR (11.8.4): word `v / 32`, bit `v % 32`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct VectorReg(pub [u32; 8]);
+
+/// The vectors that are set.
+impl fmt::Debug for VectorReg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        names::list(f, self.iter().map(u32::from))
+    }
+}
 
 impl VectorReg {
     /// Sets a vector's bit.
@@ -102,7 +112,7 @@ impl VectorReg {
 }
 
 /// Mode of operation (11.12.1, table 11-5): bits EN and EXTD of IA32_APIC_BASE.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum ApicMode {
     /// EN is clear.
     Disabled,
@@ -111,6 +121,16 @@ pub enum ApicMode {
     XApic,
     /// EN and EXTD are set: registers are MSRs, 32-bit ids.
     X2Apic,
+}
+
+impl fmt::Debug for ApicMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Disabled => "disabled",
+            Self::XApic => "xAPIC",
+            Self::X2Apic => "x2APIC",
+        })
+    }
 }
 
 /// The local vector table's entries, in the order of [`LocalApic::lvt`] (11.5.1).
@@ -160,7 +180,7 @@ pub const DFR_CLUSTER: u32 = 0x0fff_ffff;
 pub const DEFAULT_BASE: u64 = 0xfee0_0000;
 
 /// A local APIC. The initial state is that of [`LocalApic::new`].
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct LocalApic {
     /// The id it woke up with: the x2APIC id, and its low byte the xAPIC id.
     pub initial_id: ApicId,
@@ -204,6 +224,59 @@ pub struct LocalApic {
     pub init: bool,
     /// A start-up IPI arrived, with this vector.
     pub startup: Option<u8>,
+}
+
+/// Registers in hexadecimal.
+impl fmt::Debug for LocalApic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            initial_id,
+            mode,
+            base,
+            bsp,
+            xapic_id,
+            tpr,
+            ldr,
+            dfr,
+            svr,
+            isr,
+            tmr,
+            irr,
+            esr,
+            esr_pending,
+            icr,
+            lvt,
+            timer_initial,
+            timer_divide,
+            nmis,
+            init,
+            startup,
+        } = self;
+        let hex = |value: u32| Hex(value.into());
+        f.debug_struct("LocalApic")
+            .field("initial_id", initial_id)
+            .field("mode", mode)
+            .field("base", &Hex(*base))
+            .field("bsp", bsp)
+            .field("xapic_id", xapic_id)
+            .field("tpr", &hex((*tpr).into()))
+            .field("ldr", &hex(*ldr))
+            .field("dfr", &hex(*dfr))
+            .field("svr", &hex(*svr))
+            .field("isr", isr)
+            .field("tmr", tmr)
+            .field("irr", irr)
+            .field("esr", &hex(*esr))
+            .field("esr_pending", &hex(*esr_pending))
+            .field("icr", &Hex(*icr))
+            .field("lvt", &lvt.map(hex))
+            .field("timer_initial", timer_initial)
+            .field("timer_divide", &hex(*timer_divide))
+            .field("nmis", nmis)
+            .field("init", init)
+            .field("startup", startup)
+            .finish()
+    }
 }
 
 impl LocalApic {
