@@ -19,7 +19,7 @@ fn main() {
     divan::main();
 }
 
-const VERSIONS: [&str; 2] = ["v5.4", "v6.12"];
+const VERSIONS: [&str; 3] = ["v5.4", "v6.12", "v7.3"];
 /// Calls or interrupts per measured unit: a trace is emptied in between.
 const BATCH: u64 = 1000;
 

@@ -41,6 +41,22 @@ fn spread_v7_3(bencher: Bencher, machine: (u32, u32)) {
     spread(bencher, KernelVersion::V7_3, machine);
 }
 
+/// The same where each four CPUs share an L2 cache.
+#[divan::bench(args = MACHINES)]
+fn spread_v7_3_clusters(bencher: Bencher, (cpus, nodes): (u32, u32)) {
+    let mut k = common::topology(KernelVersion::V7_3, cpus, nodes);
+    for cpu in 0..cpus {
+        k.topo.cpus[cpu as usize].l2 = Some(cpu / 4);
+    }
+    for cpu in (0..cpus).map(CpuId) {
+        k.topo.set_cpu_sibling_map(cpu);
+    }
+    bencher.bench_local(|| {
+        let mut affd = IrqAffinity { pre_vectors: 1, ..IrqAffinity::default() };
+        irq_create_affinity_masks(black_box(&mut k), cpus + 1, &mut affd)
+    });
+}
+
 /// A matrix with all CPUs online, and as uneven as a machine in use.
 fn matrix(cpus: u32) -> Kernel {
     let mut k = common::topology(KernelVersion::V5_4, cpus, 1);

@@ -12,7 +12,7 @@ fn main() {
     divan::main();
 }
 
-const VERSIONS: [&str; 2] = ["v5.4", "v6.12"];
+const VERSIONS: [&str; 3] = ["v5.4", "v6.12", "v7.3"];
 
 fn machine(name: &str) -> Kernel {
     let version = KernelVersion::from_name(name).expect("a known kernel");
