@@ -2,6 +2,7 @@
 
 use kfn::{kfn, kirq};
 use kstate::irqdesc::*;
+use kstate::kstrtox::kstrtoull;
 use kstate::sched::{TaskState, WaitOn};
 use kstate::trace::{ActionName, Tracepoint};
 use kstate::{Irq, Kernel};
@@ -106,6 +107,23 @@ pub fn __irq_wake_thread(k: &mut Kernel, irq: Irq, n: usize, secondary: bool) {
     desc.threads_oneshot |= action.thread_mask;
     desc.threads_active += 1;
     k.wake(WaitOn::IrqThread(thread));
+}
+
+/// `irqhandler.duration_warn_us=`. Says whether it took the text.
+// DEVIATION: handlers take no time here, so that none is too slow, and a limit that can be read changes nothing.
+pub fn irqhandler_duration_check_setup(k: &mut Kernel, arg: &str) -> bool {
+    match kstrtoull(arg.as_bytes(), 0) {
+        Err(e) => {
+            let ret = e.code();
+            k.log.push(format!("Unable to parse irqhandler.duration_warn_us setting: ret={ret}"));
+            false
+        }
+        Ok(0) => {
+            k.log.push("Invalid irqhandler.duration_warn_us setting, must be > 0".to_owned());
+            false
+        }
+        Ok(_) => true,
+    }
 }
 
 /// Calls all handlers of a line and sums up what they return.

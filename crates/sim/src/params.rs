@@ -9,7 +9,7 @@
 //! one that no kernel knows, is a mistake in the machine file ([`check`]).
 
 use drivers::nvme::pci as nvme;
-use irqcore::{irqdesc, manage, spurious};
+use irqcore::{handle, irqdesc, manage, spurious};
 use kcore::sched::isolation;
 use kcore::{cpu, smp};
 use kstate::kstrtox::{get_option, kstrtobool, kstrtoint, kstrtouint, simple_strtoull};
@@ -101,6 +101,8 @@ static WORDS: &[Word] = &[
     // kernel/irq.
     setup("irqaffinity=", irqdesc::irq_affinity_setup),
     early("threadirqs", manage::setup_forced_irqthreads),
+    setup("irqhandler.duration_warn_us=", handle::irqhandler_duration_check_setup)
+        .only(|sem| sem.irqhandler_duration_check),
     setup("noirqdebug", spurious::noirqdebug_setup),
     setup("irqfixup", spurious::irqfixup_setup),
     setup("irqpoll", spurious::irqpoll_setup),
@@ -139,6 +141,73 @@ static WORDS: &[Word] = &[
     module("virtio_blk.poll_queues", |k, value| param_set_uint(value, &mut k.params.virtblk_poll_queues))
         .only(|sem| sem.virtblk_poll_queues),
 ];
+
+// ---- the files of what is built in ----
+
+/// `module_param()` with a file in /sys/module.
+pub struct ModuleParam {
+    /// The module.
+    pub module: &'static str,
+    /// The parameter.
+    pub name: &'static str,
+    /// The word of the command line, which a write goes to.
+    word: &'static str,
+    show: fn(&Kernel) -> u32,
+}
+
+/// Those that are read again after boot: a controller's next reset sees what was written. 5.4 has no file for
+/// `use_threaded_interrupts`.
+static FILES: &[ModuleParam] = &[
+    ModuleParam {
+        module: "nvme",
+        name: "io_queue_depth",
+        word: "nvme.io_queue_depth",
+        show: |k| k.params.nvme_io_queue_depth,
+    },
+    ModuleParam {
+        module: "nvme",
+        name: "poll_queues",
+        word: "nvme.poll_queues",
+        show: |k| k.params.nvme_poll_queues,
+    },
+    ModuleParam {
+        module: "nvme",
+        name: "write_queues",
+        word: "nvme.write_queues",
+        show: |k| k.params.nvme_write_queues,
+    },
+];
+
+/// The files of a module below /sys/module/MODULE/parameters.
+pub fn module_params(module: &str) -> impl Iterator<Item = &'static ModuleParam> {
+    FILES.iter().filter(move |param| param.module == module)
+}
+
+/// The modules that have such files.
+pub fn modules() -> impl Iterator<Item = &'static str> {
+    let mut last = None;
+    FILES.iter().map(|param| param.module).filter(move |module| last.replace(*module) != Some(*module))
+}
+
+impl ModuleParam {
+    /// `param_attr_show()`.
+    pub fn show(&self, k: &Kernel) -> String {
+        // 5.4 keeps numbers of queues as an int.
+        let value = (self.show)(k);
+        if k.sem.nvme_queue_params_checked { value.to_string() } else { (value as i32).to_string() }
+    }
+
+    /// `param_attr_store()`.
+    ///
+    /// # Errors
+    /// Those of the parameter's own function.
+    pub fn store(&self, k: &mut Kernel, text: &str) -> Result<(), Errno> {
+        match WORDS.iter().find(|word| word.name == self.word).map(|word| word.takes) {
+            Some(Takes::Module(set)) => set(k, Some(text)),
+            _ => Err(Errno::ENOENT),
+        }
+    }
+}
 
 // ---- what has no other module ----
 

@@ -11,7 +11,7 @@ use irqcore::proc::ProcFile;
 use kcore::base::bus;
 use kcore::cpu::smt;
 use kcore::sched::isolation::{HkType, housekeeping_cpumask};
-use kcore::x86::topology::arch_register_cpu;
+use kcore::x86::topology::{arch_register_cpu, topology_cluster_id};
 use kstate::irqdomain::IrqDomain;
 use kstate::kstrtox::kstrtobool;
 use kstate::pci::PciDev;
@@ -19,7 +19,7 @@ use kstate::sched::Call;
 use kstate::{CpuId, CpuMask, DiskId, Errno, Irq, Kernel, NvmeId, PciDevId};
 use pcimsi::kernel::pci_driver::pci_bus_match;
 
-use crate::{testmod, tracefs};
+use crate::{params, testmod, tracefs};
 
 pub mod attributes;
 
@@ -185,8 +185,38 @@ pub fn read(k: &mut Kernel, path: &str) -> Result<String, Errno> {
                     Ok(line(k.topo.siblings[cpu.index()].hex(k.topo.nr_cpu_ids)))
                 }
                 "physical_package_id" => Ok(line(place.socket)),
+                "cluster_cpus" | "cluster_cpus_list" | "cluster_id" if !k.sem.cluster_sysfs => {
+                    Err(Errno::ENOENT)
+                }
+                "cluster_cpus" | "cluster_cpus_list" => {
+                    let shared = k.topo.topology_cluster_cpumask(cpu).ok_or(Errno::ENOENT)?;
+                    let list = file == "cluster_cpus_list";
+                    Ok(if list { line(shared) } else { line(shared.hex(k.topo.nr_cpu_ids)) })
+                }
+                "cluster_id" => Ok(line(topology_cluster_id(k, cpu))),
                 _ => Err(Errno::ENOENT),
             }
+        }
+        ["sys", "devices", "system", "cpu", cpu, "cache", "index2", file] => {
+            let cpu = cpu_of(k, cpu)?;
+            if !k.topo.online.contains(cpu) {
+                return Err(Errno::ENOENT);
+            }
+            // cache_shared_cpu_map_setup() asks CPUID alone: a CPU that does not tell shares with nobody.
+            let told = k.topo.cpus[cpu.index()].l2.is_some();
+            let shared = k.topo.topology_cluster_cpumask(cpu).filter(|_| told).cloned();
+            let shared = shared.unwrap_or_else(|| CpuMask::of(cpu));
+            match file {
+                "level" => Ok(line(2)),
+                "shared_cpu_list" => Ok(line(shared)),
+                "shared_cpu_map" => Ok(line(shared.hex(k.topo.nr_cpu_ids))),
+                "type" => Ok(line("Unified")),
+                _ => Err(Errno::ENOENT),
+            }
+        }
+        ["sys", "module", module, "parameters", name] => {
+            let mut params = params::module_params(module);
+            params.find(|param| param.name == name).map(|param| line(param.show(k))).ok_or(Errno::ENOENT)
         }
         ["sys", "devices", "system", "node", "possible" | "online"] => {
             Ok(line(CpuMask::first_n(k.topo.nr_node_ids)))
@@ -342,7 +372,7 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
             handlers.chain(irqcore::proc::FILES.iter().map(|f| f.name.to_owned())).collect()
         }
         ["proc", "irq", irq, handler] if handler_dir(k, irq, handler) => Vec::new(),
-        ["sys"] => names(&["block", "bus", "class", "devices", "kernel"]),
+        ["sys"] => names(&["block", "bus", "class", "devices", "kernel", "module"]),
         ["sys", "block"] => disk_names(k),
         ["sys", "block", disk]
             if drivers::block::blk_mq_sysfs::blk_mq_hw_sysfs_cpus_show(k, disk, 0).is_some() =>
@@ -414,18 +444,37 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
             let online = cpu_of(k, cpu).is_ok_and(|cpu| arch_register_cpu(k, cpu));
             let online = if online { &["online"][..] } else { &[] };
             let topology = cpu_of(k, cpu).is_ok_and(|c| k.topo.online.contains(c));
-            names(online).into_iter().chain(topology.then(|| "topology".to_owned())).collect()
+            let identified: &[&str] = if topology { &["cache", "topology"] } else { &[] };
+            names(online).into_iter().chain(names(identified)).collect()
         }
         ["sys", "devices", "system", "cpu", cpu, "topology"]
             if cpu_of(k, cpu).is_ok_and(|c| k.topo.online.contains(c)) =>
         {
-            names(&[
+            let clusters = ["cluster_cpus", "cluster_cpus_list", "cluster_id"];
+            let clusters = if k.sem.cluster_sysfs { &clusters[..] } else { &[] };
+            let all = [
                 "core_cpus",
                 "core_cpus_list",
                 "physical_package_id",
                 "thread_siblings",
                 "thread_siblings_list",
-            ])
+            ];
+            names(clusters).into_iter().chain(names(&all)).collect()
+        }
+        ["sys", "devices", "system", "cpu", cpu, "cache"]
+            if cpu_of(k, cpu).is_ok_and(|c| k.topo.online.contains(c)) =>
+        {
+            names(&["index2"])
+        }
+        ["sys", "devices", "system", "cpu", cpu, "cache", "index2"]
+            if cpu_of(k, cpu).is_ok_and(|c| k.topo.online.contains(c)) =>
+        {
+            names(&["level", "shared_cpu_list", "shared_cpu_map", "type"])
+        }
+        ["sys", "module"] => params::modules().map(str::to_owned).collect(),
+        ["sys", "module", module] if params::module_params(module).next().is_some() => names(&["parameters"]),
+        ["sys", "module", module, "parameters"] if params::module_params(module).next().is_some() => {
+            params::module_params(module).map(|param| param.name.to_owned()).collect()
         }
         ["sys", "devices", "system", "node"] => {
             let nodes = (0..k.topo.nr_node_ids).map(|node| format!("node{node}"));
@@ -548,6 +597,13 @@ fn try_write(k: &mut Kernel, path: &str, text: &str, append: bool) -> Result<Wri
             let irq = numbered(irq, "").map(Irq).ok_or(Errno::ENOENT)?;
             k.find_desc(irq).ok_or(Errno::ENOENT)?;
             Ok(Written::Now(irqcore::debugfs::irq_debug_write(k, irq, text)))
+        }
+        ["sys", "module", module, "parameters", name]
+            if params::module_params(module).any(|param| param.name == name) =>
+        {
+            let mut params = params::module_params(module);
+            let param = params.find(|param| param.name == name).ok_or(Errno::ENOENT)?;
+            Ok(Written::Now(param.store(k, text)))
         }
         ["sys", "kernel", "debug", "irqlab", file] if testmod::FILES.contains(&file) => {
             testmod::write(k, file, word)

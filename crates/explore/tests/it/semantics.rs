@@ -50,6 +50,8 @@ const FOUR_NODES: &str =
 
 const NVME: &str =
     "model = \"nvme\"\naddress = \"0000:00:03.0\"\nio_queue_pairs_max = 4\nmsix_vectors = 5\nintx_gsi = 23\n";
+const NVME_LINELESS: &str =
+    "model = \"nvme\"\naddress = \"0000:00:03.0\"\nio_queue_pairs_max = 4\nmsix_vectors = 5\n";
 const NVME_2: &str =
     "model = \"nvme\"\naddress = \"0000:00:03.0\"\nio_queue_pairs_max = 2\nmsix_vectors = 3\nintx_gsi = 23\n";
 const NVME_6: &str =
@@ -353,6 +355,13 @@ const SEMANTICS: &[Row] = &[
     row("first_system_vector", V5_4, BARE, "", &[(Look::State, "236-255\n", "235-255\n")]),
     row("thermal_vector", V6_12, BARE, "", &[(Look::State, "Thermal event interrupts", "")]),
     row("kvm_vectors", V5_4, BARE, "", &[(Look::State, "Posted-interrupt notification event", "")]),
+    row(
+        "cluster_sysfs",
+        V5_4,
+        BARE,
+        "cat /sys/devices/system/cpu/cpu1/topology/cluster_id\n",
+        &[(Look::Terminal, "No such file or directory", "65535")],
+    ),
     row(
         "idt_fills_system_vectors",
         V5_4,
@@ -755,6 +764,13 @@ const SEMANTICS: &[Row] = &[
     row(
         "noirqdebug_marks_lines",
         V5_4,
+    row(
+        "irqhandler_duration_check",
+        V7_3,
+        Pc { cmdline: "irqhandler.duration_warn_us=0", ..BARE },
+        "",
+        &[(Look::Log, "Invalid irqhandler.duration_warn_us setting, must be > 0", "")],
+    ),
         Pc { cmdline: "noirqdebug", ..PC },
         "",
         &[(Look::State, "status:   0x00002000", "status:   0x00202000")],
@@ -1236,6 +1252,24 @@ const SEMANTICS: &[Row] = &[
         lab.k.oracle = Oracle::scripted(vec![1; 100]);
         let (started, mut live) = (lab.k.events.now, 0);
         let reset = "echo 1 > /sys/class/nvme/nvme0/reset_controller\n";
+    row(
+        "nvme_probe_failed_logs",
+        V6_12,
+        // Neither messages nor a line.
+        Pc { cmdline: "pci=nomsi", devices: &[NVME_LINELESS], ..PC },
+        "",
+        &[(Look::Log, "", "nvme 0000:00:03.0: error -EINVAL: probe failed")],
+    ),
+    row(
+        "nvme_special_queues_need_maps",
+        V6_12,
+        PC,
+        "echo 2 > /sys/module/nvme/parameters/write_queues
+echo 1 > /sys/class/nvme/nvme0/reset_controller
+sleep 1
+",
+        &[(Look::Log, "nvme0: 2/2/0 default/read/poll queues", "")],
+    ),
         let reset = Script::parse("script.sh", reset).expect("a script");
         let watch = |k: &Kernel| {
             if k.nvme.dev(NvmeId(0)).state != NvmeCtrlState::Live {

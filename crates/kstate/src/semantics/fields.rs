@@ -129,6 +129,11 @@ macro_rules! fields {
         V5_4 ("0xec" 0xec) "the local timer's",
         V6_12 ("0xeb" 0xeb) "that of posted MSIs, one less for devices",
     }
+    /// Whether /sys tells which CPUs share an L2 cache, by the kernel's own masks.
+    cluster_sysfs: bool = "topology_cluster_id()", "arch/x86/include/asm/topology.h", "5.16 (66558b730f25)" {
+        V5_4 off "only below cache/",
+        V6_12 on "topology/cluster_id, cluster_cpus and cluster_cpus_list of a CPU",
+    }
     /// Whether there is a thermal vector: a gate and a row of /proc/interrupts.
     thermal_vector: bool =
         "CONFIG_X86_THERMAL_VECTOR", "arch/x86/kernel/irq.c", "the configuration differs, not the code" {
@@ -458,6 +463,12 @@ macro_rules! fields {
     forced_thread_calls_thread_fn: bool = "irq_forced_thread_fn()", "kernel/irq/manage.c" {
         V5_4 off "irq_forced_thread_fn() does it",
         V7_3 on "by irq_thread_fn(), with softirqs and interrupts off around it",
+    }
+    /// Whether a limit can be set for how long a handler may take.
+    irqhandler_duration_check: bool =
+        "irqhandler_duration_check_setup()", "kernel/irq/handle.c", "6.18 (673f1244b3d4)" {
+        V5_4 off "there is no such parameter",
+        V7_3 on "irqhandler.duration_warn_us=, in microseconds",
     }
     /// What IRQF_ONESHOT without a thread does.
     oneshot_without_thread_warns: bool = "__setup_irq()", "kernel/irq/manage.c", "7.0" {
@@ -820,6 +831,16 @@ macro_rules! fields {
         V6_12 on "connecting",
     }
     /// How long the driver sleeps between two looks at CSTS.
+    /// Whether the driver says itself that a probe failed.
+    nvme_probe_failed_logs: bool = "nvme_probe()", "drivers/nvme/host/pci.c" {
+        V5_4 off "it leaves that to the driver core, which is silent where no device answers",
+        V7_3 on "by dev_err_probe()",
+    }
+    /// What nvme.write_queues and nvme.poll_queues do that are written after the probe.
+    nvme_special_queues_need_maps: bool = "nvme_setup_io_queues()", "drivers/nvme/host/pci.c" {
+        V5_4 off "the next reset makes such queues, also where the block layer has no map for them: queues and interrupts are then for different CPUs",
+        V7_3 on "nothing where the block layer has no map for them",
+    }
     nvme_ready_poll_ns: u64 = "nvme_wait_ready()", "drivers/nvme/host/core.c" {
         V5_4 ("100ms" 100_000_000) "msleep(100)",
         V6_12 ("1ms" 1_000_000) "usleep_range(1000, 2000)",

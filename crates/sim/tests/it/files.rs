@@ -1,6 +1,6 @@
 //! What each file takes, and what it answers, on both kernels.
 
-use kstate::semantics::KernelVersion::{self, V5_4, V6_12};
+use kstate::semantics::KernelVersion::{self, V5_4, V6_12, V7_3};
 use sim::lab::Lab;
 use sim::machine::Machine;
 use sim::script::Script;
@@ -395,5 +395,115 @@ fn files_have_the_modes_of_their_kernel() {
     assert_eq!(error(&mut lab, "echo 1 > /proc/irq/25/smp_affinity"), "Operation not permitted");
     for text in ["stat /proc", "stat -c %y /proc", "stat -c %", "ls -a /proc"] {
         Script::parse("script.sh", text).expect_err(text);
+    }
+}
+
+/// The rows of the lower half of /proc/interrupts in which something can be missing.
+const RARE: [&str; 4] = [" SPU:", " RTR:", " ERR:", " MIS:"];
+
+fn rare_rows(lab: &mut Lab) -> Vec<String> {
+    let text = sh(lab, "cat /proc/interrupts");
+    let rows = text.lines().filter(|row| RARE.iter().any(|name| format!(" {row}").contains(name)));
+    rows.map(|row| row.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
+
+#[test]
+fn rows_of_events_come_with_the_first_one() {
+    // To CPU 1, with the vector of spurious interrupts or with that of the local APIC's errors.
+    let message = |lab: &mut Lab, data: u32| {
+        assert!(x86apic::hw::bus::msi_write(&mut lab.k, 0xfee0_1000, data, 0x18).is_ok());
+        sh(lab, "sleep 1");
+    };
+    let mut lab = self::lab(V7_3, 2);
+    assert_eq!(rare_rows(&mut lab), [""; 0]);
+    message(&mut lab, 0xfe);
+    assert_eq!(rare_rows(&mut lab), ["ERR: 0 1 PIC/APIC error interrupts"]);
+    // The kernel does not end this vector, for which hardware sets no ISR bit. A message sets one: CPU 1 takes nothing
+    // more.
+    message(&mut lab, 0xff);
+    let both = ["SPU: 0 1 Spurious interrupts", "ERR: 0 1 PIC/APIC error interrupts"];
+    assert_eq!(rare_rows(&mut lab), both);
+    // They stay when the CPU goes, of which then nothing is shown.
+    sh(&mut lab, "echo 0 > /sys/devices/system/cpu/cpu1/online");
+    assert_eq!(rare_rows(&mut lab), ["SPU: 0 Spurious interrupts", "ERR: 0 PIC/APIC error interrupts"]);
+    let text = sh(&mut lab, "cat /proc/interrupts");
+    assert!(text.trim_end().ends_with("ERR:          0  PIC/APIC error interrupts"), "{text}");
+
+    let mut lab = self::lab(V6_12, 2);
+    let all = ["SPU: 0 0 Spurious interrupts", "RTR: 0 0 APIC ICR read retries", "ERR: 0", "MIS: 0"];
+    assert_eq!(rare_rows(&mut lab), all);
+    message(&mut lab, 0xfe);
+    message(&mut lab, 0xff);
+    let counted = ["SPU: 0 1 Spurious interrupts", "RTR: 0 0 APIC ICR read retries", "ERR: 1", "MIS: 0"];
+    assert_eq!(rare_rows(&mut lab), counted);
+}
+
+#[test]
+fn sysfs_says_who_shares_an_l2() {
+    let machine = |version: KernelVersion, l2: &str| {
+        let text = format!("kernel = \"{}\"\n[cpus]\npossible = 6\n{l2}\n", version.name());
+        Lab::boot(&Machine::parse("machine.toml", &text).expect("a machine"))
+    };
+    let topology = |lab: &mut Lab, cpu: u32, file: &str| {
+        sh(lab, &format!("cat /sys/devices/system/cpu/cpu{cpu}/topology/{file}"))
+    };
+    let cache = |lab: &mut Lab, cpu: u32, file: &str| {
+        sh(lab, &format!("cat /sys/devices/system/cpu/cpu{cpu}/cache/index2/{file}"))
+    };
+    for version in [V6_12, V7_3] {
+        let mut lab = machine(version, "l2 = [\"0-3\", \"4-5\"]");
+        assert_eq!(topology(&mut lab, 1, "cluster_cpus_list"), "0-3");
+        assert_eq!(topology(&mut lab, 1, "cluster_cpus"), "0f");
+        assert_eq!(topology(&mut lab, 1, "cluster_id"), "0");
+        assert_eq!(topology(&mut lab, 5, "cluster_id"), "4");
+        assert_eq!(cache(&mut lab, 5, "shared_cpu_list"), "4-5");
+        assert_eq!(cache(&mut lab, 5, "shared_cpu_map"), "30");
+        // A CPU that goes is in no mask, and has no files.
+        sh(&mut lab, "echo 0 > /sys/devices/system/cpu/cpu2/online");
+        assert_eq!(topology(&mut lab, 1, "cluster_cpus_list"), "0-1,3");
+        assert_eq!(
+            error(&mut lab, "cat /sys/devices/system/cpu/cpu2/cache/index2/level"),
+            "No such file or directory"
+        );
+        // Without a word from CPUID the threads of a core share one.
+        let mut lab = machine(version, "cores_per_socket = 3\nthreads_per_core = 2");
+        assert_eq!(topology(&mut lab, 3, "cluster_cpus_list"), "2-3");
+        assert_eq!(topology(&mut lab, 3, "cluster_id"), "65535");
+        assert_eq!(cache(&mut lab, 3, "shared_cpu_list"), "3");
+        assert!(sh(&mut lab, "ls /sys/devices/system/cpu/cpu3/topology").contains("cluster_id"));
+    }
+    let mut lab = machine(V5_4, "l2 = [\"0-3\", \"4-5\"]");
+    let file = "cat /sys/devices/system/cpu/cpu1/topology/cluster_id";
+    assert_eq!(error(&mut lab, file), "No such file or directory");
+    assert_eq!(cache(&mut lab, 5, "shared_cpu_list"), "4-5");
+    assert!(!sh(&mut lab, "ls /sys/devices/system/cpu/cpu3/topology").contains("cluster"));
+}
+
+#[test]
+fn numbers_of_queues_are_read_again_at_a_reset() {
+    let parameters = "/sys/module/nvme/parameters";
+    for version in [V5_4, V6_12, V7_3] {
+        let text = format!(
+            "kernel = \"{}\"\ncmdline = \"nvme.write_queues=1\"\n[cpus]\npossible = 4\n[[pci]]\n\
+             address = \"0000:00:03.0\"\nmodel = \"nvme\"\nio_queue_pairs_max = 8\nmsix_vectors = 9\nintx_gsi = 23\n",
+            version.name()
+        );
+        let mut lab = Lab::boot(&Machine::parse("machine.toml", &text).expect("a machine"));
+        assert_eq!(sh(&mut lab, &format!("ls {parameters}")), "io_queue_depth\npoll_queues\nwrite_queues");
+        assert_eq!(sh(&mut lab, &format!("cat {parameters}/write_queues")), "1");
+        let wrong = error(&mut lab, &format!("echo x > {parameters}/write_queues"));
+        assert_eq!(wrong, "Invalid argument");
+        // More than the machine has CPUs, which 5.4 does not look at; it makes no more queues than at the probe.
+        let many = sh(&mut lab, &format!("echo 5 > {parameters}/write_queues"));
+        assert_eq!(many.is_empty(), version == V5_4, "{many}");
+        sh(&mut lab, &format!("echo 3 > {parameters}/write_queues"));
+        sh(&mut lab, "echo 1 > /sys/class/nvme/nvme0/reset_controller\nsleep 1");
+        let log = lab.k.log.join("\n");
+        let (before, after) = if version == V5_4 { ("1/3/0", "3/1/0") } else { ("1/4/0", "3/2/0") };
+        assert!(log.contains(&format!("{before} default/read/poll queues")), "{version:?}: {log}");
+        assert!(log.contains(&format!("{after} default/read/poll queues")), "{version:?}: {log}");
+        sh(&mut lab, &format!("echo 0 > {parameters}/write_queues"));
+        sh(&mut lab, "echo 1 > /sys/class/nvme/nvme0/reset_controller\nsleep 1");
+        sh(&mut lab, "dd if=/dev/nvme0n1 of=/dev/null bs=4k count=2 iflag=direct");
     }
 }

@@ -208,7 +208,9 @@ fn nvme_alloc_admin_tags(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
 /// `EIO` without vectors, and those of the commands.
 #[kframe("drivers/nvme/host/pci.c")]
 fn nvme_setup_io_queues(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
-    let wanted: u32 = max_io_queues(k);
+    // DEVIATION: C goes by max_io_queues() alone, and writes behind the queues that it allocated where more are asked
+    // for since.
+    let wanted: u32 = max_io_queues(k).min(d(k, id).queues.len() as u32 - 1);
     let nr_io_queues: u32 = call!(core::nvme_set_queue_count(id, wanted))?;
     if nr_io_queues == 0 {
         return Ok(());
@@ -462,8 +464,6 @@ pub(super) fn nvme_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
     }
     let nr_queues = 1 + max_io_queues(k);
     alloc_dev(k, id, dev, nr_queues);
-    dm(k, id).nr_write_queues = k.params.nvme_write_queues;
-    dm(k, id).nr_poll_queues = k.params.nvme_poll_queues;
     nvme_dev_map(k, id)?;
     let name = k.pci_dev(dev).name();
     core::dev_info(k, id, &format!("pci function {name}"));

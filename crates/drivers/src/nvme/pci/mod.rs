@@ -555,7 +555,11 @@ pub(super) fn nvme_create_io_queues(k: &mut Kernel, id: NvmeId) -> Result<(), Er
 #[kfn("drivers/nvme/host/pci.c")]
 pub(super) fn nvme_calc_irq_sets(k: &mut Kernel, affd: &mut IrqAffinity, nrirqs: u32) {
     let id = NvmeId(affd.priv_data as u32);
-    let nr_write_queues = d(k, id).nr_write_queues;
+    // 5.4 looks at the parameter itself, each time.
+    let nr_write_queues = match k.sem.nvme_probe {
+        NvmeProbe::ByResetWork => k.params.nvme_write_queues,
+        NvmeProbe::Synchronous => d(k, id).nr_write_queues,
+    };
     let (nrirqs, nr_read_queues) = if nrirqs == 0 {
         (1, 0)
     } else if nrirqs == 1 || nr_write_queues == 0 {
@@ -592,12 +596,12 @@ pub(super) fn nvme_setup_irqs(k: &mut Kernel, id: NvmeId, nr_io_queues: u32) -> 
         ..IrqAffinity::default()
     };
     let nr_cpus = k.topo.possible.weight();
-    let wanted = d(k, id).nr_poll_queues;
+    let wanted = k.params.nvme_poll_queues;
     let (poll_queues, irq_queues) = match k.sem.nvme_probe {
         NvmeProbe::ByResetWork if wanted >= nr_io_queues => (nr_io_queues - 1, 1),
         NvmeProbe::ByResetWork => (wanted, nr_cpus.min(nr_io_queues - wanted) + 1),
         NvmeProbe::Synchronous => {
-            let poll_queues = wanted.min(nr_io_queues - 1);
+            let poll_queues = d(k, id).nr_poll_queues.min(nr_io_queues - 1);
             (poll_queues, nr_io_queues - poll_queues + 1)
         }
     };

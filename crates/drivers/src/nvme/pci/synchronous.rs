@@ -233,6 +233,18 @@ fn nvme_dbbuf_dma_alloc(k: &mut Kernel, id: NvmeId) {
 fn nvme_setup_io_queues(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
     dm(k, id).nr_write_queues = k.params.nvme_write_queues;
     dm(k, id).nr_poll_queues = k.params.nvme_poll_queues;
+    if k.sem.nvme_special_queues_need_maps
+        && let Some(set) = d(k, id).tagset
+    {
+        let nr_maps = k.blk.set(set).nr_maps;
+        let dev = dm(k, id);
+        if nr_maps < 3 {
+            dev.nr_poll_queues = 0;
+        }
+        if nr_maps < 2 {
+            dev.nr_write_queues = 0;
+        }
+    }
     let wanted: u32 = nvme_max_io_queues(k, id).min(d(k, id).queues.len() as u32 - 1);
     let nr_io_queues: u32 = call!(core::nvme_set_queue_count(id, wanted))?;
     if nr_io_queues == 0 {
@@ -496,7 +508,11 @@ pub(super) fn nvme_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
     // Controllers are probed at the same time: one may have the lower number, and another the first
     // interrupt.
     step!();
-    nvme_dev_map(k, id)?;
+    let mapped: Result<(), Errno> = nvme_dev_map(k, id);
+    if mapped.is_err() {
+        probe_failed(k, dev, mapped);
+        return mapped;
+    }
     let name = k.pci_dev(dev).name();
     core::dev_info(k, id, &format!("pci function {name}"));
     let result: Result<(), Errno> = 'out_dev_unmap: {
@@ -546,7 +562,19 @@ pub(super) fn nvme_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
     };
     nvme_dev_unmap(k, id);
     dm(k, id).bound = false;
+    probe_failed(k, dev, result);
     result
+}
+
+// dev_err_probe(), drivers/base/core.c: who has no memory has said so already.
+fn probe_failed(k: &mut Kernel, dev: PciDevId, result: Result<(), Errno>) {
+    if let Err(e) = result
+        && e != Errno::ENOMEM
+        && k.sem.nvme_probe_failed_logs
+    {
+        let name = k.pci_dev(dev).name();
+        k.log.push(format!("nvme {name}: error -{e:?}: probe failed"));
+    }
 }
 
 /// `nvme_opcode_str()` without CONFIG_NVME_VERBOSE_ERRORS.
