@@ -10,12 +10,23 @@ use kstate::{Errno, Kernel, VirtioId};
 use super::hw::{self, Reg, ioread, iowrite};
 use super::{pci_common, ring};
 
+/// `VIRTIO_FEATURES_BITS / 32` (7.3), or the two selects of older kernels.
+fn feature_words(k: &Kernel) -> u32 {
+    if k.sem.virtio_features_128 { 4 } else { 2 }
+}
+
 /// `config->get_features`.
+// DEVIATION: the upper 64 features are read and written, but not kept: no driver here knows one of them.
 pub fn vp_get_features(k: &mut Kernel, id: VirtioId) -> u64 {
-    iowrite(k, id, Reg::DeviceFeatureSelect, 0);
-    let low = ioread(k, id, Reg::DeviceFeature);
-    iowrite(k, id, Reg::DeviceFeatureSelect, 1);
-    u64::from(low) | u64::from(ioread(k, id, Reg::DeviceFeature)) << 32
+    let mut features = 0;
+    for word in 0..feature_words(k) {
+        iowrite(k, id, Reg::DeviceFeatureSelect, word);
+        let cur = u64::from(ioread(k, id, Reg::DeviceFeature));
+        if word < 2 {
+            features |= cur << (32 * word);
+        }
+    }
+    features
 }
 
 /// `config->finalize_features`.
@@ -31,10 +42,11 @@ pub fn vp_finalize_features(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
         ));
         return Err(Errno::EINVAL);
     }
-    iowrite(k, id, Reg::DriverFeatureSelect, 0);
-    iowrite(k, id, Reg::DriverFeature, features as u32);
-    iowrite(k, id, Reg::DriverFeatureSelect, 1);
-    iowrite(k, id, Reg::DriverFeature, (features >> 32) as u32);
+    for word in 0..feature_words(k) {
+        let cur = if word < 2 { features >> (32 * word) } else { 0 };
+        iowrite(k, id, Reg::DriverFeatureSelect, word);
+        iowrite(k, id, Reg::DriverFeature, cur as u32);
+    }
     Ok(())
 }
 

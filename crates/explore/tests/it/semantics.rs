@@ -751,6 +751,17 @@ const SEMANTICS: &[Row] = &[
         assert!(x86apic::hw::bus::msi_write(&mut lab.k, 0xfee0_0010 | 0x3fe << 5, 0, 0x18).is_err());
         settle(lab);
     }),
+    row(
+        "dmar_fault_segment",
+        V6_12,
+        IR,
+        "",
+        &[(Look::Log, "Request device [00:03.0] fault", "Request device [0000:00:03.0] fault")],
+    )
+    .prepared(|lab| {
+        assert!(x86apic::hw::bus::msi_write(&mut lab.k, 0xfee0_0010 | 0x3fe << 5, 0, 0x18).is_err());
+        settle(lab);
+    }),
     row("drhd_fault_per_node", V5_4, IR, "", &[(Look::State, "DMAR-MSI", "")]),
     row("irq_thread_ready", V6_12, BARE, "", &[(Look::Trace, "\nirq_thread_set_ready\n", "")]),
     row(
@@ -1311,6 +1322,18 @@ sleep 1
         &[(Look::Terminal, "tries a line 1 times", "tries a line 0 times")],
     )
     .prepared(|lab| {
+    row(
+        "virtio_features_128",
+        V6_12,
+        PC,
+        "",
+        &[(Look::Terminal, "the last words: 1, 1", "the last words: 3, 3")],
+    )
+    .prepared(|lab| {
+        let device = &lab.k.hw.virtio[0];
+        let (asked, told) = (device.device_feature_select, device.driver_feature_select);
+        print(lab, format!("the last words: {asked}, {told}"));
+    }),
         // The driver leaves and comes back after the function has lost its pin.
         let (unbind, bind) = REBIND_DISK.split_at(
             REBIND_DISK.find("echo 0000:00:04.0 > /sys/bus/pci/drivers/virtio-pci/bind").expect("a bind"),

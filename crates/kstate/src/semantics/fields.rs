@@ -445,6 +445,11 @@ macro_rules! fields {
         V5_4 off "the index without 0x, the reason as a decimal number",
         V6_12 on "both with 0x",
     }
+    /// Whether the report of a blocked interrupt names the PCI segment.
+    dmar_fault_segment: bool = "dmar_fault_do_one()", "drivers/iommu/intel/dmar.c" {
+        V5_4 off "bus, device and function",
+        V7_3 on "the segment before them",
+    }
     /// Which remapping units get their fault interrupt before the other CPUs are up.
     drhd_fault_per_node: bool =
         "enable_drhd_fault_handling()", "drivers/iommu/intel/dmar.c", "6.10 (d74169ceb0d2)" {
@@ -869,6 +874,12 @@ macro_rules! fields {
         V6_12 on "one each, one for slow queues and configuration changes, or one for all",
     }
     /// What happens to a device without vectors and without an interrupt line.
+    /// How many features a device is asked for, 32 at a time.
+    virtio_features_128: bool =
+        "vp_modern_get_extended_features()", "drivers/virtio/virtio_pci_modern_dev.c", "6.17" {
+        V5_4 off "64",
+        V7_3 on "128, of which this device has none in the upper half",
+    }
     virtio_needs_line: bool = "vp_find_vqs()", "drivers/virtio/virtio_pci_common.c" {
         V5_4 off "IRQ 0 is requested",
         V6_12 on "the driver gives up with the error of the last attempt",

@@ -94,8 +94,10 @@ fn dmar_fault_do_one(k: &mut Kernel, fault_reason: u8, source_id: u16, index: u1
     } else {
         format!("{index:x} [fault reason {fault_reason:02}]")
     };
+    // The units of the chipset are in segment 0.
+    let segment = if k.sem.dmar_fault_segment { "0000:" } else { "" };
     k.log.push(format!(
-        "DMAR: [INTR-REMAP] Request device [{bus:02x}:{slot:02x}.{func}] fault index {numbers} {reason}"
+        "DMAR: [INTR-REMAP] Request device [{segment}{bus:02x}:{slot:02x}.{func}] fault index {numbers} {reason}"
     ));
 }
 
