@@ -290,7 +290,7 @@ fn cpuhp_hp_states(k: &Kernel) -> Vec<CpuhpStep> {
     let affinity = single("irq_affinity_online_cpu", irqcore::cpuhotplug::irq_affinity_online_cpu);
     step(CpuhpState::ApIrqAffinityOnline, "irq/affinity:online", affinity, None);
     let activate = single("sched_cpu_activate", sched_cpu_activate);
-    let deactivate = single("sched_cpu_deactivate", sched_cpu_deactivate);
+    let deactivate = sleeps("sched_cpu_deactivate", sched_cpu_deactivate);
     step(CpuhpState::ApActive, "sched:active", activate, deactivate);
     steps
 }

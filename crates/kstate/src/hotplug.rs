@@ -408,6 +408,8 @@ pub struct Hotplug {
     pub cpu_hotplug_disabled: u32,
     /// `cpus_booted_once_mask`.
     pub cpus_booted_once_mask: CpuMask,
+    /// An oops has ended the hotplug thread of a CPU. Whoever waits for it waits for ever.
+    pub thread_died: bool,
     /// `def_root_domain.dl_bw.total_bw`: what deadline entities take of the CPUs that are in none of the
     /// scheduler's domains, in parts of 2^20 of one CPU.
     pub def_root_domain_bw: u64,

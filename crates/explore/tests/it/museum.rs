@@ -132,6 +132,7 @@ exhibits! {
     m17_the_affinity_is_broken_for_nothing "M17"
     m23_vectors_without_cpus "M23"
     m25_an_isolated_cpu_is_interrupted "M25"
+    m57_the_last_cpu_leaves "M57"
 }
 
 #[test]

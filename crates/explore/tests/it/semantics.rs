@@ -353,8 +353,6 @@ const SEMANTICS: &[Row] = &[
         &[(Look::State, "", "IRQS_ONESHOT"), (Look::Trace, "", "\nirq_thread\n")],
     ),
     row("first_system_vector", V5_4, BARE, "", &[(Look::State, "236-255\n", "235-255\n")]),
-    row("thermal_vector", V6_12, BARE, "", &[(Look::State, "Thermal event interrupts", "")]),
-    row("kvm_vectors", V5_4, BARE, "", &[(Look::State, "Posted-interrupt notification event", "")]),
     row(
         "cluster_sysfs",
         V5_4,
@@ -362,6 +360,8 @@ const SEMANTICS: &[Row] = &[
         "cat /sys/devices/system/cpu/cpu1/topology/cluster_id\n",
         &[(Look::Terminal, "No such file or directory", "65535")],
     ),
+    row("thermal_vector", V6_12, BARE, "", &[(Look::State, "Thermal event interrupts", "")]),
+    row("kvm_vectors", V5_4, BARE, "", &[(Look::State, "Posted-interrupt notification event", "")]),
     row(
         "idt_fills_system_vectors",
         V5_4,
@@ -765,6 +765,13 @@ const SEMANTICS: &[Row] = &[
     row("drhd_fault_per_node", V5_4, IR, "", &[(Look::State, "DMAR-MSI", "")]),
     row("irq_thread_ready", V6_12, BARE, "", &[(Look::Trace, "\nirq_thread_set_ready\n", "")]),
     row(
+        "irqhandler_duration_check",
+        V7_3,
+        Pc { cmdline: "irqhandler.duration_warn_us=0", ..BARE },
+        "",
+        &[(Look::Log, "Invalid irqhandler.duration_warn_us setting, must be > 0", "")],
+    ),
+    row(
         "oneshot_error_names_device",
         V5_4,
         BARE,
@@ -775,13 +782,6 @@ const SEMANTICS: &[Row] = &[
     row(
         "noirqdebug_marks_lines",
         V5_4,
-    row(
-        "irqhandler_duration_check",
-        V7_3,
-        Pc { cmdline: "irqhandler.duration_warn_us=0", ..BARE },
-        "",
-        &[(Look::Log, "Invalid irqhandler.duration_warn_us setting, must be > 0", "")],
-    ),
         Pc { cmdline: "noirqdebug", ..PC },
         "",
         &[(Look::State, "status:   0x00002000", "status:   0x00202000")],
@@ -1076,6 +1076,15 @@ const SEMANTICS: &[Row] = &[
         &[(Look::Terminal, "0,2-3\nscript.sh: line 3: write error: Device or resource busy", "")],
     ),
     row(
+        "energy_model",
+        V7_3,
+        Pc { cmdline: "isolcpus=domain,0,2-3", ..PC },
+        "echo 0 > /sys/devices/system/cpu/cpu1/online
+         cat /sys/devices/system/cpu/online
+         ",
+        &[(Look::Terminal, "0,2-3", "0-3"), (Look::Log, "", "Oops: general protection fault")],
+    ),
+    row(
         "dl_bw_discounts_server",
         V7_3,
         Pc { cmdline: "isolcpus=domain,1", ..PC },
@@ -1243,6 +1252,24 @@ const SEMANTICS: &[Row] = &[
     )
     .prepared(|lab| lab.k.pci_dev_mut(PciDevId(0)).node = 0),
     row("nvme_probe", V5_4, PC, "", &[(Look::Trace, "\nnvme_reset_work\n", "")]),
+    row(
+        "nvme_probe_failed_logs",
+        V6_12,
+        // Neither messages nor a line.
+        Pc { cmdline: "pci=nomsi", devices: &[NVME_LINELESS], ..PC },
+        "",
+        &[(Look::Log, "", "nvme 0000:00:03.0: error -EINVAL: probe failed")],
+    ),
+    row(
+        "nvme_special_queues_need_maps",
+        V6_12,
+        PC,
+        "echo 2 > /sys/module/nvme/parameters/write_queues
+echo 1 > /sys/class/nvme/nvme0/reset_controller
+sleep 1
+",
+        &[(Look::Log, "nvme0: 2/2/0 default/read/poll queues", "")],
+    ),
     row("nvme_live_from_connecting", V5_4, PC, "", &[(Look::Terminal, "live: true", "live: false")])
         .prepared(|lab| {
             // No driver tries this today: one that forgets to connect.
@@ -1263,24 +1290,6 @@ const SEMANTICS: &[Row] = &[
         lab.k.oracle = Oracle::scripted(vec![1; 100]);
         let (started, mut live) = (lab.k.events.now, 0);
         let reset = "echo 1 > /sys/class/nvme/nvme0/reset_controller\n";
-    row(
-        "nvme_probe_failed_logs",
-        V6_12,
-        // Neither messages nor a line.
-        Pc { cmdline: "pci=nomsi", devices: &[NVME_LINELESS], ..PC },
-        "",
-        &[(Look::Log, "", "nvme 0000:00:03.0: error -EINVAL: probe failed")],
-    ),
-    row(
-        "nvme_special_queues_need_maps",
-        V6_12,
-        PC,
-        "echo 2 > /sys/module/nvme/parameters/write_queues
-echo 1 > /sys/class/nvme/nvme0/reset_controller
-sleep 1
-",
-        &[(Look::Log, "nvme0: 2/2/0 default/read/poll queues", "")],
-    ),
         let reset = Script::parse("script.sh", reset).expect("a script");
         let watch = |k: &Kernel| {
             if k.nvme.dev(NvmeId(0)).state != NvmeCtrlState::Live {
@@ -1313,15 +1322,6 @@ sleep 1
             let called = calls(&lab.k, "virtblk_done") - before;
             print(lab, format!("called {called} times"));
         }),
-    row("virtio_slow_path_queues", V5_4, PC, "", &[(Look::Trace, "", "\nvp_find_one_vq_msix\n")]),
-    row(
-        "virtio_needs_line",
-        V5_4,
-        Pc { devices: &[LINE_DISK], ..PC },
-        "",
-        &[(Look::Terminal, "tries a line 1 times", "tries a line 0 times")],
-    )
-    .prepared(|lab| {
     row(
         "virtio_features_128",
         V6_12,
@@ -1334,6 +1334,15 @@ sleep 1
         let (asked, told) = (device.device_feature_select, device.driver_feature_select);
         print(lab, format!("the last words: {asked}, {told}"));
     }),
+    row("virtio_slow_path_queues", V5_4, PC, "", &[(Look::Trace, "", "\nvp_find_one_vq_msix\n")]),
+    row(
+        "virtio_needs_line",
+        V5_4,
+        Pc { devices: &[LINE_DISK], ..PC },
+        "",
+        &[(Look::Terminal, "tries a line 1 times", "tries a line 0 times")],
+    )
+    .prepared(|lab| {
         // The driver leaves and comes back after the function has lost its pin.
         let (unbind, bind) = REBIND_DISK.split_at(
             REBIND_DISK.find("echo 0000:00:04.0 > /sys/bus/pci/drivers/virtio-pci/bind").expect("a bind"),

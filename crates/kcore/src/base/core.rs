@@ -29,9 +29,14 @@ pub fn online_store(k: &mut Kernel, cpu: CpuId, online: bool) -> Result<(), Errn
 }
 
 /// Who does not get the lock sleeps and writes again, so that nobody queues (`mutex_trylock()`).
+// DEVIATION: where the one who has the lock waits for a hotplug thread that died, C tries again for ever. Here that
+// is one sleep, so that the machine comes to rest.
 #[kframe("drivers/base/core.c")]
 pub(crate) fn lock_device_hotplug_sysfs(k: &mut Kernel) {
     while k.hotplug.device_hotplug_lock {
+        if k.hotplug.thread_died {
+            wait!(WaitOn::HotplugLock);
+        }
         wait!(WaitOn::Until(k.events.now + HOTPLUG_RETRY));
     }
     k.hotplug.device_hotplug_lock = true;

@@ -464,16 +464,16 @@ macro_rules! fields {
         V5_4 off "it wakes the thread and goes on",
         V6_12 on "it waits until the thread has said irq_thread_set_ready()",
     }
-    /// How the thread of a handler that did not ask for one runs it.
-    forced_thread_calls_thread_fn: bool = "irq_forced_thread_fn()", "kernel/irq/manage.c" {
-        V5_4 off "irq_forced_thread_fn() does it",
-        V7_3 on "by irq_thread_fn(), with softirqs and interrupts off around it",
-    }
     /// Whether a limit can be set for how long a handler may take.
     irqhandler_duration_check: bool =
         "irqhandler_duration_check_setup()", "kernel/irq/handle.c", "6.18 (673f1244b3d4)" {
         V5_4 off "there is no such parameter",
         V7_3 on "irqhandler.duration_warn_us=, in microseconds",
+    }
+    /// How the thread of a handler that did not ask for one runs it.
+    forced_thread_calls_thread_fn: bool = "irq_forced_thread_fn()", "kernel/irq/manage.c" {
+        V5_4 off "irq_forced_thread_fn() does it",
+        V7_3 on "by irq_thread_fn(), with softirqs and interrupts off around it",
     }
     /// What IRQF_ONESHOT without a thread does.
     oneshot_without_thread_warns: bool = "__setup_irq()", "kernel/irq/manage.c", "7.0" {
@@ -690,6 +690,12 @@ macro_rules! fields {
         V6_12 ("other" HousekeepingCheck::Other) "one that stays: the last one cannot go",
         V7_3 ("any" HousekeepingCheck::Any) "any, also the one that goes: the last one can go, and no other after it",
     }
+    /// What building a scheduling domain without CPUs does: the last CPU that is not isolated has gone.
+    energy_model: bool = "build_perf_domains()", "kernel/sched/topology.c",
+        "the configuration differs, not the code" {
+        V5_4 off "it warns",
+        "CONFIG_ENERGY_MODEL" on "it warns, and dies looking for the root domain of the first of no CPUs: hotplug stands still from then on",
+    }
     /// Whether the servers that give ordinary tasks their share keep a CPU from going.
     dl_bw_discounts_server: bool = "dl_bw_deactivate()", "kernel/sched/deadline.c" {
         V5_4 off "they count as deadline tasks do, also those that a rebuilt domain has forgotten",
@@ -825,6 +831,16 @@ macro_rules! fields {
         V5_4 ("by-reset-work" NvmeProbe::ByResetWork) "by nvme_reset_work(), while nvme_probe() returns",
         V6_12 ("synchronous" NvmeProbe::Synchronous) "by nvme_probe() itself",
     }
+    /// Whether the driver says itself that a probe failed.
+    nvme_probe_failed_logs: bool = "nvme_probe()", "drivers/nvme/host/pci.c" {
+        V5_4 off "it leaves that to the driver core, which is silent where no device answers",
+        V7_3 on "by dev_err_probe()",
+    }
+    /// What nvme.write_queues and nvme.poll_queues do that are written after the probe.
+    nvme_special_queues_need_maps: bool = "nvme_setup_io_queues()", "drivers/nvme/host/pci.c" {
+        V5_4 off "the next reset makes such queues, also where the block layer has no map for them: queues and interrupts are then for different CPUs",
+        V7_3 on "nothing where the block layer has no map for them",
+    }
     /// Whether the identifiers that QEMU gives a namespace are believed.
     nvme_quirk_bogus_nid: bool = "nvme_id_table", "drivers/nvme/host/pci.c" {
         V5_4 off "they are",
@@ -836,16 +852,6 @@ macro_rules! fields {
         V6_12 on "connecting",
     }
     /// How long the driver sleeps between two looks at CSTS.
-    /// Whether the driver says itself that a probe failed.
-    nvme_probe_failed_logs: bool = "nvme_probe()", "drivers/nvme/host/pci.c" {
-        V5_4 off "it leaves that to the driver core, which is silent where no device answers",
-        V7_3 on "by dev_err_probe()",
-    }
-    /// What nvme.write_queues and nvme.poll_queues do that are written after the probe.
-    nvme_special_queues_need_maps: bool = "nvme_setup_io_queues()", "drivers/nvme/host/pci.c" {
-        V5_4 off "the next reset makes such queues, also where the block layer has no map for them: queues and interrupts are then for different CPUs",
-        V7_3 on "nothing where the block layer has no map for them",
-    }
     nvme_ready_poll_ns: u64 = "nvme_wait_ready()", "drivers/nvme/host/core.c" {
         V5_4 ("100ms" 100_000_000) "msleep(100)",
         V6_12 ("1ms" 1_000_000) "usleep_range(1000, 2000)",
@@ -868,18 +874,18 @@ macro_rules! fields {
         V5_4 off "it does not",
         V6_12 on "a device that has used up its event is not told again; else the event is moved away",
     }
-    /// Which ways to give queues vectors there are.
-    virtio_slow_path_queues: bool = "vp_find_vqs()", "drivers/virtio/virtio_pci_common.c" {
-        V5_4 off "one each, or one for all",
-        V6_12 on "one each, one for slow queues and configuration changes, or one for all",
-    }
-    /// What happens to a device without vectors and without an interrupt line.
     /// How many features a device is asked for, 32 at a time.
     virtio_features_128: bool =
         "vp_modern_get_extended_features()", "drivers/virtio/virtio_pci_modern_dev.c", "6.17" {
         V5_4 off "64",
         V7_3 on "128, of which this device has none in the upper half",
     }
+    /// Which ways to give queues vectors there are.
+    virtio_slow_path_queues: bool = "vp_find_vqs()", "drivers/virtio/virtio_pci_common.c" {
+        V5_4 off "one each, or one for all",
+        V6_12 on "one each, one for slow queues and configuration changes, or one for all",
+    }
+    /// What happens to a device without vectors and without an interrupt line.
     virtio_needs_line: bool = "vp_find_vqs()", "drivers/virtio/virtio_pci_common.c" {
         V5_4 off "IRQ 0 is requested",
         V6_12 on "the driver gives up with the error of the last attempt",
