@@ -128,7 +128,8 @@ fn file_mode(k: &Kernel, parts: &[&str]) -> Result<(Kind, u16), Errno> {
         // DEVICE_ATTR_RW(), drivers/base/core.c, kernel/cpu.c and drivers/pci/pci-sysfs.c.
         ["sys", "devices", "system", "cpu", _, "online"]
         | ["sys", "devices", "system", "cpu", "smt", "control"]
-        | ["sys", "bus", "pci", "devices", _, "numa_node"] => 0o644,
+        | ["sys", "bus", "pci", "devices", _, "numa_node"]
+        | ["sys", "module", _, "parameters", _] => 0o644,
         ["sys", "bus", "pci", "drivers", _, "bind" | "unbind"] => 0o200,
         ["sys", "class", "nvme", _, file] => {
             let file = nvme_attribute(file)?;

@@ -363,6 +363,8 @@ fn files_have_the_modes_of_their_kernel() {
         ("/sys/bus/pci/devices/0000:00:03.0/driver", "777", "777"),
         ("/sys/bus/pci/devices/0000:00:03.0/numa_node", "644", "644"),
         ("/sys/kernel/irq/25/actions", "444", "444"),
+        ("/sys/module/nvme/parameters/write_queues", "644", "644"),
+        ("/sys/devices/system/cpu/cpu1/cache/index2/shared_cpu_list", "444", "444"),
         ("/sys/kernel/debug", "700", "700"),
         ("/sys/kernel/debug/irq/irqs", "755", "755"),
         ("/sys/kernel/debug/irq/irqs/25", "644", "644"),
