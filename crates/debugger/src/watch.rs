@@ -372,7 +372,7 @@ mod tests {
             ("1.vector", "2"),
             ("2", "\"a: {\""),
             ("3.0", "1"),
-            ("3.1", "None"),
+            ("3.1", "-"),
             ("4.Irq(7).0", "1"),
         ];
         let expect: Vec<Leaf> = expect.iter().map(|(p, v)| ((*p).to_owned(), (*v).to_owned())).collect();
