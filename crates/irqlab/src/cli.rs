@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 use crate::exit::MISTAKE;
 use crate::input::complain;
 use crate::{
-    bench, diff, explain, explore, import, matrix, museum, replay, run, semantics, sh, spread, stacks, state,
-    story, tui, verify, whatif,
+    bench, diff, explain, explore, import, lesson, matrix, museum, replay, run, semantics, sh, spread,
+    stacks, state, story, tui, verify, whatif,
 };
 
 /// What does this interrupt do, and why?
@@ -72,6 +72,8 @@ enum Command {
     Stacks(stacks::Args),
     /// List the behaviours in which the kernels differ, to be changed with --set
     Semantics(semantics::Args),
+    /// Learn the path of an interrupt, with questions that check themselves
+    Lesson(lesson::Args),
     /// Look at bugs of real kernels, with the bug and without
     Museum(museum::Args),
     /// Spread CPUs over vectors as the kernel does
@@ -106,6 +108,7 @@ pub fn main() -> ExitCode {
         Some(Command::Tui(args)) => tui::run(&args),
         Some(Command::Stacks(args)) => stacks::run(&args),
         Some(Command::Semantics(args)) => semantics::run(&args),
+        Some(Command::Lesson(args)) => lesson::run(&args),
         Some(Command::Museum(args)) => museum::run(&args),
         Some(Command::Spread(args)) => spread::run(args),
         Some(Command::Matrix(args)) => matrix::run(args),

@@ -12,6 +12,7 @@ mod format;
 mod hardware;
 mod import;
 mod input;
+mod lesson;
 mod matrix;
 mod museum;
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod explore;
 mod formats;
 mod ftrace;
 mod guide;
+mod lesson;
 mod library;
 mod licences;
 mod museum;
