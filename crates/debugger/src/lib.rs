@@ -31,16 +31,18 @@ mod save;
 mod show;
 mod stops;
 mod time;
+mod timeline;
 mod view;
 mod watch;
 
 pub use save::{Origin, Saved};
 use stops::{Hits, Stop};
 use time::{Ahead, Checkpoint, NEAR, Pictures, Place, Stacks};
+pub use timeline::{Filter, StepKind, StepNote};
 pub use view::{CallLine, LineKind, Source, View, hierarchy};
 
 /// The words of the lab, with what they take and what they do.
-pub const WORDS: [(&str, &str, &str); 27] = [
+pub const WORDS: [(&str, &str, &str); 30] = [
     (":step", "[N]", "do the next thing: an interrupt, a softirq, a task up to its next wait, an event"),
     (":into", "", "go to the next call, return or tracepoint (s)"),
     (":next", "", "go over the next function call of this stack (n)"),
@@ -70,6 +72,13 @@ pub const WORDS: [(&str, &str, &str); 27] = [
         "what a function, file, error, line of the log, parameter or notion is; `explain` does as well",
     ),
     (":flow", "", "the calls and tracepoints of the last step, up to here"),
+    (
+        ":steps",
+        "[N]",
+        "the steps around here: who moved, which function, which interrupts; * is where something stopped",
+    ),
+    (":filter", "irq N | cpu N", "list only such steps; without arguments, all"),
+    (":find", "TEXT", "go on to the call or tracepoint that has it, in what was done already"),
     (":log", "", "the lines typed so far, with their steps"),
     (":save", "[--force] FILE", "write a file that does this session again"),
     (":pwd", "", "the folder in which `cat` and `ls` look"),
@@ -194,6 +203,9 @@ pub struct Session {
     attendant: Attended,
     /// Commands of a line that did not do what they were told, and assertions that did not hold.
     troubles: usize,
+    /// What the steps were about, in their order.
+    notes: Vec<StepNote>,
+    filter: Option<Filter>,
     /// Where relative paths begin.
     folder: String,
     /// What is to be said with the answer to a line.
@@ -246,6 +258,8 @@ impl Session {
             pictures: Pictures::default(),
             attendant: Attended::default(),
             troubles: 0,
+            notes: Vec::new(),
+            filter: None,
             folder: "/".to_owned(),
             said: String::new(),
         };
@@ -452,6 +466,9 @@ impl Session {
             }
             ":explain" => explained(rest),
             ":flow" => Ok(self.flow()),
+            ":steps" => self.list_steps(rest),
+            ":filter" => self.set_filter(rest),
+            ":find" => self.find(rest),
             ":log" => Ok(self.log()),
             ":help" | ":h" | ":?" => Ok(help()),
             _ => {

@@ -241,6 +241,7 @@ impl Session {
 
     fn stop_at(&mut self, hit: &Hit) -> String {
         let hits = core::mem::take(&mut self.hits);
+        self.note_stop();
         self.stand((hit.at < self.k.trace.records.len()).then_some(hit.at));
         self.hits = hits;
         let n = hit.stop;

@@ -192,6 +192,7 @@ impl Session {
         self.last = Some(progress);
         self.step += 1;
         self.end = self.end.max(self.step);
+        self.note_step();
         if guarded {
             self.guarded();
         }
@@ -491,6 +492,8 @@ impl Session {
     pub(super) fn branch(&mut self, input: Input) {
         self.inputs.truncate(self.applied);
         self.checkpoints.split_off(&(self.step + 1));
+        let kept = self.notes.partition_point(|note| note.step <= self.step);
+        self.notes.truncate(kept);
         self.end = self.step;
         self.ahead = Ahead::default();
         self.before = self.before.take().filter(|(at, _)| *at <= self.step);

@@ -7,6 +7,7 @@ use kstate::trace::{Actor, What};
 use kstate::{CtxId, Irq, Kernel};
 
 use super::Session;
+use super::timeline::{Filter, StepNote};
 use crate::fields::irq_of;
 use record::functions::Functions;
 use record::{HARDWARE, event_label};
@@ -73,6 +74,10 @@ pub struct View<'a> {
     pub typed: Vec<(u64, String)>,
     /// What the step is about.
     pub doing: String,
+    /// What the steps were about that are known.
+    pub steps: &'a [StepNote],
+    /// Which of them are listed.
+    pub filter: Option<Filter>,
     /// The calls of the step up to the cursor, and those around them.
     pub calls: Vec<CallLine>,
     /// How many records of the step are shown, and how many it has.
@@ -166,6 +171,8 @@ impl Session {
             end: self.end,
             typed: self.typed().collect(),
             doing: self.doing(),
+            steps: &self.notes,
+            filter: self.filter,
             calls,
             progress: (until - self.base, records.len() - self.base),
             source: self.source(until),

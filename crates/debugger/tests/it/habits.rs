@@ -194,6 +194,34 @@ fn a_breakpoint_that_cannot_stop_is_refused_and_one_that_passes_is_told() {
     check(":break", false, "hit 2 times, passes 1 more");
 }
 
+#[test]
+fn steps_are_listed_filtered_and_searched() {
+    let mut session = session(KernelVersion::V5_4);
+    session.line(":break irq_shutdown if irq == 29");
+    session.line("echo 0 > /sys/devices/system/cpu/cpu4/online");
+    let list = session.line(":steps").text;
+    assert!(list.lines().any(|line| line.starts_with('>') && line.contains("* migration, cpu 4")), "{list}");
+    session.line(":filter cpu 4");
+    let of_cpu = session.line(":steps 500").text;
+    assert!(of_cpu.lines().count() > 1 && of_cpu.lines().all(|line| line.contains("cpu 4")), "{of_cpu}");
+    session.line(":filter irq 29");
+    let of_irq = session.line(":steps 500").text;
+    assert!(!of_irq.is_empty() && of_irq.lines().count() < list.lines().count(), "{of_irq}");
+    assert!(session.line(":filter x").failed && session.line(":steps x").failed);
+    session.line(":delete");
+    session.line(":continue");
+    session.line(":goto start");
+    let found = session.line(":find vector=239").text;
+    assert!(found.contains("apic_update_irq_cfg(irqd=29.1, vector=239"), "{found}");
+    let here = session.step();
+    let none = session.line(":find no_such_thing");
+    assert!(none.failed && session.step() == here, "{}", none.text);
+    // What happens differently is listed differently.
+    let before = session.line(":steps 500").text;
+    session.line(":set vector_cleanup=timer");
+    assert!(session.line(":steps 500").text.lines().count() <= before.lines().count());
+}
+
 /// Numbers from a seed.
 struct Numbers(u64);
 

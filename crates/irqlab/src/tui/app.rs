@@ -38,6 +38,14 @@ pub struct Ui {
     pub scroll: u16,
     /// The interrupt that was chosen.
     pub irq: Option<Irq>,
+    /// The steps are listed in place of the calls.
+    pub lists_steps: bool,
+    /// What is inside a call that is over is not shown.
+    pub fold: bool,
+    /// Columns by which the tree is moved to the left, beside what its depth asks for.
+    pub left: u16,
+    /// CPUs and columns by which the map is moved.
+    pub map: (i16, i16),
     /// The help is open.
     pub help: bool,
     /// The words of the lab, for the help.
@@ -137,6 +145,8 @@ impl App {
             return;
         }
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        let shift = key.modifiers.contains(KeyModifiers::SHIFT);
+        let alt = key.modifiers.contains(KeyModifiers::ALT);
         let empty = self.ui.input.is_empty();
         match key.code {
             KeyCode::Char('d') if control => self.over |= empty,
@@ -146,6 +156,18 @@ impl App {
                 self.clear();
             }
             KeyCode::Char('u') if control => self.clear(),
+            KeyCode::Char('l') if control => self.ui.lists_steps = !self.ui.lists_steps,
+            KeyCode::Char('f') if control => self.ui.fold = !self.ui.fold,
+            KeyCode::Left if shift => self.ui.left = self.ui.left.saturating_sub(8),
+            KeyCode::Right if shift => self.ui.left = self.ui.left.saturating_add(8).min(400),
+            KeyCode::Up if alt => self.ui.map.0 = self.ui.map.0.saturating_sub(1),
+            KeyCode::Down if alt => self.ui.map.0 = self.ui.map.0.saturating_add(1),
+            KeyCode::Left if alt => self.ui.map.1 = self.ui.map.1.saturating_sub(8),
+            KeyCode::Right if alt => self.ui.map.1 = self.ui.map.1.saturating_add(8),
+            KeyCode::Char('/') if empty => {
+                ":find ".clone_into(&mut self.ui.input);
+                self.ui.at = self.ui.input.len();
+            }
             KeyCode::Char('n') if control => self.choose(1),
             KeyCode::Char('p') if control => self.choose(-1),
             KeyCode::Char('?') if empty => (self.ui.help, self.ui.scroll) = (true, 0),
@@ -163,6 +185,7 @@ impl App {
             KeyCode::Tab => self.complete(),
             KeyCode::Esc => {
                 self.ui.irq = None;
+                (self.ui.left, self.ui.map) = (0, (0, 0));
                 self.ui.note.clear();
                 self.clear();
             }
@@ -214,12 +237,18 @@ impl App {
                     let step = areas.step_at(place.x, view.end);
                     self.goto(step);
                 } else if areas.calls.contains(place) {
-                    let line = draw::call_at(&view, areas.calls, place.y);
-                    if let Some(record) = line.and_then(|line| view.calls[line].record) {
-                        self.session.point(record);
+                    if draw::lists_steps(&view, &self.ui) {
+                        if let Some(step) = draw::step_at(&view, areas.calls, place.y) {
+                            self.goto(step);
+                        }
+                    } else {
+                        let line = draw::call_at(&view, &self.ui, areas.calls, place.y);
+                        if let Some(record) = line.and_then(|line| view.calls[line].record) {
+                            self.session.point(record);
+                        }
                     }
                 } else if areas.map.contains(place) {
-                    let part = Part::of(areas.map, view.k, self.ui.irq.or(view.irq));
+                    let part = Part::of(areas.map, view.k, self.ui.irq.or(view.irq), self.ui.map);
                     self.ui.irq = part.at(areas.map, place).and_then(|(cpu, vector)| {
                         match view.k.apic.cpus.get(cpu.index())?.vector_irq.get(vector) {
                             VectorIrq::Desc(irq) => Some(irq),
@@ -386,5 +415,6 @@ impl App {
             None => 0,
         };
         self.ui.irq = all.get(next).copied();
+        self.ui.map = (0, 0);
     }
 }

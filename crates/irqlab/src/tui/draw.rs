@@ -1,6 +1,8 @@
 //! The picture of a session: a function of what the session shows and what the screen remembers.
 
-use debugger::{CallLine, LineKind, View, hierarchy};
+use core::fmt::Write as _;
+
+use debugger::{CallLine, LineKind, StepKind, StepNote, View, hierarchy};
 use kstate::apic::MANAGED_IRQ_SHUTDOWN_VECTOR;
 use kstate::hw::lapic::VectorReg;
 use kstate::{CpuId, Irq, Kernel};
@@ -21,7 +23,7 @@ const EVENT: Style = Style::new().fg(Color::Green);
 const WARNING: Style = Style::new().fg(Color::Red);
 
 /// The keys, as the last row shows them.
-const KEYS: &str = "? help ←→ call PgUp/PgDn step F5 run F8 over F9 out ^N irq Tab output ^D quit";
+const KEYS: &str = "? help ←→ call PgUp/PgDn step ^L list / find F5 run ^N irq Tab output ^D quit";
 
 /// The keys, as the help explains them.
 const HELP: &str = "\
@@ -29,13 +31,18 @@ const HELP: &str = "\
 PgUp PgDn   a step back, on              Home End   the first, the last step
 F5 F8 F9    go on, over a call, out of the function
 ? F1        this
+^L ^F       list the steps in place of the calls; fold calls that are over
+/           find a call or tracepoint    :filter irq N, cpu N lists such steps
+shift ← →   the rest of what is cut      alt ← → ↑ ↓ moves the map
 ^N ^P Esc   the next, the last interrupt, the one under the cursor
 Tab         complete the word; with nothing typed: the calls or what was printed
 ↑ ↓         lines typed before           ^C ^D      forget the line, leave
 mouse       drag the time bar; click a call or a vector; turn the wheel
 
 Map: . free  m kept for a managed interrupt  M its vector  A another vector
-S the system's  * the interrupt's  o where it was before. Registers, vectors and
+S the system's  * the interrupt's  o where it was before  ┊ columns that are free
+on all CPUs. Time: ▁ to █ how many calls of tasks and of interrupts, ┬ a line was
+typed, ◆ something stopped. Registers, vectors and
 flags are those at the call under the cursor.
 ";
 
@@ -51,12 +58,19 @@ pub fn screen(frame: &mut Frame<'_>, view: &View<'_>, ui: &Ui) {
     let irq = ui.irq.or(view.irq);
     header(frame, areas.header, view);
     if areas.calls.height > 0 {
-        calls(frame, areas.calls, view);
+        if lists_steps(view, ui) {
+            steps(frame, areas.calls, view);
+        } else {
+            calls(frame, areas.calls, view, ui);
+        }
         interrupt(frame, areas.irq, view.k, irq, ui.irq.is_some());
-        map(frame, areas.map, view.k, irq);
+        map(frame, areas.map, view.k, irq, ui.map);
     }
     if areas.output.height > 0 {
         output(frame, areas.output, ui);
+    }
+    if areas.lanes.height > 0 {
+        lanes(frame, &areas, view);
     }
     bar(frame, &areas, view);
     input(frame, areas.input, ui);
@@ -94,21 +108,132 @@ fn header(frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
 }
 
 /// The part of the tree that is shown: the first line, and how far it is moved to the left.
-fn part_of(calls: &[CallLine], height: usize, width: usize, indent: usize) -> (usize, usize) {
+fn part_of(calls: &[&CallLine], height: usize, width: usize, indent: usize) -> (usize, usize) {
     let here = calls.iter().position(|line| line.here).unwrap_or(calls.len().saturating_sub(1));
     let first = calls.len().saturating_sub(height).min(here);
     let deepest = calls.get(here).map_or(0, |line| line.depth * indent);
     (first, deepest.saturating_sub(width / 3))
 }
 
-/// The index of the call at a row of the panel.
-pub fn call_at(view: &View<'_>, area: Rect, row: u16) -> Option<usize> {
-    let row = usize::from(row.checked_sub(area.y + 1)?);
-    let (first, _) = part_of(&view.calls, usize::from(area.height.saturating_sub(1)), 0, 0);
-    (first + row < view.calls.len()).then_some(first + row)
+/// The lines of the tree that are shown, by their index: all, or without what is inside a call that is over.
+fn lines_of(view: &View<'_>, ui: &Ui) -> Vec<usize> {
+    let mut shown = Vec::new();
+    let mut over: Option<usize> = None;
+    for (at, line) in view.calls.iter().enumerate() {
+        let inside = over.is_some_and(|depth| line.depth > depth && line.kind != LineKind::Head);
+        if ui.fold && inside && !line.here {
+            continue;
+        }
+        over = (line.kind == LineKind::Call && line.over).then_some(line.depth);
+        shown.push(at);
+    }
+    shown
 }
 
-fn calls(frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
+/// The index of the call at a row of the panel.
+pub fn call_at(view: &View<'_>, ui: &Ui, area: Rect, row: u16) -> Option<usize> {
+    let row = usize::from(row.checked_sub(area.y + 1)?);
+    let shown = lines_of(view, ui);
+    let calls: Vec<&CallLine> = shown.iter().map(|at| &view.calls[*at]).collect();
+    let (first, _) = part_of(&calls, usize::from(area.height.saturating_sub(1)), 0, 0);
+    shown.get(first + row).copied()
+}
+
+/// The steps stand in place of the calls: somebody wants it so, or there are none.
+pub fn lists_steps(view: &View<'_>, ui: &Ui) -> bool {
+    ui.lists_steps || view.calls.is_empty()
+}
+
+/// The steps that fit into the panel, around the one where the session stands.
+fn listed<'a>(view: &View<'a>, height: usize) -> Vec<&'a StepNote> {
+    let shown: Vec<&StepNote> =
+        view.steps.iter().filter(|note| view.filter.is_none_or(|filter| filter.shows(note))).collect();
+    let here = shown.partition_point(|note| note.step <= view.step);
+    let last = (here + height / 2).max(height).min(shown.len());
+    shown[last.saturating_sub(height)..last].to_vec()
+}
+
+/// The step at a row of the list.
+pub fn step_at(view: &View<'_>, area: Rect, row: u16) -> Option<u64> {
+    let row = usize::from(row.checked_sub(area.y + 1)?);
+    listed(view, usize::from(area.height.saturating_sub(1))).get(row).map(|note| note.step)
+}
+
+/// What somebody sees first.
+const FIRST: &str = "\
+Nothing was typed yet. For a beginning:
+
+echo 1 > /sys/class/nvme/nvme0/reset_controller
+echo 0 > /sys/devices/system/cpu/cpu4/online
+cat /proc/interrupts | grep nvme
+:break vector_config if irq == 29
+
+Then ← and → go from call to call, PgUp and PgDn from step to step, and ? tells the rest.";
+
+fn steps(frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
+    let title = match view.filter {
+        Some(filter) => format!(" Steps of {filter} "),
+        None => " Steps ".to_owned(),
+    };
+    let block = panel(&title);
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    let notes = listed(view, usize::from(inner.height));
+    if notes.is_empty() {
+        let text = if view.steps.is_empty() { FIRST } else { "No such step is known; :filter lists all." };
+        frame.render_widget(Paragraph::new(text).style(DIM).wrap(Wrap { trim: true }), inner);
+        return;
+    }
+    let lines = notes.iter().map(|note| {
+        let style = match note.kind {
+            _ if note.step == view.step => HERE,
+            _ if note.stopped => WARNING,
+            StepKind::Shell => BOLD,
+            StepKind::Interrupt | StepKind::Softirq => EVENT,
+            StepKind::Task => Style::new(),
+            StepKind::Event => DIM,
+        };
+        let here = if note.step == view.step { ">" } else { " " };
+        Line::styled(format!("{here}{note}"), style)
+    });
+    frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()), inner);
+}
+
+/// Eight heights of a column.
+const HEIGHTS: [&str; 8] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
+
+fn lanes(frame: &mut Frame<'_>, areas: &Areas, view: &View<'_>) {
+    let (first, last) = bar_ends(areas.bar);
+    let columns = usize::from(last - first) + 1;
+    let mut calls = [vec![0u32; columns], vec![0u32; columns]];
+    let mut stopped = vec![false; columns];
+    for note in view.steps {
+        let column = usize::from(areas.column_of(note.step, view.end) - first).min(columns - 1);
+        let lane = usize::from(matches!(note.kind, StepKind::Interrupt | StepKind::Softirq));
+        // A step without a call is seen as well.
+        if matches!(note.kind, StepKind::Task | StepKind::Interrupt | StepKind::Softirq) {
+            calls[lane][column] = calls[lane][column].saturating_add(note.calls.max(1));
+        }
+        stopped[column] |= note.stopped;
+    }
+    for (lane, (name, style)) in [("t", HEAD), ("i", EVENT)].into_iter().enumerate() {
+        let most = calls[lane].iter().copied().max().unwrap_or(0).max(2);
+        let mut spans = vec![Span::styled(name, DIM)];
+        for (column, calls) in calls[lane].iter().enumerate() {
+            // By magnitudes: a reset has thousands of calls beside an interrupt's ten.
+            let height = (f64::from(*calls).ln() / f64::from(most).ln() * 7.0).clamp(0.0, 7.0) as usize;
+            spans.push(match calls {
+                0 => Span::raw(" "),
+                _ if stopped[column] && lane == 0 => Span::styled(HEIGHTS[height], WARNING),
+                _ => Span::styled(HEIGHTS[height], style),
+            });
+        }
+        let row = Rect { y: areas.lanes.y + lane as u16, height: 1, ..areas.lanes };
+        frame.render_widget(Paragraph::new(Line::from(spans)), row);
+    }
+}
+
+fn calls(frame: &mut Frame<'_>, area: Rect, view: &View<'_>, ui: &Ui) {
     let title = match &view.source {
         Some(source) => {
             let line = source.line.map_or_else(String::new, |line| format!(":{line}"));
@@ -119,15 +244,11 @@ fn calls(frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
     let block = panel(&title);
     let inner = block.inner(area);
     frame.render_widget(block, area);
-    if view.calls.is_empty() {
-        let text = "No function is called in this step: ← goes to where one was, a command begins something.";
-        frame.render_widget(Paragraph::new(Line::styled(text, DIM)).wrap(Wrap { trim: true }), inner);
-        return;
-    }
     let indent = if area.width < 60 { 1 } else { 2 };
     let (height, width) = (usize::from(inner.height), usize::from(inner.width));
-    let (first, left) = part_of(&view.calls, height, width, indent);
-    let lines = view.calls.iter().skip(first).take(height).map(|line| {
+    let shown: Vec<&CallLine> = lines_of(view, ui).into_iter().map(|at| &view.calls[at]).collect();
+    let (first, left) = part_of(&shown, height, width, indent);
+    let lines = shown.iter().skip(first).take(height).map(|line| {
         let space = (line.depth * indent).saturating_sub(left);
         let (sign, style) = match line.kind {
             LineKind::Head => ("# ", HEAD),
@@ -146,7 +267,7 @@ fn calls(frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
         let text = format!("{mark}{:space$}{sign}{}{returned}", "", line.text);
         Line::styled(text, if line.here { HERE } else { style })
     });
-    frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()), inner);
+    frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()).scroll((0, ui.left)), inner);
 }
 
 fn interrupt(frame: &mut Frame<'_>, area: Rect, k: &Kernel, irq: Option<Irq>, chosen: bool) {
@@ -196,37 +317,79 @@ fn interrupt(frame: &mut Frame<'_>, area: Rect, k: &Kernel, irq: Option<Irq>, ch
 }
 
 /// The part of the map that is shown.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Part {
     first_cpu: usize,
     cpus: usize,
-    first_vector: u32,
-    vectors: u32,
+    /// The vectors of the columns; none where some are left out that are free on all CPUs.
+    columns: Vec<Option<u32>>,
 }
 
+/// So many free vectors in a row need no column each.
+const SQUEEZED: usize = 6;
+
 impl Part {
-    /// The part that fits and shows an interrupt's vector.
-    pub fn of(area: Rect, k: &Kernel, irq: Option<Irq>) -> Self {
+    /// The part that fits and shows an interrupt's vector, moved by so many CPUs and columns.
+    pub fn of(area: Rect, k: &Kernel, irq: Option<Irq>, moved: (i16, i16)) -> Self {
         let apicd = irq.and_then(|irq| k.apic.apicd(irq)).filter(|apicd| apicd.vector != 0);
         let rows = usize::from(area.height.saturating_sub(2));
         let all = cpus(k);
         let cpu = apicd.map_or(0, |apicd| apicd.cpu.index());
-        let matrix = &k.vector_matrix;
-        let vectors = u32::from(area.width.saturating_sub(MARGIN)).min(matrix.matrix_bits);
-        let mut first_vector = matrix.alloc_start.min(matrix.matrix_bits - vectors);
-        if let Some(vector) = apicd.map(|apicd| apicd.vector).filter(|v| *v >= first_vector + vectors) {
-            first_vector = (vector - vectors / 2).min(matrix.matrix_bits - vectors);
-        }
-        Self { first_cpu: window(all, rows, cpu), cpus: rows.min(all), first_vector, vectors }
+        let first_cpu = window(all, rows, cpu).saturating_add_signed(moved.0.into());
+        let first_cpu = first_cpu.min(all.saturating_sub(rows));
+        let width = usize::from(area.width.saturating_sub(MARGIN));
+        let mut columns = columns(k, width);
+        let place = apicd.and_then(|apicd| columns.iter().position(|c| *c == Some(apicd.vector)));
+        let first = match place {
+            Some(place) if place >= width => place - width / 2,
+            _ => 0,
+        };
+        let first = first.saturating_add_signed(moved.1.into()).min(columns.len().saturating_sub(width));
+        columns.drain(..first);
+        columns.truncate(width);
+        Self { first_cpu, cpus: rows.min(all), columns }
     }
 
     /// The CPU and vector at a place of the screen.
-    pub fn at(self, area: Rect, place: Position) -> Option<(CpuId, u32)> {
+    pub fn at(&self, area: Rect, place: Position) -> Option<(CpuId, u32)> {
         let row = usize::from(place.y.checked_sub(area.y + 2)?);
-        let column = u32::from(place.x.checked_sub(area.x + MARGIN)?);
-        (row < self.cpus && column < self.vectors)
-            .then(|| (CpuId((self.first_cpu + row) as u32), self.first_vector + column))
+        let column = usize::from(place.x.checked_sub(area.x + MARGIN)?);
+        let vector = self.columns.get(column).copied().flatten()?;
+        (row < self.cpus).then(|| (CpuId((self.first_cpu + row) as u32), vector))
     }
+}
+
+/// The vectors in their order. Where all of them do not fit, those are left out that are free on all CPUs.
+fn columns(k: &Kernel, width: usize) -> Vec<Option<u32>> {
+    let matrix = &k.vector_matrix;
+    let all = matrix.alloc_start.min(matrix.matrix_bits)..matrix.matrix_bits;
+    if all.len() <= width {
+        return all.map(Some).collect();
+    }
+    let used = |vector: u32| {
+        matrix.system_map.test(vector)
+            || matrix.maps.iter().any(|cm| cm.alloc_map.test(vector) || cm.managed_map.test(vector))
+    };
+    let mut columns = Vec::new();
+    let mut free: Vec<Option<u32>> = Vec::new();
+    let squeeze = |columns: &mut Vec<Option<u32>>, free: &mut Vec<Option<u32>>| {
+        if free.len() >= SQUEEZED {
+            // The first shows what comes next, and the rest is a mark.
+            free.truncate(2);
+            free.push(None);
+        }
+        columns.append(free);
+    };
+    for vector in all {
+        if used(vector) {
+            squeeze(&mut columns, &mut free);
+            columns.push(Some(vector));
+        } else {
+            free.push(Some(vector));
+        }
+    }
+    squeeze(&mut columns, &mut free);
+    columns
 }
 
 /// A register's vectors, as far as they fit.
@@ -240,20 +403,20 @@ fn vectors(register: &VectorReg, width: usize) -> String {
     }
 }
 
-fn map(frame: &mut Frame<'_>, area: Rect, k: &Kernel, irq: Option<Irq>) {
-    let part = Part::of(area, k, irq);
+fn map(frame: &mut Frame<'_>, area: Rect, k: &Kernel, irq: Option<Irq>, moved: (i16, i16)) {
+    let part = Part::of(area, k, irq, moved);
     let matrix = &k.vector_matrix;
     let title = " CPUs and vectors: . free  m kept  M managed  A taken  S system  * this  o old ";
     let mut scale = format!("{:<width$}", "cpu irr    isr", width = usize::from(MARGIN));
-    let mut vector = part.first_vector;
-    while vector < part.first_vector + part.vectors {
-        if vector.is_multiple_of(8) {
-            let label = format!("{vector:<8}");
-            scale.push_str(&label);
-            vector += 8;
-        } else {
-            scale.push(' ');
-            vector += 1;
+    let margin = scale.len();
+    for (column, vector) in part.columns.iter().enumerate() {
+        let Some(vector) = vector else { continue };
+        // A number where it can be read: at every eighth vector, and behind a gap.
+        let behind_gap = column > 0 && part.columns[column - 1].is_none();
+        let free = scale.len() <= margin + column;
+        if free && (vector.is_multiple_of(8) || behind_gap) {
+            scale.push_str(&" ".repeat(margin + column - scale.len()));
+            let _ = write!(scale, "{vector} ");
         }
     }
     let apicd = irq.and_then(|irq| k.apic.apicd(irq));
@@ -270,7 +433,11 @@ fn map(frame: &mut Frame<'_>, area: Rect, k: &Kernel, irq: Option<Irq>) {
             Span::styled(format!("{irr:<7}{isr:<7} "), if busy { WARNING } else { DIM }),
         ];
         let Some(cm) = matrix.maps.get(cpu.index()) else { continue };
-        for vector in part.first_vector..part.first_vector + part.vectors {
+        for vector in &part.columns {
+            let Some(vector) = *vector else {
+                spans.push(Span::styled("\u{250a}", DIM));
+                continue;
+            };
             let is = |at: u32, on: CpuId| at != 0 && at == vector && on == cpu;
             let this = apicd.is_some_and(|apicd| is(apicd.vector, apicd.cpu));
             let old = apicd.is_some_and(|apicd| is(apicd.prev_vector, apicd.prev_cpu));
@@ -313,8 +480,11 @@ fn bar(frame: &mut Frame<'_>, areas: &Areas, view: &View<'_>) {
     let (first, last) = bar_ends(areas.bar);
     let here = areas.column_of(view.step, view.end);
     let typed: Vec<u16> = view.typed.iter().map(|(at, _)| areas.column_of(*at, view.end)).collect();
+    let stops: Vec<u16> =
+        view.steps.iter().filter(|note| note.stopped).map(|n| areas.column_of(n.step, view.end)).collect();
     let text = (first..=last).map(|column| match column {
         _ if column == here => Span::styled("\u{25cf}", HERE),
+        _ if stops.contains(&column) => Span::styled("\u{25c6}", WARNING),
         _ if typed.contains(&column) => Span::styled("\u{252c}", BOLD),
         _ if column < here => Span::styled("\u{2501}", HEAD),
         _ => Span::styled("\u{2500}", DIM),

@@ -8,6 +8,10 @@ pub const SMALLEST: (u16, u16) = (72, 20);
 const TALL: u16 = 18;
 /// Rows of that place.
 const OUTPUT: u16 = 10;
+/// With so many rows time has lanes.
+const LANED: u16 = 30;
+/// Rows of the lanes: tasks and interrupts.
+const LANES: u16 = 2;
 /// Columns in front of the map: the CPU, and its APIC's IRR and ISR.
 pub const MARGIN: u16 = 19;
 
@@ -24,6 +28,8 @@ pub struct Areas {
     pub output: Rect,
     /// CPUs and vectors; the first two rows are its title and scale.
     pub map: Rect,
+    /// Who moved when: a row for tasks, one for interrupts.
+    pub lanes: Rect,
     /// Time.
     pub bar: Rect,
     /// What is typed.
@@ -41,7 +47,8 @@ impl Areas {
             return None;
         }
         let row = |at: u16| Rect { x, y: y + at, width, height: 1 };
-        let body = height - 4;
+        let lanes = if height >= LANED { LANES } else { 0 };
+        let body = height - 4 - lanes;
         let most = (body / 2).saturating_sub(2).max(4);
         let cpus = u16::try_from(cpus).unwrap_or(u16::MAX).clamp(1, most);
         let map = cpus + 2;
@@ -58,6 +65,7 @@ impl Areas {
             irq,
             output: Rect::default(),
             map,
+            lanes: Rect { height: lanes, ..row(height - 3 - lanes) },
             bar: row(height - 3),
             input: row(height - 2),
             keys: row(height - 1),

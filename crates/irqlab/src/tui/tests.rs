@@ -40,6 +40,8 @@ fn keys(app: &mut App, text: &str) {
                     "back" => (KeyCode::Backspace, KeyModifiers::NONE),
                     "^c" => (KeyCode::Char('c'), KeyModifiers::CONTROL),
                     "^d" => (KeyCode::Char('d'), KeyModifiers::CONTROL),
+                    "^l" => (KeyCode::Char('l'), KeyModifiers::CONTROL),
+                    "^f" => (KeyCode::Char('f'), KeyModifiers::CONTROL),
                     "^n" => (KeyCode::Char('n'), KeyModifiers::CONTROL),
                     f => (KeyCode::F(f[1..].parse().unwrap()), KeyModifiers::NONE),
                 };
@@ -206,6 +208,30 @@ fn a_click_points_at_a_call_and_at_an_interrupt() {
 }
 
 #[test]
+fn the_screen_is_never_empty() {
+    for size in SIZES {
+        let mut app = app(KernelVersion::V5_4);
+        assert!(screen(&app, size).contains("Nothing was typed yet"), "{}", screen(&app, size));
+        keys(&mut app, "echo 1 > /sys/class/nvme/nvme0/reset_controller<enter>");
+        let after = screen(&app, size);
+        assert!(after.contains(" Steps ") && after.contains("kworker, cpu 0"), "{after}");
+        keys(&mut app, ":filter cpu 3<enter><tab>");
+        let filtered = screen(&app, size);
+        assert!(filtered.contains("Steps of cpu 3") && !filtered.contains("kworker, cpu 0"), "{filtered}");
+        keys(&mut app, ":filter<enter><home>/apic_update_irq_cfg<enter>");
+        let found = screen(&app, size);
+        assert!(found.lines().any(|l| l.starts_with('>') && l.contains("apic_update_irq_cfg")), "{found}");
+        keys(&mut app, "<^f>");
+        let folded = screen(&app, size);
+        assert!(folded.lines().any(|l| l.starts_with('>') && l.contains("apic_update_irq_cfg")), "{folded}");
+        keys(&mut app, "<^f><^l>");
+        assert!(screen(&app, size).contains(" Steps "));
+        // The last system vector is on the map, behind what is free everywhere.
+        assert!(after.contains('\u{250a}') && after.contains("236"), "{after}");
+    }
+}
+
+#[test]
 fn lines_are_edited_completed_and_remembered() {
     let size = SIZES[0];
     let input = |app: &App| screen(app, size).lines().nth(22).unwrap().to_owned();
@@ -234,7 +260,12 @@ fn lines_are_edited_completed_and_remembered() {
 /// each thing a few times.
 #[test]
 fn nothing_that_is_typed_or_clicked_panics() {
-    const THINGS: [&str; 36] = [
+    const THINGS: [&str; 41] = [
+        "<^l>",
+        "<^f>",
+        "/irq<enter>",
+        ":filter cpu 3<enter>",
+        ":filter irq 29<enter>",
         "<f1>",
         "<f5>",
         "<f8>",
