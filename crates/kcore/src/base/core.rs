@@ -1,4 +1,4 @@
-//! The file `online` of a device, which only CPUs have here.
+//! The file `online` of a device, which only CPUs have here, and what is said of a probe that failed.
 //!
 //! C file: drivers/base/core.c of 5.4 and 6.12.
 
@@ -44,4 +44,12 @@ pub(crate) fn lock_device_hotplug_sysfs(k: &mut Kernel) {
 
 pub(crate) fn unlock_device_hotplug(k: &mut Kernel) {
     k.hotplug.device_hotplug_lock = false;
+}
+
+/// Says that a driver's probe failed, and with which error. Who has no memory has said so already.
+// DEVIATION: no probe is deferred here.
+pub fn dev_err_probe(k: &mut Kernel, driver: &str, device: &str, err: Errno, why: &str) {
+    if err != Errno::ENOMEM {
+        k.log.push(format!("{driver} {device}: error -{err:?}: {why}"));
+    }
 }

@@ -1,6 +1,7 @@
 //! drivers/nvme/host/pci.c, since probing brings the controller up itself; completions are handled while
 //! the queue is walked.
 
+use kcore::base::core::dev_err_probe;
 use kcore::workqueue::flush_work;
 use kfn::{kfn, kframe};
 use kstate::blk::{BlkMqOps, HctxType, ReqOp, RqState};
@@ -509,8 +510,11 @@ pub(super) fn nvme_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
     // interrupt.
     step!();
     let mapped: Result<(), Errno> = nvme_dev_map(k, id);
-    if mapped.is_err() {
-        probe_failed(k, dev, mapped);
+    if let Err(e) = mapped {
+        if k.sem.nvme_probe_failed_logs {
+            let name = k.pci_dev(dev).name();
+            dev_err_probe(k, "nvme", &name, e, "probe failed");
+        }
         return mapped;
     }
     let name = k.pci_dev(dev).name();
@@ -562,19 +566,13 @@ pub(super) fn nvme_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
     };
     nvme_dev_unmap(k, id);
     dm(k, id).bound = false;
-    probe_failed(k, dev, result);
-    result
-}
-
-// dev_err_probe(), drivers/base/core.c: who has no memory has said so already.
-fn probe_failed(k: &mut Kernel, dev: PciDevId, result: Result<(), Errno>) {
     if let Err(e) = result
-        && e != Errno::ENOMEM
         && k.sem.nvme_probe_failed_logs
     {
         let name = k.pci_dev(dev).name();
-        k.log.push(format!("nvme {name}: error -{e:?}: probe failed"));
+        dev_err_probe(k, "nvme", &name, e, "probe failed");
     }
+    result
 }
 
 /// `nvme_opcode_str()` without CONFIG_NVME_VERBOSE_ERRORS.
