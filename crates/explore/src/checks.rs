@@ -5,7 +5,7 @@
 use kstate::apic::VectorIrq;
 use kstate::irqdesc::{IRQD_AFFINITY_MANAGED, IRQS_ONESHOT};
 use kstate::sched::{TaskKind, TaskState};
-use kstate::semantics::{NvmeProbe, Semantics, VectorCleanup};
+use kstate::semantics::{HousekeepingCheck, NvmeProbe, Semantics, VectorCleanup};
 use kstate::{CpuId, Kernel, TaskId};
 
 /// What a kernel is known to say or do, and why it is no defect.
@@ -57,6 +57,12 @@ pub fn queue_without_its_interrupt(k: &Kernel) -> bool {
 
 /// All of it.
 pub const KNOWN: &[Known] = &[
+    Known {
+        shows: "WARNING: at kernel/sched/topology.c build_sched_domains",
+        says: |sem| sem.housekeeping_check == HousekeepingCheck::Any,
+        why: "cpu_down(), kernel/cpu.c: lets the last CPU go that isolcpus= leaves to the scheduler, as it asks for any \
+              housekeeping CPU and not for another one (exhibit M57)",
+    },
     Known {
         shows: "no longer affine to CPU",
         says: |sem| sem.migrate_logs_broken_affinity,

@@ -162,7 +162,7 @@ mod tests {
         ] {
             assert_eq!(ranges(numbers), expect);
         }
-        assert_eq!(short("1,5,9,14,22", 9), "1,5,...");
+        assert_eq!(short("1,5,9,14,22", 9), "1,5,9,...");
         assert_eq!(short("1,5,9", 9), "1,5,9");
         assert_eq!(short("1,nvme0q2-3", 9), "1,nvme...");
     }
