@@ -100,6 +100,12 @@ impl Kernel {
         self.pci.devs.get(dev.index()).map_or_else(|| format!("function {dev}"), |function| function.name())
     }
 
+    /// A driver has given the device behind a function a name.
+    pub fn has_driver_name(&self, dev: PciDevId) -> bool {
+        self.nvme.devs.iter().any(|nvme| nvme.bound && nvme.dev == dev)
+            || self.virtio.devs.iter().flatten().any(|virtio| virtio.pci_dev == dev)
+    }
+
     /// A task: `task 21 (kworker)`.
     pub fn task_name(&self, id: TaskId) -> String {
         match self.sched.tasks.get(id.index()) {

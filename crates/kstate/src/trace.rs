@@ -3,7 +3,7 @@
 use core::any::Any;
 use core::fmt;
 use core::hash::{Hash, Hasher};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::irqdesc::Irqd;
@@ -250,6 +250,8 @@ pub struct Trace {
     pub ctxs: Vec<Ctx>,
     /// What the kernel calls the functions that records of hardware are about.
     pub devices: BTreeMap<PciDevId, String>,
+    /// Those of them that no driver has given a name yet.
+    pub unnamed: BTreeSet<PciDevId>,
     /// What was done to the tracer of /sys/kernel/tracing meanwhile.
     pub marks: Vec<Mark>,
     /// Who looks at the machine whenever something is recorded.

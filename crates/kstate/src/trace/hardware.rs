@@ -681,11 +681,16 @@ fn record(k: &mut Kernel, hardware: impl FnOnce(&Kernel) -> Hardware) {
     }
     let hardware = hardware(k);
     if let Some(dev) = hardware.dev()
-        && k.trace.devices.get(&dev).is_none_or(|name| name.contains(':'))
+        && (!k.trace.devices.contains_key(&dev) || k.trace.unnamed.contains(&dev) && k.has_driver_name(dev))
     {
         // Until a driver has given it a name it has the one of its address.
         let name = k.device_name(dev);
         k.trace.devices.insert(dev, name);
+        if k.has_driver_name(dev) {
+            k.trace.unnamed.remove(&dev);
+        } else {
+            k.trace.unnamed.insert(dev);
+        }
     }
     push(k, What::Hardware(hardware));
 }
