@@ -173,7 +173,7 @@ impl CpuMask {
         if let Some(word) = self.words.get_mut(word_of(cpu).wrapping_sub(self.base) as usize) {
             *word &= !bit_of(cpu);
             if *word == 0 {
-                self.trim();
+                self.trim_words();
             }
         }
     }
@@ -195,7 +195,7 @@ impl CpuMask {
         let cpu = CpuId(self.base * 64 + word.trailing_zeros());
         *word &= word.wrapping_sub(1);
         if *word == 0 {
-            self.trim();
+            self.trim_words();
         }
         Some(cpu)
     }
