@@ -621,6 +621,10 @@ fn architecture(tree: &Tree, release: Option<&str>) -> Option<String> {
         () if key("CPU implementer") => Some("an ARM machine".to_owned()),
         () if key("isa") && key("hart") => Some("a RISC-V machine".to_owned()),
         () if key("timebase") => Some("a POWER machine".to_owned()),
+        () if key("archrev") => Some("an IA-64 machine".to_owned()),
+        () if cpuinfo.contains("IBM/S390") => Some("an s390 machine".to_owned()),
+        // A kernel of 32 bits lists old bugs, also on a processor that could do more.
+        () if key("fdiv_bug") => Some("a 32-bit PC".to_owned()),
         () if flags.is_some_and(|flags| !flags.split_whitespace().any(|flag| flag == "lm")) => {
             Some("a 32-bit PC".to_owned())
         }

@@ -147,7 +147,10 @@ fn other_machines_are_refused_by_name() {
         ("sos_commands/processor/lscpu", "Architecture:          i686\nCPU(s):  2\n", "i686"),
         ("proc/version", "Linux version 5.10.0-28-686-pae (x) #1\n", "a 32-bit PC"),
         ("proc/cpuinfo", "processor\t: 0\nflags\t\t: fpu vme de pse apic pae\n", "a 32-bit PC"),
+        ("proc/cpuinfo", "processor\t: 0\nfdiv_bug\t: no\nflags\t\t: fpu lm\n", "a 32-bit PC"),
         ("proc/cpuinfo", "processor\t: 0\nCPU implementer\t: 0x41\n", "an ARM machine"),
+        ("proc/cpuinfo", "processor  : 0\narch       : IA-64\narchrev    : 0\n", "an IA-64 machine"),
+        ("proc/cpuinfo", "vendor_id       : IBM/S390\n# processors    : 20\n", "an s390 machine"),
     ] {
         let said = account(&one, &[(file, text)]);
         assert_eq!(said, format!("this machine is {name}: irqlab has x86-64 alone"), "{file}");
