@@ -9,7 +9,7 @@
 //!
 //! The records of a step tell what it did, and the session can stand at each of them. A function between two waits
 //! cannot be divided, so the machine itself goes to the end of its step. The session does the step again from a copy of the
-//! state before it, and an observer of the recorder takes pictures of the copy at the records ([`time`]). What is shown is
+//! state before it, and an observer of the recorder takes pictures of the copy at the records (`time`). What is shown is
 //! the picture.
 
 use core::fmt::Write as _;

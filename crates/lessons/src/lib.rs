@@ -2,7 +2,7 @@
 //!
 //! A lesson is a folder of `data`: a machine, a script, a text, and in `lesson.toml` the stations and the questions. A
 //! station is a place in the run of the script. It is named by a breakpoint or by a command that is done, never by a
-//! number, so that it is found on every kernel. What is true at a station is read from the machine there ([`walk`]); no
+//! number, so that it is found on every kernel. What is true at a station is read from the machine there ([`Walk`]); no
 //! file says which answer is right.
 //!
 //! # What it doesn't implement

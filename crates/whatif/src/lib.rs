@@ -4,7 +4,7 @@
 //! A [`Question`] says what is changed. [`ask`] boots the machine, and where the change is one of the boot (the
 //! command line, a device, another kernel) the changed machine beside it; what happens while a machine runs is a
 //! script of the shell. A [`picture`] is what a machine shows then, and an [`Answer`] is two pictures compared.
-//! [`headroom`] asks the vector matrix, and takes CPUs down on a copy until one stays. [`cause`] finds the behaviours
+//! [`headroom`] asks the vector matrix, and takes CPUs down on a copy until one stays. `cause` finds the behaviours
 //! of a kernel that are behind a difference.
 //!
 //! Nothing here knows what a kernel would do: it did it.
