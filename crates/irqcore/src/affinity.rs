@@ -102,7 +102,7 @@ fn alloc_nodes_vectors(
         // Each node gets what is left divided by the nodes that are left, and no more than it has CPUs.
         let mut done = 0u32;
         for (passed, &n) in nodemsk.iter().enumerate() {
-            let ncpus = cpu_mask.and(&node_to_cpumask[n]).weight();
+            let ncpus = cpu_mask.weight_and(&node_to_cpumask[n]);
             let nodes = (nodemsk.len() - passed) as u32;
             let vecs_per_node = (numvecs.saturating_sub(done) / nodes).max(1);
             node_vectors[n].n = vecs_per_node.min(ncpus);
@@ -112,7 +112,7 @@ fn alloc_nodes_vectors(
     }
     let mut remaining_ncpus = 0u32;
     for &n in nodemsk {
-        let ncpus = cpu_mask.and(&node_to_cpumask[n]).weight();
+        let ncpus = cpu_mask.weight_and(&node_to_cpumask[n]);
         if ncpus == 0 {
             continue;
         }

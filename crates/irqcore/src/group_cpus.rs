@@ -76,7 +76,7 @@ fn alloc_nodes_groups(
         // As in alloc_nodes_vectors().
         let mut done = 0u32;
         for (passed, &n) in nodemsk.iter().enumerate() {
-            let ncpus = cpu_mask.and(&node_to_cpumask[n]).weight();
+            let ncpus = cpu_mask.weight_and(&node_to_cpumask[n]);
             let nodes = (nodemsk.len() - passed) as u32;
             let grps_per_node = (numgrps.saturating_sub(done) / nodes).max(1);
             node_groups[n].n = grps_per_node.min(ncpus);
@@ -86,7 +86,7 @@ fn alloc_nodes_groups(
     }
     let mut numcpus = 0u32;
     for &n in nodemsk {
-        let ncpus = cpu_mask.and(&node_to_cpumask[n]).weight();
+        let ncpus = cpu_mask.weight_and(&node_to_cpumask[n]);
         if ncpus == 0 {
             continue;
         }
@@ -184,7 +184,7 @@ fn alloc_cluster_groups(
         }
         let mut n = 1;
         if cluster.single().is_none() {
-            n = cluster.and(node_cpumask).weight();
+            n = cluster.weight_and(node_cpumask);
             msk = msk.andnot(cluster);
         }
         equal &= clusters.first().is_none_or(|first| first.n == n);

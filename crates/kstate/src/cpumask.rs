@@ -226,6 +226,12 @@ impl CpuMask {
         self.words.iter().map(|w| w.count_ones()).sum()
     }
 
+    /// Number of CPUs in both sets (`cpumask_weight_and`).
+    pub fn weight_and(&self, other: &Self) -> u32 {
+        let (_, a, b) = self.common(other);
+        a.iter().zip(b).map(|(a, b)| (a & b).count_ones()).sum()
+    }
+
     /// The lowest CPU (`cpumask_first`, which returns `nr_cpu_ids` where this returns `None`).
     #[inline]
     pub fn first(&self) -> Option<CpuId> {
