@@ -1,13 +1,13 @@
 //! What the scheduler does for a CPU that comes or goes.
 //!
-//! C file: kernel/sched/core.c of 5.4 and 6.12.
+//! C file: kernel/sched/core.c of 5.4, 6.12 and 7.3.
 
 use kfn::kframe;
 use kstate::sched::{TaskKind, WaitOn};
 use kstate::{CpuId, Errno, Kernel};
 
 use super::deadline::{FAIR_SERVER_BW, dl_bw_check_overflow, dl_bw_deactivate};
-use super::isolation::{HkType, housekeeping_cpumask};
+use super::topology::{build_perf_domains, build_sched_domains};
 
 /// The run queue of a CPU that comes is made ready. Here it has nothing that could be wrong.
 pub(crate) fn sched_cpu_starting(_k: &mut Kernel, _cpu: CpuId) -> Result<(), Errno> {
@@ -54,24 +54,6 @@ pub(crate) fn sched_cpu_deactivate(k: &mut Kernel, cpu: CpuId) -> Result<(), Err
         wait!(WaitOn::Exit(k.cur.task.unwrap_or_default()));
     }
     fits
-}
-
-/// The domain of all CPUs that are not isolated is built anew; false when there are none.
-// DEVIATION: domains of cpusets are not modelled, so that this is the only one.
-fn build_sched_domains(k: &mut Kernel) -> bool {
-    let cpu_map = k.topo.active.and(&housekeeping_cpumask(k, HkType::Domain));
-    if cpu_map.is_empty() {
-        k.warn("WARNING: at kernel/sched/topology.c build_sched_domains");
-    }
-    !cpu_map.is_empty()
-}
-
-/// Looks at the performance domains of no CPUs: `cpu_rq()` of `nr_cpu_ids`. False when that was the end.
-fn build_perf_domains(k: &mut Kernel) -> bool {
-    if k.sem.energy_model {
-        k.bug("Oops: general protection fault at kernel/sched/topology.c build_perf_domains");
-    }
-    !k.sem.energy_model
 }
 
 /// The domains are built anew. The default root domain is emptied then, and only tasks are accounted

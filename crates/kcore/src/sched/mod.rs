@@ -3,3 +3,4 @@
 pub mod core;
 pub mod deadline;
 pub mod isolation;
+mod topology;
