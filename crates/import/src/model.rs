@@ -646,7 +646,7 @@ fn said_kernel(facts: &Facts, options: &Options, kernel: KernelVersion, report: 
 }
 
 fn header(facts: &Facts) -> String {
-    let release = facts.release.as_deref().unwrap_or("an unknown release");
+    let release = facts.release.as_deref().unwrap_or("of an unknown release");
     format!("# Imported from a machine with Linux {}.\n", release.replace(|c: char| c.is_control(), " "))
 }
 
