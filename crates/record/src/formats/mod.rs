@@ -20,6 +20,7 @@ pub mod hardware;
 pub mod json;
 pub mod perfetto;
 mod story;
+mod tracks;
 
 pub use story::story;
 

@@ -11,13 +11,10 @@
 //! # What it doesn't implement
 //! Interning of names: a trace is as long as its names are.
 
-use std::collections::BTreeMap;
+use kstate::trace::{Hardware, What};
 
-use kstate::CtxId;
-use kstate::trace::{Actor, Field, Hardware, Record, Source, Trace, What};
-
+use super::tracks::{CPUS, Flows, HARDWARE, TASKS, place, tracks};
 use super::{RECORD_TIME, Slice, fields};
-use crate::recording::flow_label;
 
 /// Field numbers of the messages.
 mod field {
@@ -51,14 +48,6 @@ const INSTANT: u64 = 3;
 const STATE_CLEARED: u64 = 1;
 /// All packets come from one writer.
 const WRITER: u64 = 1;
-
-const CPUS: u64 = 1;
-const TASKS: u64 = 2;
-const HARDWARE: u64 = 3;
-/// Tracks of CPUs, and then of tasks and of hardware, are numbered from here.
-const FIRST: u64 = 16;
-const FIRST_TASK: u64 = FIRST + (1 << 16);
-const FIRST_HARDWARE: u64 = FIRST + (1 << 32);
 
 /// A message that is being written.
 #[derive(Default)]
@@ -98,160 +87,6 @@ impl Message {
 
     fn message(self, field: u32, value: &Message) -> Self {
         self.bytes(field, &value.0)
-    }
-}
-
-/// Where a context's calls are drawn.
-fn tracks(slice: &Slice<'_>) -> (Vec<Option<u64>>, BTreeMap<u64, (u64, String)>) {
-    let records = slice.timed();
-    let mut life: Vec<Option<(usize, usize)>> = vec![None; slice.trace.ctxs.len()];
-    let mut cpu_of = vec![0; slice.trace.ctxs.len()];
-    for (i, (_, record)) in records.iter().enumerate() {
-        if let Some(life) = life.get_mut(record.ctx.index()) {
-            let (_, last) = life.get_or_insert((i, i));
-            *last = i;
-            cpu_of[record.ctx.index()] = record.cpu.0;
-        }
-    }
-    let mut named = BTreeMap::new();
-    let mut of = vec![None; life.len()];
-    // Lanes of tasks by name: the track, and when it is free again.
-    let mut lanes: BTreeMap<String, Vec<(u64, usize)>> = BTreeMap::new();
-    let mut order: Vec<usize> = (0..life.len()).filter(|i| life[*i].is_some()).collect();
-    order.sort_by_key(|i| life[*i]);
-    let mut next = FIRST_TASK;
-    for i in order {
-        let Some((first, last)) = life[i] else { continue };
-        let actor = &slice.trace.ctxs[i].actor;
-        let track = match actor {
-            Actor::Irq { .. } | Actor::Softirq(_) | Actor::Cleanup(_) | Actor::Idle(_) => {
-                let cpu = u64::from(cpu_of[i]);
-                named.insert(FIRST + cpu, (CPUS, format!("CPU {cpu}")));
-                FIRST + cpu
-            }
-            Actor::Task
-            | Actor::Kworker
-            | Actor::Cpuhp(_)
-            | Actor::Migration(_)
-            | Actor::IrqThread(_)
-            | Actor::Boot => {
-                let name = match actor {
-                    Actor::Migration(cpu) => format!("migration/{cpu}"),
-                    Actor::IrqThread(name) => name.clone(),
-                    actor => flow_label(actor),
-                };
-                let lanes = lanes.entry(name.clone()).or_default();
-                match lanes.iter_mut().find(|(_, free)| *free < first) {
-                    Some((track, free)) => {
-                        *free = last;
-                        *track
-                    }
-                    None => {
-                        let track = next;
-                        next += 1;
-                        lanes.push((track, last));
-                        let name = if lanes.len() == 1 { name } else { format!("{name} #{}", lanes.len()) };
-                        named.insert(track, (TASKS, name));
-                        track
-                    }
-                }
-            }
-        };
-        of[i] = Some(track);
-    }
-    for (_, record) in &records {
-        if let What::Hardware(hardware) = record.what
-            && let Some((track, group, name)) = place(slice.trace, record, &hardware)
-        {
-            named.entry(track).or_insert((group, name));
-        }
-    }
-    (of, named)
-}
-
-/// The track of what hardware does that is not on the track of a stack: its number, its group and its name.
-fn place(trace: &Trace, record: &Record, hardware: &Hardware) -> Option<(u64, u64, String)> {
-    match *hardware {
-        Hardware::Irr { cpu, .. }
-        | Hardware::Accept { cpu, .. }
-        | Hardware::Isr { cpu, .. }
-        | Hardware::Spurious { cpu, .. }
-        | Hardware::Inta { cpu, .. }
-        | Hardware::Eoi { cpu, .. }
-        | Hardware::Lvt { cpu, .. }
-        | Hardware::LapicReset { cpu } => Some((FIRST + u64::from(cpu.0), CPUS, format!("CPU {cpu}"))),
-        _ if record.ctx != Trace::NOBODY => None,
-        Hardware::Message { from: Source::Dmar, .. }
-        | Hardware::Blocked { from: Source::Dmar, .. }
-        | Hardware::Irte { .. }
-        | Hardware::Fault { .. } => Some((FIRST_HARDWARE + 1, HARDWARE, "DMAR".to_owned())),
-        _ => Some(match hardware.dev() {
-            Some(dev) => (FIRST_HARDWARE + 2 + u64::from(dev.0), HARDWARE, trace.field(Field::Device(dev))),
-            None => (FIRST_HARDWARE, HARDWARE, "IO-APIC".to_owned()),
-        }),
-    }
-}
-
-/// The ways of interrupts, each with a number: where each has come to.
-#[derive(Default)]
-struct Flows {
-    last: u64,
-    /// Of the message on the bus.
-    message: Option<u64>,
-    /// Of the vectors in IRR, by CPU and vector.
-    requested: BTreeMap<(u32, u8), u64>,
-    /// Of what a context does on behalf of an interrupt.
-    contexts: BTreeMap<CtxId, u64>,
-    /// Of the softirqs that were raised, by CPU.
-    raised: BTreeMap<u32, u64>,
-    /// Contexts that the way leads to, with their next record.
-    next: BTreeMap<CtxId, u64>,
-}
-
-impl Flows {
-    /// The way that a record of hardware is on.
-    fn of(&mut self, record: &Record, hardware: &Hardware) -> Option<u64> {
-        match *hardware {
-            Hardware::Message { .. } | Hardware::Ipi { .. } => {
-                self.last += 1;
-                self.message = Some(self.last);
-                self.message
-            }
-            Hardware::Irte { .. } => self.message,
-            Hardware::Irr { cpu, vector, .. } => {
-                let flow = self.message?;
-                self.requested.insert((cpu.0, vector), flow);
-                Some(flow)
-            }
-            Hardware::Isr { cpu, vector } => {
-                let flow = self.requested.remove(&(cpu.0, vector))?;
-                self.contexts.insert(record.ctx, flow);
-                self.next.insert(record.ctx, flow);
-                Some(flow)
-            }
-            Hardware::Softirq { cpu } => {
-                let flow = *self.contexts.get(&record.ctx)?;
-                self.raised.insert(cpu.0, flow);
-                Some(flow)
-            }
-            Hardware::Wakeup { task, .. } => {
-                let flow = *self.contexts.get(&record.ctx)?;
-                self.contexts.insert(task, flow);
-                Some(flow)
-            }
-            _ => None,
-        }
-    }
-
-    /// The way that leads to the first record of a context after a station.
-    fn arrives(&mut self, actor: &Actor, record: &Record) -> Option<u64> {
-        if let Actor::Softirq(cpu) = actor
-            && let Some(flow) = self.raised.remove(&cpu.0)
-        {
-            self.contexts.insert(record.ctx, flow);
-            return Some(flow);
-        }
-        self.next.remove(&record.ctx)
     }
 }
 
