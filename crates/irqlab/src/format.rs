@@ -7,7 +7,7 @@ use diagnostic::file::{self, Existing};
 use kstate::semantics::Semantics;
 use kstate::trace::Recorded;
 use kstate::{CpuId, Irq};
-use record::formats::{Slice, events, flow, ftrace, graph, json, perfetto};
+use record::formats::{Slice, events, flow, ftrace, graph, json, perfetto, sequence, svg};
 use record::stacks;
 use record::{Options, Recording};
 use sim::lab::Lab;
@@ -30,9 +30,12 @@ pub struct Args {
     /// where there is none]
     #[arg(long, value_name = "NAME", requires = "format")]
     recording: Option<String>,
-    /// With --format dot or mermaid: the domains of this interrupt instead of the calls
+    /// With --format dot, mermaid or svg: the domains of this interrupt instead of the calls
     #[arg(long, value_name = "IRQ", requires = "format")]
     domains: Option<u32>,
+    /// With --format svg: the vectors of all CPUs at the end instead of the calls
+    #[arg(long, requires = "format", conflicts_with = "domains")]
+    vectors: bool,
 }
 
 /// The formats.
@@ -60,6 +63,10 @@ pub enum Format {
     Dot,
     /// A graph for Mermaid
     Mermaid,
+    /// A sequence diagram for Mermaid, with records of hardware: who tells whom what
+    MermaidSequence,
+    /// A picture: the lanes of tasks, CPUs and hardware
+    Svg,
 }
 
 impl Args {
@@ -80,7 +87,10 @@ pub fn run(
     existing: Existing,
 ) -> diagnostic::Result<ExitCode> {
     let Some(format) = args.format else { return Err(diagnostic::report!("--format is needed")) };
-    let recorded = if format == Format::Hardware { Recorded::Hardware } else { hardware.recorded() };
+    let recorded = match format {
+        Format::Hardware | Format::MermaidSequence => Recorded::Hardware,
+        _ => hardware.recorded(),
+    };
     let mut lab = Lab::boot_with(machine, semantics, recorded);
     let start = if script.statements.is_empty() { 0 } else { lab.k.trace.records.len() };
     let mut recordings = Vec::new();
@@ -134,10 +144,16 @@ fn text(
     let cpus = lab.k.topo.possible.iter().last().map_or(1, |CpuId(last)| last + 1);
     let version = lab.k.sem.version;
     let io = script.statements.iter().any(Statement::reads_disk);
-    if args.domains.is_some() && !matches!(format, Format::Dot | Format::Mermaid) {
-        return Err(
-            OptionError::new("--domains", "this format has no graph", "--format dot or mermaid").into()
-        );
+    if args.domains.is_some() && !matches!(format, Format::Dot | Format::Mermaid | Format::Svg) {
+        return Err(OptionError::new(
+            "--domains",
+            "this format has no graph",
+            "--format dot, mermaid or svg",
+        )
+        .into());
+    }
+    if args.vectors && format != Format::Svg {
+        return Err(OptionError::new("--vectors", "this format is no picture", "--format svg").into());
     }
     let text = match format {
         Format::Story => {
@@ -151,7 +167,18 @@ fn text(
         Format::Hardware => record::formats::hardware::print(trace, records, functions),
         Format::Json => json::print(&slice, version, cpus),
         Format::Perfetto => return Ok(perfetto::encode(&slice)),
-        Format::Dot | Format::Mermaid => match args.domains {
+        Format::MermaidSequence => sequence::mermaid(&slice),
+        Format::Svg if args.vectors => svg::vectors(&lab.k),
+        Format::Svg if args.domains.is_none() => {
+            let of = match &args.recording {
+                Some(name) => name.as_str(),
+                None if script.statements.is_empty() => "boot",
+                None => script.name.as_str(),
+            };
+            let online = lab.k.topo.possible.weight();
+            svg::lanes(&slice, &format!("{of}: Linux {} on {online} CPUs", version.name()))
+        }
+        Format::Dot | Format::Mermaid | Format::Svg => match args.domains {
             None => {
                 let calls = graph::calls(&slice);
                 if format == Format::Dot { graph::dot(&calls) } else { graph::mermaid(&calls) }
@@ -162,7 +189,11 @@ fn text(
                     let expected = format!("one of {}", there.join(", "));
                     return Err(OptionError::new("--domains", format!("no interrupt {irq}"), expected).into());
                 };
-                if format == Format::Dot { graph::dot(&domains) } else { graph::mermaid(&domains) }
+                match format {
+                    Format::Dot => graph::dot(&domains),
+                    Format::Mermaid => graph::mermaid(&domains),
+                    _ => svg::domains(&domains),
+                }
             }
         },
     };

@@ -8,6 +8,7 @@ use irqcore::matrix::*;
 use kstate::matrix::IRQ_MATRIX_BITS;
 use kstate::semantics::{KernelVersion, Semantics};
 use kstate::{CpuId, CpuMask, Errno, Kernel};
+use record::formats::svg;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::DIFFERS;
@@ -33,6 +34,9 @@ pub struct Args {
     /// Answer in JSON, one line per sequence
     #[arg(long)]
     json: bool,
+    /// Draw the matrix as it is in the end, instead of a table
+    #[arg(long, value_enum, conflicts_with_all = ["json", "check"])]
+    format: Option<Picture>,
     /// Which kernel [default: v5.4 for a table; all for --check and --json]
     #[arg(long, value_name = KernelVersion::CHOICE, value_parser = parse_kernel)]
     kernel: Option<KernelVersion>,
@@ -48,6 +52,13 @@ pub struct Args {
     /// First bit not to allocate, for operations in plain text
     #[arg(long, value_name = "BIT", default_value_t = 236)]
     alloc_end: u32,
+}
+
+/// What a matrix is drawn as.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+enum Picture {
+    /// An SVG picture
+    Svg,
 }
 
 /// The shape of a matrix.
@@ -354,21 +365,25 @@ fn replay(args: &Args, lines: &mut Lines, out: &mut Output) -> diagnostic::Resul
                 next = if out.is_gone() && !args.check { None } else { lines.next_line()? };
             }
         } else {
-            plain(args, line, lines, out)?;
+            plain(args, line, lines, out, &mut totals)?;
         }
     }
+    if let Some(picture) = &totals.picture {
+        out.text(picture)?;
+    }
     if args.check {
-        let Totals { sequences, operations, differ } = totals;
+        let Totals { sequences, operations, differ, picture: _ } = totals;
         out.line(format_args!("{sequences} sequences, {operations} operations, {differ} differ"))?;
     }
     Ok(totals)
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct Totals {
     sequences: u64,
     operations: u64,
     differ: u64,
+    picture: Option<String>,
 }
 
 /// One JSON line.
@@ -409,6 +424,12 @@ fn sequence(args: &Args, line: &Line, out: &mut Output, totals: &mut Totals) -> 
         } else if args.json {
             let answers: Vec<Answer> = ops.iter().map(|op| operate(&mut k, op)).collect();
             found.insert(version.name(), answers);
+        } else if args.format.is_some() {
+            if totals.picture.is_some() {
+                let expected = "one sequence, of which the matrix in the end is drawn";
+                return Err(line.error(1, "this is a second sequence", expected).into());
+            }
+            totals.picture = Some(drawn(&mut k, &ops));
         } else {
             let title = format!("{}:{}: {}", line.path.display(), line.number, version.name());
             table(out, &title, &mut k, seq.ops.iter().map(String::as_str).zip(&ops))?;
@@ -421,7 +442,13 @@ fn sequence(args: &Args, line: &Line, out: &mut Output, totals: &mut Totals) -> 
 }
 
 /// Operations in plain text.
-fn plain(args: &Args, first: Line, lines: &mut Lines, out: &mut Output) -> diagnostic::Result<()> {
+fn plain(
+    args: &Args,
+    first: Line,
+    lines: &mut Lines,
+    out: &mut Output,
+    totals: &mut Totals,
+) -> diagnostic::Result<()> {
     if args.check {
         return Err(first.error(1, "a file of plain operations has no answers", "JSON lines").into());
     }
@@ -457,9 +484,21 @@ fn plain(args: &Args, first: Line, lines: &mut Lines, out: &mut Output) -> diagn
     }
     let version = args.kernel.unwrap_or_default();
     let mut k = machine(version, shape);
+    if args.format.is_some() {
+        totals.picture = Some(drawn(&mut k, &ops));
+        return Ok(());
+    }
     let title = format!("{}: {}", path.display(), version.name());
     table(out, &title, &mut k, texts.iter().map(String::as_str).zip(&ops))?;
     Ok(())
+}
+
+/// The matrix after all operations, as a picture.
+fn drawn(k: &mut Kernel, ops: &[Op]) -> String {
+    for op in ops {
+        operate(k, op);
+    }
+    svg::vectors(k)
 }
 
 fn json<T: Serialize>(value: &T) -> String {

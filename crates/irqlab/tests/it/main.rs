@@ -12,6 +12,7 @@ mod museum;
 mod mutants;
 mod mutated;
 mod perfetto;
+mod pictures;
 mod plain;
 mod readme;
 mod sh;

@@ -19,7 +19,9 @@ pub mod graph;
 pub mod hardware;
 pub mod json;
 pub mod perfetto;
+pub mod sequence;
 mod story;
+pub mod svg;
 mod tracks;
 
 pub use story::story;
