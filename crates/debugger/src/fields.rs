@@ -128,7 +128,7 @@ pub(crate) fn value(record: &Record, k: &Kernel, name: &str) -> Option<String> {
 }
 
 /// The interrupt that a record is about.
-pub(crate) fn irq_of(record: &Record, k: &Kernel) -> Option<Irq> {
+pub fn irq_of(record: &Record, k: &Kernel) -> Option<Irq> {
     match record.what {
         What::Tracepoint(t) => t.irq(),
         What::Enter { meta, args } => irq_of_call(meta, &args, k),

@@ -35,6 +35,7 @@ mod timeline;
 mod view;
 mod watch;
 
+pub use fields::irq_of;
 pub use save::{Origin, Saved};
 use stops::{Hits, Stop};
 use time::{Ahead, Checkpoint, NEAR, Pictures, Place, Stacks};

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::exit::MISTAKE;
 use crate::input::complain;
 use crate::{
-    bench, diff, explain, explore, import, lesson, matrix, museum, replay, run, semantics, sh, spread,
+    bench, diff, explain, explore, import, lesson, matrix, museum, page, replay, run, semantics, sh, spread,
     stacks, state, story, tui, verify, whatif,
 };
 
@@ -74,6 +74,10 @@ enum Command {
     Semantics(semantics::Args),
     /// Learn the path of an interrupt, with questions that check themselves
     Lesson(lesson::Args),
+    /// Write a run as a page for a browser: lanes, calls, and the state of the machine at each record
+    ///
+    /// The page is one file that needs nothing else. Without a script the run is the boot (docs/page.md).
+    Page(page::Args),
     /// Look at bugs of real kernels, with the bug and without
     Museum(museum::Args),
     /// Spread CPUs over vectors as the kernel does
@@ -109,6 +113,7 @@ pub fn main() -> ExitCode {
         Some(Command::Stacks(args)) => stacks::run(&args),
         Some(Command::Semantics(args)) => semantics::run(&args),
         Some(Command::Lesson(args)) => lesson::run(&args),
+        Some(Command::Page(args)) => page::run(&args),
         Some(Command::Museum(args)) => museum::run(&args),
         Some(Command::Spread(args)) => spread::run(args),
         Some(Command::Matrix(args)) => matrix::run(args),

@@ -20,6 +20,7 @@ mod museum;
 mod mutants;
 mod names;
 mod opening;
+mod page;
 mod replay;
 mod run;
 mod semantics;

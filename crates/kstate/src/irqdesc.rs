@@ -401,6 +401,11 @@ impl PerCpuCounts {
         }
     }
 
+    /// The CPUs on which it happened, in order, with how often.
+    pub fn iter(&self) -> impl Iterator<Item = (CpuId, u32)> + '_ {
+        self.counts.iter().copied()
+    }
+
     /// The sum over all CPUs.
     pub fn sum(&self) -> u32 {
         self.counts.iter().fold(0, |sum, (_, n)| sum.wrapping_add(*n))

@@ -122,7 +122,8 @@ impl Kernel {
         shown.collect::<Vec<_>>().join(", ")
     }
 
-    fn argument(&self, param: &Param, word: u64) -> String {
+    /// A recorded argument as people read it.
+    pub fn argument(&self, param: &Param, word: u64) -> String {
         match param.shown {
             Shown::IrqData => {
                 let Irqd { irq, level } = Irqd::from_slot(word);

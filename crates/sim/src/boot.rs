@@ -14,7 +14,7 @@ use kstate::oracle::Oracle;
 use kstate::sched::TaskKind;
 use kstate::semantics::Semantics;
 use kstate::shared::Shared;
-use kstate::trace::{Actor, Recorded};
+use kstate::trace::{Actor, Observer, Recorded};
 use kstate::{CpuId, Errno, Irq, Kernel, PciDevId, TaskId};
 use pcimsi::kernel::pci_driver::pci_bus_match;
 use x86apic::kernel::io_apic::{IOAPIC_MAP_ALLOC, acpi_get_override_irq, mp_map_gsi_to_irq};
@@ -56,25 +56,46 @@ pub fn boot_each(
     recorded: impl Into<Recorded>,
     after: &mut impl FnMut(&Kernel),
 ) -> Kernel {
-    let recorded = recorded.into();
+    boot_best(machine, semantics, recorded.into(), after).1
+}
+
+/// As [`boot`], with somebody who looks at the machine from power-on. In which order drivers probe is found out before, and
+/// not looked at.
+pub fn boot_observed(machine: &Machine, semantics: Semantics, observer: Box<dyn Observer>) -> Kernel {
+    let none = &mut |_: &Kernel| {};
+    let (order, _) = boot_best(machine, semantics.clone(), Recorded::Nothing, none);
+    let mut k = power_on(machine, semantics);
+    k.trace.observer.begin(observer);
+    boot_in(k, machine, Recorded::Hardware, &order, none)
+}
+
+/// Boots in the order that comes closest to what the machine file lists.
+fn boot_best(
+    machine: &Machine,
+    semantics: Semantics,
+    recorded: Recorded,
+    after: &mut impl FnMut(&Kernel),
+) -> (Order, Kernel) {
     if machine.pci.len() > 1
         && !machine.boot_interrupts.is_empty()
         && let Some(turns) = find_turns(machine, semantics.clone())
     {
-        return boot_in(machine, semantics, recorded, &Order::Turns(turns), after);
+        let order = Order::Turns(turns);
+        let k = boot_in(power_on(machine, semantics), machine, recorded, &order, after);
+        return (order, k);
     }
     let listed = (machine.boot_interrupts.len(), machine.boot_vectors.len(), machine.boot_vectors.len());
-    let mut best: Option<((usize, usize, usize), Kernel)> = None;
+    let mut best: Option<((usize, usize, usize), Order, Kernel)> = None;
     // Whether this order leads to what the file lists, and how many may be drawn.
     let mut leads_there = |order: &Order| {
-        let k = boot_in(machine, semantics.clone(), recorded, order, after);
+        let k = boot_in(power_on(machine, semantics.clone()), machine, recorded, order, after);
         let together =
             k.pci.devs.iter().filter_map(|d| d.driver).filter(|d| k.pci.drivers[d.index()].overlaps);
         let draws = if together.count() > 1 { DRAWS } else { 0 };
         let (named, placed) = likeness(&k, machine);
         let likeness = (order::listed(&k, machine), named, placed);
-        if best.as_ref().is_none_or(|(found, _)| likeness > *found) {
-            best = Some((likeness, k));
+        if best.as_ref().is_none_or(|(found, ..)| likeness > *found) {
+            best = Some((likeness, order.clone(), k));
         }
         (likeness == listed, draws)
     };
@@ -87,7 +108,8 @@ pub fn boot_each(
         }
     }
     let _ = found || (0..draws).any(|seed| leads_there(&Order::Drawn(seed)).0);
-    best.expect("there is an order to try").1
+    let (_, order, k) = best.expect("there is an order to try");
+    (order, k)
 }
 
 /// In which order PCI drivers probe.
@@ -131,7 +153,7 @@ fn likeness(k: &Kernel, machine: &Machine) -> (usize, usize) {
 /// Turns of the controllers' drivers that lead to what the machine file lists.
 fn find_turns(machine: &Machine, semantics: Semantics) -> Option<Vec<Turn>> {
     let none = &mut |_: &Kernel| {};
-    let mut k = before_drivers(machine, semantics, Recorded::Nothing, none);
+    let mut k = before_drivers(power_on(machine, semantics), machine, Recorded::Nothing, none);
     let devs = add_functions(&mut k, machine, false);
     let turns = start_together(&mut k, &devs, none);
     order::find(k, turns, machine)
@@ -139,12 +161,11 @@ fn find_turns(machine: &Machine, semantics: Semantics) -> Option<Vec<Turn>> {
 
 /// Everything that comes before the drivers of PCI functions.
 fn before_drivers(
+    mut k: Kernel,
     machine: &Machine,
-    semantics: Semantics,
     recorded: Recorded,
     after: &mut impl FnMut(&Kernel),
 ) -> Kernel {
-    let mut k = power_on(machine, semantics);
     k.irq.boot_numbers = numbers_left(machine);
     k.trace.record(recorded);
     let ctx = k.trace.open(Actor::Boot, &[]);
@@ -211,13 +232,13 @@ fn start_together(k: &mut Kernel, devs: &[PciDevId], after: &mut impl FnMut(&Ker
 }
 
 fn boot_in(
+    k: Kernel,
     machine: &Machine,
-    semantics: Semantics,
     recorded: Recorded,
     order: &Order,
     after: &mut impl FnMut(&Kernel),
 ) -> Kernel {
-    let mut k = before_drivers(machine, semantics, recorded, after);
+    let mut k = before_drivers(k, machine, recorded, after);
     let devs = add_functions(&mut k, machine, matches!(order, Order::Fixed { reversed: true, .. }));
     if let Order::Turns(list) = order {
         let mut turns = start_together(&mut k, &devs, after);

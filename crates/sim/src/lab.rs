@@ -16,7 +16,7 @@ use record::formats::{events, flow, hardware};
 use record::functions::Functions;
 
 /// What it takes to begin reading a state: some dozen processes are started for it.
-const STATE_TIME: u64 = 20_000_000;
+pub const STATE_TIME: u64 = 20_000_000;
 
 /// Records beyond which what is over is forgotten, where nobody asks for it.
 const FORGET: usize = 1 << 20;

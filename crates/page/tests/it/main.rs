@@ -1,0 +1,3 @@
+//! What a page says about a run.
+
+mod differences;
