@@ -7,7 +7,7 @@ use diagnostic::file::{self, Existing};
 use kstate::semantics::Semantics;
 use kstate::trace::Recorded;
 use kstate::{CpuId, Irq};
-use record::formats::{Slice, events, flow, ftrace, graph, json, perfetto, sequence, svg};
+use record::formats::{Slice, events, flow, ftrace, graph, json, perfetto, sequence, svg, tracecmd};
 use record::stacks;
 use record::{Options, Recording};
 use sim::lab::Lab;
@@ -51,6 +51,8 @@ pub enum Format {
     Ftrace,
     /// /sys/kernel/tracing/trace of the events alone
     FtraceEvents,
+    /// A trace.dat for `trace-cmd report` and KernelShark: function_graph and all events
+    TraceCmd,
     /// The distinct stacks of every tracepoint
     Stacks,
     /// What hardware did: messages, vectors, EOIs, doorbells (docs/trace-schema.md)
@@ -163,6 +165,7 @@ fn text(
         Format::Events => events::print(&record::events(trace, records, functions)),
         Format::Ftrace => ftrace::graph(&lab.k, &slice),
         Format::FtraceEvents => ftrace::events(&lab.k, &slice),
+        Format::TraceCmd => return Ok(tracecmd::encode(&lab.k, &slice)),
         Format::Stacks => all_stacks(&slice),
         Format::Hardware => record::formats::hardware::print(trace, records, functions),
         Format::Json => json::print(&slice, version, cpus),

@@ -18,5 +18,6 @@ mod readme;
 mod sh;
 mod sturdy;
 mod sysroot;
+mod tracecmd;
 mod tui;
 mod whatif;

@@ -181,7 +181,7 @@ fn irqs_off(tracepoint: &Tracepoint, open: &[OpenCall]) -> bool {
 
 /// Name and process id of whom a context belongs to. The ids are made up, but for the idle task's:
 /// nothing here forks. Every command is a process of its own, as commands at once have to be.
-fn task(trace: &Trace, ctx: Option<CtxId>) -> (String, u32) {
+pub(super) fn task(trace: &Trace, ctx: Option<CtxId>) -> (String, u32) {
     let Some((ctx, known)) = ctx.and_then(|ctx| Some((ctx, trace.ctxs.get(ctx.index())?))) else {
         return ("sh".to_owned(), FIRST_PID);
     };
@@ -200,6 +200,16 @@ fn task(trace: &Trace, ctx: Option<CtxId>) -> (String, u32) {
     }
 }
 
+/// It is a hard interrupt.
+pub(super) const fn is_hard(actor: &Actor) -> bool {
+    matches!(actor, Actor::Irq { .. } | Actor::Cleanup(_))
+}
+
+/// It is a softirq.
+pub(super) const fn is_soft(actor: &Actor) -> bool {
+    matches!(actor, Actor::Softirq(_))
+}
+
 /// The columns for interrupts off, rescheduling, kind of context, preemption and, where the kernel
 /// has it, migration (`trace_print_lat_fmt()`).
 // DEVIATION: where a call of the function tracer is made in a task with interrupts off is not known, so
@@ -207,8 +217,8 @@ fn task(trace: &Trace, ctx: Option<CtxId>) -> (String, u32) {
 fn flags(k: &Kernel, entry: &Entry<'_>) -> String {
     let actor = entry.ctx.and_then(|ctx| k.trace.ctxs.get(ctx.index())).map(|c| &c.actor);
     let (context, hard) = match actor {
-        Some(Actor::Irq { .. } | Actor::Cleanup(_)) => ('h', true),
-        Some(Actor::Softirq(_)) => ('s', false),
+        Some(actor) if is_hard(actor) => ('h', true),
+        Some(actor) if is_soft(actor) => ('s', false),
         _ => ('.', false),
     };
     let off = hard || matches!(entry.kind, Kind::Event { irqs_off: true, .. });
@@ -393,7 +403,7 @@ fn comment(out: &mut String, column: &str, depth: usize, text: impl core::fmt::D
 
 /// What a tracer that was on during a slice, with all events, has in its buffer. The time is the
 /// slice's, so that durations have something to show.
-fn recorded<'a>(slice: &Slice<'a>, tracer: Tracer) -> Vec<Entry<'a>> {
+pub(super) fn recorded<'a>(slice: &Slice<'a>, tracer: Tracer) -> Vec<Entry<'a>> {
     let mut buffer = Buffer::new(slice.trace);
     for (time, record, shown) in slice.clocked() {
         match record.what {

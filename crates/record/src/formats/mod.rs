@@ -22,6 +22,7 @@ pub mod perfetto;
 pub mod sequence;
 mod story;
 pub mod svg;
+pub mod tracecmd;
 mod tracks;
 
 pub use story::story;
