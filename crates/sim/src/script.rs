@@ -11,7 +11,7 @@
 //! done
 //! ```
 //!
-//! Lines are ordinary shell: `echo`, `cat`, `ls`, `stat`, `dmesg`, `dd`, `taskset -c CPU COMMAND`, `sleep`,
+//! Lines are ordinary shell: `echo`, `printf`, `cat`, `ls`, `stat`, `dmesg`, `dd`, `taskset -c CPU COMMAND`, `sleep`,
 //! output to a file, variables, `for` loops over words, jobs in the background, comments, single and
 //! double quotes; docs/scripts.md has all of it with examples. A line that starts with `#:` is for the
 //! recorder, or says what is to be true there, and a comment for a real shell.
@@ -158,6 +158,15 @@ pub enum Program {
         /// `>>`: what is in the file stays.
         append: bool,
     },
+    /// `printf FORMAT > PATH`: one write of the format's characters, without a newline that it has not.
+    Printf {
+        /// What is written.
+        text: String,
+        /// Where to.
+        path: Path,
+        /// `>>`: what is in the file stays.
+        append: bool,
+    },
     /// `echo VALUE`: prints it.
     Print {
         /// The words, with one space between them.
@@ -208,6 +217,56 @@ pub enum Program {
     },
     /// `wait`: for the jobs that this shell started.
     Wait,
+}
+
+impl Program {
+    /// The line of a script that writes `text` to a file in one write.
+    ///
+    /// ```
+    /// # use sim::script::Program;
+    /// assert_eq!(Program::write_line("0\n", "/proc/x", false), "echo 0 > /proc/x");
+    /// assert_eq!(Program::write_line("0-3", "/proc/x", true), "printf 0-3 >> /proc/x");
+    /// assert_eq!(Program::write_line("a\nb c", "/proc/x", false), "printf 'a\\nb c' > /proc/x");
+    /// ```
+    pub fn write_line(text: &str, path: &str, append: bool) -> String {
+        let into = if append { ">>" } else { ">" };
+        let path = quoted(path);
+        let plain = |c: char| !c.is_control() && c != '\\';
+        match text.strip_suffix('\n') {
+            Some("") => format!("echo {into} {path}"),
+            Some(value) if value.chars().all(plain) && !value.starts_with('-') => {
+                format!("echo {} {into} {path}", quoted(value))
+            }
+            _ => format!("printf {} {into} {path}", quoted(&escaped(text))),
+        }
+    }
+}
+
+/// A word as a shell reads it back.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:,+@=".contains(c);
+    if !text.is_empty() && text.chars().all(plain) && !text.contains('=') {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\"'\"'"))
+}
+
+/// A format of `printf` that writes this text.
+fn escaped(text: &str) -> String {
+    let mut out = String::new();
+    for (at, c) in text.chars().enumerate() {
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            '\\' => out.push_str("\\\\"),
+            '%' => out.push_str("%%"),
+            // A format is no option.
+            '-' if at == 0 => out.push_str("\\055"),
+            c if c.is_ascii_control() => out.push_str(&format!("\\{:03o}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 /// A path, and where it is written.

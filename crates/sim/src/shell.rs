@@ -18,7 +18,7 @@ use kstate::trace::Actor;
 use kstate::{CpuId, DiskId, Errno, Kernel, TaskId};
 
 use crate::engine;
-use crate::script::{Action, Command, Failure, Program, Script, Statement, Variables};
+use crate::script::{self, Action, Command, Failure, Program, Script, Statement, Variables};
 use crate::vfs;
 
 /// What the shell needs between two commands: fork, exec, a few system calls.
@@ -524,6 +524,35 @@ impl Process {
         }
     }
 
+    /// One write to a file.
+    fn write(
+        &mut self,
+        k: &mut Kernel,
+        cpu: CpuId,
+        text: &str,
+        path: &script::Path,
+        append: bool,
+        line: usize,
+    ) -> Result<(), (String, Errno)> {
+        let ctx = k.trace.open(Actor::Task, &[]);
+        let before = k.switch_to(ctx, cpu);
+        let written = vfs::write_file(k, &path.text, text, append);
+        k.cur = before;
+        let written = match written {
+            vfs::Written::Now(result) => result,
+            vfs::Written::Start(call) => {
+                self.busy = Some(start(k, cpu, call, "write error".to_owned(), line));
+                return Ok(());
+            }
+        };
+        written.map_err(|e| match e {
+            Errno::ENOENT | Errno::EACCES | Errno::EISDIR | Errno::ENOTDIR => {
+                (format!("can't create {}", path.text), e)
+            }
+            _ => ("write error".to_owned(), e),
+        })
+    }
+
     fn program(
         &mut self,
         bench: &mut Bench<'_>,
@@ -534,24 +563,9 @@ impl Process {
         let Bench { k, terminal } = bench;
         match program {
             Program::Echo { value, path, append } => {
-                let ctx = k.trace.open(Actor::Task, &[]);
-                let before = k.switch_to(ctx, cpu);
-                let written = vfs::write_file(k, &path.text, &format!("{value}\n"), *append);
-                k.cur = before;
-                let written = match written {
-                    vfs::Written::Now(result) => result,
-                    vfs::Written::Start(call) => {
-                        self.busy = Some(start(k, cpu, call, "write error".to_owned(), line));
-                        return Ok(());
-                    }
-                };
-                written.map_err(|e| match e {
-                    Errno::ENOENT | Errno::EACCES | Errno::EISDIR | Errno::ENOTDIR => {
-                        (format!("can't create {}", path.text), e)
-                    }
-                    _ => ("write error".to_owned(), e),
-                })
+                self.write(k, cpu, &format!("{value}\n"), path, *append, line)
             }
+            Program::Printf { text, path, append } => self.write(k, cpu, text, path, *append, line),
             Program::Print { value } => {
                 terminal.push(value.clone());
                 Ok(())

@@ -4,7 +4,7 @@ use super::lexer::{Place, Token};
 use super::*;
 
 pub(super) const PROGRAMS: &str =
-    "`echo`, `cat`, `ls`, `stat`, `dmesg`, `dd`, `sleep`, `wait`, `taskset`, `for` or `NAME=value`";
+    "`echo`, `printf`, `cat`, `ls`, `stat`, `dmesg`, `dd`, `sleep`, `wait`, `taskset`, `for` or `NAME=value`";
 const STAT_FORMATS: &str = "`%a`, `%A`, `%n`, `%U`, `%u`, `%G`, `%g` or `%%`, as in `-c '%a %n'`";
 const DD_OPERANDS: &str = "`if=`, `of=`, `bs=`, `count=`, `skip=`, `iflag=direct` or `status=none`";
 
@@ -93,6 +93,7 @@ impl Place<'_> {
         }
         let program = match word.as_str() {
             "echo" => self.echo(tokens, end)?,
+            "printf" => self.printf(tokens, end)?,
             "cat" => self.cat(tokens, end)?,
             "ls" => {
                 let option = |token: &(Ready, Span)| matches!(&token.0, Ready::Word(word) if word == "-l");
@@ -151,6 +152,32 @@ impl Place<'_> {
         let Some((Ready::Into { append }, _)) = tokens.next() else { return Ok(Program::Print { value }) };
         let path = self.path(tokens, end, "`>` needs a file")?;
         Ok(Program::Echo { value, path, append })
+    }
+
+    fn printf(&self, tokens: &mut Tokens, end: Span) -> Result<Program, ScriptError> {
+        let (format, at) = self.next_word(tokens, end, "`printf` needs a format", "what is to be written")?;
+        if format.starts_with('-') {
+            let message = format!("`{format}` is an option for some shells");
+            return Err(self.expected(
+                at,
+                message,
+                "a format that begins with another character, as in `\\055`",
+            ));
+        }
+        let text = formatted(&format).map_err(|what| {
+            self.expected(
+                at,
+                format!("`printf` does not know `{what}`"),
+                "`\\n`, `\\t`, `\\\\`, `\\NNN` (octal) or `%%`",
+            )
+        })?;
+        let target = tokens.next();
+        let Some((Ready::Into { append }, _)) = target else {
+            let span = target.map_or(end, |(_, span)| span);
+            return Err(self.expected(span, "`printf` writes to a file here", "`>` and a path"));
+        };
+        let path = self.path(tokens, end, "`>` needs a file")?;
+        Ok(Program::Printf { text, path, append })
     }
 
     fn cat(&self, tokens: &mut Tokens, end: Span) -> Result<Program, ScriptError> {
@@ -240,6 +267,38 @@ impl Place<'_> {
             direct,
         })
     }
+}
+
+/// What a format of `printf` stands for that takes no arguments.
+fn formatted(format: &str) -> Result<String, String> {
+    let mut text = String::new();
+    let mut rest = format;
+    while let Some(c) = rest.chars().next() {
+        rest = &rest[c.len_utf8()..];
+        let next = rest.chars().next();
+        match (c, next) {
+            ('\\', Some('n')) => text.push('\n'),
+            ('\\', Some('t')) => text.push('\t'),
+            ('\\', Some('\\')) => text.push('\\'),
+            ('%', Some('%')) => text.push('%'),
+            ('\\', Some('0'..='7')) => {
+                let digits = rest.bytes().take(3).take_while(|b| (b'0'..=b'7').contains(b)).count();
+                let value = u32::from_str_radix(&rest[..digits], 8).unwrap_or_default();
+                // Bytes above these are parts of characters.
+                let ascii = char::from_u32(value).filter(char::is_ascii);
+                text.push(ascii.ok_or_else(|| format!("\\{}", &rest[..digits]))?);
+                rest = &rest[digits..];
+                continue;
+            }
+            ('\\' | '%', next) => return Err([Some(c), next].into_iter().flatten().collect()),
+            (c, _) => {
+                text.push(c);
+                continue;
+            }
+        }
+        rest = &rest[1..];
+    }
+    Ok(text)
 }
 
 /// dd's numbers: `k` is 1024, `b` is 512.

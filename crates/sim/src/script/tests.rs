@@ -18,6 +18,9 @@ fn commands_mean_what_the_shell_means() {
             Program::Echo { value, path, append } => {
                 format!("{cpu:?} echo{} [{value}] {}", if append { "+" } else { "" }, path.text)
             }
+            Program::Printf { text, path, append } => {
+                format!("{cpu:?} printf{} [{text}] {}", if append { "+" } else { "" }, path.text)
+            }
             Program::Print { value } => format!("{cpu:?} print [{value}]"),
             Program::Ls { path, long } => {
                 format!("{cpu:?} ls {}{}", if long { "-l " } else { "" }, path.text)
@@ -43,6 +46,8 @@ fn commands_mean_what_the_shell_means() {
     check("echo > /a", "None echo [] /a");
     check("echo '' > /a", "None echo [] /a");
     check("echo 1 >> /a", "None echo+ [1] /a");
+    check("printf 0 > /a", "None printf [0] /a");
+    check(r"printf 'a\nb\t\\%%\055\52c' >> /a", "None printf+ [a\nb\t\\%-*c] /a");
     check("echo 1   2", "None print [1 2]");
     check("echo", "None print []");
     check("ls /proc; ", "None ls /proc");
@@ -85,6 +90,10 @@ fn errors_say_where_and_what_was_expected() {
     };
     check("sleep 1\nrm /a\n", 2, 1, "no command `rm`", "`echo`");
     check("echo -n 1\n", 1, 6, "`echo -n` is not the same in every shell", "what is to be written");
+    check("printf %s > /a", 1, 8, "`printf` does not know `%s`", "`%%`");
+    check(r"printf '\377' > /a", 1, 8, r"`printf` does not know `\377`", "`%%`");
+    check("printf a", 1, 9, "`printf` writes to a file here", "a path");
+    check("printf -n > /a", 1, 8, "`-n` is an option for some shells", "another character");
     check("echo 1 >\n", 1, 9, "`>` needs a file", "a path");
     check("echo 1 > a\n", 1, 10, "`a` depends on where the shell stands", "`/`");
     check("echo 1 > /a /b\n", 1, 13, "the command ends before this", "end of the line");
@@ -225,4 +234,42 @@ fn an_error_prints_with_its_source() {
     let error = Script::parse("script.sh", "echo 1 > /a\nrm /b\n").unwrap_err();
     let text = diagnostic::Report::from(error).plain();
     assert!(text.contains("--> script.sh:2:1\n") && text.contains("2 | rm /b\n  | ^^ "), "{text}");
+}
+
+#[test]
+fn a_line_that_writes_a_text_writes_that_text() {
+    let texts = [
+        "",
+        "0",
+        "0\n",
+        "\n",
+        "a b\n",
+        "a  b",
+        "-n\n",
+        "-",
+        "it's\n",
+        "%d\n",
+        "100%",
+        "a\\n",
+        "a\nb\n",
+        "\t",
+        "\u{1}7",
+        "é\n",
+        "$x `y` \"z\"\n",
+        "a=b\n",
+        "#\n",
+        "~\n",
+        "*\n",
+    ];
+    for text in texts {
+        for path in ["/proc/irq/9/smp_affinity", "/sys/a b/'c'"] {
+            let line = Program::write_line(text, path, false);
+            let written = match only(&line).program {
+                Program::Echo { value, path, append: false } => (format!("{value}\n"), path.text),
+                Program::Printf { text, path, append: false } => (text, path.text),
+                other => panic!("{line}: {other:?}"),
+            };
+            assert_eq!(written, (text.to_owned(), path.to_owned()), "{line}");
+        }
+    }
 }
