@@ -186,7 +186,7 @@ impl Lab {
     /// # Errors
     /// The kernel's.
     pub fn read(&mut self, path: &str) -> Result<String, Errno> {
-        vfs::read(&mut self.lab.k, path)
+        vfs::read(&self.lab.k, path)
     }
 
     /// The machine itself.

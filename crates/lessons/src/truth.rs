@@ -64,7 +64,7 @@ fn read(path: &str, stand: &Stand) -> Result<String, String> {
     if !path.starts_with('/') {
         return Err(format!("there is no subject `{path}`"));
     }
-    Ok(vfs::read(&mut stand.k.clone(), path).unwrap_or_default())
+    Ok(vfs::read(&stand.k, path).unwrap_or_default())
 }
 
 /// A cell of the table in the vector domain's file.

@@ -4,6 +4,7 @@
 //! A read answers with the file's text. A write either is done at once or starts a task that the
 //! engine runs to its end; either way it ends with the errno that `write(2)` would return.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use drivers::nvme::sysfs;
@@ -22,6 +23,9 @@ use pcimsi::kernel::pci_driver::pci_bus_match;
 use crate::{params, testmod, tracefs};
 
 pub mod attributes;
+mod link;
+
+pub use link::{is_link, read_link};
 
 /// What became of a write.
 #[derive(Debug)]
@@ -39,8 +43,8 @@ impl From<Errno> for Written {
 }
 
 /// The parts of an absolute path, with `..`, empty parts and symbolic links resolved.
-fn parts<'a>(k: &Kernel, path: &'a str) -> Vec<&'a str> {
-    let mut parts = Vec::new();
+fn parts<'a>(k: &Kernel, path: &'a str) -> Vec<Cow<'a, str>> {
+    let mut parts: Vec<Cow<'a, str>> = Vec::new();
     for part in path.split('/') {
         match part {
             "" | "." => {}
@@ -48,37 +52,19 @@ fn parts<'a>(k: &Kernel, path: &'a str) -> Vec<&'a str> {
                 parts.pop();
             }
             _ => {
-                parts.push(part);
-                follow_link(k, &mut parts);
+                parts.push(Cow::Borrowed(part));
+                if let Some(other) = link::one_name(k, &strs(&parts)) {
+                    parts = other.into_iter().map(Cow::Owned).collect();
+                }
             }
         }
     }
     parts
 }
 
-/// The path's last part is a symbolic link.
-pub fn is_link(k: &Kernel, path: &str) -> bool {
-    let path = path.trim_end_matches('/');
-    let Some((folder, name)) = path.rsplit_once('/') else { return false };
-    let folder = parts(k, folder);
-    let target = parts(k, path);
-    target.len() <= folder.len() || target[..folder.len()] != folder[..] || target.last() != Some(&name)
-}
-
-/// A PCI function and its driver name each other by links.
-fn follow_link(k: &Kernel, parts: &mut Vec<&str>) {
-    let bound = |dev: &str| bound_to(k, k.find_pci_dev(dev)?);
-    match parts[..] {
-        ["sys", "bus", "pci", "drivers", driver, dev] if bound(dev) == Some(driver) => {
-            *parts = vec!["sys", "bus", "pci", "devices", dev];
-        }
-        ["sys", "bus", "pci", "devices", dev, "driver"] => {
-            if let Some(driver) = bound(dev) {
-                *parts = vec!["sys", "bus", "pci", "drivers", driver];
-            }
-        }
-        _ => {}
-    }
+/// The parts of a path, to be matched.
+fn strs<'a>(parts: &'a [Cow<'_, str>]) -> Vec<&'a str> {
+    parts.iter().map(|part| &**part).collect()
 }
 
 /// `prefixN` as N.
@@ -110,12 +96,17 @@ fn cpu_of(k: &Kernel, text: &str) -> Result<CpuId, Errno> {
     if k.topo.possible.contains(cpu) { Ok(cpu) } else { Err(Errno::ENOENT) }
 }
 
+/// The CPUs of a node that were identified and have not gone offline since.
+fn node_of<'a>(k: &'a Kernel, text: &str) -> Option<&'a CpuMask> {
+    k.topo.node_cpus.get(numbered(text, "node")? as usize)
+}
+
 /// The disk behind `/dev/NAME`.
 ///
 /// # Errors
 /// `ENOENT` when there is none.
 pub fn disk(k: &Kernel, path: &str) -> Result<DiskId, Errno> {
-    match parts(k, path)[..] {
+    match strs(&parts(k, path))[..] {
         ["dev", name] => k.blk.disk_by_name(name).ok_or(Errno::ENOENT),
         _ => Err(Errno::ENOENT),
     }
@@ -135,8 +126,9 @@ fn line(text: impl core::fmt::Display) -> String {
 /// # Errors
 /// `ENOENT` for a path that does not exist, `EISDIR` for a directory, `EACCES` for a file that
 /// can only be written.
-pub fn read(k: &mut Kernel, path: &str) -> Result<String, Errno> {
+pub fn read(k: &Kernel, path: &str) -> Result<String, Errno> {
     let parts = parts(k, path);
+    let parts = strs(&parts);
     match parts[..] {
         ["proc", "interrupts"] => Ok(irqcore::proc::show_interrupts(k)),
         ["proc", "cmdline"] => Ok(line(&k.saved_command_line)),
@@ -222,8 +214,7 @@ pub fn read(k: &mut Kernel, path: &str) -> Result<String, Errno> {
             Ok(line(CpuMask::first_n(k.topo.nr_node_ids)))
         }
         ["sys", "devices", "system", "node", node, "cpulist"] => {
-            let node = numbered(node, "node").ok_or(Errno::ENOENT)?;
-            let cpus = k.topo.node_cpus.get(node as usize).ok_or(Errno::ENOENT)?;
+            let cpus = node_of(k, node).ok_or(Errno::ENOENT)?;
             Ok(line(cpus.and(&k.topo.online)))
         }
         ["sys", "block", disk, "mq", queue, "cpu_list"] => {
@@ -280,6 +271,14 @@ pub fn read(k: &mut Kernel, path: &str) -> Result<String, Errno> {
     }
 }
 
+/// The same for files that are no text.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn read_bytes(k: &Kernel, path: &str) -> Result<Vec<u8>, Errno> {
+    read(k, path).map(String::into_bytes)
+}
+
 /// There is a driver of PCI functions with this name.
 fn is_pci_driver(k: &Kernel, name: &str) -> bool {
     k.pci.drivers.iter().any(|driver| driver.name == name)
@@ -291,7 +290,7 @@ fn bound_to(k: &Kernel, dev: PciDevId) -> Option<&'static str> {
 }
 
 /// What every PCI function has in /sys/bus/pci/devices/FUNCTION, apart from its vectors.
-const PCI_FILES: [&str; 3] = ["irq", "local_cpulist", "numa_node"];
+const PCI_FILES: [&str; 4] = ["irq", "local_cpulist", "numa_node", "subsystem"];
 
 /// The interrupts of a function that has MSI or MSI-X enabled, in the order of its vectors.
 fn msi_irqs(k: &Kernel, dev: PciDevId) -> Vec<Irq> {
@@ -321,6 +320,11 @@ fn pci_attribute(k: &Kernel, dev: PciDevId, path: &[&str]) -> Result<String, Err
         }
         _ => {
             let name = pci.name();
+            if let [virtio, file] = path
+                && let Some(text) = link::virtio_attribute(k, &name, virtio, file)
+            {
+                return Ok(line(text));
+            }
             let path = [&["sys", "bus", "pci", "devices", name.as_str()], path].concat();
             Err(list_parts(k, &path).err().unwrap_or(Errno::EISDIR))
         }
@@ -338,7 +342,7 @@ fn domains(k: &Kernel) -> impl Iterator<Item = (kstate::DomainId, &IrqDomain)> {
 /// `ENOENT` for a path that does not exist, `ENOTDIR` for one that is no directory or leads through
 /// a file.
 pub fn list(k: &Kernel, path: &str) -> Result<Vec<String>, Errno> {
-    list_parts(k, &parts(k, path))
+    list_parts(k, &strs(&parts(k, path)))
 }
 
 fn list_parts(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
@@ -377,7 +381,7 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
         ["sys", "block", disk]
             if drivers::block::blk_mq_sysfs::blk_mq_hw_sysfs_cpus_show(k, disk, 0).is_some() =>
         {
-            names(&["mq"])
+            names(&["device", "mq"])
         }
         ["sys", "block", disk, "mq", queue]
             if numbered(queue, "").is_some_and(|q| {
@@ -396,7 +400,20 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
                 .map(|q: u32| q.to_string())
                 .collect()
         }
-        ["sys", "bus"] => names(&["pci"]),
+        ["sys", "bus"] => names(&["pci", "virtio"]),
+        ["sys", "bus", "virtio"] => names(&["devices", "drivers"]),
+        ["sys", "bus", "virtio", "devices"] => {
+            k.virtio.devs.iter().flatten().map(|device| format!("virtio{}", device.index)).collect()
+        }
+        ["sys", "bus", "virtio", "drivers"] => {
+            k.virtio.drivers.iter().map(|driver| driver.name.to_owned()).collect()
+        }
+        ["sys", "bus", "virtio", "drivers", driver]
+            if k.virtio.drivers.iter().any(|other| other.name == driver) =>
+        {
+            let devices = k.virtio.devs.iter().flatten().map(|device| format!("virtio{}", device.index));
+            devices.filter(|name| link::target(k, path, name).is_some()).collect()
+        }
         ["sys", "bus", "pci"] => names(&["devices", "drivers"]),
         ["sys", "bus", "pci", "drivers"] => {
             k.pci.drivers.iter().map(|driver| driver.name.to_owned()).collect()
@@ -407,7 +424,8 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
             let vectors = !msi_irqs(k, dev).is_empty();
             let vectors = vectors.then(|| "msi_irqs".to_owned());
             let driver = k.pci_dev(dev).driver.map(|_| "driver".to_owned());
-            names(&PCI_FILES).into_iter().chain(driver).chain(vectors).collect()
+            let made = link::children(k, dev).into_iter();
+            names(&PCI_FILES).into_iter().chain(driver).chain(vectors).chain(made).collect()
         }
         ["sys", "bus", "pci", "devices", dev, "msi_irqs"] => {
             let dev = k.find_pci_dev(dev).ok_or(Errno::ENOENT)?;
@@ -417,21 +435,49 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
             }
             irqs.iter().map(Irq::to_string).collect()
         }
+        ["sys", "bus", "pci", "devices", dev, ref rest @ ..] => {
+            link::child_folder(k, dev, rest).ok_or(Errno::ENOENT)?
+        }
         ["sys", "bus", "pci", "drivers", driver] if is_pci_driver(k, driver) => {
             let devs = (0..k.pci.devs.len() as u32).map(PciDevId);
             let bound = devs.filter(|&dev| bound_to(k, dev) == Some(driver));
             bound.map(|dev| k.pci_dev(dev).name()).chain(names(&["bind", "unbind"])).collect()
         }
-        ["sys", "class"] => names(&["nvme"]),
+        ["sys", "class"] => names(&["block", "net", "nvme"]),
+        ["sys", "class", "block"] => disk_names(k),
+        ["sys", "class", "net"] => link::interfaces(k).into_iter().map(|found| found.name).collect(),
+        ["sys", "class", "net", net] if link::interface(k, net).is_some() => names(&["device"]),
         ["sys", "class", "nvme"] => {
             let bound = k.nvme.devs.iter().filter(|d| d.bound);
             bound.map(|d| format!("nvme{}", d.instance)).collect::<BTreeSet<_>>().into_iter().collect()
         }
         ["sys", "class", "nvme", ctrl] => {
-            nvme_of(k, ctrl)?;
-            sysfs::NVME_DEV_ATTRS.iter().map(|a| a.name.to_owned()).collect()
+            let instance = k.nvme.dev(nvme_of(k, ctrl)?).instance;
+            let files = sysfs::NVME_DEV_ATTRS.iter().map(|a| a.name.to_owned());
+            files.chain(names(&["device", "subsystem"])).chain(link::disks_of_nvme(k, instance)).collect()
         }
-        ["sys", "devices"] => names(&["system"]),
+        ["sys", "devices"] => {
+            let roots: BTreeSet<String> = k.pci.devs.iter().map(|dev| link::root_of(&dev.name())).collect();
+            let loose = disk_names(k).iter().any(|name| link::is_virtual(k, name));
+            let loose = loose.then(|| "virtual".to_owned());
+            roots.into_iter().chain(names(&["system"])).chain(loose).collect()
+        }
+        ["sys", "devices", "virtual"] if disk_names(k).iter().any(|name| link::is_virtual(k, name)) => {
+            names(&["block"])
+        }
+        ["sys", "devices", "virtual", "block"]
+            if disk_names(k).iter().any(|name| link::is_virtual(k, name)) =>
+        {
+            disk_names(k).into_iter().filter(|name| link::is_virtual(k, name)).collect()
+        }
+        ["sys", "devices", root] if root.starts_with("pci") => {
+            let functions = k.pci.devs.iter().map(PciDev::name).filter(|name| link::root_of(name) == root);
+            let functions: Vec<String> = functions.collect();
+            if functions.is_empty() {
+                return Err(Errno::ENOENT);
+            }
+            functions
+        }
         ["sys", "devices", "system"] => names(&["cpu", "node"]),
         ["sys", "devices", "system", "cpu"] => {
             let cpus = k.topo.possible.iter().map(|cpu| format!("cpu{cpu}"));
@@ -445,7 +491,9 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
             let online = if online { &["online"][..] } else { &[] };
             let topology = cpu_of(k, cpu).is_ok_and(|c| k.topo.online.contains(c));
             let identified: &[&str] = if topology { &["cache", "topology"] } else { &[] };
-            names(online).into_iter().chain(names(identified)).collect()
+            let node = cpu_of(k, cpu).ok().filter(|_| topology);
+            let node = node.map(|cpu| format!("node{}", k.topo.node_of(cpu).0));
+            names(online).into_iter().chain(names(identified)).chain(node).collect()
         }
         ["sys", "devices", "system", "cpu", cpu, "topology"]
             if cpu_of(k, cpu).is_ok_and(|c| k.topo.online.contains(c)) =>
@@ -480,10 +528,9 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
             let nodes = (0..k.topo.nr_node_ids).map(|node| format!("node{node}"));
             nodes.chain(names(&["online", "possible"])).collect()
         }
-        ["sys", "devices", "system", "node", node]
-            if numbered(node, "node").is_some_and(|n| (n as usize) < k.topo.node_cpus.len()) =>
-        {
-            names(&["cpulist"])
+        ["sys", "devices", "system", "node", node] if node_of(k, node).is_some() => {
+            let cpus = node_of(k, node).unwrap_or(&k.topo.online).iter().map(|cpu| format!("cpu{cpu}"));
+            cpus.chain(names(&["cpulist"])).collect()
         }
         ["sys", "kernel"] => names(&["debug", "irq", "tracing"]),
         ["sys", "kernel", "irq"] => irqs(true),
@@ -540,6 +587,7 @@ pub fn write_file(k: &mut Kernel, path: &str, text: &str, append: bool) -> Writt
 
 fn try_write(k: &mut Kernel, path: &str, text: &str, append: bool) -> Result<Written, Errno> {
     let parts = parts(k, path);
+    let parts = strs(&parts);
     let word = text.trim_end_matches('\n');
     match parts[..] {
         ["dev", "null"] => Ok(Written::Now(Ok(()))),

@@ -349,6 +349,16 @@ struct Bound {
     requested: Vec<(Irq, DevId)>,
 }
 
+/// The network interface of a function that is bound to a driver of one.
+pub fn interface_name(k: &Kernel, dev: PciDevId) -> Option<String> {
+    let bound = k.pci_dev(dev).drvdata.get::<Bound>()?;
+    let board = hw::board(k, dev)?;
+    if board.profile.instance != Instance::Net {
+        return None;
+    }
+    Some(board.name.clone().unwrap_or_else(|| format!("eth{}", bound.instance)))
+}
+
 /// Binds a function: takes its messages and requests those that have a name.
 // DEVIATION: no profile follows CPUs that come and go. Real network drivers rebuild their queues when somebody
 // asks for it, and some set affinities again; here they stay as written.

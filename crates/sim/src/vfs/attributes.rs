@@ -1,12 +1,12 @@
 //! Kind, mode and size of the virtual files, as `stat` and `ls -l` show them. All of them are root's.
 //!
 //! # What it doesn't implement
-//! Times: this machine has no clock of the day, and every file is as old as the epoch. Where links lead to. What a
+//! Times: this machine has no clock of the day, and every file is as old as the epoch. What a
 //! directory of a real machine has beside what is modelled, which its number of links counts.
 
 use kstate::{Errno, Kernel};
 
-use super::{irq_of, is_link, list_parts, nvme_attribute, parts};
+use super::{irq_of, is_link, link, list_parts, nvme_attribute, parts, strs};
 
 /// What a file is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,13 +79,17 @@ impl Attributes {
 /// `ENOENT` and `ENOTDIR` for a path that does not exist, `EOPNOTSUPP` for a file of the tracer.
 pub fn attributes(k: &Kernel, path: &str) -> Result<Attributes, Errno> {
     let parts = parts(k, path);
+    let parts = strs(&parts);
     let names = list_parts(k, &parts);
-    if is_link(k, path) || names.is_ok() && leads_elsewhere(&parts) {
+    if is_link(k, path) {
         return Ok(Attributes { kind: Kind::Link, mode: 0o777, size: 0, links: 1 });
     }
     match names {
         Ok(names) => {
-            let below = |name: &String| list_parts(k, &[&parts[..], &[name.as_str()]].concat()).is_ok();
+            let below = |name: &String| {
+                link::target(k, &parts, name).is_none()
+                    && list_parts(k, &[&parts[..], &[name.as_str()]].concat()).is_ok()
+            };
             let links = 2 + names.iter().filter(|name| below(name)).count() as u32;
             Ok(Attributes { kind: Kind::Directory, mode: directory_mode(&parts), size: 0, links })
         }
@@ -99,11 +103,6 @@ pub fn attributes(k: &Kernel, path: &str) -> Result<Attributes, Errno> {
         }
         Err(e) => Err(e),
     }
-}
-
-/// Directories here that are links on a real machine, into /sys/devices.
-fn leads_elsewhere(parts: &[&str]) -> bool {
-    matches!(parts, ["sys", "block", _] | ["sys", "class", "nvme", _] | ["sys", "bus", "pci", "devices", _])
 }
 
 fn directory_mode(parts: &[&str]) -> u16 {
@@ -145,6 +144,19 @@ fn file_mode(k: &Kernel, parts: &[&str]) -> Result<(Kind, u16), Errno> {
         _ => 0o444,
     };
     Ok((Kind::File, mode))
+}
+
+/// What `lstat(2)` says of a path in tracefs, where the modes of the kernel are not known for every file.
+///
+/// # Errors
+/// `ENOENT` and `ENOTDIR` for a path that does not exist.
+// DEVIATION: a file of the tracer has the mode that most have, which is that of a file that can be written.
+pub fn tracefs(k: &Kernel, path: &str) -> Result<Attributes, Errno> {
+    match super::list(k, path) {
+        Err(Errno::ENOTDIR) => Ok(Attributes { kind: Kind::File, mode: 0o640, size: 0, links: 1 }),
+        Err(e) => Err(e),
+        Ok(_) => Ok(Attributes { kind: Kind::Directory, mode: 0o750, size: 0, links: 2 }),
+    }
 }
 
 /// The lines of `ls -l`, of the directory's names or of the one file.

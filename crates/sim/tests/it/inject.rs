@@ -39,7 +39,7 @@ intx_gsi = 23
 }
 
 fn taken(lab: &mut Lab, irq: u32) -> u64 {
-    let text = sim::vfs::read(&mut lab.k, "/proc/interrupts").expect("a file");
+    let text = sim::vfs::read(&lab.k, "/proc/interrupts").expect("a file");
     let row = text.lines().find(|l| l.trim_start().starts_with(&format!("{irq}:"))).expect("a row");
     row.split_whitespace().skip(1).take(4).filter_map(|count| count.parse::<u64>().ok()).sum()
 }
@@ -53,7 +53,7 @@ fn trigger_makes_an_interrupt_arrive_and_a_requested_move_happen() {
             run(kernel, &format!("echo 2 > /proc/irq/24/smp_affinity_list\nsleep 1\n{INJECT}{INJECT}"));
         assert!(after.terminal.is_empty(), "{:?}", after.terminal);
         assert_eq!(taken(&mut after, 24), taken(&mut before, 24) + 2, "{}", kernel.name());
-        let effective = sim::vfs::read(&mut after.k, "/proc/irq/24/effective_affinity_list");
+        let effective = sim::vfs::read(&after.k, "/proc/irq/24/effective_affinity_list");
         assert_eq!(effective.as_deref(), Ok("2\n"), "{}", kernel.name());
         let apicd = after.k.apic.apicd_mut(Irq(24));
         assert!(!apicd.move_in_progress && apicd.prev_vector == 0, "{}", kernel.name());

@@ -89,7 +89,7 @@ fn every_file_that_is_listed_can_be_asked_for() {
         assert!(paths.len() > 300, "{}", paths.len());
         for path in paths {
             let listed = vfs::list(&lab.k, &path);
-            let read = vfs::read(&mut lab.k, &path);
+            let read = vfs::read(&lab.k, &path);
             match (&listed, &read) {
                 (Ok(_), Err(kstate::Errno::EISDIR)) => {}
                 (Err(kstate::Errno::ENOTDIR), Ok(_) | Err(kstate::Errno::EACCES | kstate::Errno::EINVAL)) => {
@@ -116,7 +116,7 @@ fn nothing_that_is_written_or_read_panics() {
             let path = mutated(&mut rng, &path);
             // What the buffer of the tracer holds grows with everything that is done.
             if rng.random_bool(0.5) && !path.ends_with("/trace") {
-                let _ = vfs::read(&mut lab.k, &path);
+                let _ = vfs::read(&lab.k, &path);
                 let _ = vfs::list(&lab.k, &path);
                 continue;
             }

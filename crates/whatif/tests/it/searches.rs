@@ -49,7 +49,7 @@ fn headroom_is_what_the_matrix_says() {
         let machine: Machine = machine(kernel, "possible = 3", &format!("{}{}", nvme(3), many(90)));
         let mut k = sim::boot::boot(&machine, Semantics::of(kernel), false);
         let headroom = headroom::of(&mut k, false);
-        let text = sim::vfs::read(&mut k, "/sys/kernel/debug/irq/domains/VECTOR").unwrap();
+        let text = sim::vfs::read(&k, "/sys/kernel/debug/irq/domains/VECTOR").unwrap();
         let number = |name: &str| -> u32 {
             let line = text.lines().find(|line| line.trim_start().starts_with(name)).unwrap();
             line.rsplit(' ').next().unwrap().parse().unwrap()
