@@ -20,8 +20,9 @@ use kstate::Kernel;
 use kstate::semantics::Semantics;
 
 use sim::script::{Script, Variables};
-use sim::shell::{Progress, Shell};
+use sim::shell::{Complaint, Progress, Shell};
 
+mod client;
 mod complete;
 mod condition;
 mod fields;
@@ -35,6 +36,7 @@ mod timeline;
 mod view;
 mod watch;
 
+pub use client::Given;
 pub use fields::irq_of;
 pub use save::{Origin, Saved};
 use stops::{Hits, Stop};
@@ -204,6 +206,8 @@ pub struct Session {
     attendant: Attended,
     /// Commands of a line that did not do what they were told, and assertions that did not hold.
     troubles: usize,
+    /// What went wrong in the command that a program gave last.
+    complaints: Vec<Complaint>,
     /// What the steps were about, in their order.
     notes: Vec<StepNote>,
     filter: Option<Filter>,
@@ -220,7 +224,7 @@ pub trait Attendant {
 }
 
 #[derive(Default)]
-struct Attended(Option<Box<dyn Attendant>>);
+struct Attended(Option<Box<dyn Attendant + Send>>);
 
 impl core::fmt::Debug for Attended {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -259,6 +263,7 @@ impl Session {
             pictures: Pictures::default(),
             attendant: Attended::default(),
             troubles: 0,
+            complaints: Vec::new(),
             notes: Vec::new(),
             filter: None,
             folder: "/".to_owned(),
@@ -275,7 +280,7 @@ impl Session {
     }
 
     /// Lets somebody look after the session while it is at work.
-    pub fn attend(&mut self, attendant: Box<dyn Attendant>) {
+    pub fn attend(&mut self, attendant: Box<dyn Attendant + Send>) {
         self.attendant = Attended(Some(attendant));
     }
 

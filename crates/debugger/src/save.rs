@@ -155,6 +155,11 @@ impl Session {
         if file.is_empty() {
             return Err("`:save` needs a file; expected a name".to_owned());
         }
+        Ok(Save { file: file.to_owned(), text: self.script(), replace: forced.is_some() })
+    }
+
+    /// A script that does the session again, up to where it stands.
+    pub fn script(&self) -> String {
         let kernel = self.k.sem.version.name();
         let mut text = format!("{SIGN}session on {}: `irqlab sh --script FILE` does it again\n", self.name);
         let _ = writeln!(text, "{SIGN}kernel {kernel}");
@@ -173,6 +178,6 @@ impl Session {
             };
         }
         let _ = writeln!(text, "{SIGN}end {}", self.step);
-        Ok(Save { file: file.to_owned(), text, replace: forced.is_some() })
+        text
     }
 }

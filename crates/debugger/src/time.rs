@@ -9,7 +9,7 @@ use kstate::{CtxId, Kernel};
 use super::stops::{Guard, Hits};
 use super::{Input, Session};
 use sim::script::Variables;
-use sim::shell::{Bench, Progress, Shell};
+use sim::shell::{Bench, Complaint, Progress, Shell};
 
 /// Steps between two states that are kept for a short while.
 pub(super) const NEAR: u64 = 64;
@@ -107,6 +107,7 @@ struct Run<'a> {
     applied: &'a mut usize,
     step: u64,
     troubles: &'a mut usize,
+    complaints: &'a mut Vec<Complaint>,
 }
 
 impl Run<'_> {
@@ -135,7 +136,7 @@ impl Run<'_> {
         self.feed(inputs);
         let shell = self.shell.as_mut()?;
         let troubles = |shell: &Shell| shell.failed.len() + shell.complaints.len();
-        let before = troubles(shell);
+        let (before, complained) = (troubles(shell), shell.complaints.len());
         let progress = loop {
             let progress = shell.advance(&mut Bench { k: self.k, terminal });
             // A line for the recorder is a comment here.
@@ -144,6 +145,7 @@ impl Run<'_> {
             }
         };
         *self.troubles += troubles(shell) - before;
+        self.complaints.extend_from_slice(&shell.complaints[complained..]);
         if progress != Progress::Idle {
             return Some(progress);
         }
@@ -163,8 +165,8 @@ impl Session {
     }
 
     fn run_of(&mut self) -> (Run<'_>, &[(u64, Input)]) {
-        let Self { k, shell, vars, applied, step, inputs, troubles, .. } = self;
-        (Run { k, shell, vars, applied, step: *step, troubles }, inputs)
+        let Self { k, shell, vars, applied, step, inputs, troubles, complaints, .. } = self;
+        (Run { k, shell, vars, applied, step: *step, troubles, complaints }, inputs)
     }
 
     /// Does what was typed after this step.
@@ -351,7 +353,7 @@ impl Session {
         let later_contexts = trace.ctxs.split_off(contexts.min(trace.ctxs.len()));
         k.trace = trace;
         let mut observer = observer;
-        let (mut step, mut unread, mut troubles) = (at, Vec::new(), 0);
+        let (mut step, mut unread, mut troubles, mut complaints) = (at, Vec::new(), 0, Vec::new());
         while step < to {
             if step + 1 == to
                 && let Some(observer) = observer.take()
@@ -365,6 +367,7 @@ impl Session {
                 applied: &mut applied,
                 step,
                 troubles: &mut troubles,
+                complaints: &mut complaints,
             };
             let went_on = run.advance(&self.inputs, &mut unread).is_some();
             unread.clear();
@@ -427,7 +430,7 @@ impl Session {
 
     /// Looks at the machine where the session stands with something that wants to write: at a copy, which has of the
     /// records those that are over.
-    pub(super) fn look<T>(&mut self, with: impl FnOnce(&mut Kernel) -> T) -> T {
+    pub fn look<T>(&mut self, with: impl FnOnce(&mut Kernel) -> T) -> T {
         let standing = self.here();
         let marks = standing.trace.marks.clone();
         let here = core::ptr::eq(standing, &self.k);

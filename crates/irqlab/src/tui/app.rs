@@ -1,7 +1,6 @@
 //! What keys and the mouse do.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use debugger::{Reply, Session};
 use kstate::apic::VectorIrq;
@@ -66,7 +65,7 @@ pub struct App {
     dragging: bool,
     over: bool,
     /// What is drawn while the session is at work.
-    running: Option<Rc<RefCell<Ui>>>,
+    running: Option<Arc<Mutex<Ui>>>,
 }
 
 impl App {
@@ -89,7 +88,7 @@ impl App {
     }
 
     /// Says what whoever draws while the session is at work gets to see of the screen's own.
-    pub fn shows_while_running(&mut self, ui: Rc<RefCell<Ui>>) {
+    pub fn shows_while_running(&mut self, ui: Arc<Mutex<Ui>>) {
         self.running = Some(ui);
     }
 
@@ -108,7 +107,7 @@ impl App {
     /// Does a line; the screen stays alive meanwhile.
     fn work(&mut self, text: &str) -> Reply {
         if let Some(running) = &self.running {
-            running.borrow_mut().clone_from(&self.ui);
+            running.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&self.ui);
         }
         self.session.line(text)
     }

@@ -6,12 +6,10 @@
 //! [`View`](debugger::View) and `Ui` and from nothing else. This module has what touches the
 //! terminal: it takes it over, reads events, and gives it back however the program ends.
 
-use std::cell::RefCell;
 use std::io::{self, IsTerminal as _, stdout};
 use std::process::ExitCode;
-use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use debugger::{Attendant, Session};
@@ -103,8 +101,8 @@ type Screen = Terminal<CrosstermBackend<io::Stdout>>;
 
 /// Keeps the screen alive while the session is at work: it draws what there is, and Ctrl-C and Esc stop the machine.
 struct Watchman {
-    terminal: Rc<RefCell<Screen>>,
-    ui: Rc<RefCell<Ui>>,
+    terminal: Arc<Mutex<Screen>>,
+    ui: Arc<Mutex<Ui>>,
     interrupted: Arc<AtomicBool>,
     asked: Option<Instant>,
     since: Option<Instant>,
@@ -133,11 +131,11 @@ impl Attendant for Watchman {
                     self.interrupted.fetch_or(stops, Ordering::Relaxed);
                 }
             }
-            let mut ui = self.ui.borrow_mut();
+            let mut ui = lock(&self.ui);
             ui.note = format!("running: step {}; ^C stops the machine", session.step());
             let view = session.view();
             // What cannot be drawn now is drawn when the command is over, or told then.
-            let _ = self.terminal.borrow_mut().draw(|frame| draw::screen(frame, &view, &ui));
+            let _ = lock(&self.terminal).draw(|frame| draw::screen(frame, &view, &ui));
             self.took = now.elapsed();
             self.drawn = Some(Instant::now());
             self.asked = self.drawn;
@@ -146,17 +144,22 @@ impl Attendant for Watchman {
     }
 }
 
+/// What a picture that failed has left is as good as before.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn interact(
     mut session: Session,
     lines: &[String],
     note: Option<String>,
     interrupted: &Arc<AtomicBool>,
 ) -> io::Result<()> {
-    let terminal = Rc::new(RefCell::new(Terminal::new(CrosstermBackend::new(stdout()))?));
-    let ui = Rc::new(RefCell::new(Ui::default()));
+    let terminal = Arc::new(Mutex::new(Terminal::new(CrosstermBackend::new(stdout()))?));
+    let ui = Arc::new(Mutex::new(Ui::default()));
     session.attend(Box::new(Watchman {
-        terminal: Rc::clone(&terminal),
-        ui: Rc::clone(&ui),
+        terminal: Arc::clone(&terminal),
+        ui: Arc::clone(&ui),
         interrupted: Arc::clone(interrupted),
         asked: None,
         since: None,
@@ -167,11 +170,11 @@ fn interact(
     app.shows_while_running(ui);
     app.begin(lines, note);
     while !app.is_over() {
-        terminal.borrow_mut().draw(|frame| app.draw(frame))?;
+        lock(&terminal).draw(|frame| app.draw(frame))?;
         if !event::poll(PATIENCE)? {
             continue;
         }
-        let size = terminal.borrow().size()?;
+        let size = lock(&terminal).size()?;
         // What came while nothing ran stops nothing.
         interrupted.store(false, Ordering::Relaxed);
         // What came meanwhile is done before the next picture: a mouse that is dragged sends more
