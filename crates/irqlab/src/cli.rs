@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 use crate::exit::MISTAKE;
 use crate::input::complain;
 use crate::{
-    bench, diff, explain, explore, import, lesson, matrix, museum, page, replay, run, semantics, sh, spread,
-    stacks, state, story, tui, verify, whatif,
+    bench, diff, explain, explore, import, lesson, matrix, mount, museum, page, replay, run, semantics, sh,
+    spread, stacks, state, story, tui, verify, whatif,
 };
 
 /// What does this interrupt do, and why?
@@ -68,6 +68,14 @@ enum Command {
     Sh(sh::Args),
     /// The same on a whole screen: calls, CPUs, vectors, an interrupt, and time to drag
     Tui(tui::Args),
+    /// Mount the machine's /proc and /sys, for programs of this system
+    ///
+    /// A write does what it does on the machine's kernel and fails with its error. Time passes in the machine with what is
+    /// done, and while nothing is. Ctrl-C, `umount` or the end of the program take the mount away.
+    Mount(mount::Args),
+    /// Unmount when the program that mounted is gone
+    #[command(hide = true)]
+    MountWatcher(mount::Watcher),
     /// Show the kernel stacks that reached a function or tracepoint
     Stacks(stacks::Args),
     /// List the behaviours in which the kernels differ, to be changed with --set
@@ -110,6 +118,8 @@ pub fn main() -> ExitCode {
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Sh(args)) => sh::run(&args),
         Some(Command::Tui(args)) => tui::run(&args),
+        Some(Command::Mount(args)) => mount::run(&args),
+        Some(Command::MountWatcher(args)) => mount::watch(&args),
         Some(Command::Stacks(args)) => stacks::run(&args),
         Some(Command::Semantics(args)) => semantics::run(&args),
         Some(Command::Lesson(args)) => lesson::run(&args),

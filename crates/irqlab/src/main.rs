@@ -14,6 +14,7 @@ mod import;
 mod input;
 mod lesson;
 mod matrix;
+mod mount;
 mod museum;
 #[cfg(test)]
 #[path = "../tests/it/mutants.rs"]

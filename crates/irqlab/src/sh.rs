@@ -53,6 +53,13 @@ pub struct Start {
     hardware: hardware::Args,
 }
 
+impl Start {
+    /// A session on a machine into which nothing is typed but the script of an exhibit.
+    pub const fn on(opening: Opening, hardware: hardware::Args) -> Self {
+        Self { script: None, command: Vec::new(), opening, hardware }
+    }
+}
+
 /// The session, shared with what completes a line.
 type Shared = Rc<RefCell<Session>>;
 

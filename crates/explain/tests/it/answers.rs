@@ -118,7 +118,7 @@ fn every_row_of_proc_interrupts_is_known() {
         for remapped in [false, true] {
             let mut machine = Machine::embedded(version);
             machine.interrupt_remapping = remapped;
-            let mut lab = Lab::boot(&machine);
+            let lab = Lab::boot(&machine);
             let text = vfs::read(&lab.k, "/proc/interrupts").expect("the file");
             for line in text.lines().skip(1) {
                 let label = line.trim_start().split(':').next().unwrap_or_default();

@@ -8,6 +8,7 @@ mod guide;
 mod lesson;
 mod library;
 mod licences;
+mod mount;
 mod museum;
 mod mutants;
 mod mutated;

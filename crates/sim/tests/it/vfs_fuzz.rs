@@ -83,7 +83,7 @@ fn mutated(rng: &mut ChaCha8Rng, path: &str) -> String {
 #[test]
 fn every_file_that_is_listed_can_be_asked_for() {
     for &version in KernelVersion::ALL {
-        let mut lab = Lab::boot(&Machine::embedded(version));
+        let lab = Lab::boot(&Machine::embedded(version));
         let mut paths = Vec::new();
         tree(&lab.k, "/", &mut paths);
         assert!(paths.len() > 300, "{}", paths.len());
