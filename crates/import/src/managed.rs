@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use irqcore::affinity::irq_create_affinity_masks;
-use kstate::msi::IrqAffinity;
+use kstate::msi::{CalcSets, IrqAffinity};
 use kstate::{CpuMask, Kernel};
 
 use crate::drivers::Prior;
@@ -42,6 +42,8 @@ pub struct Verdict {
     pub agreed: u32,
 }
 
+const KEEP_SETS: CalcSets = CalcSets { name: "keep_sets", call: keep_sets };
+
 /// A `calc_sets` callback for sets that are given beforehand: it leaves them alone.
 fn keep_sets(_: &mut Kernel, _: &mut IrqAffinity, _: u32) {}
 
@@ -67,7 +69,7 @@ impl Spreads {
                 affd.nr_sets = 2;
                 affd.set_size[0] = first_set;
                 affd.set_size[1] = (vectors - pre - post).saturating_sub(first_set);
-                affd.calc_sets = Some(keep_sets);
+                affd.calc_sets = Some(KEEP_SETS);
             }
             let masks = irq_create_affinity_masks(k, vectors, &mut affd).unwrap_or_default();
             masks.into_iter().map(|desc| desc.mask).collect()

@@ -5,7 +5,7 @@
 //! each has the functions that its C file has.
 
 use kfn::kfn;
-use kstate::msi::{IRQ_AFFINITY_MAX_SETS, IrqAffinity, IrqAffinityDesc};
+use kstate::msi::{CalcSets, IRQ_AFFINITY_MAX_SETS, IrqAffinity, IrqAffinityDesc};
 use kstate::semantics::Spread;
 use kstate::{CpuMask, Errno, Kernel};
 use smallvec::{SmallVec, smallvec};
@@ -261,6 +261,8 @@ fn default_calc_sets(k: &mut Kernel, affd: &mut IrqAffinity, affvecs: u32) {
     affd.set_size[0] = affvecs;
 }
 
+const DEFAULT_CALC_SETS: CalcSets = CalcSets { name: "default_calc_sets", call: default_calc_sets };
+
 /// One affinity descriptor for each of `nvecs` vectors. `None`, as C's NULL, when there is nothing
 /// to spread, when the driver wants more than four sets, or (6.12) when a set is empty.
 #[kfn("kernel/irq/affinity.c")]
@@ -271,9 +273,9 @@ pub fn irq_create_affinity_masks(
 ) -> Option<Vec<IrqAffinityDesc>> {
     let reserved = affd.pre_vectors.wrapping_add(affd.post_vectors);
     let affvecs = if nvecs > reserved { nvecs.wrapping_sub(reserved) } else { 0 };
-    let calc_sets = *affd.calc_sets.get_or_insert(default_calc_sets);
+    let calc_sets = *affd.calc_sets.get_or_insert(DEFAULT_CALC_SETS);
     // The callback runs even when there is nothing to spread, so that the driver can adjust.
-    calc_sets(k, affd, affvecs);
+    (calc_sets.call)(k, affd, affvecs);
     if affd.nr_sets as usize > IRQ_AFFINITY_MAX_SETS {
         k.warn_once("WARNING: at kernel/irq/affinity.c irq_create_affinity_masks");
         return None;

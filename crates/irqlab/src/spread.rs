@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use irqcore::affinity::{irq_calc_affinity_vectors, irq_create_affinity_masks};
-use kstate::msi::{IRQ_AFFINITY_MAX_SETS, IrqAffinity};
+use kstate::msi::{CalcSets, IRQ_AFFINITY_MAX_SETS, IrqAffinity};
 use kstate::semantics::{KernelVersion, Semantics};
 use kstate::topology::{CpuPlace, Topology};
 use kstate::{CpuId, CpuMask, Kernel, NodeId};
@@ -246,14 +246,14 @@ fn answer(
         for (size, set) in affd.set_size.iter_mut().zip(&request.sets) {
             *size = *set;
         }
-        affd.calc_sets = Some(keep_sets);
+        affd.calc_sets = Some(KEEP_SETS);
     }
     let masks = irq_create_affinity_masks(&mut k, request.nvecs, &mut affd)
         .map(|masks| masks.iter().map(|d| (d.mask.list(), d.is_managed)).collect());
     let warned = k.warnings > 0;
     let calc_vectors = calc.map(|calc| {
         let Calc { minvec, maxvec, pre_vectors, post_vectors, calc_sets } = *calc;
-        let calc_sets = calc_sets.then_some(keep_sets as kstate::msi::CalcSets);
+        let calc_sets = calc_sets.then_some(KEEP_SETS);
         let affd = IrqAffinity { pre_vectors, post_vectors, calc_sets, ..IrqAffinity::default() };
         irq_calc_affinity_vectors(&mut k, minvec, maxvec, &affd)
     });
@@ -498,6 +498,8 @@ fn difference(got: &Answer, expect: &Answer) -> Option<String> {
         }
     }
 }
+
+const KEEP_SETS: CalcSets = CalcSets { name: "keep_sets", call: keep_sets };
 
 /// A `calc_sets` callback for requests whose sets are given beforehand: it leaves them alone.
 fn keep_sets(_: &mut Kernel, _: &mut IrqAffinity, _: u32) {}

@@ -7,6 +7,7 @@ use crate::arena::Arena;
 use crate::irqchip::IrqChip;
 use crate::irqdesc::{ChipData, FlowHandler};
 use crate::irqdomain::IrqAllocInfo;
+use crate::named::by_name;
 use crate::names::Hex;
 use crate::{ChipId, CpuMask, DomainId, Errno, Irq, Kernel, MsiDescId, PciDevId};
 
@@ -45,11 +46,19 @@ pub struct IrqAffinityDesc {
 /// `IRQ_AFFINITY_MAX_SETS`.
 pub const IRQ_AFFINITY_MAX_SETS: usize = 4;
 
-/// A driver's `calc_sets` callback: divides so many vectors into sets.
-pub type CalcSets = fn(&mut crate::Kernel, &mut IrqAffinity, u32);
+/// A driver's `calc_sets` callback: divides so many vectors into sets. The name identifies it.
+#[derive(Clone, Copy)]
+pub struct CalcSets {
+    /// The C function.
+    pub name: &'static str,
+    /// Divides so many vectors.
+    pub call: fn(&mut Kernel, &mut IrqAffinity, u32),
+}
+
+by_name! { CalcSets }
 
 /// `struct irq_affinity`: how a driver wants its vectors spread.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct IrqAffinity {
     /// Vectors at the front that are not spread.
     pub pre_vectors: u32,

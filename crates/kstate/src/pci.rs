@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::data::Data;
+use crate::irqdomain::IrqAllocInfo;
+use crate::msi::{IrqAffinity, IrqAffinityDesc};
 use crate::named::by_name;
 use crate::sched::Call;
 use crate::{DomainId, Errno, Irq, Kernel, MsiDescId, PciDevId, PciDriverId};
@@ -109,6 +111,19 @@ pub struct MsixEntry {
     pub entry: u16,
 }
 
+/// What is on the stack of whoever allocates vectors for a function: others run before all of them are there.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct MsiSetup {
+    /// `affd` of `pci_alloc_irq_vectors_affinity()`, where the driver has one.
+    pub affd: IrqAffinity,
+    /// `masks`, from their making to the descriptors that get them.
+    pub masks: Option<Vec<IrqAffinityDesc>>,
+    /// `entries` of `pci_enable_msix_range()`, where the driver chooses them by number.
+    pub entries: Vec<MsixEntry>,
+    /// `arg` of the loop that allocates the interrupts.
+    pub arg: IrqAllocInfo,
+}
+
 /// `struct pci_dev`.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct PciDev {
@@ -156,6 +171,8 @@ pub struct PciDev {
     pub msi_list: Vec<MsiDescId>,
     /// `dev->msi.data` (6.12).
     pub msi_data: Option<MsiDeviceData>,
+    /// What the allocation that is under way was asked for; `None` while there is none.
+    pub msi_setup: Option<Box<MsiSetup>>,
     /// Somebody holds `device_lock()`: a driver is being bound or unbound.
     pub device_lock: bool,
     /// The driver it is bound to.
@@ -169,6 +186,11 @@ impl PciDev {
     pub fn name(&self) -> String {
         let Self { bdf, domain_nr, .. } = self;
         format!("{domain_nr:04x}:{:02x}:{:02x}.{}", bdf >> 8, bdf >> 3 & 0x1f, bdf & 7)
+    }
+
+    /// What the allocation that is under way was asked for. Who begins one calls this first.
+    pub fn msi_setup(&mut self) -> &mut MsiSetup {
+        self.msi_setup.get_or_insert_default()
     }
 }
 

@@ -25,7 +25,8 @@ fn one_interrupt(version: KernelVersion, remapping: bool) -> (Kernel, PciDevId) 
     let dev = pcimsi::kernel::pci_device_add(&mut k, function);
     pcimsi::kernel::pci_set_master(&mut k, dev);
     let flags = pcimsi::kernel::PCI_IRQ_MSIX;
-    pcimsi::kernel::pci_alloc_irq_vectors(&mut k, dev, 1, 1, flags).expect("one vector");
+    let vectors = pcimsi::kernel::pci_alloc_irq_vectors(&k, dev, 1, 1, flags);
+    k.run_now(vectors).expect("one vector");
     let handler = Handler { name: "handler", call: handler };
     let id = DevId::Platform(99);
     pcimsi::kernel::pci_request_irq(&mut k, dev, 0, Some(handler), None, id, "test").expect("an interrupt");

@@ -69,6 +69,7 @@ captures! {
         drawn_101 "fuzz/fuzz-101"
         drawn_14 "fuzz/fuzz-14"
         drawn_16 "fuzz/fuzz-16"
+        drawn_18 "fuzz/fuzz-18"
         drawn_2 "fuzz/fuzz-2"
         drawn_20 "fuzz/fuzz-20"
         drawn_5 "fuzz/fuzz-5"

@@ -23,7 +23,7 @@ use kfn::kframe;
 use kstate::data::Data;
 use kstate::irqchip::Handler;
 use kstate::irqdesc::{DevId, IRQF_SHARED, IrqReturn};
-use kstate::msi::{IRQ_AFFINITY_MAX_SETS, IrqAffinity};
+use kstate::msi::{CalcSets, IRQ_AFFINITY_MAX_SETS, IrqAffinity};
 use kstate::pci::{PciDeviceId, PciDriver, ProbeType};
 use kstate::{CpuId, CpuMask, Errno, Irq, Kernel, PciDevId};
 use pcimsi::kernel::pci_driver::pci_register_driver;
@@ -369,7 +369,8 @@ fn profile_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
     }
     pci_enable_device(k, dev)?;
     pci_set_master(k, dev);
-    let up: Result<(), Errno> = set_up(k, dev);
+    let got: Result<u32, Errno> = call!(allocate(dev));
+    let up: Result<(), Errno> = got.and_then(|vectors| set_up(k, dev, vectors));
     if up.is_err() {
         call!(tear_down(dev));
     }
@@ -415,9 +416,9 @@ fn take_last(k: &mut Kernel, dev: PciDevId) -> DevId {
     dev_id
 }
 
-fn set_up(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
+/// Requests those of the `got` messages of a function that have a name.
+fn set_up(k: &mut Kernel, dev: PciDevId, got: u32) -> Result<(), Errno> {
     let Some(board) = hw::board(k, dev).cloned() else { return Err(Errno::ENODEV) };
-    let got = allocate(k, dev, &board)?;
     let instance = free_instance(k, board.profile.instance, board.profile);
     k.pci_dev_mut(dev).drvdata = Data::new(Bound { instance, vectors: got, requested: Vec::new() });
     let name = match (&board.name, board.profile.instance) {
@@ -454,29 +455,45 @@ fn handled(_k: &mut Kernel, _irq: Irq, _dev_id: DevId) -> IrqReturn {
 }
 
 /// Takes the messages of a function.
-fn allocate(k: &mut Kernel, dev: PciDevId, board: &Board) -> Result<u32, Errno> {
-    let want = board.vectors(k).max(1);
-    let min = board.profile.min.min(want);
-    let Some(spread) = board.spread() else {
-        return pci_alloc_irq_vectors(k, dev, min, want, PCI_IRQ_ALL_TYPES);
-    };
+#[kframe("irqlab", part)]
+fn allocate(k: &mut Kernel, dev: PciDevId) -> Result<u32, Errno> {
+    let Some(board) = hw::board(k, dev).cloned() else { return Err(Errno::ENODEV) };
+    let want: u32 = board.vectors(k).max(1);
+    let min: u32 = board.profile.min.min(want);
+    let affd = board.spread().map(spread_as);
+    if let Some(affd) = affd {
+        // irq_calc_affinity_vectors() gives nothing to a driver that takes no spread message.
+        min = min.max(affd.pre_vectors + affd.post_vectors).max(1);
+        k.pci_dev_mut(dev).msi_setup().affd = affd;
+    }
+    let spread: bool = affd.is_some();
+    if !spread {
+        return call!(pci_alloc_irq_vectors(k, dev, min, want, PCI_IRQ_ALL_TYPES));
+    }
+    let flags: u32 = PCI_IRQ_MSIX | PCI_IRQ_MSI | PCI_IRQ_AFFINITY;
+    let got: Result<u32, Errno> = call!(pci_alloc_irq_vectors_affinity(dev, min, want.max(min), flags, true));
+    if got.is_err() {
+        // Storage drivers make do with one message, or the line.
+        got = call!(pci_alloc_irq_vectors(k, dev, 1, 1, PCI_IRQ_ALL_TYPES));
+    }
+    got
+}
+
+/// How a function's messages are spread, as its driver tells the kernel.
+fn spread_as(spread: Spread) -> IrqAffinity {
     let Spread { pre, post, sets } = spread;
-    let (calc_sets, priv_data): (Option<kstate::msi::CalcSets>, u64) = match sets {
+    let (calc_sets, priv_data) = match sets {
         Sets::One => (None, 0),
-        Sets::Equal(n) => (Some(equal_sets), u64::from(n)),
+        Sets::Equal(n) => (Some(EQUAL_SETS), u64::from(n)),
         Sets::Sizes(sizes) => {
-            (Some(sized_sets), sizes.iter().rev().fold(0, |bits, &n| bits << 16 | u64::from(n)))
+            (Some(SIZED_SETS), sizes.iter().rev().fold(0, |bits, &n| bits << 16 | u64::from(n)))
         }
     };
-    let mut affd =
-        IrqAffinity { pre_vectors: pre, post_vectors: post, calc_sets, priv_data, ..IrqAffinity::default() };
-    // irq_calc_affinity_vectors() gives nothing to a driver that takes no spread message.
-    let min = min.max(pre + post).max(1);
-    let spread = PCI_IRQ_MSIX | PCI_IRQ_MSI | PCI_IRQ_AFFINITY;
-    let got = pci_alloc_irq_vectors_affinity(k, dev, min, want.max(min), spread, Some(&mut affd));
-    // Storage drivers make do with one message, or the line.
-    got.or_else(|_| pci_alloc_irq_vectors(k, dev, 1, 1, PCI_IRQ_ALL_TYPES))
+    IrqAffinity { pre_vectors: pre, post_vectors: post, calc_sets, priv_data, ..IrqAffinity::default() }
 }
+
+const EQUAL_SETS: CalcSets = CalcSets { name: "irqlab_equal_sets", call: equal_sets };
+const SIZED_SETS: CalcSets = CalcSets { name: "irqlab_sized_sets", call: sized_sets };
 
 /// `calc_sets` of a driver with sets of the same size.
 fn equal_sets(_k: &mut Kernel, affd: &mut IrqAffinity, affvecs: u32) {

@@ -53,7 +53,7 @@ pub fn init(k: &mut Kernel) {
 fn test_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
     pci_enable_device(k, dev)?;
     pci_set_master(k, dev);
-    let got: Result<u32, Errno> = pci_alloc_irq_vectors(k, dev, 1, ALL, PCI_IRQ_ALL_TYPES);
+    let got: Result<u32, Errno> = call!(pci_alloc_irq_vectors(k, dev, 1, ALL, PCI_IRQ_ALL_TYPES));
     if got.is_err() {
         call!(pci_disable_device(dev));
     }

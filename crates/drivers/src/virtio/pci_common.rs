@@ -115,35 +115,37 @@ fn vp_interrupt(k: &mut Kernel, irq: Irq, dev_id: DevId) -> IrqReturn {
 
 /// Allocates vectors, and requests the one for configuration changes and the one that all queues
 /// share.
-#[kfn("drivers/virtio/virtio_pci_common.c")]
+#[kframe("drivers/virtio/virtio_pci_common.c")]
 fn vp_request_msix_vectors(
     k: &mut Kernel,
     id: VirtioId,
     nvectors: u32,
     per_vq_vectors: bool,
 ) -> Result<(), Errno> {
-    let name = dev_name(k, id);
     let vp_dev = k.virtio.dev_mut(id);
-    let dev = vp_dev.pci_dev;
+    let dev: PciDevId = vp_dev.pci_dev;
     vp_dev.msix_vectors = nvectors;
     vp_dev.msix_names = vec![String::new(); nvectors as usize];
     vp_dev.msix_affinity_masks = vec![CpuMask::default(); nvectors as usize];
 
-    let mut flags = PCI_IRQ_MSIX;
-    if let Some(desc) = vp_dev.pre_vectors.as_mut().filter(|_| per_vq_vectors) {
+    let flags: u32 = PCI_IRQ_MSIX;
+    let desc: bool = false;
+    if let Some(pre_vectors) = vp_dev.pre_vectors.as_mut().filter(|_| per_vq_vectors) {
         flags |= PCI_IRQ_AFFINITY;
         // The vector for configuration changes. Each attempt counts up again.
-        *desc += 1;
-        let mut affd = IrqAffinity { pre_vectors: *desc, ..IrqAffinity::default() };
-        pci_alloc_irq_vectors_affinity(k, dev, nvectors, nvectors, flags, Some(&mut affd))?;
-    } else {
-        pci_alloc_irq_vectors_affinity(k, dev, nvectors, nvectors, flags, None)?;
+        *pre_vectors += 1;
+        let affd = IrqAffinity { pre_vectors: *pre_vectors, ..IrqAffinity::default() };
+        k.pci_dev_mut(dev).msi_setup().affd = affd;
+        desc = true;
     }
+    let err: Result<u32, Errno> = call!(pci_alloc_irq_vectors_affinity(dev, nvectors, nvectors, flags, desc));
+    err?;
+
+    let name = dev_name(k, id);
+    let config = format!("{name}-config");
     let vp_dev = k.virtio.dev_mut(id);
     vp_dev.msix_enabled = true;
-
     let v = vp_dev.msix_used_vectors;
-    let config = format!("{name}-config");
     vp_dev.msix_names[v as usize].clone_from(&config);
     let irq = vector_irq(k, id, v);
     let dev_id = k.vp_dev_id(id);
@@ -303,44 +305,43 @@ fn vp_find_vqs_msix(
     vector_policy: VpVqVectorPolicy,
 ) -> Result<(), Errno> {
     let err: Result<(), Errno> = 'error_find: {
-        let per_vq_vectors = vector_policy != VpVqVectorPolicy::Shared;
-        let nvectors = if per_vq_vectors {
+        let per_vq_vectors: bool = vector_policy != VpVqVectorPolicy::Shared;
+        let nvectors: u32 = if per_vq_vectors {
             1 + k.virtio.dev(id).vqs_info.iter().filter(|vq| vq.callback.is_some()).count() as u32
         } else {
             2
         };
-        if let Err(e) = vp_request_msix_vectors(k, id, nvectors, per_vq_vectors) {
-            break 'error_find Err(e);
+        let granted: Result<(), Errno> = call!(vp_request_msix_vectors(id, nvectors, per_vq_vectors));
+        if granted.is_err() {
+            break 'error_find granted;
         }
         let vp_dev = k.virtio.dev_mut(id);
         vp_dev.per_vq_vectors = per_vq_vectors;
         let mut allocated_vectors = vp_dev.msix_used_vectors as u16;
+        let found: Result<(), Errno> = Ok(());
         for index in 0..nvqs as u16 {
             if k.sem.virtio_slow_path_queues {
-                if let Err(e) =
-                    vp_find_one_vq_msix(k, id, index, false, &mut allocated_vectors, vector_policy)
-                {
-                    break 'error_find Err(e);
-                }
-                continue;
-            }
-            let msix_vec = if !k.virtio.dev(id).wants_callback(index) {
-                NO_VECTOR
-            } else if per_vq_vectors {
-                allocated_vectors += 1;
-                allocated_vectors - 1
+                found = vp_find_one_vq_msix(k, id, index, false, &mut allocated_vectors, vector_policy);
             } else {
-                VP_MSIX_VQ_VECTOR
-            };
-            if let Err(e) = vp_setup_vq(k, id, index, msix_vec) {
-                break 'error_find Err(e);
+                let msix_vec = if !k.virtio.dev(id).wants_callback(index) {
+                    NO_VECTOR
+                } else if per_vq_vectors {
+                    allocated_vectors += 1;
+                    allocated_vectors - 1
+                } else {
+                    VP_MSIX_VQ_VECTOR
+                };
+                found = vp_setup_vq(k, id, index, msix_vec);
+                if found.is_ok() && per_vq_vectors && msix_vec != NO_VECTOR {
+                    found = request_vq_irq(k, id, index, msix_vec);
+                }
             }
-            if !per_vq_vectors || msix_vec == NO_VECTOR {
-                continue;
+            if found.is_err() {
+                break;
             }
-            if let Err(e) = request_vq_irq(k, id, index, msix_vec) {
-                break 'error_find Err(e);
-            }
+        }
+        if found.is_err() {
+            break 'error_find found;
         }
         return Ok(());
     };

@@ -109,48 +109,69 @@ fn data_of(k: &Kernel, domain: DomainId, desc: MsiDescId) -> Option<Irqd> {
 
 /// Allocates interrupts for all descriptors of a device. A positive value asks the caller to try
 /// again with so many.
-#[kfn("kernel/irq/msi.c")]
+///
+/// `__irq_domain_alloc_irqs()` takes its locks for one descriptor, so that between two of them the interrupts of
+/// another function may be allocated.
+#[kframe("kernel/irq/msi.c")]
 pub fn msi_domain_alloc_irqs(
     k: &mut Kernel,
     domain: DomainId,
     dev: PciDevId,
     nvec: u32,
 ) -> Result<u32, Errno> {
-    let flags = msi_get_domain_info(k, domain).flags;
-    let ops = msi_get_domain_info(k, domain).ops;
     let mut arg = IrqAllocInfo::default();
     let ret = msi_domain_prepare_irqs(k, domain, dev, nvec, &mut arg)?;
     if ret != 0 {
         return Ok(ret);
     }
+    k.pci_dev_mut(dev).msi_setup().arg = arg;
 
-    let list = k.pci_dev(dev).msi_list.clone();
-    for &desc in &list {
+    let n: usize = 0;
+    while n < k.pci_dev(dev).msi_list.len() {
+        if n > 0 {
+            step!();
+        }
+        let desc = k.pci_dev(dev).msi_list[n];
+        let ops = msi_get_domain_info(k, domain).ops;
+        let mut arg = core::mem::take(&mut k.pci_dev_mut(dev).msi_setup().arg);
         if let Some(set_desc) = ops.set_desc {
             set_desc(k, &mut arg, desc);
         }
         let nvec_used = k.msi.descs[desc].nvec_used;
-        let affinity = k.msi.descs[desc].affinity.clone();
+        let affinity = k.msi.descs[desc].affinity.take();
         let node = k.pci_dev(dev).node;
-        let name = k.pci_dev(dev).name();
-        let virq =
-            __irq_domain_alloc_irqs(k, domain, None, nvec_used, node, &mut arg, false, affinity.as_deref());
+        let masks = affinity.as_deref();
+        let virq = __irq_domain_alloc_irqs(k, domain, None, nvec_used, node, &mut arg, false, masks);
+        k.msi.descs[desc].affinity = affinity;
+        k.pci_dev_mut(dev).msi_setup().arg = arg;
         let Ok(virq) = virq else {
             return match ops.handle_error {
                 Some(handle_error) => handle_error(k, domain, desc, Errno::ENOSPC),
                 None => Err(Errno::ENOSPC),
             };
         };
+        let name = k.pci_dev(dev).name();
         for i in 0..nvec_used {
             irq_set_msi_desc_off(k, virq, i, Some(desc));
             irq_debugfs_copy_devname(k, Irq(virq.0 + i), &name);
         }
+        n += 1;
     }
+    let activated: Result<(), Errno> = activate_early(k, domain, dev);
+    if activated.is_err() {
+        call!(msi_domain_free_irqs(domain, dev));
+    }
+    activated.map(|()| 0)
+}
 
+/// The second half of [`msi_domain_alloc_irqs`], after its label: the messages have to be in place before the
+/// function is enabled, or it latches garbage.
+fn activate_early(k: &mut Kernel, domain: DomainId, dev: PciDevId) -> Result<(), Errno> {
+    let flags = msi_get_domain_info(k, domain).flags;
+    let list = k.pci_dev(dev).msi_list.clone();
     let can_reserve = msi_check_reservation_mode(k, domain, dev);
 
     for (n, &desc) in list.iter().enumerate() {
-        // The message has to be in place before the function is enabled, or it latches garbage.
         if flags & MSI_FLAG_ACTIVATE_EARLY == 0 {
             continue;
         }
@@ -159,14 +180,7 @@ pub fn msi_domain_alloc_irqs(
             k.desc_mut(irq_data.irq).clear(IRQD_CAN_RESERVE);
         }
         if let Err(e) = irq_domain_activate_irq(k, irq_data, can_reserve) {
-            for &before in &list[..n] {
-                let Some(irqd) = data_of(k, domain, before) else { continue };
-                if k.desc(irqd.irq).has(IRQD_ACTIVATED) {
-                    irq_domain_deactivate_irq(k, irqd);
-                }
-            }
-            // Nobody has requested these interrupts yet: freeing them waits for nothing.
-            k.run_now(msi_domain_free_irqs(domain, dev));
+            deactivate_activated(k, domain, &list[..n]);
             return Err(e);
         }
     }
@@ -179,7 +193,17 @@ pub fn msi_domain_alloc_irqs(
             }
         }
     }
-    Ok(0)
+    Ok(())
+}
+
+/// What [`activate_early`] takes back.
+fn deactivate_activated(k: &mut Kernel, domain: DomainId, list: &[MsiDescId]) {
+    for &desc in list {
+        let Some(irqd) = data_of(k, domain, desc) else { continue };
+        if k.desc(irqd.irq).has(IRQD_ACTIVATED) {
+            irq_domain_deactivate_irq(k, irqd);
+        }
+    }
 }
 
 /// Frees the interrupts of all descriptors of a device.

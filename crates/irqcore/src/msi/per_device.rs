@@ -467,36 +467,50 @@ fn populate_alloc_info(
 
 /// Allocates interrupts for the descriptors of a range that have none. A positive value says how
 /// many could be had.
-#[kfn("kernel/irq/msi.c")]
+///
+/// `__irq_domain_alloc_irqs()` takes the lock of the hierarchy for one descriptor, so that between two of them
+/// the interrupts of another function may be allocated.
+#[kframe("kernel/irq/msi.c")]
 fn __msi_domain_alloc_irqs(
     k: &mut Kernel,
     dev: PciDevId,
     domain: DomainId,
     ctrl: MsiCtrl,
 ) -> Result<u32, Errno> {
-    let flags = msi_get_domain_info(k, domain).flags;
-    let ops = msi_get_domain_info(k, domain).ops;
     let mut arg = IrqAllocInfo::default();
     if k.sem.msi_prepared_with_domain {
         populate_alloc_info(k, domain, dev, ctrl.nirqs, &mut arg)?;
     } else {
         msi_domain_prepare_irqs(k, domain, dev, ctrl.nirqs, &mut arg)?;
     }
+    k.pci_dev_mut(dev).msi_setup().arg = arg;
 
-    let mut vflags = 0;
+    let vflags: u32 = 0;
     // The message has to be in place before the function is enabled, or it latches garbage.
-    if flags & MSI_FLAG_ACTIVATE_EARLY != 0 {
+    if msi_get_domain_info(k, domain).flags & MSI_FLAG_ACTIVATE_EARLY != 0 {
         vflags |= VIRQ_ACTIVATE;
     }
     if msi_check_reservation_mode(k, domain, dev) {
         vflags |= VIRQ_CAN_RESERVE;
     }
 
-    for (allocated, desc) in (0..).zip(descs(k, dev, ctrl, false)) {
+    let allocated: u32 = 0;
+    let idx: u32 = ctrl.first;
+    loop {
+        let next: Option<MsiDescId> = next_without_irq(k, dev, &mut idx, ctrl.last);
+        if next.is_none() {
+            break;
+        }
+        if allocated > 0 {
+            step!();
+        }
         if allocated >= ctrl.nirqs {
             k.warn_once("WARNING: at kernel/irq/msi.c __msi_domain_alloc_irqs");
             return Err(Errno::EINVAL);
         }
+        let desc = next.unwrap_or_default();
+        let ops = msi_get_domain_info(k, domain).ops;
+        let mut arg = core::mem::take(&mut k.pci_dev_mut(dev).msi_setup().arg);
         if let Some(prepare_desc) = ops.prepare_desc {
             prepare_desc(k, domain, &mut arg, desc);
         }
@@ -504,19 +518,30 @@ fn __msi_domain_alloc_irqs(
             set_desc(k, &mut arg, desc);
         }
         let nvec_used = k.msi.descs[desc].nvec_used;
-        let affinity = k.msi.descs[desc].affinity.clone();
+        let affinity = k.msi.descs[desc].affinity.take();
         let node = k.pci_dev(dev).node;
-        let name = k.pci_dev(dev).name();
-        let virq =
-            __irq_domain_alloc_irqs(k, domain, None, nvec_used, node, &mut arg, false, affinity.as_deref());
+        let masks = affinity.as_deref();
+        let virq = __irq_domain_alloc_irqs(k, domain, None, nvec_used, node, &mut arg, false, masks);
+        k.msi.descs[desc].affinity = affinity;
+        k.pci_dev_mut(dev).msi_setup().arg = arg;
         let Ok(virq) = virq else { return msi_handle_pci_fail(k, domain, desc, allocated) };
+        let name = k.pci_dev(dev).name();
         for i in 0..nvec_used {
             irq_set_msi_desc_off(k, virq, i, Some(desc));
             irq_debugfs_copy_devname(k, Irq(virq.0 + i), &name);
             msi_init_virq(k, domain, Irq(virq.0 + i), vflags)?;
         }
+        allocated += 1;
     }
     Ok(0)
+}
+
+/// The next descriptor that has no interrupt, from `idx` to `last`. `idx` goes on behind it.
+fn next_without_irq(k: &Kernel, dev: PciDevId, idx: &mut u32, last: u32) -> Option<MsiDescId> {
+    let rest = (*idx <= last).then(|| store(k, dev)).flatten()?;
+    let (&index, &desc) = rest.range(*idx..=last).find(|(_, id)| k.msi.descs[**id].irq.is_none())?;
+    *idx = index + 1;
+    Some(desc)
 }
 
 /// Allocates descriptors where the core does that for the driver.
@@ -534,29 +559,29 @@ fn msi_domain_alloc_simple_msi_descs(
 }
 
 /// Allocates the interrupts of a range.
-#[kfn("kernel/irq/msi.c")]
+#[kframe("kernel/irq/msi.c")]
 fn __msi_domain_alloc_locked(k: &mut Kernel, dev: PciDevId, ctrl: MsiCtrl) -> Result<u32, Errno> {
     if !msi_ctrl_valid(k, dev, ctrl) {
         return Err(Errno::EINVAL);
     }
-    let domain = msi_get_device_domain(k, dev, ctrl.domid).ok_or(Errno::ENODEV)?;
+    let domain: DomainId = msi_get_device_domain(k, dev, ctrl.domid).ok_or(Errno::ENODEV)?;
     msi_domain_alloc_simple_msi_descs(k, dev, domain, ctrl)?;
-    __msi_domain_alloc_irqs(k, dev, domain, ctrl)
+    call!(__msi_domain_alloc_irqs(dev, domain, ctrl))
 }
 
 /// Allocates the interrupts of a range, or frees all of them.
-#[kfn("kernel/irq/msi.c")]
+#[kframe("kernel/irq/msi.c")]
 fn msi_domain_alloc_locked(k: &mut Kernel, dev: PciDevId, ctrl: MsiCtrl) -> Result<u32, Errno> {
-    let ret = __msi_domain_alloc_locked(k, dev, ctrl);
+    let _ = &k;
+    let ret: Result<u32, Errno> = call!(__msi_domain_alloc_locked(dev, ctrl));
     if ret != Ok(0) {
-        // Nobody has requested these interrupts yet: freeing them waits for nothing.
-        k.run_now(msi_domain_free_locked(dev, ctrl));
+        call!(msi_domain_free_locked(dev, ctrl));
     }
     ret
 }
 
 /// Allocates `nirqs` interrupts for the descriptors of a device.
-#[kfn("kernel/irq/msi.c")]
+#[kframe("kernel/irq/msi.c")]
 pub fn msi_domain_alloc_irqs_all_locked(
     k: &mut Kernel,
     dev: PciDevId,
@@ -564,7 +589,8 @@ pub fn msi_domain_alloc_irqs_all_locked(
     nirqs: u32,
 ) -> Result<u32, Errno> {
     let last = msi_domain_get_hwsize(k, dev, domid) - 1;
-    msi_domain_alloc_locked(k, dev, MsiCtrl { nirqs, ..MsiCtrl::range(domid, 0, last) })
+    let ctrl: MsiCtrl = MsiCtrl { nirqs, ..MsiCtrl::range(domid, 0, last) };
+    call!(msi_domain_alloc_locked(dev, ctrl))
 }
 
 /// Frees the interrupts of a range.

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use flate2::read::GzDecoder;
 use irqcore::affinity::{irq_calc_affinity_vectors, irq_create_affinity_masks};
 use irqcore::matrix::*;
-use kstate::msi::{IRQ_AFFINITY_MAX_SETS, IrqAffinity};
+use kstate::msi::{CalcSets, IRQ_AFFINITY_MAX_SETS, IrqAffinity};
 use kstate::semantics::{KernelVersion, Semantics};
 use kstate::topology::CpuPlace;
 use kstate::{CpuId, CpuMask, Errno, Kernel, NodeId};
@@ -59,6 +59,8 @@ fn affinity(request: &Value) -> IrqAffinity {
     }
 }
 
+const KEEP_SETS: CalcSets = CalcSets { name: "keep_sets", call: keep_sets };
+
 /// A `calc_sets` callback for requests whose sets are given beforehand: it leaves them alone.
 fn keep_sets(_: &mut Kernel, _: &mut IrqAffinity, _: u32) {}
 
@@ -72,7 +74,7 @@ fn spread(version: KernelVersion, case: &Value) -> Value {
         for (size, set) in affd.set_size.iter_mut().zip(sets.iter().take(IRQ_AFFINITY_MAX_SETS)) {
             *size = *set;
         }
-        affd.calc_sets = Some(keep_sets);
+        affd.calc_sets = Some(KEEP_SETS);
     }
     let masks = irq_create_affinity_masks(&mut k, number(&request["nvecs"]), &mut affd);
     let warned = k.warnings > 0;
@@ -81,7 +83,7 @@ fn spread(version: KernelVersion, case: &Value) -> Value {
     let mut answer = json!({ "masks": masks, "warned": warned });
     if let Some(calc) = case.get("calc") {
         let mut affd = affinity(calc);
-        affd.calc_sets = (calc["calc_sets"] == true).then_some(keep_sets);
+        affd.calc_sets = (calc["calc_sets"] == true).then_some(KEEP_SETS);
         let (minvec, maxvec) = (number(&calc["minvec"]), number(&calc["maxvec"]));
         answer["calc_vectors"] = json!(irq_calc_affinity_vectors(&mut k, minvec, maxvec, &affd));
     }

@@ -42,7 +42,8 @@ pub fn one_interrupt(version: KernelVersion, recorded: impl Into<Recorded>) -> (
     pcimsi::kernel::pci_enable_device(&mut k, dev).expect("a function that can be enabled");
     pcimsi::kernel::pci_set_master(&mut k, dev);
     let flags = pcimsi::kernel::PCI_IRQ_MSIX;
-    pcimsi::kernel::pci_alloc_irq_vectors(&mut k, dev, 1, 1, flags).expect("one vector");
+    let vectors = pcimsi::kernel::pci_alloc_irq_vectors(&k, dev, 1, 1, flags);
+    k.run_now(vectors).expect("one vector");
     let handler = Handler { name: "handler", call: handler };
     pcimsi::kernel::pci_request_irq(&mut k, dev, 0, Some(handler), None, DevId::Platform(99), "bench")
         .expect("an interrupt that is free");

@@ -7,7 +7,6 @@ use irqcore::debugfs::{irq_debug_show, irq_domain_debug_show};
 use kstate::hw::pci::{MsiCapability, PciFunction};
 use kstate::irqchip::Handler;
 use kstate::irqdesc::{DevId, IRQD_ACTIVATED, IrqReturn};
-use kstate::msi::IrqAffinity;
 use kstate::semantics::KernelVersion;
 use kstate::{Irq, Kernel, PciDevId};
 use pcimsi::hw::config::{self, add_msix, msix_bar_size};
@@ -186,7 +185,7 @@ const CASES: &[(&str, fn())] = &[
     ("DBG-06", || {
         let mut k = pc(8, Some((KernelVersion::V6_12, "")));
         let dev = add(&mut k, Spec { device: 4, msix: 5, ..Spec::default() });
-        pci_alloc_irq_vectors_affinity(&mut k, dev, 5, 5, PCI_IRQ_MSIX, None).expect("five vectors");
+        k.run_now(pci_alloc_irq_vectors_affinity(dev, 5, 5, PCI_IRQ_MSIX, false)).expect("five vectors");
         let domain = k.pci_dev(dev).msi_data.as_ref().and_then(|data| data.default_domain.domain);
         let text = irq_domain_debug_show(&k, domain.expect("the function's own domain"));
         let own = "name:   PCI-MSIX-0000:00:04.0-12\n size:   0\n mapped: 5\n flags:  0x00000213\n";
@@ -354,7 +353,7 @@ fn activated_early(version: KernelVersion) -> Vec<bool> {
     let mut k = pc(4, Some((version, "intel_iommu=on")));
     let msi = MsiCapability { multiple_message_capable: 2, address_64: true, ..MsiCapability::default() };
     let dev = add(&mut k, Spec { device: 3, msi: Some(msi), ..Spec::default() });
-    assert_eq!(pci_alloc_irq_vectors_affinity(&mut k, dev, 4, 4, PCI_IRQ_MSI, None), Ok(4));
+    assert_eq!(k.run_now(pci_alloc_irq_vectors_affinity(dev, 4, 4, PCI_IRQ_MSI, false)), Ok(4));
     let active = |nr| {
         let irq = pci_irq_vector(&mut k, dev, nr).expect("a vector");
         k.desc(irq).has(IRQD_ACTIVATED)
@@ -370,9 +369,8 @@ fn managed() -> (Kernel, Irq) {
     let mut k = pc(8, Some((KernelVersion::V6_12, "")));
     let dev = add(&mut k, Spec { device: 0xb, msix: 9, ..Spec::default() });
     pci_set_master(&mut k, dev);
-    let mut affd = IrqAffinity::default();
     let flags = PCI_IRQ_MSIX | PCI_IRQ_AFFINITY;
-    pci_alloc_irq_vectors_affinity(&mut k, dev, 8, 8, flags, Some(&mut affd)).expect("eight vectors");
+    k.run_now(pci_alloc_irq_vectors_affinity(dev, 8, 8, flags, false)).expect("eight vectors");
     let handler = Handler { name: "nvme_irq", call: nvme_irq };
     let dev_id = DevId::Driver(dev, 1);
     pci_request_irq(&mut k, dev, 0, Some(handler), None, dev_id, "nvme0q1").expect("a free interrupt");

@@ -4,7 +4,6 @@ use crate::common::{Spec, add, pc, take};
 use kstate::hw::pci::{DeviceModel, MsiCapability};
 use kstate::irqchip::Handler;
 use kstate::irqdesc::{DevId, IrqReturn, Irqd};
-use kstate::msi::IrqAffinity;
 use kstate::oracle::Oracle;
 use kstate::semantics::KernelVersion;
 use kstate::{CpuId, CpuMask, Errno, Irq, Kernel, PciDevId};
@@ -20,6 +19,11 @@ fn handler() -> Option<Handler> {
         IrqReturn::Handled
     }
     Some(Handler { name: "nvme_irq", call: nvme_irq })
+}
+
+fn take_vectors(k: &mut Kernel, dev: PciDevId, min: u32, max: u32, flags: u32) -> Result<u32, Errno> {
+    let call = pci_alloc_irq_vectors(k, dev, min, max, flags);
+    k.run_now(call)
 }
 
 fn check_all(k: &Kernel) {
@@ -40,8 +44,8 @@ fn without_msi_a_driver_gets_the_pin() {
         let mut k = pc(2, Some((version, "pci=nomsi")));
         let dev = add(&mut k, Spec { device: 3, msix: 9, input: 23, ..Spec::default() });
         pci_enable_device(&mut k, dev).expect("a pin that can be mapped");
-        assert_eq!(pci_alloc_irq_vectors(&mut k, dev, 2, 4, PCI_IRQ_ALL_TYPES), Err(Errno::EINVAL));
-        assert_eq!(pci_alloc_irq_vectors(&mut k, dev, 1, 4, PCI_IRQ_ALL_TYPES), Ok(1));
+        assert_eq!(take_vectors(&mut k, dev, 2, 4, PCI_IRQ_ALL_TYPES), Err(Errno::EINVAL));
+        assert_eq!(take_vectors(&mut k, dev, 1, 4, PCI_IRQ_ALL_TYPES), Ok(1));
         assert_eq!(pci_irq_vector(&mut k, dev, 0), Ok(Irq(23)));
         assert_eq!(pci_irq_get_affinity(&mut k, dev, 0), Some(CpuMask::first_n(2)));
         assert_eq!(pci_irq_vector(&mut k, dev, 1), Err(Errno::EINVAL));
@@ -76,9 +80,9 @@ fn vectors_come_and_go_without_a_trace() {
         let (before, chips) = (resources(&k), k.irq.chips.len());
         for round in 0..2 {
             for max in [1, 9] {
-                let mut affd = IrqAffinity { pre_vectors: 1, ..IrqAffinity::default() };
+                k.pci_dev_mut(dev).msi_setup().affd.pre_vectors = 1;
                 let flags = PCI_IRQ_MSIX | PCI_IRQ_AFFINITY;
-                let got = pci_alloc_irq_vectors_affinity(&mut k, dev, 1, max, flags, Some(&mut affd));
+                let got = k.run_now(pci_alloc_irq_vectors_affinity(dev, 1, max, flags, true));
                 // One vector for each CPU, and one that is not spread.
                 assert_eq!(got, Ok(max.min(5)), "round {round}");
                 check_all(&k);
@@ -105,7 +109,7 @@ fn a_function_keeps_its_domain_until_it_loses_its_driver() {
     };
     let mut names = Vec::new();
     for flags in [PCI_IRQ_MSIX, PCI_IRQ_MSI, PCI_IRQ_MSIX] {
-        assert_eq!(pci_alloc_irq_vectors(&mut k, dev, 1, 1, flags), Ok(1));
+        assert_eq!(take_vectors(&mut k, dev, 1, 1, flags), Ok(1));
         k.run_now(pci_free_irq_vectors(dev));
         names.push(name(&k));
         check_all(&k);
@@ -126,7 +130,7 @@ fn several_msis_need_remapping() {
             let msi =
                 MsiCapability { multiple_message_capable: 2, maskable: true, ..MsiCapability::default() };
             let dev = add(&mut k, Spec { device: 3, msi: Some(msi), ..Spec::default() });
-            assert_eq!(pci_alloc_irq_vectors(&mut k, dev, 1, 4, PCI_IRQ_MSI), Ok(vectors));
+            assert_eq!(take_vectors(&mut k, dev, 1, 4, PCI_IRQ_MSI), Ok(vectors));
             let irqs: Vec<_> =
                 (0..vectors).map(|nr| pci_irq_vector(&mut k, dev, nr).map(|irq| irq.0)).collect();
             let first = k.pci_dev(dev).irq;
@@ -136,7 +140,7 @@ fn several_msis_need_remapping() {
             assert_eq!(control, vectors.trailing_zeros() << 4 | 1);
             check_all(&k);
             k.run_now(pci_free_irq_vectors(dev));
-            assert_eq!(pci_alloc_irq_vectors(&mut k, dev, 2, 4, PCI_IRQ_MSI), at_least_two);
+            assert_eq!(take_vectors(&mut k, dev, 2, 4, PCI_IRQ_MSI), at_least_two);
             check_all(&k);
         }
     }
@@ -148,7 +152,7 @@ fn each_msi_has_its_own_mask_bit() {
         let mut k = pc(1, Some((version, "intel_iommu=on")));
         let msi = MsiCapability { multiple_message_capable: 1, maskable: true, ..MsiCapability::default() };
         let dev = add(&mut k, Spec { device: 3, msi: Some(msi), ..Spec::default() });
-        assert_eq!(pci_alloc_irq_vectors(&mut k, dev, 2, 2, PCI_IRQ_MSI), Ok(2));
+        assert_eq!(take_vectors(&mut k, dev, 2, 2, PCI_IRQ_MSI), Ok(2));
         let mask = |k: &Kernel| config_read(k, dev, 0x5c, 4);
         let mut masks = vec![mask(&k)];
         for nr in [1, 0] {
@@ -169,7 +173,7 @@ fn a_driver_gets_as_many_managed_vectors_as_there_are() {
         let left = k.vector_matrix.maps[0].available as u16;
         for device in 8.. {
             let dev = add(&mut k, Spec { device, msix: 1, ..Spec::default() });
-            match pci_alloc_irq_vectors_affinity(&mut k, dev, 1, 1, flags, None) {
+            match k.run_now(pci_alloc_irq_vectors_affinity(dev, 1, 1, flags, false)) {
                 Ok(got) => assert_eq!(got, 1),
                 Err(e) => {
                     assert_eq!((e, device), (Errno::ENOSPC, 8 + left));
@@ -181,9 +185,9 @@ fn a_driver_gets_as_many_managed_vectors_as_there_are() {
         let dev = add(&mut k, Spec { device: 3, msix: 3, ..Spec::default() });
         let before = resources(&k);
         // The first vector is not managed, and a reservation never fails.
-        let mut affd = IrqAffinity { pre_vectors: 1, ..IrqAffinity::default() };
         for (min, expect) in [(1, Ok(1)), (2, Err(Errno::ENOSPC))] {
-            let got = pci_alloc_irq_vectors_affinity(&mut k, dev, min, 3, flags, Some(&mut affd));
+            k.pci_dev_mut(dev).msi_setup().affd.pre_vectors = 1;
+            let got = k.run_now(pci_alloc_irq_vectors_affinity(dev, min, 3, flags, true));
             assert_eq!(got, expect);
             check_all(&k);
             k.run_now(pci_free_irq_vectors(dev));
@@ -220,7 +224,7 @@ fn raised_in_the_middle_of_a_move(version: KernelVersion) -> (u8, u8, [Vec<u8>; 
     let other = add(&mut k, Spec { device: 4, msix: 1, ..Spec::default() });
     let mut irqs = Vec::new();
     for (n, dev) in [other, dev].into_iter().enumerate() {
-        assert_eq!(pci_alloc_irq_vectors(&mut k, dev, 1, 1, PCI_IRQ_MSIX), Ok(1));
+        assert_eq!(take_vectors(&mut k, dev, 1, 1, PCI_IRQ_MSIX), Ok(1));
         pci_request_irq(&mut k, dev, 0, handler(), None, DevId::Driver(dev, n as u16), "test")
             .expect("a free interrupt");
         irqs.push(pci_irq_vector(&mut k, dev, 0).expect("a vector"));

@@ -48,6 +48,8 @@ pub(super) struct Turns {
 struct Shown {
     /// The number in its name, once it has one.
     instance: Option<u32>,
+    /// Descriptors that have their interrupt or wait for one.
+    asked: usize,
     messages: Vec<Message>,
 }
 
@@ -81,7 +83,9 @@ impl Turns {
             let place = data.filter(|apicd| apicd.vector != 0).map(|apicd| (apicd.cpu.0, apicd.vector));
             Some(Message { irq: irq.0, index: (desc.irq_data[0].hwirq & INDEX) as u32, place })
         });
-        Shown { instance, messages: messages.collect() }
+        let function = k.pci_dev(dev);
+        let store = function.msi_data.as_ref().map_or(0, |data| data.default_domain.store.len());
+        Shown { instance, asked: function.msi_list.len() + store, messages: messages.collect() }
     }
 
     /// What the controller can do next.
@@ -145,20 +149,20 @@ impl Turns {
 struct Wanted {
     instance: Option<u32>,
     /// Sorted by number. A managed message without a vector has no place.
-    messages: Vec<(Message, bool)>,
+    messages: Vec<Message>,
 }
 
 impl Wanted {
     fn of(machine: &Machine, name: &str) -> Self {
         let listed = machine.boot_interrupts.iter().filter(|i| machine.pci[i.device].address == name);
-        let mut messages: Vec<(Message, bool)> = listed
+        let mut messages: Vec<Message> = listed
             .clone()
             .map(|i| {
                 let place = (i.vector != 0).then_some((i.cpu.0, i.vector));
-                (Message { irq: i.irq.0, index: i.index, place }, i.managed)
+                Message { irq: i.irq.0, index: i.index, place }
             })
             .collect();
-        messages.sort_by_key(|(m, _)| m.irq);
+        messages.sort_by_key(|m| m.irq);
         let instance =
             listed.filter_map(|i| i.name.strip_prefix("nvme")?.split_once('q')?.0.parse().ok()).next();
         Self { instance, messages }
@@ -172,16 +176,20 @@ impl Wanted {
         if shown.instance.is_some() && self.instance.is_some() && shown.instance != self.instance {
             return false;
         }
-        // A controller first has one message, and gives it back.
-        let last = ended || shown.messages.len() > 1;
-        if !last {
+        if ended {
+            return shown.messages.iter().eq(self.messages.iter());
+        }
+        // A controller first has one message, and gives it back. Of an attempt that asks for more than can be had
+        // nothing stays either.
+        if shown.asked < 2 || shown.asked != self.messages.len() {
             return true;
         }
-        shown.messages.len() == self.messages.len()
-            && shown.messages.iter().zip(&self.messages).all(|(have, (want, _))| {
-                (have.irq, have.index) == (want.irq, want.index)
-                    && (have.place == want.place || have.place.is_none() && !ended)
+        let listed = |have: &Message| self.messages.iter().find(|want| want.index == have.index);
+        shown.messages.iter().all(|have| {
+            listed(have).is_some_and(|want| {
+                have.irq == want.irq && (have.place == want.place || have.place.is_none())
             })
+        })
     }
 }
 
@@ -213,7 +221,7 @@ pub(super) fn find(k: Kernel, turns: Turns, machine: &Machine) -> Option<Vec<Tur
         // The one whose queues have the lowest numbers is tried first: the last one pushed.
         let mut next: Vec<Turn> =
             (0..branch.turns.len() as u8).filter(|&t| !branch.ended[usize::from(t)]).collect();
-        next.sort_by_key(|&t| core::cmp::Reverse(wanted[usize::from(t)].messages.last().map(|(m, _)| m.irq)));
+        next.sort_by_key(|&t| core::cmp::Reverse(wanted[usize::from(t)].messages.last().map(|m| m.irq)));
         for turn in next {
             tried += 1;
             if tried > TURNS {

@@ -11,7 +11,6 @@ use kstate::hw::pci::{Bar, PciFunction};
 use kstate::irqchip::Handler;
 use kstate::irqdesc::*;
 use kstate::matrix::CpuMap;
-use kstate::msi::IrqAffinity;
 use kstate::sched::{Call, TaskKind};
 use kstate::semantics::{KernelVersion, Semantics};
 use kstate::trace::What;
@@ -220,8 +219,7 @@ fn plug(k: &mut Kernel, vectors: u32, managed: bool) -> (PciDevId, Vec<Irq>) {
     k.pci_dev_mut(dev).node = -1;
     config_write(k, dev, COMMAND, 2, COMMAND_BUS_MASTER.into());
     let flags = if managed { PCI_IRQ_MSIX | PCI_IRQ_AFFINITY } else { PCI_IRQ_MSIX };
-    let mut affd = IrqAffinity::default();
-    let got = pci_alloc_irq_vectors_affinity(k, dev, vectors, vectors, flags, managed.then_some(&mut affd));
+    let got = k.run_now(pci_alloc_irq_vectors_affinity(dev, vectors, vectors, flags, false));
     assert_eq!(got, Ok(vectors));
     (dev, (0..vectors).map(|n| pci_irq_vector(k, dev, n).expect("an interrupt")).collect())
 }

@@ -1,11 +1,14 @@
 //! Several NVMe controllers come up at the same time, in the order that the machine file tells.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use kstate::Irq;
+use kstate::oracle::Oracle;
 use kstate::semantics::KernelVersion;
 use sim::lab::Lab;
 use sim::machine::Machine;
+use sim::script::Script;
 
 /// Two controllers with 3 vectors each, and where their admin queues' interrupts shall be.
 fn machine(kernel: KernelVersion, placed: &[(u32, &str, u32)]) -> Machine {
@@ -55,6 +58,34 @@ fn controllers_overtake_each_other() {
     let overtaken = [(24, "nvme1q0", 40), (25, "nvme0q0", 41)];
     check(KernelVersion::V5_4, &overtaken, &["nvme1q0", "nvme0q0"]);
     check(KernelVersion::V6_12, &overtaken, &["nvme1q0", "nvme0q0"]);
+}
+
+/// `__irq_domain_alloc_irqs()` has its lock for one descriptor: in the loop of `__msi_domain_alloc_irqs()` (5.4:
+/// `msi_domain_alloc_irqs()`) another controller can take numbers in between.
+#[test]
+fn one_allocation_goes_into_the_middle_of_another() {
+    let slots = ["0000:00:03.0", "0000:00:05.0"];
+    let unbinds = slots.map(|slot| format!("echo {slot} > /sys/bus/pci/drivers/nvme/unbind\n"));
+    let binds = slots.map(|slot| format!("echo {slot} > /sys/bus/pci/drivers/nvme/bind &\n"));
+    let [unbinds, binds] = [unbinds.concat(), binds.concat() + "wait\nsleep 2\n"]
+        .map(|script| Script::parse("script.sh", &script).expect("a script"));
+    for &kernel in KernelVersion::ALL {
+        let mut unbound = Lab::boot(&machine(kernel, &[]));
+        unbound.run_each(&unbinds, |_| {}, |_, _| {});
+        let orders: BTreeSet<Vec<String>> = (0..100)
+            .map(|seed| {
+                let mut lab = unbound.clone();
+                lab.k.oracle = Oracle::seeded(seed);
+                lab.k.oracle.interleave = true;
+                lab.run_each(&binds, |_| {}, |_, _| {});
+                assert_eq!(sim::invariants::check_invariants(&lab.k), Ok(()));
+                let name = |irq| lab.k.find_desc(Irq(irq)).map_or("", |desc| &desc.action[0].name);
+                (26..30).map(|irq| name(irq).to_owned()).collect()
+            })
+            .collect();
+        let between = ["nvme0q1", "nvme1q1", "nvme1q2", "nvme0q2"].map(str::to_owned);
+        assert!(orders.contains(&between[..]), "{}: {orders:#?}", kernel.name());
+    }
 }
 
 /// More controllers than a CPU has vectors for: those that find none are not there, and the board's own

@@ -114,7 +114,7 @@ fn a_message_of_a_bound_function_names_the_driver() {
             if driver == "pci" {
                 k.pci_dev_mut(dev).driver = None;
             }
-            assert!(pcimsi::kernel::msi::pci_enable_msi(&mut k, dev).is_err());
+            assert!(k.run_now(pcimsi::kernel::msi::pci_enable_msi(dev)).is_err());
             let line = format!("{driver} 0000:00:03.0: can't enable MSI (MSI-X already enabled)");
             assert_eq!(k.log.last(), Some(&line), "{}", kernel.name());
         }

@@ -55,16 +55,16 @@ fn __irq_msi_compose_msg(k: &Kernel, cfg: IrqCfg, msg: &mut MsiMsg) {
 ///
 /// # Errors
 /// Those of `msi_domain_alloc_irqs`.
-#[kfn("arch/x86/kernel/apic/msi.c")]
+#[kframe("arch/x86/kernel/apic/msi.c")]
 pub fn native_setup_msi_irqs(k: &mut Kernel, dev: PciDevId, nvec: u32, kind: u32) -> Result<u32, Errno> {
     let _ = kind;
     let mut info = init_irq_alloc_info(None);
     info.kind = AllocType::PciMsi;
     info.dev = Some(dev);
 
-    let domain = irq_remapping_get_irq_domain(k, &info).or(k.apic.msi_default_domain);
-    let Some(domain) = domain else { return Err(Errno::ENOSYS) };
-    global::msi_domain_alloc_irqs(k, domain, dev, nvec)
+    let domain: DomainId =
+        irq_remapping_get_irq_domain(k, &info).or(k.apic.msi_default_domain).ok_or(Errno::ENOSYS)?;
+    call!(global::msi_domain_alloc_irqs(domain, dev, nvec))
 }
 
 /// Frees one interrupt (5.4).

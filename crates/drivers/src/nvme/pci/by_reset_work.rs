@@ -219,7 +219,8 @@ fn nvme_setup_io_queues(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
     loop {
         call!(pcimsi::kernel::pci_free_irq(d(k, id).dev, 0, k.nvmeq_dev_id(id, 0)));
         call!(pcimsi::kernel::pci_free_irq_vectors(d(k, id).dev));
-        let Ok(vectors) = nvme_setup_irqs(k, id, nr_io_queues) else { return Err(Errno::EIO) };
+        let result: Result<u32, Errno> = call!(nvme_setup_irqs(id, nr_io_queues));
+        let Ok(vectors) = result else { return Err(Errno::EIO) };
         let ctrl = dm(k, id);
         ctrl.num_vecs = vectors;
         ctrl.max_qid = vectors.saturating_sub(1).max(1) + ctrl.io_queues[HctxType::Poll as usize];
@@ -293,15 +294,17 @@ fn nvme_dev_add(k: &mut Kernel, id: NvmeId) {
 ///
 /// # Errors
 /// `ENOMEM` when the function cannot be enabled, and those of allocating the vector.
-#[kfn("drivers/nvme/host/pci.c")]
+#[kframe("drivers/nvme/host/pci.c")]
 fn nvme_pci_enable(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
-    let pdev = d(k, id).dev;
+    let pdev: PciDevId = d(k, id).dev;
     if pcimsi::kernel::pci_enable_device_mem(k, pdev).is_err() {
         return Err(Errno::ENOMEM);
     }
     pcimsi::kernel::pci_set_master(k, pdev);
-    let quirks = quirks::detect_dynamic_quirks(k, id);
-    pcimsi::kernel::pci_alloc_irq_vectors(k, pdev, 1, 1, irq_types(quirks))?;
+    let quirks: u32 = quirks::detect_dynamic_quirks(k, id);
+    let vector: Result<u32, Errno> =
+        call!(pcimsi::kernel::pci_alloc_irq_vectors(k, pdev, 1, 1, irq_types(quirks)));
+    vector?;
     let cap = hw::read64(k, id, hw::CAP);
     let depth = k.params.nvme_io_queue_depth.min((cap & 0xffff) as u32 + 1);
     let depth = if quirks & NVME_QUIRK_QDEPTH_ONE != 0 { 2 } else { depth };
@@ -379,7 +382,7 @@ pub(in crate::nvme) fn nvme_reset_work(k: &mut Kernel, id: NvmeId) {
         }
         call!(core::lock_shutdown(id));
         let result: Result<(), Errno> = 'out_unlock: {
-            let result: Result<(), Errno> = nvme_pci_enable(k, id);
+            let result: Result<(), Errno> = call!(nvme_pci_enable(id));
             if result.is_err() {
                 break 'out_unlock result;
             }

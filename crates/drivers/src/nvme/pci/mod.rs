@@ -15,7 +15,7 @@ use kstate::hw::nvme::{NvmeCommand, NvmeCompletion};
 use kstate::irqchip::Handler;
 use kstate::irqdesc::{DevId, IrqReturn};
 use kstate::kstrtox::{kstrtoint, kstrtouint};
-use kstate::msi::IrqAffinity;
+use kstate::msi::{CalcSets, IrqAffinity};
 use kstate::nvme::{NvmeCtrlOps, NvmeCtrlState, NvmeDev, NvmeQueue};
 use kstate::pci::{PciDeviceId, PciDriver, ProbeType};
 use kstate::semantics::NvmeProbe;
@@ -551,6 +551,8 @@ pub(super) fn nvme_create_io_queues(k: &mut Kernel, id: NvmeId) -> Result<(), Er
 
 // Vectors.
 
+const NVME_CALC_IRQ_SETS: CalcSets = CalcSets { name: "nvme_calc_irq_sets", call: nvme_calc_irq_sets };
+
 /// The interrupt core's question: how many of `nrirqs` vectors are for which set.
 #[kfn("drivers/nvme/host/pci.c")]
 pub(super) fn nvme_calc_irq_sets(k: &mut Kernel, affd: &mut IrqAffinity, nrirqs: u32) {
@@ -587,17 +589,17 @@ fn irq_types(quirks: u32) -> u32 {
 ///
 /// # Errors
 /// Those of `pci_alloc_irq_vectors_affinity`.
-#[kfn("drivers/nvme/host/pci.c")]
+#[kframe("drivers/nvme/host/pci.c")]
 pub(super) fn nvme_setup_irqs(k: &mut Kernel, id: NvmeId, nr_io_queues: u32) -> Result<u32, Errno> {
-    let mut affd = IrqAffinity {
+    let affd = IrqAffinity {
         pre_vectors: 1,
-        calc_sets: Some(nvme_calc_irq_sets),
+        calc_sets: Some(NVME_CALC_IRQ_SETS),
         priv_data: u64::from(id.0),
         ..IrqAffinity::default()
     };
     let nr_cpus = k.topo.possible.weight();
     let wanted = k.params.nvme_poll_queues;
-    let (poll_queues, irq_queues) = match k.sem.nvme_probe {
+    let (poll_queues, irqs) = match k.sem.nvme_probe {
         NvmeProbe::ByResetWork if wanted >= nr_io_queues => (nr_io_queues - 1, 1),
         NvmeProbe::ByResetWork => (wanted, nr_cpus.min(nr_io_queues - wanted) + 1),
         NvmeProbe::Synchronous => {
@@ -606,14 +608,15 @@ pub(super) fn nvme_setup_irqs(k: &mut Kernel, id: NvmeId, nr_io_queues: u32) -> 
         }
     };
     let quirks = quirks::detect_dynamic_quirks(k, id);
-    let irq_queues = if quirks & NVME_QUIRK_SINGLE_VECTOR != 0 { 1 } else { irq_queues };
+    let irq_queues: u32 = if quirks & NVME_QUIRK_SINGLE_VECTOR != 0 { 1 } else { irqs };
     let dev = dm(k, id);
     dev.io_queues[HctxType::Poll as usize] = poll_queues;
     dev.io_queues[HctxType::Default as usize] = 1;
     dev.io_queues[HctxType::Read as usize] = 0;
-    let pdev = dev.dev;
-    let flags = irq_types(quirks) | pcimsi::kernel::PCI_IRQ_AFFINITY;
-    pcimsi::kernel::pci_alloc_irq_vectors_affinity(k, pdev, 1, irq_queues, flags, Some(&mut affd))
+    let pdev: PciDevId = dev.dev;
+    let flags: u32 = irq_types(quirks) | pcimsi::kernel::PCI_IRQ_AFFINITY;
+    k.pci_dev_mut(pdev).msi_setup().affd = affd;
+    call!(pcimsi::kernel::pci_alloc_irq_vectors_affinity(pdev, 1, irq_queues, flags, true))
 }
 
 /// `queue_irq_offset()`: the admin queue has the first vector to itself unless it is the only one.

@@ -258,7 +258,8 @@ fn nvme_setup_io_queues(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
             call!(pcimsi::kernel::pci_free_irq(d(k, id).dev, 0, k.nvmeq_dev_id(id, 0)));
         }
         call!(pcimsi::kernel::pci_free_irq_vectors(d(k, id).dev));
-        let Ok(vectors) = nvme_setup_irqs(k, id, nr_io_queues) else {
+        let result: Result<u32, Errno> = call!(nvme_setup_irqs(id, nr_io_queues));
+        let Ok(vectors) = result else {
             core::unlock_shutdown(k, id);
             return Err(Errno::EIO);
         };
@@ -336,7 +337,8 @@ fn nvme_pci_enable(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
     }
     pcimsi::kernel::pci_set_master(k, pdev);
     let quirks: u32 = quirks::detect_dynamic_quirks(k, id);
-    let vector = pcimsi::kernel::pci_alloc_irq_vectors(k, pdev, 1, 1, irq_types(quirks));
+    let vector: Result<u32, Errno> =
+        call!(pcimsi::kernel::pci_alloc_irq_vectors(k, pdev, 1, 1, irq_types(quirks)));
     let result: Result<(), Errno> = vector.map(|_| ());
     if result.is_ok() {
         let cap = hw::read64(k, id, hw::CAP);

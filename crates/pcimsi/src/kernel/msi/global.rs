@@ -1,16 +1,15 @@
 //! drivers/pci/msi.c, as long as all functions share one domain.
 
-use irqcore::affinity::{irq_calc_affinity_vectors, irq_create_affinity_masks};
+use irqcore::affinity::irq_calc_affinity_vectors;
 use irqcore::msi::{alloc_msi_entry, free_msi_entry};
 use kfn::{kfn, kframe};
 use kstate::irqchip::IRQCHIP_ONESHOT_SAFE;
 use kstate::irqdesc::Irqd;
 use kstate::msi::{
-    DOMAIN_BUS_PCI_MSI, IrqAffinity, IrqAffinityDesc, MSI_FLAG_ACTIVATE_EARLY, MSI_FLAG_LEVEL_CAPABLE,
-    MSI_FLAG_MULTI_PCI_MSI, MSI_FLAG_MUST_REACTIVATE, MSI_FLAG_PCI_MSIX, MSI_FLAG_USE_DEF_CHIP_OPS,
-    MSI_FLAG_USE_DEF_DOM_OPS, MsiDomainInfo, MsiMsg, pci_msi_domain_calc_hwirq,
+    DOMAIN_BUS_PCI_MSI, MSI_FLAG_ACTIVATE_EARLY, MSI_FLAG_LEVEL_CAPABLE, MSI_FLAG_MULTI_PCI_MSI,
+    MSI_FLAG_MUST_REACTIVATE, MSI_FLAG_PCI_MSIX, MSI_FLAG_USE_DEF_CHIP_OPS, MSI_FLAG_USE_DEF_DOM_OPS,
+    MsiDomainInfo, MsiMsg, pci_msi_domain_calc_hwirq,
 };
-use kstate::pci::MsixEntry;
 use kstate::{CpuMask, DomainId, Errno, Irq, Kernel, MsiDescId, PciDevId};
 
 use crate::hw::msix::{
@@ -23,20 +22,21 @@ use crate::kernel::access::{
 use crate::kernel::msi::{
     PCI_CAP_ID_MSI, PCI_CAP_ID_MSIX, PCI_MSI_ADDRESS_HI, PCI_MSI_ADDRESS_LO, PCI_MSI_DATA_32,
     PCI_MSI_DATA_64, PCI_MSI_FLAGS, PCI_MSI_FLAGS_QMASK, PCI_MSI_FLAGS_QSIZE, PCI_MSI_MASK_32,
-    PCI_MSI_MASK_64, PCI_MSIX_FLAGS, hierarchical_domain, msix_map_region, pci_intx_for_msi,
+    PCI_MSI_MASK_64, PCI_MSIX_FLAGS, create_masks, hierarchical_domain, msix_map_region, pci_intx_for_msi,
     pci_msi_domain_write_msg, pci_msi_set_enable, pci_msi_supported, pci_msi_vec_count,
-    pci_msix_clear_and_set_ctrl, pci_msix_vec_count,
+    pci_msix_clear_and_set_ctrl, pci_msix_vec_count, tell_vectors,
 };
 use crate::kernel::{PCI_IRQ_VIRTUAL, msi_multi_mask, msix_table_size};
 
 /// Sets up interrupts for the descriptors of a function. A positive value asks the caller to try
 /// again with so many.
-#[kfn("drivers/pci/msi.c")]
+#[kframe("drivers/pci/msi.c")]
 fn pci_msi_setup_msi_irqs(k: &mut Kernel, dev: PciDevId, nvec: u32, kind: u32) -> Result<u32, Errno> {
-    if let Some(domain) = hierarchical_domain(k, dev) {
-        return irqcore::msi::msi_domain_alloc_irqs(k, domain, dev, nvec);
+    let domain: Option<DomainId> = hierarchical_domain(k, dev);
+    if domain.is_some() {
+        return call!(irqcore::msi::msi_domain_alloc_irqs(domain.unwrap_or_default(), dev, nvec));
     }
-    arch_setup_msi_irqs(k, dev, nvec, kind)
+    call!(arch_setup_msi_irqs(dev, nvec, kind))
 }
 
 /// Frees the interrupts of a function's descriptors.
@@ -51,9 +51,10 @@ fn pci_msi_teardown_msi_irqs(k: &mut Kernel, dev: PciDevId) {
 }
 
 /// What x86 puts in the place of the weak function: `x86_msi.setup_msi_irqs`.
-#[kfn("arch/x86/kernel/x86_init.c")]
+#[kframe("arch/x86/kernel/x86_init.c")]
 pub fn arch_setup_msi_irqs(k: &mut Kernel, dev: PciDevId, nvec: u32, kind: u32) -> Result<u32, Errno> {
-    x86apic::kernel::msi::native_setup_msi_irqs(k, dev, nvec, kind)
+    let _ = &k;
+    call!(x86apic::kernel::msi::native_setup_msi_irqs(dev, nvec, kind))
 }
 
 /// What x86 puts in the place of the weak function: `x86_msi.teardown_msi_irq`.
@@ -216,8 +217,9 @@ pub(super) fn free_msi_irqs(k: &mut Kernel, dev: PciDevId) {
 
 /// Allocates the descriptor of a function's MSIs. It is not in the device's list yet.
 #[kfn("drivers/pci/msi.c")]
-fn msi_setup_entry(k: &mut Kernel, dev: PciDevId, nvec: u32, affd: Option<&mut IrqAffinity>) -> MsiDescId {
-    let masks = affd.and_then(|affd| irq_create_affinity_masks(k, nvec, affd));
+fn msi_setup_entry(k: &mut Kernel, dev: PciDevId, nvec: u32, affd: bool) -> MsiDescId {
+    create_masks(k, dev, nvec, affd);
+    let masks = k.pci_dev_mut(dev).msi_setup().masks.take();
     let entry = alloc_msi_entry(k, dev, nvec, masks.as_deref());
     let pos = k.pci_dev(dev).msi_cap;
     let control = pci_read_config_word(k, dev, pos + PCI_MSI_FLAGS);
@@ -249,21 +251,16 @@ fn msi_verify_entries(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
 }
 
 /// Sets up and enables MSI. A positive value asks the caller to try again with so many.
-#[kfn("drivers/pci/msi.c")]
-fn msi_capability_init(
-    k: &mut Kernel,
-    dev: PciDevId,
-    nvec: u32,
-    affd: Option<&mut IrqAffinity>,
-) -> Result<u32, Errno> {
+#[kframe("drivers/pci/msi.c")]
+fn msi_capability_init(k: &mut Kernel, dev: PciDevId, nvec: u32, affd: bool) -> Result<u32, Errno> {
     pci_msi_set_enable(k, dev, false);
-    let entry = msi_setup_entry(k, dev, nvec, affd);
+    let entry: MsiDescId = msi_setup_entry(k, dev, nvec, affd);
 
-    let mask = msi_multi_mask(k.msi.descs[entry].multi_cap);
+    let mask: u32 = msi_multi_mask(k.msi.descs[entry].multi_cap);
     msi_mask_irq(k, entry, mask, mask);
     k.pci_dev_mut(dev).msi_list.push(entry);
 
-    let mut ret = pci_msi_setup_msi_irqs(k, dev, nvec, PCI_CAP_ID_MSI);
+    let ret: Result<u32, Errno> = call!(pci_msi_setup_msi_irqs(dev, nvec, PCI_CAP_ID_MSI));
     if ret == Ok(0)
         && let Err(e) = msi_verify_entries(k, dev)
     {
@@ -271,39 +268,34 @@ fn msi_capability_init(
     }
     if ret != Ok(0) {
         msi_mask_irq(k, entry, mask, !mask);
-        // Nobody has requested these interrupts yet: freeing them waits for nothing.
-        k.run_now(free_msi_irqs(dev));
+        call!(free_msi_irqs(dev));
         return ret;
     }
 
     pci_intx_for_msi(k, dev, false);
     pci_msi_set_enable(k, dev, true);
     let irq = k.msi.descs[entry].irq.unwrap_or_default();
-    let dev = k.pci_dev_mut(dev);
-    dev.msi_enabled = true;
-    dev.irq = irq.0;
+    let function = k.pci_dev_mut(dev);
+    function.msi_enabled = true;
+    function.irq = irq.0;
     Ok(0)
 }
 
 /// Allocates the descriptors of a function's MSI-X vectors.
 #[kfn("drivers/pci/msi.c")]
-fn msix_setup_entries(
-    k: &mut Kernel,
-    dev: PciDevId,
-    entries: Option<&[MsixEntry]>,
-    nvec: u32,
-    affd: Option<&mut IrqAffinity>,
-) {
+fn msix_setup_entries(k: &mut Kernel, dev: PciDevId, entries: bool, nvec: u32, affd: bool) {
     let vec_count = pci_msix_vec_count(k, dev).unwrap_or(0);
-    let masks: Option<Vec<IrqAffinityDesc>> = affd.and_then(|affd| irq_create_affinity_masks(k, nvec, affd));
+    create_masks(k, dev, nvec, affd);
+    let masks = k.pci_dev_mut(dev).msi_setup().masks.take();
     for i in 0..nvec as usize {
         let curmsk = masks.as_ref().map(|masks| &masks[i..=i]);
         let entry = alloc_msi_entry(k, dev, 1, curmsk);
         let default_irq = k.pci_dev(dev).irq;
+        let chosen = k.pci_dev(dev).msi_setup.as_ref().filter(|_| entries).map(|setup| setup.entries[i]);
         let desc = &mut k.msi.descs[entry];
         desc.is_msix = true;
         desc.is_64 = true;
-        desc.entry_nr = entries.map_or(i as u16, |entries| entries[i].entry);
+        desc.entry_nr = chosen.map_or(i as u16, |chosen| chosen.entry);
         desc.is_virtual = u32::from(desc.entry_nr) >= vec_count;
         desc.default_irq = default_irq;
         desc.mask_base = true;
@@ -313,12 +305,10 @@ fn msix_setup_entries(
 
 /// Masks every entry that is in use, and notes how it was.
 #[kfn("drivers/pci/msi.c")]
-fn msix_program_entries(k: &mut Kernel, dev: PciDevId, entries: Option<&mut [MsixEntry]>) {
+fn msix_program_entries(k: &mut Kernel, dev: PciDevId, entries: bool) {
     let list = k.pci_dev(dev).msi_list.clone();
-    if let Some(entries) = entries {
-        for (slot, &entry) in entries.iter_mut().zip(&list) {
-            slot.vector = k.msi.descs[entry].irq.unwrap_or_default().0;
-        }
+    if entries {
+        tell_vectors(k, dev, &list);
     }
     for entry in list {
         let masked = if k.msi.descs[entry].is_virtual { 0 } else { readl(k, entry, ENTRY_VECTOR_CONTROL) };
@@ -328,22 +318,22 @@ fn msix_program_entries(k: &mut Kernel, dev: PciDevId, entries: Option<&mut [Msi
 }
 
 /// Sets up and enables MSI-X. A positive value asks the caller to try again with so many.
-#[kfn("drivers/pci/msi.c")]
+#[kframe("drivers/pci/msi.c")]
 fn msix_capability_init(
     k: &mut Kernel,
     dev: PciDevId,
-    entries: Option<&mut [MsixEntry]>,
+    entries: bool,
     nvec: u32,
-    affd: Option<&mut IrqAffinity>,
+    affd: bool,
 ) -> Result<u32, Errno> {
     pci_msix_clear_and_set_ctrl(k, dev, msix::CONTROL_ENABLE, 0);
     let control = pci_read_config_word(k, dev, k.pci_dev(dev).msix_cap + PCI_MSIX_FLAGS);
     if !msix_map_region(k, dev, msix_table_size(control)) {
         return Err(Errno::ENOMEM);
     }
-    msix_setup_entries(k, dev, entries.as_deref(), nvec, affd);
+    msix_setup_entries(k, dev, entries, nvec, affd);
 
-    let mut ret = pci_msi_setup_msi_irqs(k, dev, nvec, PCI_CAP_ID_MSIX);
+    let ret: Result<u32, Errno> = call!(pci_msi_setup_msi_irqs(dev, nvec, PCI_CAP_ID_MSIX));
     if ret.is_err() {
         // What has been allocated so far tells the caller what to ask for.
         let list = &k.pci_dev(dev).msi_list;
@@ -357,8 +347,7 @@ fn msix_capability_init(
         ret = Err(e);
     }
     if ret != Ok(0) {
-        // Nobody has requested these interrupts yet: freeing them waits for nothing.
-        k.run_now(free_msi_irqs(dev));
+        call!(free_msi_irqs(dev));
         return ret;
     }
 
@@ -390,13 +379,13 @@ pub(super) fn pci_msi_shutdown(k: &mut Kernel, dev: PciDevId) {
 }
 
 /// Enables MSI-X with exactly `nvec` vectors. A positive value says how many could be had.
-#[kfn("drivers/pci/msi.c")]
+#[kframe("drivers/pci/msi.c")]
 fn __pci_enable_msix(
     k: &mut Kernel,
     dev: PciDevId,
-    entries: Option<&mut [MsixEntry]>,
+    entries: bool,
     nvec: u32,
-    affd: Option<&mut IrqAffinity>,
+    affd: bool,
     flags: u32,
 ) -> Result<u32, Errno> {
     if !pci_msi_supported(k, dev, nvec) {
@@ -406,9 +395,10 @@ fn __pci_enable_msix(
     if nvec > nr_entries && flags & PCI_IRQ_VIRTUAL == 0 {
         return Ok(nr_entries);
     }
-    if let Some(entries) = entries.as_deref() {
-        for (i, entry) in entries[..nvec as usize].iter().enumerate() {
-            let duplicate = entries[i + 1..nvec as usize].iter().any(|other| other.entry == entry.entry);
+    if entries {
+        let chosen = &k.pci_dev_mut(dev).msi_setup().entries[..nvec as usize];
+        for (i, entry) in chosen.iter().enumerate() {
+            let duplicate = chosen[i + 1..].iter().any(|other| other.entry == entry.entry);
             if u32::from(entry.entry) >= nr_entries || duplicate {
                 return Err(Errno::EINVAL);
             }
@@ -419,7 +409,7 @@ fn __pci_enable_msix(
         k.log.push(format!("{name}: can't enable MSI-X (MSI IRQ already assigned)"));
         return Err(Errno::EINVAL);
     }
-    msix_capability_init(k, dev, entries, nvec, affd)
+    call!(msix_capability_init(dev, entries, nvec, affd))
 }
 
 /// Turns MSI-X off at the function.
@@ -442,15 +432,14 @@ pub(super) fn pci_msix_shutdown(k: &mut Kernel, dev: PciDevId) {
 }
 
 /// Enables MSI with as many of `minvec` to `maxvec` messages as can be had.
-#[kfn("drivers/pci/msi.c")]
+#[kframe("drivers/pci/msi.c")]
 pub(super) fn __pci_enable_msi_range(
     k: &mut Kernel,
     dev: PciDevId,
     minvec: u32,
     maxvec: u32,
-    affd: Option<&mut IrqAffinity>,
+    affd: bool,
 ) -> Result<u32, Errno> {
-    let mut affd = affd;
     if !pci_msi_supported(k, dev, minvec) {
         return Err(Errno::EINVAL);
     }
@@ -466,39 +455,43 @@ pub(super) fn __pci_enable_msi_range(
         k.warn_once("WARNING: at drivers/pci/msi.c __pci_enable_msi_range");
         return Err(Errno::EINVAL);
     }
-    let mut nvec = pci_msi_vec_count(k, dev)?;
+    let nvec: u32 = pci_msi_vec_count(k, dev)?;
     if nvec < minvec {
         return Err(Errno::ENOSPC);
     }
     nvec = nvec.min(maxvec);
     loop {
-        if let Some(affd) = affd.as_deref_mut() {
-            nvec = irq_calc_affinity_vectors(k, minvec, nvec, affd);
+        if affd {
+            let asked = k.pci_dev_mut(dev).msi_setup().affd;
+            nvec = irq_calc_affinity_vectors(k, minvec, nvec, &asked);
             if nvec < minvec {
                 return Err(Errno::ENOSPC);
             }
         }
-        match msi_capability_init(k, dev, nvec, affd.as_deref_mut())? {
-            0 => return Ok(nvec),
-            rc if rc < minvec => return Err(Errno::ENOSPC),
-            rc => nvec = rc,
+        let rc: u32 = call!(msi_capability_init(dev, nvec, affd))?;
+        if rc == 0 {
+            break;
         }
+        if rc < minvec {
+            return Err(Errno::ENOSPC);
+        }
+        nvec = rc;
     }
+    Ok(nvec)
 }
 
 /// Enables MSI-X with as many of `minvec` to `maxvec` vectors as can be had.
-#[kfn("drivers/pci/msi.c")]
+#[kframe("drivers/pci/msi.c")]
 pub(super) fn __pci_enable_msix_range(
     k: &mut Kernel,
     dev: PciDevId,
-    entries: Option<&mut [MsixEntry]>,
+    entries: bool,
     minvec: u32,
     maxvec: u32,
-    affd: Option<&mut IrqAffinity>,
+    affd: bool,
     flags: u32,
 ) -> Result<u32, Errno> {
-    let (mut entries, mut affd) = (entries, affd);
-    let mut nvec = maxvec;
+    let nvec: u32 = maxvec;
     if maxvec < minvec {
         return Err(Errno::ERANGE);
     }
@@ -507,18 +500,23 @@ pub(super) fn __pci_enable_msix_range(
         return Err(Errno::EINVAL);
     }
     loop {
-        if let Some(affd) = affd.as_deref_mut() {
-            nvec = irq_calc_affinity_vectors(k, minvec, nvec, affd);
+        if affd {
+            let asked = k.pci_dev_mut(dev).msi_setup().affd;
+            nvec = irq_calc_affinity_vectors(k, minvec, nvec, &asked);
             if nvec < minvec {
                 return Err(Errno::ENOSPC);
             }
         }
-        match __pci_enable_msix(k, dev, entries.as_deref_mut(), nvec, affd.as_deref_mut(), flags)? {
-            0 => return Ok(nvec),
-            rc if rc < minvec => return Err(Errno::ENOSPC),
-            rc => nvec = rc,
+        let rc: u32 = call!(__pci_enable_msix(dev, entries, nvec, affd, flags))?;
+        if rc == 0 {
+            break;
         }
+        if rc < minvec {
+            return Err(Errno::ENOSPC);
+        }
+        nvec = rc;
     }
+    Ok(nvec)
 }
 
 /// The interrupt of a vector.

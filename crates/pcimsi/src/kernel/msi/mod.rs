@@ -7,9 +7,8 @@ use kfn::{kfn, kframe};
 use kstate::irqdesc::Irqd;
 use kstate::irqdomain::IRQ_DOMAIN_FLAG_HIERARCHY;
 use kstate::msi::{IrqAffinity, MsiMsg};
-use kstate::pci::MsixEntry;
 use kstate::semantics::MsiDomains;
-use kstate::{DomainId, Errno, Kernel, PciDevId};
+use kstate::{DomainId, Errno, Kernel, MsiDescId, PciDevId};
 
 use super::access::{pci_read_config_dword, pci_read_config_word, pci_write_config_word};
 use super::pci::pci_intx;
@@ -127,6 +126,28 @@ fn pci_msi_enabled(k: &mut Kernel) -> bool {
     }
 }
 
+/// `affd ? irq_create_affinity_masks(nvec, affd) : NULL`, put where the descriptors take the masks from.
+fn create_masks(k: &mut Kernel, dev: PciDevId, nvec: u32, affd: bool) {
+    let masks = if affd {
+        let mut affd = k.pci_dev_mut(dev).msi_setup().affd;
+        let masks = irq_create_affinity_masks(k, nvec, &mut affd);
+        k.pci_dev_mut(dev).msi_setup().affd = affd;
+        masks
+    } else {
+        None
+    };
+    k.pci_dev_mut(dev).msi_setup().masks = masks;
+}
+
+/// Tells a driver that chose entries by number which interrupts they got.
+fn tell_vectors(k: &mut Kernel, dev: PciDevId, descs: &[MsiDescId]) {
+    let mut entries = core::mem::take(&mut k.pci_dev_mut(dev).msi_setup().entries);
+    for (slot, &desc) in entries.iter_mut().zip(descs) {
+        slot.vector = k.msi.descs[desc].irq.unwrap_or_default().0;
+    }
+    k.pci_dev_mut(dev).msi_setup().entries = entries;
+}
+
 /// Turns MSI off and frees the interrupts.
 #[kframe("drivers/pci/msi.c", "drivers/pci/msi/api.c")]
 pub fn pci_disable_msi(k: &mut Kernel, dev: PciDevId) {
@@ -164,103 +185,109 @@ pub fn pci_disable_msix(k: &mut Kernel, dev: PciDevId) {
 }
 
 /// Allocates up to `max_vecs` vectors: MSI-X, else MSI, else the pin, as `flags` allow. Returns how
-/// many.
+/// many. `affd` says whether the driver has put one into [`kstate::pci::PciDev::msi_setup`].
 ///
 /// # Errors
 /// `ENOSPC` when there are fewer than `min_vecs`, and those of the kind that was tried last.
-#[kfn("drivers/pci/msi.c", "drivers/pci/msi/api.c")]
+#[kframe("drivers/pci/msi.c", "drivers/pci/msi/api.c")]
 pub fn pci_alloc_irq_vectors_affinity(
     k: &mut Kernel,
     dev: PciDevId,
     min_vecs: u32,
     max_vecs: u32,
     flags: u32,
-    affd: Option<&mut IrqAffinity>,
+    affd: bool,
 ) -> Result<u32, Errno> {
-    let mut msi_default_affd = IrqAffinity::default();
-    let mut affd = affd;
-    let global = k.sem.msi_domains == MsiDomains::Global;
     if flags & PCI_IRQ_AFFINITY != 0 {
-        affd.get_or_insert(&mut msi_default_affd);
-    } else if affd.is_some() {
+        if !affd {
+            // `msi_default_affd`.
+            k.pci_dev_mut(dev).msi_setup().affd = IrqAffinity::default();
+            affd = true;
+        }
+    } else if affd {
         k.warn(match k.sem.msi_domains {
             MsiDomains::Global => "WARNING: at drivers/pci/msi.c pci_alloc_irq_vectors_affinity",
             MsiDomains::PerDevice => "WARNING: at drivers/pci/msi/api.c pci_alloc_irq_vectors_affinity",
         });
-        affd = None;
+        affd = false;
     }
 
-    let mut msix_vecs = Err(Errno::ENOSPC);
-    let mut msi_vecs = Err(Errno::ENOSPC);
+    let msix_vecs: Result<u32, Errno> = Err(Errno::ENOSPC);
+    let msi_vecs: Result<u32, Errno> = Err(Errno::ENOSPC);
     if flags & PCI_IRQ_MSIX != 0 {
-        let __pci_enable_msix_range = match k.sem.msi_domains {
-            MsiDomains::Global => global::__pci_enable_msix_range,
-            MsiDomains::PerDevice => per_device::msi::__pci_enable_msix_range,
-        };
-        msix_vecs = __pci_enable_msix_range(k, dev, None, min_vecs, max_vecs, affd.as_deref_mut(), flags);
+        match k.sem.msi_domains {
+            MsiDomains::Global => {
+                msix_vecs =
+                    call!(global::__pci_enable_msix_range(dev, false, min_vecs, max_vecs, affd, flags));
+            }
+            MsiDomains::PerDevice => {
+                msix_vecs = call!(per_device::msi::__pci_enable_msix_range(
+                    dev, false, min_vecs, max_vecs, affd, flags
+                ));
+            }
+        }
         if msix_vecs.is_ok_and(|vecs| vecs > 0) {
+            k.pci_dev_mut(dev).msi_setup = None;
             return msix_vecs;
         }
     }
     if flags & PCI_IRQ_MSI != 0 {
-        let __pci_enable_msi_range = match k.sem.msi_domains {
-            MsiDomains::Global => global::__pci_enable_msi_range,
-            MsiDomains::PerDevice => per_device::msi::__pci_enable_msi_range,
-        };
-        msi_vecs = __pci_enable_msi_range(k, dev, min_vecs, max_vecs, affd.as_deref_mut());
+        match k.sem.msi_domains {
+            MsiDomains::Global => {
+                msi_vecs = call!(global::__pci_enable_msi_range(dev, min_vecs, max_vecs, affd));
+            }
+            MsiDomains::PerDevice => {
+                msi_vecs = call!(per_device::msi::__pci_enable_msi_range(dev, min_vecs, max_vecs, affd));
+            }
+        }
         if msi_vecs.is_ok_and(|vecs| vecs > 0) {
+            k.pci_dev_mut(dev).msi_setup = None;
             return msi_vecs;
         }
     }
+    let setup = k.pci_dev_mut(dev).msi_setup.take();
     if flags & PCI_IRQ_INTX != 0 && min_vecs == 1 && k.pci_dev(dev).irq != 0 {
         // The driver's callback learns that there is only one vector.
-        if let Some(affd) = affd {
-            irq_create_affinity_masks(k, 1, affd);
+        if let Some(mut setup) = setup.filter(|_| affd) {
+            irq_create_affinity_masks(k, 1, &mut setup.affd);
         }
         pci_intx(k, dev, true);
         return Ok(1);
     }
     // What 5.4 says of a function that has no room for either; later kernels keep the last error.
-    match msix_vecs {
-        Err(Errno::ENOSPC) if global => msix_vecs,
-        _ if global || flags & PCI_IRQ_MSI != 0 => msi_vecs,
-        _ => msix_vecs,
-    }
+    let global = k.sem.msi_domains == MsiDomains::Global;
+    let first = if global { msix_vecs == Err(Errno::ENOSPC) } else { flags & PCI_IRQ_MSI == 0 };
+    let vecs = if first { msix_vecs } else { msi_vecs };
+    vecs
 }
 
 /// Enables MSI with one message.
 ///
 /// # Errors
 /// `ENOSPC` when there is none, and those of setting it up.
-#[kfn("drivers/pci/msi.c", "drivers/pci/msi/api.c")]
+#[kframe("drivers/pci/msi.c", "drivers/pci/msi/api.c")]
 pub fn pci_enable_msi(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
-    let __pci_enable_msi_range = match k.sem.msi_domains {
-        MsiDomains::Global => global::__pci_enable_msi_range,
-        MsiDomains::PerDevice => per_device::msi::__pci_enable_msi_range,
-    };
-    __pci_enable_msi_range(k, dev, 1, 1, None).map(|_| ())
+    let rc: Result<u32, Errno> = Ok(0);
+    match k.sem.msi_domains {
+        MsiDomains::Global => rc = call!(global::__pci_enable_msi_range(dev, 1, 1, false)),
+        MsiDomains::PerDevice => rc = call!(per_device::msi::__pci_enable_msi_range(dev, 1, 1, false)),
+    }
+    k.pci_dev_mut(dev).msi_setup = None;
+    rc.map(|_| ())
 }
 
-/// Enables MSI-X for entries chosen by number.
+/// Enables MSI-X for entries chosen by number: those that the driver has put into
+/// [`kstate::pci::PciDev::msi_setup`], where it finds their interrupts.
 ///
 /// # Errors
 /// `ENOSPC` when there are fewer than `minvec`, and those of setting them up.
-#[kfn("drivers/pci/msi.c", "drivers/pci/msi/api.c")]
-pub fn pci_enable_msix_range(
-    k: &mut Kernel,
-    dev: PciDevId,
-    entries: &mut [MsixEntry],
-    minvec: u32,
-    maxvec: u32,
-) -> Result<u32, Errno> {
-    let maxvec = maxvec.min(entries.len() as u32);
-    let affd: Option<&mut IrqAffinity> = None;
-    match k.sem.msi_domains {
-        MsiDomains::Global => global::__pci_enable_msix_range(k, dev, Some(entries), minvec, maxvec, affd, 0),
-        MsiDomains::PerDevice => {
-            per_device::msi::__pci_enable_msix_range(k, dev, Some(entries), minvec, maxvec, affd, 0)
-        }
+#[kframe("drivers/pci/msi.c", "drivers/pci/msi/api.c")]
+pub fn pci_enable_msix_range(k: &mut Kernel, dev: PciDevId, minvec: u32, maxvec: u32) -> Result<u32, Errno> {
+    let maxvec: u32 = maxvec.min(k.pci_dev_mut(dev).msi_setup().entries.len() as u32);
+    if k.sem.msi_domains == MsiDomains::Global {
+        return call!(global::__pci_enable_msix_range(dev, true, minvec, maxvec, false, 0));
     }
+    call!(per_device::msi::__pci_enable_msix_range(dev, true, minvec, maxvec, false, 0))
 }
 
 /// `irq_write_msi_msg` of PCI/MSI chips. Several MSIs of a function share one message, which is

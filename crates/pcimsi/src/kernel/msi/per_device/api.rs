@@ -1,14 +1,14 @@
 //! drivers/pci/msi/api.c.
 
 use irqcore::msi::msi_domain_get_virq;
-use kfn::kfn;
+use kfn::{kfn, kframe};
 use kstate::msi::MSI_DEFAULT_DOMAIN;
 use kstate::{CpuMask, Errno, Irq, Kernel, PciDevId};
 
 use crate::kernel::msi::pci_alloc_irq_vectors_affinity;
 
 /// Allocates vectors without spreading them.
-#[kfn("drivers/pci/msi/api.c")]
+#[kframe("drivers/pci/msi/api.c")]
 pub fn pci_alloc_irq_vectors(
     k: &mut Kernel,
     dev: PciDevId,
@@ -16,7 +16,8 @@ pub fn pci_alloc_irq_vectors(
     max_vecs: u32,
     flags: u32,
 ) -> Result<u32, Errno> {
-    pci_alloc_irq_vectors_affinity(k, dev, min_vecs, max_vecs, flags, None)
+    let _ = &k;
+    call!(pci_alloc_irq_vectors_affinity(dev, min_vecs, max_vecs, flags, false))
 }
 
 /// The interrupt of a vector.

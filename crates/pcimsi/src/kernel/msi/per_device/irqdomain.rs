@@ -32,11 +32,11 @@ use crate::kernel::msi::{hierarchical_domain, pci_msi_domain_write_msg};
 ///
 /// # Errors
 /// `ENODEV` without a domain: this kernel was built without the legacy fallbacks.
-#[kfn("drivers/pci/msi/irqdomain.c")]
+#[kframe("drivers/pci/msi/irqdomain.c")]
 pub fn pci_msi_setup_msi_irqs(k: &mut Kernel, dev: PciDevId, nvec: u32, kind: u32) -> Result<u32, Errno> {
     let _ = kind;
     if hierarchical_domain(k, dev).is_some() {
-        return msi_domain_alloc_irqs_all_locked(k, dev, MSI_DEFAULT_DOMAIN, nvec);
+        return call!(msi_domain_alloc_irqs_all_locked(dev, MSI_DEFAULT_DOMAIN, nvec));
     }
     k.warn_once("WARNING: at drivers/pci/msi/msi.h pci_msi_legacy_setup_msi_irqs");
     Err(Errno::ENODEV)

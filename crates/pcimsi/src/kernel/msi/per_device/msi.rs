@@ -1,15 +1,14 @@
 //! drivers/pci/msi/msi.c, with the inline functions of drivers/pci/msi/msi.h.
 
-use irqcore::affinity::{irq_calc_affinity_vectors, irq_create_affinity_masks};
+use irqcore::affinity::irq_calc_affinity_vectors;
 use irqcore::msi::per_device::msi_first_desc;
 use irqcore::msi::{msi_domain_insert_msi_desc, msi_setup_device_data};
 use kfn::{kfn, kframe};
 use kstate::irqdesc::Irqd;
 use kstate::msi::{
-    IrqAffinity, IrqAffinityDesc, MSI_DEFAULT_DOMAIN, MSI_FLAG_MSIX_CONTIGUOUS, MSI_FLAG_MULTI_PCI_MSI,
-    MSI_FLAG_NO_MASK, MSI_FLAG_PCI_MSIX, MsiDesc, MsiMsg,
+    IrqAffinityDesc, MSI_DEFAULT_DOMAIN, MSI_FLAG_MSIX_CONTIGUOUS, MSI_FLAG_MULTI_PCI_MSI, MSI_FLAG_NO_MASK,
+    MSI_FLAG_PCI_MSIX, MsiDesc, MsiMsg,
 };
-use kstate::pci::MsixEntry;
 use kstate::{Errno, Kernel, MsiDescId, PciDevId};
 
 use super::irqdomain::{
@@ -26,8 +25,8 @@ use crate::kernel::access::{
 use crate::kernel::msi::{
     PCI_CAP_ID_MSI, PCI_CAP_ID_MSIX, PCI_MSI_ADDRESS_HI, PCI_MSI_ADDRESS_LO, PCI_MSI_DATA_32,
     PCI_MSI_DATA_64, PCI_MSI_FLAGS, PCI_MSI_FLAGS_QMASK, PCI_MSI_FLAGS_QSIZE, PCI_MSI_MASK_32,
-    PCI_MSI_MASK_64, PCI_MSIX_FLAGS, msix_map_region, pci_intx_for_msi, pci_msi_set_enable,
-    pci_msi_supported, pci_msi_vec_count, pci_msix_clear_and_set_ctrl, pci_msix_vec_count,
+    PCI_MSI_MASK_64, PCI_MSIX_FLAGS, create_masks, msix_map_region, pci_intx_for_msi, pci_msi_set_enable,
+    pci_msi_supported, pci_msi_vec_count, pci_msix_clear_and_set_ctrl, pci_msix_vec_count, tell_vectors,
 };
 use crate::kernel::{PCI_IRQ_VIRTUAL, msi_multi_mask, msix_table_size};
 
@@ -233,13 +232,8 @@ fn msi_verify_entries(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
 }
 
 /// Sets up and enables MSI. A positive value asks the caller to try again with so many.
-#[kfn("drivers/pci/msi/msi.c")]
-fn msi_capability_init(
-    k: &mut Kernel,
-    dev: PciDevId,
-    nvec: u32,
-    affd: Option<&mut IrqAffinity>,
-) -> Result<u32, Errno> {
+#[kframe("drivers/pci/msi/msi.c")]
+fn msi_capability_init(k: &mut Kernel, dev: PciDevId, nvec: u32, affd: bool) -> Result<u32, Errno> {
     if nvec > 1 && !pci_msi_domain_supports(k, dev, MSI_FLAG_MULTI_PCI_MSI) {
         return Ok(1);
     }
@@ -247,12 +241,13 @@ fn msi_capability_init(
     // Off at the function, but on for what the setup asks about. Since 6.15 it counts as on when everything
     // has worked; nobody looks in between.
     k.pci_dev_mut(dev).msi_enabled = true;
-    let masks = affd.and_then(|affd| irq_create_affinity_masks(k, nvec, affd));
-    let ret = if k.sem.msi_setup_split {
-        __msi_capability_init(k, dev, nvec, masks)
+    create_masks(k, dev, nvec, affd);
+    let ret: Result<u32, Errno> = Ok(0);
+    if k.sem.msi_setup_split {
+        ret = call!(__msi_capability_init(dev, nvec));
     } else {
-        try_msi(k, dev, nvec, masks)
-    };
+        ret = call!(try_msi(dev, nvec));
+    }
     if ret != Ok(0) {
         k.pci_dev_mut(dev).msi_enabled = false;
     }
@@ -260,28 +255,24 @@ fn msi_capability_init(
 }
 
 /// The attempt of [`msi_capability_init`], which takes back what it did itself (6.15).
-#[kfn("drivers/pci/msi/msi.c")]
-fn __msi_capability_init(
-    k: &mut Kernel,
-    dev: PciDevId,
-    nvec: u32,
-    masks: Option<Vec<IrqAffinityDesc>>,
-) -> Result<u32, Errno> {
-    try_msi(k, dev, nvec, masks)
+#[kframe("drivers/pci/msi/msi.c")]
+fn __msi_capability_init(k: &mut Kernel, dev: PciDevId, nvec: u32) -> Result<u32, Errno> {
+    let _ = &k;
+    call!(try_msi(dev, nvec))
 }
 
-fn try_msi(
-    k: &mut Kernel,
-    dev: PciDevId,
-    nvec: u32,
-    masks: Option<Vec<IrqAffinityDesc>>,
-) -> Result<u32, Errno> {
+#[kframe("drivers/pci/msi/msi.c", part)]
+fn try_msi(k: &mut Kernel, dev: PciDevId, nvec: u32) -> Result<u32, Errno> {
+    let masks = k.pci_dev_mut(dev).msi_setup().masks.take();
     msi_setup_msi_desc(k, dev, nvec, masks)?;
-    let Some(entry) = msi_first_desc(k, dev) else { return Err(Errno::ENOMEM) };
-    let mask = msi_multi_mask(k.msi.descs[entry].multi_cap);
+    if msi_first_desc(k, dev).is_none() {
+        return Err(Errno::ENOMEM);
+    }
+    let entry: MsiDescId = msi_first_desc(k, dev).unwrap_or_default();
+    let mask: u32 = msi_multi_mask(k.msi.descs[entry].multi_cap);
     pci_msi_mask(k, entry, mask);
 
-    let mut ret = pci_msi_setup_msi_irqs(k, dev, nvec, PCI_CAP_ID_MSI);
+    let ret: Result<u32, Errno> = call!(pci_msi_setup_msi_irqs(dev, nvec, PCI_CAP_ID_MSI));
     if ret == Ok(0)
         && let Err(e) = msi_verify_entries(k, dev)
     {
@@ -289,8 +280,7 @@ fn try_msi(
     }
     if ret != Ok(0) {
         unmask_after_failure(k, dev, entry, mask);
-        // Nobody has requested these interrupts yet: freeing them waits for nothing.
-        k.run_now(pci_free_msi_irqs(dev));
+        call!(pci_free_msi_irqs(dev));
         return ret;
     }
 
@@ -324,15 +314,14 @@ fn mask_position(k: &Kernel, dev: PciDevId) -> u16 {
 }
 
 /// Enables MSI with as many of `minvec` to `maxvec` messages as can be had.
-#[kfn("drivers/pci/msi/msi.c")]
+#[kframe("drivers/pci/msi/msi.c")]
 pub fn __pci_enable_msi_range(
     k: &mut Kernel,
     dev: PciDevId,
     minvec: u32,
     maxvec: u32,
-    affd: Option<&mut IrqAffinity>,
+    affd: bool,
 ) -> Result<u32, Errno> {
-    let mut affd = affd;
     if !pci_msi_supported(k, dev, minvec) {
         return Err(Errno::EINVAL);
     }
@@ -351,7 +340,7 @@ pub fn __pci_enable_msi_range(
     if !pci_msi_domain_supports(k, dev, 0) {
         return Err(Errno::ENOTSUPP);
     }
-    let mut nvec = pci_msi_vec_count(k, dev)?;
+    let nvec: u32 = pci_msi_vec_count(k, dev)?;
     if nvec < minvec {
         return Err(Errno::ENOSPC);
     }
@@ -361,18 +350,23 @@ pub fn __pci_enable_msi_range(
     }
     nvec = nvec.min(maxvec);
     loop {
-        if let Some(affd) = affd.as_deref_mut() {
-            nvec = irq_calc_affinity_vectors(k, minvec, nvec, affd);
+        if affd {
+            let asked = k.pci_dev_mut(dev).msi_setup().affd;
+            nvec = irq_calc_affinity_vectors(k, minvec, nvec, &asked);
             if nvec < minvec {
                 return Err(Errno::ENOSPC);
             }
         }
-        match msi_capability_init(k, dev, nvec, affd.as_deref_mut())? {
-            0 => return Ok(nvec),
-            rc if rc < minvec => return Err(Errno::ENOSPC),
-            rc => nvec = rc,
+        let rc: u32 = call!(msi_capability_init(dev, nvec, affd))?;
+        if rc == 0 {
+            break;
         }
+        if rc < minvec {
+            return Err(Errno::ENOSPC);
+        }
+        nvec = rc;
     }
+    Ok(nvec)
 }
 
 /// Turns MSI off at the function.
@@ -415,13 +409,14 @@ pub fn msix_prepare_msi_desc(k: &mut Kernel, dev: PciDevId, desc: &mut MsiDesc) 
 fn msix_setup_msi_descs(
     k: &mut Kernel,
     dev: PciDevId,
-    entries: Option<&[MsixEntry]>,
+    entries: bool,
     nvec: u32,
     masks: Option<&[IrqAffinityDesc]>,
 ) -> Result<(), Errno> {
     let vec_count = pci_msix_vec_count(k, dev).unwrap_or(0);
     for i in 0..nvec as usize {
-        let msi_index = entries.map_or(i as u32, |entries| u32::from(entries[i].entry));
+        let chosen = k.pci_dev(dev).msi_setup.as_ref().filter(|_| entries).map(|setup| setup.entries[i]);
+        let msi_index = chosen.map_or(i as u32, |chosen| u32::from(chosen.entry));
         let mut desc = MsiDesc {
             msi_index,
             affinity: masks.map(|masks| vec![masks[i].clone()]),
@@ -436,10 +431,9 @@ fn msix_setup_msi_descs(
 
 /// Tells a driver that chose entries by number which interrupts they got.
 #[kfn("drivers/pci/msi/msi.c")]
-fn msix_update_entries(k: &mut Kernel, dev: PciDevId, entries: Option<&mut [MsixEntry]>) {
-    let Some(entries) = entries else { return };
-    for (slot, desc) in entries.iter_mut().zip(all_descs(k, dev)) {
-        slot.vector = k.msi.descs[desc].irq.unwrap_or_default().0;
+fn msix_update_entries(k: &mut Kernel, dev: PciDevId, entries: bool) {
+    if entries {
+        tell_vectors(k, dev, &all_descs(k, dev));
     }
 }
 
@@ -452,44 +446,34 @@ fn msix_mask_all(k: &mut Kernel, dev: PciDevId, tsize: u32) {
 }
 
 /// Allocates descriptors and interrupts for MSI-X.
-#[kfn("drivers/pci/msi/msi.c")]
+#[kframe("drivers/pci/msi/msi.c")]
 fn msix_setup_interrupts(
     k: &mut Kernel,
     dev: PciDevId,
-    entries: Option<&mut [MsixEntry]>,
+    entries: bool,
     nvec: u32,
-    affd: Option<&mut IrqAffinity>,
+    affd: bool,
 ) -> Result<u32, Errno> {
-    let masks = affd.and_then(|affd| irq_create_affinity_masks(k, nvec, affd));
+    create_masks(k, dev, nvec, affd);
     if k.sem.msi_setup_split {
-        __msix_setup_interrupts(k, dev, entries, nvec, masks.as_deref())
-    } else {
-        try_msix(k, dev, entries, nvec, masks.as_deref())
+        return call!(__msix_setup_interrupts(dev, entries, nvec));
     }
+    call!(try_msix(dev, entries, nvec))
 }
 
 /// The attempt of [`msix_setup_interrupts`] (6.15).
-#[kfn("drivers/pci/msi/msi.c")]
-fn __msix_setup_interrupts(
-    k: &mut Kernel,
-    dev: PciDevId,
-    entries: Option<&mut [MsixEntry]>,
-    nvec: u32,
-    masks: Option<&[IrqAffinityDesc]>,
-) -> Result<u32, Errno> {
-    try_msix(k, dev, entries, nvec, masks)
+#[kframe("drivers/pci/msi/msi.c")]
+fn __msix_setup_interrupts(k: &mut Kernel, dev: PciDevId, entries: bool, nvec: u32) -> Result<u32, Errno> {
+    let _ = &k;
+    call!(try_msix(dev, entries, nvec))
 }
 
-fn try_msix(
-    k: &mut Kernel,
-    dev: PciDevId,
-    entries: Option<&mut [MsixEntry]>,
-    nvec: u32,
-    masks: Option<&[IrqAffinityDesc]>,
-) -> Result<u32, Errno> {
-    let mut ret = msix_setup_msi_descs(k, dev, entries.as_deref(), nvec, masks).map(|()| 0);
+#[kframe("drivers/pci/msi/msi.c", part)]
+fn try_msix(k: &mut Kernel, dev: PciDevId, entries: bool, nvec: u32) -> Result<u32, Errno> {
+    let masks = k.pci_dev_mut(dev).msi_setup().masks.take();
+    let ret: Result<u32, Errno> = msix_setup_msi_descs(k, dev, entries, nvec, masks.as_deref()).map(|()| 0);
     if ret == Ok(0) {
-        ret = pci_msi_setup_msi_irqs(k, dev, nvec, PCI_CAP_ID_MSIX);
+        ret = call!(pci_msi_setup_msi_irqs(dev, nvec, PCI_CAP_ID_MSIX));
     }
     if ret == Ok(0)
         && let Err(e) = msi_verify_entries(k, dev)
@@ -497,8 +481,7 @@ fn try_msix(
         ret = Err(e);
     }
     if ret != Ok(0) {
-        // Nobody has requested these interrupts yet: freeing them waits for nothing.
-        k.run_now(pci_free_msi_irqs(dev));
+        call!(pci_free_msi_irqs(dev));
         return ret;
     }
     msix_update_entries(k, dev, entries);
@@ -506,23 +489,26 @@ fn try_msix(
 }
 
 /// Sets up and enables MSI-X. A positive value asks the caller to try again with so many.
-#[kfn("drivers/pci/msi/msi.c")]
+#[kframe("drivers/pci/msi/msi.c")]
 fn msix_capability_init(
     k: &mut Kernel,
     dev: PciDevId,
-    entries: Option<&mut [MsixEntry]>,
+    entries: bool,
     nvec: u32,
-    affd: Option<&mut IrqAffinity>,
+    affd: bool,
 ) -> Result<u32, Errno> {
     // Some functions answer in their table only while MSI-X is on.
     pci_msix_clear_and_set_ctrl(k, dev, 0, msix::CONTROL_FUNCTION_MASK | msix::CONTROL_ENABLE);
     k.pci_dev_mut(dev).msix_enabled = true;
 
     let at = k.pci_dev(dev).msix_cap + PCI_MSIX_FLAGS;
-    let tsize = msix_table_size(pci_read_config_word(k, dev, at));
-    let mapped = msix_map_region(k, dev, tsize);
+    let tsize: u32 = msix_table_size(pci_read_config_word(k, dev, at));
+    let mapped: bool = msix_map_region(k, dev, tsize);
     k.pci_dev_mut(dev).msix_base = mapped;
-    let ret = if mapped { msix_setup_interrupts(k, dev, entries, nvec, affd) } else { Err(Errno::ENOMEM) };
+    let ret: Result<u32, Errno> = Err(Errno::ENOMEM);
+    if mapped {
+        ret = call!(msix_setup_interrupts(dev, entries, nvec, affd));
+    }
     if ret != Ok(0) {
         k.pci_dev_mut(dev).msix_enabled = false;
         pci_msix_clear_and_set_ctrl(k, dev, msix::CONTROL_FUNCTION_MASK | msix::CONTROL_ENABLE, 0);
@@ -541,14 +527,12 @@ fn msix_capability_init(
 /// Whether entries chosen by number are different ones, and without gaps where the domain needs
 /// that.
 #[kfn("drivers/pci/msi/msi.c")]
-fn pci_msix_validate_entries(
-    k: &mut Kernel,
-    dev: PciDevId,
-    entries: Option<&[MsixEntry]>,
-    nvec: u32,
-) -> bool {
-    let Some(entries) = entries else { return true };
+fn pci_msix_validate_entries(k: &mut Kernel, dev: PciDevId, entries: bool, nvec: u32) -> bool {
+    if !entries {
+        return true;
+    }
     let nogap = pci_msi_domain_supports(k, dev, MSI_FLAG_MSIX_CONTIGUOUS);
+    let entries = &k.pci_dev_mut(dev).msi_setup().entries;
     let entries = &entries[..entries.len().min(nvec as usize)];
     entries.iter().enumerate().all(|(i, entry)| {
         let duplicate = entries[i + 1..].iter().any(|other| other.entry == entry.entry);
@@ -557,18 +541,17 @@ fn pci_msix_validate_entries(
 }
 
 /// Enables MSI-X with as many of `minvec` to `maxvec` vectors as can be had.
-#[kfn("drivers/pci/msi/msi.c")]
+#[kframe("drivers/pci/msi/msi.c")]
 pub fn __pci_enable_msix_range(
     k: &mut Kernel,
     dev: PciDevId,
-    entries: Option<&mut [MsixEntry]>,
+    entries: bool,
     minvec: u32,
     maxvec: u32,
-    affd: Option<&mut IrqAffinity>,
+    affd: bool,
     flags: u32,
 ) -> Result<u32, Errno> {
-    let (mut entries, mut affd) = (entries, affd);
-    let mut nvec = maxvec;
+    let nvec: u32 = maxvec;
     if maxvec < minvec {
         return Err(Errno::ERANGE);
     }
@@ -588,7 +571,7 @@ pub fn __pci_enable_msix_range(
         return Err(Errno::EINVAL);
     }
     let mut hwsize = pci_msix_vec_count(k, dev)?;
-    if !pci_msix_validate_entries(k, dev, entries.as_deref(), nvec) {
+    if !pci_msix_validate_entries(k, dev, entries, nvec) {
         return Err(Errno::EINVAL);
     }
     if hwsize < nvec {
@@ -606,18 +589,23 @@ pub fn __pci_enable_msix_range(
         return Err(Errno::ENODEV);
     }
     loop {
-        if let Some(affd) = affd.as_deref_mut() {
-            nvec = irq_calc_affinity_vectors(k, minvec, nvec, affd);
+        if affd {
+            let asked = k.pci_dev_mut(dev).msi_setup().affd;
+            nvec = irq_calc_affinity_vectors(k, minvec, nvec, &asked);
             if nvec < minvec {
                 return Err(Errno::ENOSPC);
             }
         }
-        match msix_capability_init(k, dev, entries.as_deref_mut(), nvec, affd.as_deref_mut())? {
-            0 => return Ok(nvec),
-            rc if rc < minvec => return Err(Errno::ENOSPC),
-            rc => nvec = rc,
+        let rc: u32 = call!(msix_capability_init(dev, entries, nvec, affd))?;
+        if rc == 0 {
+            break;
         }
+        if rc < minvec {
+            return Err(Errno::ENOSPC);
+        }
+        nvec = rc;
     }
+    Ok(nvec)
 }
 
 /// Turns MSI-X off at the function.
