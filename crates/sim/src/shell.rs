@@ -24,6 +24,10 @@ use crate::vfs;
 /// What the shell needs between two commands: fork, exec, a few system calls.
 pub const COMMAND_TIME: u64 = 1_000_000;
 const SECTOR: u64 = 512;
+/// The longest value of a variable, in bytes: `MAX_ARG_STRLEN`, more than which no program can be given.
+const MAX_VALUE: usize = 128 << 10;
+/// So many statements that only calculate are done in one turn. Who watches the shell gets to look then.
+const TURN: usize = 4096;
 
 /// The shell itself, or one of its jobs by its number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -453,13 +457,13 @@ impl Process {
 
     fn begin(&mut self, turn: &mut Turn<'_, '_>) -> Progress {
         let script = turn.script;
-        loop {
+        for _ in 0..TURN {
             let Some((statement, index)) = self.next(script) else { return Progress::Idle };
             match &statement.action {
-                Action::Assign { name, value } => {
-                    let value = value.value(&self.vars);
-                    self.vars.set(name, value);
-                }
+                Action::Assign { name, value } => match value.value(&self.vars) {
+                    value if value.len() <= MAX_VALUE => self.vars.set(name, value),
+                    _ => turn.complain(statement.span.line, name, Errno::E2BIG),
+                },
                 Action::For { name, words, body } => {
                     let mut rest: Vec<String> = words.iter().flat_map(|w| w.fields(&self.vars)).collect();
                     rest.reverse();
@@ -508,6 +512,7 @@ impl Process {
                 }
             }
         }
+        Progress::Ended
     }
 
     fn command(&mut self, turn: &mut Turn<'_, '_>, statement: &Statement, command: &Command) {
