@@ -40,7 +40,7 @@ pub use client::Given;
 pub use fields::irq_of;
 pub use save::{Origin, Saved};
 use stops::{Hits, Stop};
-use time::{Ahead, Checkpoint, NEAR, Pictures, Place, Stacks};
+use time::{Ahead, Checkpoint, KEPT, NEAR, Pictures, Place, Stacks};
 pub use timeline::{Filter, StepKind, StepNote};
 pub use view::{CallLine, LineKind, Source, View, hierarchy};
 
@@ -215,6 +215,12 @@ pub struct Session {
     folder: String,
     /// What is to be said with the answer to a line.
     said: String,
+    /// Bytes that the machine printed since a line was typed.
+    printed: usize,
+    /// How many states are kept for longer.
+    kept: usize,
+    /// How many records there were when the session began.
+    first: usize,
 }
 
 /// Looks after a session while it is at work.
@@ -268,6 +274,9 @@ impl Session {
             filter: None,
             folder: "/".to_owned(),
             said: String::new(),
+            printed: 0,
+            kept: KEPT,
+            first: base,
         };
         session.fold(base);
         session.keep();
@@ -284,9 +293,30 @@ impl Session {
         self.attendant = Attended(Some(attendant));
     }
 
+    /// Keeps fewer states of the past, 256 of itself: what goes back takes longer, and the session less memory.
+    pub fn keep_at_most(&mut self, states: usize) {
+        self.kept = states.max(1);
+    }
+
     /// Steps done so far.
     pub fn step(&self) -> u64 {
         self.step
+    }
+
+    /// The last step that was ever done with what was typed.
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// How many records were made from the beginning of the session to where it stands.
+    pub fn records(&self) -> usize {
+        let here = self.cursor.map_or(self.k.trace.records.len(), |at| at + 1);
+        (self.dropped + here).saturating_sub(self.first)
+    }
+
+    /// How many bytes the machine printed since the last line was typed.
+    pub fn printed(&self) -> usize {
+        self.printed
     }
 
     /// A command is in the middle of something.
@@ -297,6 +327,7 @@ impl Session {
     /// Does what a line says.
     pub fn line(&mut self, text: &str) -> Reply {
         self.troubles = 0;
+        self.printed = 0;
         let trimmed = text.trim();
         let (first, rest) = trimmed.split_once(char::is_whitespace).unwrap_or((trimmed, ""));
         let bare = BARE.iter().find(|(word, _)| *word == first).map(|(_, word)| *word);

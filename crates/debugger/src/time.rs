@@ -8,7 +8,7 @@ use kstate::{CtxId, Kernel};
 
 use super::stops::{Guard, Hits};
 use super::{Input, Session};
-use sim::script::Variables;
+use sim::script::{Script, Variables};
 use sim::shell::{Bench, Complaint, Progress, Shell};
 
 /// Steps between two states that are kept for a short while.
@@ -16,7 +16,7 @@ pub(super) const NEAR: u64 = 64;
 /// For how many steps those are kept.
 const RECENT: u64 = 512;
 /// States that are kept for longer; with more of them their distance doubles.
-const KEPT: usize = 256;
+pub(super) const KEPT: usize = 256;
 /// Records beyond which what is not looked at any more is forgotten.
 const MOST_RECORDS: usize = 2_000_000;
 
@@ -183,8 +183,10 @@ impl Session {
         if let Some(guard) = guard {
             self.k.trace.observer.begin(guard);
         }
+        let said = terminal.len();
         let (mut run, inputs) = self.run_of();
         let progress = run.advance(inputs, terminal);
+        self.printed += terminal[said..].iter().map(|line| line.len() + 1).sum::<usize>();
         let Some(progress) = progress else {
             self.k.trace.observer.end::<Guard>();
             return false;
@@ -251,7 +253,7 @@ impl Session {
         let checkpoint = self.checkpoint();
         self.checkpoints.insert(self.step, checkpoint);
         let recent = self.step.saturating_sub(RECENT);
-        while self.checkpoints.keys().filter(|at| at.is_multiple_of(self.spacing)).count() > KEPT {
+        while self.checkpoints.keys().filter(|at| at.is_multiple_of(self.spacing)).count() > self.kept {
             self.spacing *= 2;
         }
         let spacing = self.spacing;
@@ -398,6 +400,65 @@ impl Session {
         let before = self.before()?;
         self.rerun(before, self.step - 1, self.step, Some(Box::new(observer)));
         self.k.trace.observer.end::<T>()
+    }
+
+    /// Does on another machine, which has just booted, all that was done in this session. `seen` is told after each step
+    /// what it was, and what was typed at that time with the lines that were typed before it; what was printed is
+    /// returned.
+    pub fn again_on(
+        &self,
+        k: &mut Kernel,
+        mut seen: impl FnMut(&Kernel, &Progress, &Script, usize),
+    ) -> Vec<String> {
+        let (mut shell, mut vars, mut applied) = (None, Variables::default(), 0);
+        let (mut step, mut troubles, mut terminal, mut complaints) = (0, 0, Vec::new(), Vec::new());
+        while step < self.end || self.inputs.get(applied).is_some_and(|(at, _)| *at == step) {
+            let mut run = Run {
+                k: &mut *k,
+                shell: &mut shell,
+                vars: &mut vars,
+                applied: &mut applied,
+                step,
+                troubles: &mut troubles,
+                complaints: &mut complaints,
+            };
+            match run.advance(&self.inputs, &mut terminal) {
+                Some(progress) => {
+                    step += 1;
+                    let Some(shell) = &shell else { continue };
+                    seen(k, &progress, shell.script(), self.lines_before(applied));
+                }
+                None if self.inputs.get(applied).is_none_or(|(at, _)| *at != step) => break,
+                None => {}
+            }
+        }
+        terminal
+    }
+
+    /// The lines that were typed before the last line of the first `applied` inputs.
+    fn lines_before(&self, applied: usize) -> usize {
+        let applied = &self.inputs[..applied];
+        let last = applied.iter().rposition(|(_, input)| matches!(input, Input::Line(_))).unwrap_or(0);
+        let lines = applied[..last].iter().map(|(_, input)| match input {
+            Input::Line(script) => script.text.trim_end().lines().count(),
+            Input::Set { .. } => 0,
+        });
+        lines.sum()
+    }
+
+    /// What was typed for the machine's shell, as one script; `None` where something was set, which no script can do.
+    pub fn script(&self) -> Option<String> {
+        let mut text = String::new();
+        for (_, input) in &self.inputs {
+            match input {
+                Input::Line(script) => {
+                    text.push_str(script.text.trim_end());
+                    text.push('\n');
+                }
+                Input::Set { .. } => return None,
+            }
+        }
+        Some(text)
     }
 
     /// Stands at a record of the last step, or at its end.

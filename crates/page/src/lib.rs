@@ -17,6 +17,7 @@ mod cell;
 mod html;
 mod records;
 mod run;
+mod session;
 mod state;
 mod watch;
 

@@ -47,7 +47,7 @@ pub struct Run {
     told: Told,
     state: States,
     /// What was printed.
-    terminal: Vec<String>,
+    pub(crate) terminal: Vec<String>,
 }
 
 /// What is run.
