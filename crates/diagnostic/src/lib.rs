@@ -91,6 +91,12 @@ impl Place {
         (before.matches('\n').count() + 1, before[line..].chars().count() + 1)
     }
 
+    /// Line and column behind its last letter, likewise.
+    pub fn end(&self) -> (usize, usize) {
+        let end = Self { span: self.span.end..self.span.end, ..self.clone() };
+        end.line_and_column()
+    }
+
     /// The line on which the place begins, and the place in it, for as far as it is on this line.
     fn excerpt(&self) -> (&str, Range<usize>) {
         let from = self.text[..self.span.start].rfind('\n').map_or(0, |newline| newline + 1);
@@ -161,6 +167,16 @@ impl Report {
             (*error).source()
         }
         core::iter::successors(Some(first), cause)
+    }
+
+    /// Where it is.
+    pub fn place(&self) -> Option<&Place> {
+        self.0.what.place()
+    }
+
+    /// What would be right, or helps to find out.
+    pub fn help(&self) -> Option<String> {
+        self.0.what.help()
     }
 
     /// Title and causes in words.
