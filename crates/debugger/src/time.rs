@@ -446,21 +446,6 @@ impl Session {
         lines.sum()
     }
 
-    /// What was typed for the machine's shell, as one script; `None` where something was set, which no script can do.
-    pub fn script(&self) -> Option<String> {
-        let mut text = String::new();
-        for (_, input) in &self.inputs {
-            match input {
-                Input::Line(script) => {
-                    text.push_str(script.text.trim_end());
-                    text.push('\n');
-                }
-                Input::Set { .. } => return None,
-            }
-        }
-        Some(text)
-    }
-
     /// Stands at a record of the last step, or at its end.
     pub(super) fn stand(&mut self, cursor: Option<usize>) {
         self.cursor = cursor.filter(|at| (self.base..self.k.trace.records.len()).contains(at));

@@ -6,6 +6,8 @@ use clap::{Parser, Subcommand};
 
 use crate::exit::MISTAKE;
 use crate::input::complain;
+#[cfg(feature = "serve")]
+use crate::serve;
 use crate::{
     bench, diff, explain, explore, import, lesson, matrix, mount, museum, page, replay, run, semantics, sh,
     spread, stacks, state, story, tui, verify, whatif,
@@ -76,6 +78,12 @@ enum Command {
     /// Unmount when the program that mounted is gone
     #[command(hide = true)]
     MountWatcher(mount::Watcher),
+    /// Serve the page of a run with a prompt to a browser on this computer
+    ///
+    /// Prints an address that only this computer reaches and that only who knows its token may use. Ctrl-C ends the server
+    /// (docs/serve.md).
+    #[cfg(feature = "serve")]
+    Serve(serve::Args),
     /// Show the kernel stacks that reached a function or tracepoint
     Stacks(stacks::Args),
     /// List the behaviours in which the kernels differ, to be changed with --set
@@ -120,6 +128,8 @@ pub fn main() -> ExitCode {
         Some(Command::Tui(args)) => tui::run(&args),
         Some(Command::Mount(args)) => mount::run(&args),
         Some(Command::MountWatcher(args)) => mount::watch(&args),
+        #[cfg(feature = "serve")]
+        Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Stacks(args)) => stacks::run(&args),
         Some(Command::Semantics(args)) => semantics::run(&args),
         Some(Command::Lesson(args)) => lesson::run(&args),

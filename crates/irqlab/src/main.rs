@@ -25,6 +25,8 @@ mod page;
 mod replay;
 mod run;
 mod semantics;
+#[cfg(feature = "serve")]
+mod serve;
 mod sh;
 mod signals;
 mod spread;

@@ -16,6 +16,7 @@ mod perfetto;
 mod pictures;
 mod plain;
 mod readme;
+mod serve;
 mod sh;
 mod sturdy;
 mod sysroot;
