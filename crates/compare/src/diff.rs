@@ -33,6 +33,7 @@ use sim::machine::Machine;
 use sim::plan::Kind;
 use sim::script::Script;
 use sim::state::Sections;
+pub use tree::RENAMED;
 
 /// One run, as data.
 #[derive(Clone, Debug)]

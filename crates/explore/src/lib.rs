@@ -216,7 +216,8 @@ impl World {
         Some(next)
     }
 
-    fn choose(&mut self, steps: &[Step]) -> Option<Step> {
+    /// The step that the oracle chooses; `None` where there is none.
+    pub fn choose(&mut self, steps: &[Step]) -> Option<Step> {
         let n = self.k.oracle.choose(Point::Schedule, steps.len() as u32);
         steps.get(n as usize).copied()
     }

@@ -108,7 +108,7 @@ fn kernels(
 }
 
 /// A kernel with some behaviours changed, and what to call it.
-fn experiment(
+pub fn experiment(
     option: &'static str,
     version: KernelVersion,
     set: &[String],
@@ -121,7 +121,7 @@ fn experiment(
 }
 
 /// Runs the script twice and compares.
-fn compare(
+pub fn compare(
     machine: &Machine,
     script: &Script,
     left: (String, Semantics),

@@ -47,15 +47,7 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
         print(&list())?;
         return Ok(ExitCode::SUCCESS);
     };
-    let lesson = Lesson::find(number).ok_or_else(|| {
-        OptionError::new("N", format!("there is no lesson {number}"), format!("1 to {}", LESSONS.len()))
-    })?;
-    let kernel = args.kernel.unwrap_or_else(|| lesson.kernel());
-    if !lesson.kernels.contains(&kernel) {
-        let known: Vec<&str> = lesson.kernels.iter().map(|kernel| kernel.name()).collect();
-        let found = format!("lesson {number} does not hold for {}", kernel.name());
-        return Err(OptionError::new("--kernel", found, known.join(" or ")).into());
-    }
+    let (lesson, kernel) = find(number, args.kernel)?;
     if let Some(folder) = &args.export {
         let files =
             [("machine.toml", lesson.machine), ("script.sh", lesson.script), ("lesson.md", lesson.text)];
@@ -83,6 +75,26 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
         return Ok(if right { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) });
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The lesson of this number, and the kernel to learn it on.
+///
+/// # Errors
+/// Where there is no such lesson, or it does not hold for the kernel.
+pub fn find(
+    number: u32,
+    kernel: Option<KernelVersion>,
+) -> Result<(&'static Lesson, KernelVersion), OptionError> {
+    let lesson = Lesson::find(number).ok_or_else(|| {
+        OptionError::new("N", format!("there is no lesson {number}"), format!("1 to {}", LESSONS.len()))
+    })?;
+    let kernel = kernel.unwrap_or_else(|| lesson.kernel());
+    if !lesson.kernels.contains(&kernel) {
+        let known: Vec<&str> = lesson.kernels.iter().map(|kernel| kernel.name()).collect();
+        let found = format!("lesson {number} does not hold for {}", kernel.name());
+        return Err(OptionError::new("--kernel", found, known.join(" or ")));
+    }
+    Ok((lesson, kernel))
 }
 
 /// All lessons, a line each.

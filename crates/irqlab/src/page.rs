@@ -4,13 +4,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use compare::capture::Capture;
+use compare::diff::attribution::Cause;
 use diagnostic::file::{self, Existing};
+use explore::Schedule;
+use explore::museum::Class;
 use kstate::semantics::{KernelVersion, Semantics};
-use page::{Case, Page, Run};
+use page::{Case, Exhibit, Lesson, Page, Run};
 use sim::machine::Machine;
 use sim::script::Script;
+use sim::state::Sections;
 
-use crate::experiment::apply;
+use crate::diff::{compare, experiment};
 use crate::input::{Output, kernel};
 use crate::opening::{self, Opened, Opening};
 
@@ -20,7 +24,7 @@ use crate::opening::{self, Opened, Opening};
 #[derive(clap::Args)]
 pub struct Args {
     /// Machine file (TOML) [default: the embedded machine]
-    #[arg(value_name = "MACHINE", conflicts_with_all = ["machine", "exhibit", "capture"])]
+    #[arg(value_name = "MACHINE", conflicts_with_all = ["machine", "exhibit", "capture", "lesson"])]
     file: Option<PathBuf>,
     #[command(flatten)]
     opening: Opening,
@@ -30,8 +34,20 @@ pub struct Args {
     /// Machine and script of a capture folder
     #[arg(long, value_name = "DIR", conflicts_with_all = ["machine", "exhibit", "script"])]
     capture: Option<PathBuf>,
+    /// A lesson of `irqlab lesson`, beside its run
+    #[arg(long, value_name = "N", conflicts_with_all = ["machine", "exhibit", "script", "capture", "set", "boot"])]
+    lesson: Option<u32>,
+    /// With --exhibit: the schedule of the run, as `irqlab explore` prints it [default: the one that is found for a race]
+    #[arg(
+        long,
+        alias = "choices",
+        value_name = "PLACE:ANSWER,...",
+        requires = "exhibit",
+        conflicts_with = "diff"
+    )]
+    schedule: Option<String>,
     /// Show the run on two kernels, beside each other
-    #[arg(long, num_args = 2, value_names = [KernelVersion::CHOICE, KernelVersion::CHOICE], value_parser = kernel, conflicts_with_all = ["kernel", "set"])]
+    #[arg(long, num_args = 2, value_names = [KernelVersion::CHOICE, KernelVersion::CHOICE], value_parser = kernel, conflicts_with_all = ["kernel", "set", "lesson"])]
     diff: Vec<KernelVersion>,
     /// With --diff: change one behaviour of the first kernel
     #[arg(long, value_name = "FIELD=VALUE", requires = "diff")]
@@ -52,6 +68,9 @@ pub struct Args {
     #[arg(long)]
     json: bool,
 }
+
+/// Steps after which a run by a schedule is left.
+const LONGEST: usize = 10_000;
 
 /// What is shown.
 struct Asked {
@@ -88,27 +107,12 @@ impl Args {
 /// Runs the command.
 pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     file::check(&args.out, Existing::forced(args.force))?;
-    let asked = args.open()?;
-    let page = match args.diff[..] {
-        [left, right] => {
-            let mut runs = Vec::new();
-            for (option, version, set) in
-                [("--left-set", left, &args.left_set), ("--right-set", right, &args.right_set)]
-            {
-                let mut semantics = Semantics::of(version);
-                apply(option, &mut semantics, set)?;
-                let mut machine = asked.machine.clone();
-                // Where interrupts stood at boot was noted on one kernel and says nothing about another.
-                if [left, right] != [machine.kernel; 2] {
-                    machine.boot_vectors.clear();
-                    machine.boot_interrupts.clear();
-                }
-                machine.kernel = version;
-                runs.push(one(args, &asked, &machine, &semantics)?);
-            }
-            Page::new(&format!("{}: {} and {}", asked.name, left.name(), right.name()), runs)
-        }
-        _ => {
+    let page = match (args.lesson, args.opening.exhibit.as_deref(), &args.diff[..]) {
+        (Some(number), ..) => lesson(args, number)?,
+        (None, _, [left, right]) => diff(args, &args.open()?, *left, *right)?,
+        (None, Some(id), _) => exhibit(args, id)?,
+        (None, None, _) => {
+            let asked = args.open()?;
             let run = one(args, &asked, &asked.machine, &asked.semantics)?;
             Page::new(&format!("{} on {}", asked.name, run.kernel()), vec![run])
         }
@@ -125,8 +129,99 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What is too long for a page.
+fn too_long(wrong: String) -> diagnostic::Report {
+    diagnostic::report!(help = "expected a shorter script", "{wrong}")
+}
+
 fn one(args: &Args, asked: &Asked, machine: &Machine, semantics: &Semantics) -> diagnostic::Result<Run> {
     let case =
         Case { name: &asked.name, machine, semantics, script: asked.script.as_ref(), with_boot: args.boot };
-    Run::of(&case).map_err(|wrong| diagnostic::report!(help = "expected a shorter script", "{wrong}"))
+    Run::of(&case).map_err(too_long)
+}
+
+fn lesson(args: &Args, number: u32) -> diagnostic::Result<Page> {
+    let (lesson, kernel) = crate::lesson::find(number, args.opening.experiment.kernel)?;
+    let (run, told) = Lesson::of(lesson, kernel).map_err(too_long)?;
+    let title = format!("Lesson {number}: {} on {}", lesson.title, kernel.name());
+    Ok(Page::new(&title, vec![run]).with_lesson(told))
+}
+
+/// The run with the bug; one that is searched for where the exhibit is a race.
+fn exhibit(args: &Args, id: &str) -> diagnostic::Result<Page> {
+    let exhibit = crate::museum::find(id)?;
+    let experiment = &args.opening.experiment;
+    let mut asked = args.open()?;
+    if experiment.set.is_empty() {
+        let kernel = experiment.kernel.unwrap_or_else(|| exhibit.kernel());
+        asked.machine = exhibit.machine(kernel);
+        asked.semantics = exhibit.with_bug(kernel);
+    }
+    asked.name = format!("exhibit {}", exhibit.id);
+    let mut about = Exhibit {
+        id: exhibit.id.to_owned(),
+        title: exhibit.title.clone(),
+        story: exhibit.story.to_owned(),
+        schedule: None,
+    };
+    let given = args.schedule.as_deref().map(crate::replay::schedule).transpose()?;
+    let run = match (given, exhibit.class) {
+        (None, Class::State | Class::Order) => one(args, &asked, &asked.machine, &asked.semantics)?,
+        (given, class) => {
+            let world = exhibit.world(asked.machine.kernel, asked.semantics.clone());
+            let schedule = match (given, class) {
+                (Some(schedule), _) => schedule,
+                (None, Class::Race(search)) => {
+                    search.of(&world).found.map(|found| found.finding.schedule).unwrap_or_default()
+                }
+                (None, _) => Schedule::default(),
+            };
+            about.schedule = Some(schedule.to_string());
+            Run::of_schedule(&asked.name, &world, &schedule, LONGEST).map_err(too_long)?
+        }
+    };
+    Ok(Page::new(&format!("{}: {}", exhibit.id, exhibit.title), vec![run]).with_exhibit(about))
+}
+
+/// The run on two kernels, with the behaviours that are behind the differences.
+fn diff(args: &Args, asked: &Asked, left: KernelVersion, right: KernelVersion) -> diagnostic::Result<Page> {
+    let left = experiment("--left-set", left, &args.left_set)?;
+    let right = experiment("--right-set", right, &args.right_set)?;
+    let mut runs = Vec::new();
+    for (_, semantics) in [&left, &right] {
+        let mut machine = asked.machine.clone();
+        // Where interrupts stood at boot was noted on one kernel and says nothing about another.
+        if [left.1.version, right.1.version] != [machine.kernel; 2] {
+            machine.boot_vectors.clear();
+            machine.boot_interrupts.clear();
+        }
+        machine.kernel = semantics.version;
+        runs.push(one(args, asked, &machine, semantics)?);
+    }
+    let title = format!("{}: {} and {}", asked.name, left.0, right.0);
+    let mut causes: Vec<Cause> = Vec::new();
+    for script in recorded(asked.script.as_ref())? {
+        let report = compare(&asked.machine, &script, left.clone(), right.clone(), |_| Sections::default());
+        for cause in report.causes {
+            match causes.iter_mut().find(|known| known.field == cause.field) {
+                Some(known) => known.shows.extend(cause.shows),
+                None => causes.push(cause),
+            }
+        }
+    }
+    causes.retain(|cause| !cause.shows.is_empty());
+    Ok(Page::new(&title, runs).with_causes(causes))
+}
+
+/// A script with recordings in it, which are what two runs are compared by: its own, or all of it, as calls and as events.
+fn recorded(script: Option<&Script>) -> diagnostic::Result<Vec<Script>> {
+    let Some(script) = script else {
+        return Ok(vec![Script::parse("the boot", "#: boot-events boot\n")?]);
+    };
+    if !sim::plan::plan(script).is_empty() {
+        return Ok(vec![script.clone()]);
+    }
+    let text = &script.text;
+    let wrapped = |kind: &str| Script::parse(&script.name, &format!("#: {kind} page\n{text}\n#: end\n"));
+    Ok(vec![wrapped("flow")?, wrapped("events")?])
 }

@@ -36,7 +36,7 @@ pub struct Args {
 }
 
 /// Parses a schedule.
-fn schedule(text: &str) -> Result<Schedule, OptionError> {
+pub fn schedule(text: &str) -> Result<Schedule, OptionError> {
     text.parse().map_err(|e: ScheduleError| {
         OptionError::new("--schedule", e.to_string(), "places in ascending order, as in 3:1,17:2, or none")
     })

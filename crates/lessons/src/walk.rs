@@ -20,6 +20,9 @@ pub struct Stand {
     pub step: u64,
     /// The record in this step, as `:goto STEP:RECORD` takes it; `None` at the end of the step.
     pub at: Option<usize>,
+    /// The last record that was there already, counted from the beginning of the session, of those that are no record of
+    /// hardware; `None` before the first one.
+    pub number: Option<usize>,
     /// The record itself: a call with its arguments, or a tracepoint with its fields.
     pub record: String,
     pub(crate) k: Kernel,
@@ -170,6 +173,7 @@ fn stand(name: &str, session: &Session, inside: bool) -> Stand {
         name: name.to_owned(),
         step: view.step,
         at: inside.then(|| view.progress.0.saturating_sub(1)),
+        number: view.k.trace.records.len().checked_sub(1),
         record: String::new(),
         k: view.k.clone(),
         stack: Vec::new(),
@@ -196,6 +200,7 @@ fn stand(name: &str, session: &Session, inside: bool) -> Stand {
             LineKind::Hardware | LineKind::Warning => {}
         }
         if line.here {
+            stand.number = line.record;
             stand.record = plain(&line.text);
         }
     }

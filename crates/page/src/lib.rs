@@ -15,16 +15,20 @@
 
 mod cell;
 mod html;
+mod lesson;
 mod records;
 mod run;
 mod session;
 mod state;
 mod watch;
 
+use compare::diff::RENAMED;
+use compare::diff::attribution::Cause;
 use serde::Serialize;
 
 pub use html::viewer;
-pub use run::{Case, Command, MOST_RECORDS, Run};
+pub use lesson::Lesson;
+pub use run::{Case, Command, MOST_RECORDS, Run, Wrong};
 pub use watch::Watch;
 
 /// The version of the schema.
@@ -37,12 +41,67 @@ pub struct Page {
     version: u32,
     title: String,
     runs: Vec<Run>,
+    /// The behaviours in which two runs differ.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    causes: Vec<Cause>,
+    /// Functions that a later kernel has under another name.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    renamed: &'static [(&'static str, &'static str)],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lesson: Option<Lesson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exhibit: Option<Exhibit>,
+}
+
+/// An exhibit of the museum.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Exhibit {
+    /// `M03`.
+    pub id: String,
+    /// What it is, in a line.
+    pub title: String,
+    /// The story, in Markdown.
+    pub story: String,
+    /// The schedule of the run, if it is one that was searched for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
 }
 
 impl Page {
     /// A page of runs: one, or two to be compared.
     pub fn new(title: &str, runs: Vec<Run>) -> Self {
-        Self { schema: "irqlab-page", version: SCHEMA, title: title.to_owned(), runs }
+        let renamed: &[_] = if runs.len() > 1 { &RENAMED } else { &[] };
+        Self {
+            schema: "irqlab-page",
+            version: SCHEMA,
+            title: title.to_owned(),
+            runs,
+            causes: Vec::new(),
+            renamed,
+            lesson: None,
+            exhibit: None,
+        }
+    }
+
+    /// With the behaviours that are behind the differences of two runs.
+    #[must_use]
+    pub fn with_causes(mut self, causes: Vec<Cause>) -> Self {
+        self.causes = causes;
+        self
+    }
+
+    /// With a lesson beside the run.
+    #[must_use]
+    pub fn with_lesson(mut self, lesson: Lesson) -> Self {
+        self.lesson = Some(lesson);
+        self
+    }
+
+    /// With the exhibit that the run is of.
+    #[must_use]
+    pub fn with_exhibit(mut self, exhibit: Exhibit) -> Self {
+        self.exhibit = Some(exhibit);
+        self
     }
 
     /// The runs.

@@ -44,6 +44,8 @@ struct Lane {
 struct Context {
     actor: String,
     lane: u32,
+    /// What records of hardware call it.
+    number: u32,
 }
 
 /// The records, a column for each part.
@@ -255,7 +257,7 @@ impl Collector {
                 _ => self.task(actor, &mut free, first, last),
             };
             numbers.insert(i64::from(ctx.0), contexts.len() as i64);
-            contexts.push(Context { actor: flow_label(actor), lane });
+            contexts.push(Context { actor: flow_label(actor), lane, number: ctx.0 });
         }
         for context in &mut self.columns.context {
             *context = numbers.get(context).copied().unwrap_or(-1);
@@ -293,6 +295,18 @@ impl Told {
     /// How many records there are.
     pub(crate) fn len(&self) -> usize {
         self.records.of.len()
+    }
+
+    /// The record that comes at a place, of those that are none of hardware.
+    pub(crate) fn kernel_record(&self, place: usize) -> Option<usize> {
+        let of_kernel = |of: &u32| self.of[*of as usize].is != Is::Hardware;
+        self.records
+            .of
+            .iter()
+            .enumerate()
+            .filter(|(_, of)| of_kernel(of))
+            .nth(place)
+            .map(|(record, _)| record)
     }
 
     /// Place and text of each function and event that has one.

@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use explore::{Schedule, World};
 use kstate::Kernel;
 use kstate::semantics::Semantics;
 use serde::Serialize;
 use sim::boot;
 use sim::lab::{Lab, STATE_TIME};
 use sim::machine::Machine;
-use sim::script::{Action, Script, Variables};
+use sim::script::{Action, Script, Statement, Variables};
 use sim::shell::{Bench, Progress, Shell};
 
 use crate::records::{About, Told};
 use crate::state::States;
-use crate::watch::{Watch, command};
+use crate::watch::Watch;
 
 /// Records beyond which a run is too long for a page.
 pub const MOST_RECORDS: usize = 2_000_000;
@@ -48,6 +49,17 @@ pub struct Run {
     state: States,
     /// What was printed.
     pub(crate) terminal: Vec<String>,
+    /// Assertions that did not hold, and what else was wrong.
+    wrong: Vec<Wrong>,
+}
+
+/// Something that was wrong.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Wrong {
+    /// The last record before it showed.
+    pub record: usize,
+    /// What.
+    pub text: String,
 }
 
 /// What is run.
@@ -83,6 +95,7 @@ impl Run {
             told,
             state,
             terminal: Vec::new(),
+            wrong: Vec::new(),
         }
     }
 
@@ -100,14 +113,72 @@ impl Run {
         if !booting {
             Watch::begin(&mut k);
         }
-        let mut terminal = Vec::new();
-        let commands = match case.script {
-            Some(script) => run_script(&mut k, script, &mut terminal, booting)?,
-            None => Vec::new(),
-        };
-        let mut run = Watch::end(&mut k, case.name, commands).ok_or("nobody looked at the run")?;
-        run.terminal = terminal;
-        Ok(run)
+        let mut doing = Doing::new(&k, booting);
+        if let Some(script) = case.script {
+            doing.script(&mut k, script, Variables::default())?;
+        }
+        doing.end(&mut k, case.name)
+    }
+
+    /// Types lines at a booted machine, as a session does.
+    ///
+    /// # Errors
+    /// For a line that is none, and for a run of too many records.
+    pub fn of_lines<'a>(
+        name: &str,
+        mut k: Kernel,
+        lines: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, String> {
+        Watch::begin(&mut k);
+        let mut doing = Doing::new(&k, false);
+        let mut variables = Variables::default();
+        for line in lines {
+            let script = Script::parse_with("line", line, &variables).map_err(|e| e.to_string())?;
+            variables = doing.script(&mut k, &script, variables)?;
+        }
+        doing.end(&mut k, name)
+    }
+
+    /// Takes the steps of a schedule, then quiet ones to the end, `longest` at most.
+    ///
+    /// # Errors
+    /// For a run of too many records.
+    pub fn of_schedule(
+        name: &str,
+        root: &World,
+        schedule: &Schedule,
+        longest: usize,
+    ) -> Result<Self, String> {
+        let mut world = root.with(schedule.oracle());
+        Watch::begin(&mut world.k);
+        let mut doing = Doing::new(&world.k, false);
+        let mut ended = false;
+        for _ in 0..longest {
+            let steps = world.steps();
+            let Some(next) = world.choose(&steps) else {
+                ended = true;
+                break;
+            };
+            let began = world.take(next);
+            if let Some(statement) = began {
+                let script = world.shell.script().clone();
+                doing.began(&world.k, &script, &statement);
+            }
+            if let Some(wrong) = world.check() {
+                doing.wrong(&world.k, wrong.text);
+            }
+            doing.is_too_much(&world.k, "the schedule")?;
+        }
+        if let Some(wrong) = world.check_end().filter(|_| ended) {
+            doing.wrong(&world.k, wrong.text);
+        }
+        doing.terminal = world.terminal;
+        doing.end(&mut world.k, name)
+    }
+
+    /// The record that comes at a place, of those that are none of hardware.
+    pub(crate) fn kernel_record(&self, place: usize) -> Option<usize> {
+        self.told.kernel_record(place)
     }
 
     /// How many records it has.
@@ -126,38 +197,72 @@ impl Run {
     }
 }
 
-/// Runs a script to its end, and says where its commands began.
-fn run_script(
-    k: &mut Kernel,
-    script: &Script,
-    terminal: &mut Vec<String>,
-    booting: bool,
-) -> Result<Vec<Command>, String> {
-    let mut shell = Shell::new(Arc::new(script.clone()), Variables::default());
-    let mut commands = Vec::new();
-    let first = if booting { 0 } else { k.trace.records.len() };
-    loop {
-        match shell.advance(&mut Bench { k, terminal }) {
-            Progress::Began(statement) => {
-                let line = script.source(statement.span).lines().next().unwrap_or_default().to_owned();
-                commands.push(command(k, first, &line, &statement));
+/// What is being done on a machine.
+struct Doing {
+    /// Records of the run begin here.
+    first: usize,
+    commands: Vec<Command>,
+    terminal: Vec<String>,
+    wrong: Vec<Wrong>,
+}
+
+impl Doing {
+    fn new(k: &Kernel, booting: bool) -> Self {
+        let first = if booting { 0 } else { k.trace.records.len() };
+        Self { first, commands: Vec::new(), terminal: Vec::new(), wrong: Vec::new() }
+    }
+
+    fn records(&self, k: &Kernel) -> usize {
+        k.trace.records.len().saturating_sub(self.first)
+    }
+
+    fn began(&mut self, k: &Kernel, script: &Script, statement: &Statement) {
+        let line = script.source(statement.span).lines().next().unwrap_or_default().to_owned();
+        self.commands.push(Command { record: self.records(k), line, number: statement.span.line });
+    }
+
+    fn wrong(&mut self, k: &Kernel, text: String) {
+        self.wrong.push(Wrong { record: self.records(k).saturating_sub(1), text });
+    }
+
+    /// # Errors
+    /// For a run of too many records.
+    fn is_too_much(&self, k: &Kernel, name: &str) -> Result<(), String> {
+        if self.records(k) <= MOST_RECORDS {
+            return Ok(());
+        }
+        Err(format!("{name}: {MOST_RECORDS} records do not reach the end of the run: too much for a page"))
+    }
+
+    /// Runs a script to its end, and returns its variables.
+    fn script(&mut self, k: &mut Kernel, script: &Script, variables: Variables) -> Result<Variables, String> {
+        let mut shell = Shell::new(Arc::new(script.clone()), variables);
+        loop {
+            let progress = shell.advance(&mut Bench { k, terminal: &mut self.terminal });
+            for failure in core::mem::take(&mut shell.failed) {
+                self.wrong(k, failure.to_string());
             }
-            Progress::Directive(i) => {
-                // What reads a state takes its time, on which captures depend.
-                if let Some(Action::State { .. } | Action::Msix { .. }) =
-                    script.statements.get(i).map(|statement| &statement.action)
-                {
-                    shell.pause(k, STATE_TIME);
+            match progress {
+                Progress::Began(statement) => self.began(k, script, &statement),
+                Progress::Directive(i) => {
+                    // What reads a state takes its time, on which captures depend.
+                    if let Some(Action::State { .. } | Action::Msix { .. }) =
+                        script.statements.get(i).map(|statement| &statement.action)
+                    {
+                        shell.pause(k, STATE_TIME);
+                    }
                 }
+                Progress::Stepped(_) | Progress::Returned | Progress::Ended => {}
+                Progress::Idle => return Ok(shell.take_vars()),
             }
-            Progress::Stepped(_) | Progress::Returned | Progress::Ended => {}
-            Progress::Idle => return Ok(commands),
+            self.is_too_much(k, &script.name)?;
         }
-        if k.trace.records.len() - first > MOST_RECORDS {
-            return Err(format!(
-                "{}: {MOST_RECORDS} records do not reach the end of the script: too much for a page",
-                script.name
-            ));
-        }
+    }
+
+    fn end(self, k: &mut Kernel, name: &str) -> Result<Run, String> {
+        let mut run = Watch::end(k, name, self.commands).ok_or("nobody looked at the run")?;
+        run.terminal = self.terminal;
+        run.wrong = self.wrong;
+        Ok(run)
     }
 }

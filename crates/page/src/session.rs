@@ -4,8 +4,8 @@ use debugger::Session;
 use sim::lab::Lab;
 use sim::shell::Progress;
 
-use crate::run::{Case, MOST_RECORDS, Run};
-use crate::watch::{Watch, command};
+use crate::run::{Case, Command, MOST_RECORDS, Run};
+use crate::watch::Watch;
 
 impl Run {
     /// What was done in a session, from its first line to the last step that it ever took: what [`Run::of`] makes of the same
@@ -25,9 +25,11 @@ impl Run {
         let terminal = session.again_on(&mut k, |k, progress, script, before| {
             if let Progress::Began(statement) = progress {
                 let line = script.source(statement.span).lines().next().unwrap_or_default();
-                let mut command = command(k, first, line, statement);
-                command.number += before;
-                commands.push(command);
+                commands.push(Command {
+                    record: k.trace.records.len().saturating_sub(first),
+                    line: line.to_owned(),
+                    number: statement.span.line + before,
+                });
             }
         });
         if k.trace.records.len() - first > MOST_RECORDS {

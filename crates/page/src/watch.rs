@@ -2,7 +2,6 @@
 
 use kstate::Kernel;
 use kstate::trace::{Observer, Recorded};
-use sim::script::Statement;
 
 use crate::records::Collector;
 use crate::run::{Command, Run};
@@ -48,14 +47,5 @@ impl Watch {
         let told = watch.collector.finish(k);
         let states = watch.looker.finish(k);
         Some(Run::new(k, name, commands, told, states))
-    }
-}
-
-/// The command of a statement, which begins with the next record.
-pub(crate) fn command(k: &Kernel, first: usize, line: &str, statement: &Statement) -> Command {
-    Command {
-        record: k.trace.records.len().saturating_sub(first),
-        line: line.to_owned(),
-        number: statement.span.line,
     }
 }

@@ -17,7 +17,7 @@ use record::{Entry, Line, Recording};
 
 /// Steps that changed their name between the two kernels. What they do is the same or was
 /// rewritten; their callees tell.
-const RENAMED: [(&str, &str); 19] = [
+pub const RENAMED: [(&str, &str); 19] = [
     ("__pci_enable_msix", "__pci_enable_msix_range"),
     ("alloc_msi_entry", "msi_insert_desc"),
     ("cpu_down", "cpu_device_down"),

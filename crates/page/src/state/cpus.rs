@@ -15,10 +15,10 @@ use crate::cell::{Cell, list};
 pub(super) struct Seen {
     totals: Option<[u32; 4]>,
     system: VectorMap,
-    maps: Vec<CpuMap>,
+    maps: Vec<Option<CpuMap>>,
     apic: Vec<ApicCpu>,
     lapics: Vec<LocalApic>,
-    hotplug: Vec<(CpuhpState, CpuhpState)>,
+    hotplug: Vec<Option<(CpuhpState, CpuhpState)>>,
     topo: Option<Shared<Topology>>,
 }
 
@@ -28,10 +28,10 @@ impl Seen {
         self.vectors(k, slots);
         self.lapics(k, slots);
         let count = k.hotplug.cpus.len().max(self.hotplug.len());
-        self.hotplug.resize(count, (CpuhpState::default(), CpuhpState::default()));
+        self.hotplug.resize(count, None);
         for (at, now) in k.hotplug.cpus.iter().enumerate() {
-            if self.hotplug[at] != (now.state, now.target) {
-                self.hotplug[at] = (now.state, now.target);
+            if self.hotplug[at] != Some((now.state, now.target)) {
+                self.hotplug[at] = Some((now.state, now.target));
                 let object = Object::Cpu(CpuId(at as u32));
                 slots.set(object, "state", None, now.state.name());
                 slots.set(object, "target", None, now.target.name());
@@ -68,16 +68,17 @@ impl Seen {
     fn vectors(&mut self, k: &Kernel, slots: &mut Slots) {
         let maps = &k.vector_matrix.maps;
         let count = maps.len().max(k.apic.cpus.len());
-        self.maps.resize_with(count.max(self.maps.len()), CpuMap::default);
+        self.maps.resize_with(count.max(self.maps.len()), || None);
         self.apic.resize_with(count.max(self.apic.len()), ApicCpu::default);
         let (no_map, no_cpu) = (CpuMap::default(), ApicCpu::default());
         for at in 0..count {
-            let (map, apic) = (maps.get(at).unwrap_or(&no_map), k.apic.cpus.get(at).unwrap_or(&no_cpu));
-            let (same_map, same_apic) = (self.maps[at] == *map, self.apic[at] == *apic);
+            let (there, apic) = (maps.get(at), k.apic.cpus.get(at).unwrap_or(&no_cpu));
+            let (same_map, same_apic) = (self.maps[at].as_ref() == there, self.apic[at] == *apic);
             if same_map && same_apic {
                 continue;
             }
-            let (old_map, old_apic) = (&self.maps[at], &self.apic[at]);
+            let map = there.unwrap_or(&no_map);
+            let (old_map, old_apic) = (self.maps[at].as_ref().unwrap_or(&no_map), &self.apic[at]);
             let object = Object::Cpu(CpuId(at as u32));
             for vector in 0..NR_VECTORS {
                 let cell = |map: &CpuMap, apic: &ApicCpu| {
@@ -94,7 +95,7 @@ impl Seen {
                 slots.set(object, "managed", None, map.managed);
                 slots.set(object, "managed_allocated", None, map.managed_allocated);
                 slots.set(object, "matrix_online", None, map.online);
-                self.maps[at] = map.clone();
+                self.maps[at] = there.cloned();
             }
             if !same_apic {
                 slots.set(object, "cleanup", None, list(apic.cleanup_list.iter().map(|Irq(irq)| *irq)));

@@ -1,3 +1,4 @@
 //! What a page says about a run.
 
 mod differences;
+mod lessons;
