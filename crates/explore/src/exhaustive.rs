@@ -1,13 +1,19 @@
 //! The exhaustive search: it takes every possible step from every state.
 
 use core::ops::ControlFlow;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::{PoisonError, RwLock};
 
 use kstate::oracle::{Choice, Oracle};
 
+use states::States;
+
 use super::fingerprint::{self, Reads};
-use super::graph::{Agent, Graph, Livelock};
+use super::graph::{Agent, Graph, Livelock, Passed, StepId};
+use super::jobs::crew;
 use super::{Finding, Kind, Schedule, World, Wrong};
+
+mod states;
 
 /// How far to go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,14 +65,24 @@ impl Explored {
     }
 }
 
-/// A state whose steps are being tried.
-struct Node {
-    world: World,
-    /// Its number.
-    state: u32,
-    /// The answers of the next step to try; `None` when all were.
-    next: Option<Vec<u32>>,
+/// How a search goes about it. What it finds does not depend on it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct How {
+    /// Threads that search.
+    pub jobs: usize,
 }
+
+impl Default for How {
+    fn default() -> Self {
+        Self { jobs: 1 }
+    }
+}
+
+/// States whose steps are tried at once, whatever the number of threads: this decides in which order states are come to,
+/// and so what a bounded search sees.
+const ROUND: usize = 256;
+/// So many states are visited one after the other before that: several threads would gain nothing yet.
+const ALONE: usize = 2048;
 
 /// The answers after these: the last one that can be another is.
 fn successor(mut made: Vec<Choice>) -> Option<Vec<u32>> {
@@ -80,150 +96,410 @@ fn successor(mut made: Vec<Choice>) -> Option<Vec<u32>> {
     None
 }
 
-struct Search {
-    /// The number of every state, by its fingerprint.
-    seen: HashMap<u64, u32, foldhash::fast::FixedState>,
+/// A step that was taken from some state.
+struct Taken {
+    world: World,
+    agent: Agent,
+    made: Vec<Choice>,
+}
+
+/// All steps from a state, told apart by the choices that are made; `each` sees them one by one.
+fn every_step<R>(world: &World, mut each: impl FnMut(Taken) -> ControlFlow<R>) -> Option<R> {
+    let mut next = Some(Vec::new());
+    while let Some(answers) = next {
+        let mut to = world.with(Oracle::scripted(answers));
+        let agent = to.advance().map(Agent::of)?;
+        let made = to.take_log();
+        next = successor(made.clone());
+        if let ControlFlow::Break(result) = each(Taken { world: to, agent, made }) {
+            return Some(result);
+        }
+    }
+    None
+}
+
+/// A state whose steps are to be tried.
+struct Open {
+    world: Box<World>,
+    state: u32,
+    depth: u32,
+}
+
+/// Where a step leads.
+enum Target {
+    /// To a state that was seen before.
+    Seen,
+    /// To one in which more can happen.
+    Open(Box<World>),
+    /// To an end, with what is wrong there.
+    Final(Option<Wrong>),
+    /// To where a rule is broken; beyond it the model promises nothing.
+    Broken,
+}
+
+/// A step, without the world it led to if that is known already.
+struct Arrival {
+    agent: Option<Agent>,
+    print: u64,
+    wrong: Option<Wrong>,
+    target: Target,
+}
+
+/// Looks at the world behind a step. `seen` says which states are known.
+fn arrive(mut world: World, agent: Option<Agent>, reads: Reads, seen: &RwLock<States>) -> Arrival {
+    let wrong = world.check();
+    let broken = wrong.as_ref().is_some_and(|wrong| wrong.kind == Kind::Invariant);
+    let print = fingerprint::fingerprint(&world, reads);
+    let known = seen.read().unwrap_or_else(PoisonError::into_inner).find(print).is_some();
+    let target = if known {
+        Target::Seen
+    } else if broken {
+        Target::Broken
+    } else if world.steps().is_empty() {
+        Target::Final(world.check_end())
+    } else {
+        world.k.share();
+        Target::Open(Box::new(world))
+    };
+    Arrival { agent, print, wrong, target }
+}
+
+/// Things that are wrong, each text once.
+#[derive(Default)]
+struct Wrongs {
+    all: Vec<Wrong>,
+    numbers: HashMap<(Kind, String), u32>,
+    /// On a step, by where it begins and its number there.
+    at_step: BTreeMap<StepId, u32>,
+    /// In a state, or at its end.
+    in_state: BTreeMap<u32, Vec<u32>>,
+}
+
+impl Wrongs {
+    fn number(&mut self, wrong: Wrong) -> u32 {
+        let next = self.all.len() as u32;
+        let Self { all, numbers, .. } = self;
+        *numbers.entry((wrong.kind, wrong.text.clone())).or_insert_with(|| {
+            all.push(wrong);
+            next
+        })
+    }
+}
+
+/// How far a search is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SoFar {
+    /// What was covered.
+    pub covered: Covered,
+    /// Different things that were found.
+    pub found: usize,
+}
+
+/// A finding that has no schedule yet.
+struct Sight {
+    wrong: u32,
+    /// The states on the way there, without the first.
+    way: Vec<u32>,
+    /// The step from the last of them that shows it; none where the state does.
+    step: Option<StepId>,
+}
+
+struct Search<'a> {
+    root: &'a World,
+    seen: &'a RwLock<States>,
     graph: Graph,
-    path: Vec<Node>,
+    open: Vec<Open>,
+    wrongs: Wrongs,
+    /// Kinds of things that are wrong, for who looks on.
+    kinds: Vec<Wrong>,
     result: Explored,
     bounds: Bounds,
     reads: Reads,
 }
 
-impl Search {
-    fn found(&mut self, wrong: Wrong, schedule: Schedule, depth: usize) {
-        let findings = &self.result.findings;
-        if findings.len() >= self.bounds.findings || findings.iter().any(|known| known.shows(&wrong)) {
-            return;
-        }
-        let Wrong { kind, text } = wrong;
-        self.result.findings.push(Finding { kind, text, schedule, depth });
+impl Search<'_> {
+    fn print(&self, state: u32) -> u64 {
+        self.seen.read().unwrap_or_else(PoisonError::into_inner).print(state)
     }
 
-    /// Comes to a state from the last one of the path, by `agent` with these choices.
-    fn visit(&mut self, mut world: World, agent: Option<Agent>, made: Vec<Choice>) {
-        let wrong = world.check();
-        // Beyond a broken rule the model promises nothing.
-        let broken = wrong.as_ref().is_some_and(|wrong| wrong.kind == Kind::Invariant);
-        let from = self.path.last().map(|node| node.state);
-        let schedule = |graph: &Graph| graph.schedule(from, &made);
-        if let Some(wrong) = wrong {
-            self.found(wrong, schedule(&self.graph), self.path.len());
+    fn wrong(&mut self, wrong: Wrong) -> u32 {
+        if self.kinds.len() < self.bounds.findings && !self.kinds.iter().any(|known| known.is_like(&wrong)) {
+            self.kinds.push(wrong.clone());
         }
-        let number = self.seen.len() as u32;
-        let to = *self.seen.entry(fingerprint::fingerprint(&world, self.reads)).or_insert(number);
-        if let (Some(from), Some(agent)) = (from, agent) {
-            self.graph.edge(from, to, agent);
-        }
-        if to != number {
-            return;
-        }
-        let steps = world.steps();
-        self.graph.state(from, &made, &steps);
+        self.wrongs.number(wrong)
+    }
+
+    /// Adds a state that is new, to be gone on from.
+    fn add(&mut self, state: u32, origin: Option<u32>, target: Target, depth: u32) -> Option<Open> {
+        self.graph.state(origin);
         let covered = &mut self.result.covered;
         covered.states += 1;
-        covered.depth = covered.depth.max(self.path.len());
-        if broken {
-            return;
-        }
-        if steps.is_empty() {
-            covered.finals += 1;
-            if let Some(wrong) = world.check_end() {
-                self.found(wrong, self.graph.schedule(Some(to), &[]), self.path.len());
+        covered.depth = covered.depth.max(depth as usize);
+        match target {
+            Target::Seen | Target::Broken => None,
+            Target::Final(wrong) => {
+                covered.finals += 1;
+                if let Some(wrong) = wrong {
+                    let wrong = self.wrong(wrong);
+                    self.wrongs.in_state.entry(state).or_default().push(wrong);
+                }
+                None
             }
-            return;
+            Target::Open(_) if depth as usize >= self.bounds.depth => {
+                covered.cut += 1;
+                None
+            }
+            Target::Open(world) => Some(Open { world, state, depth }),
         }
-        if self.path.len() >= self.bounds.depth || covered.states >= self.bounds.states {
-            covered.cut += 1;
-            return;
-        }
-        world.k.share();
-        self.path.push(Node { world, state: to, next: Some(Vec::new()) });
     }
-}
 
-impl Search {
-    /// Goes once around in a livelock, so that the way there and the circle are the schedule of a finding.
-    fn found_livelock(&mut self, root: &World, livelock: &Livelock) {
-        let before = self.graph.schedule(Some(livelock.first), &[]);
-        let mut world = root.with(before.oracle());
-        for _ in 0..self.graph.depth(livelock.first) {
-            world.advance();
+    /// Adds the state that everything begins in.
+    fn begin(&mut self) {
+        let Arrival { print, wrong, target, .. } = arrive(self.root.clone(), None, self.reads, self.seen);
+        let (state, _) = self.seen.write().unwrap_or_else(PoisonError::into_inner).add(print);
+        if let Some(wrong) = wrong {
+            let wrong = self.wrong(wrong);
+            self.wrongs.in_state.entry(state).or_default().push(wrong);
         }
-        let mut made: Vec<u32> = world.take_log().iter().map(|choice| choice.answer).collect();
+        let open = self.add(state, None, target, 0);
+        self.open.extend(open);
+    }
+
+    /// Adds what the steps from a state led to.
+    fn merge(&mut self, state: u32, depth: u32, arrivals: Vec<Arrival>) {
+        if self.result.covered.states >= self.bounds.states || !self.graph.has_room(arrivals.len()) {
+            self.result.covered.cut += 1;
+            return;
+        }
+        let (mut steps, mut open) = (Vec::with_capacity(arrivals.len()), Vec::new());
+        let mut whole = true;
+        for Arrival { agent, print, wrong, target } in arrivals {
+            let Some(agent) = agent else { continue };
+            let full = self.result.covered.states >= self.bounds.states;
+            let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
+            if full && seen.find(print).is_none() {
+                whole = false;
+                continue;
+            }
+            let (to, new) = seen.add(print);
+            drop(seen);
+            if let Some(wrong) = wrong {
+                let wrong = self.wrong(wrong);
+                self.wrongs.at_step.insert((state, steps.len() as u32), wrong);
+            }
+            steps.push((agent, to));
+            if new {
+                open.extend(self.add(to, Some(state), target, depth + 1));
+            }
+        }
+        self.result.covered.transitions += steps.len();
+        if whole {
+            self.graph.steps(state, steps.into_iter());
+        } else {
+            self.result.covered.cut += 1;
+        }
+        // The first step is gone on from first.
+        self.open.extend(open.into_iter().rev());
+    }
+
+    /// What was found, in the order of a search that takes the first step first if all was seen, else in that of
+    /// coming to it.
+    fn sights(&mut self) -> Vec<Sight> {
+        let mut order: Vec<(u32, StepId, bool)> = Vec::new();
+        if self.result.is_complete() {
+            let Self { graph, wrongs, result, .. } = self;
+            result.covered.depth = 0;
+            graph.walk(|passed| match passed {
+                Passed::Step(state, nth) => {
+                    order.extend(wrongs.at_step.get(&(state, nth)).map(|&wrong| (wrong, (state, nth), true)));
+                }
+                Passed::State(state, depth) => {
+                    result.covered.depth = result.covered.depth.max(depth);
+                    let there = wrongs.in_state.get(&state).into_iter().flatten();
+                    order.extend(there.map(|&wrong| (wrong, (state, 0), false)));
+                }
+            });
+        } else {
+            let steps = self.wrongs.at_step.iter().map(|(&step, &wrong)| (wrong, step, true));
+            order.extend(steps);
+            let states = self.wrongs.in_state.iter();
+            order.extend(
+                states.flat_map(|(&state, all)| all.iter().map(move |&wrong| (wrong, (state, 0), false))),
+            );
+            order.sort_by_key(|&(_, (state, nth), _)| (state, nth));
+        }
+        let mut sights: Vec<Sight> = Vec::new();
+        for (number, (state, nth), on_step) in order {
+            let wrong = &self.wrongs.all[number as usize];
+            let known = |sight: &Sight| self.wrongs.all[sight.wrong as usize].is_like(wrong);
+            if sights.len() == self.bounds.findings {
+                break;
+            }
+            if !sights.iter().any(known) {
+                let (way, step) = (self.graph.way(state), on_step.then_some((state, nth)));
+                sights.push(Sight { wrong: number, way, step });
+            }
+        }
+        sights
+    }
+
+    /// A step of a world that leads to this state and shows what is wanted.
+    fn step(&self, world: &World, to: Option<u32>, wanted: Option<&Wrong>) -> Option<Taken> {
+        let print = to.map(|to| self.print(to));
+        every_step(world, |mut taken| {
+            let leads = print.is_none_or(|print| print == fingerprint::fingerprint(&taken.world, self.reads));
+            let wrong = taken.world.check();
+            let shows = wanted.is_none_or(|wanted| wrong.is_some_and(|wrong| wrong.is_like(wanted)));
+            if leads && shows { ControlFlow::Break(taken) } else { ControlFlow::Continue(()) }
+        })
+    }
+
+    /// Goes a way from the beginning: the world there, and the answers. A state of the graph stands for all worlds that are
+    /// in it, in which the same steps may have other numbers.
+    fn go(&self, way: &[u32]) -> Option<(World, Vec<u32>)> {
+        let mut world = self.root.clone();
+        let mut answers = Vec::new();
+        for &to in way {
+            let taken = self.step(&world, Some(to), None)?;
+            answers.extend(taken.made.iter().map(|choice| choice.answer));
+            world = taken.world;
+        }
+        Some((world, answers))
+    }
+
+    /// Gives what was found its schedule.
+    fn tell(&mut self, sights: &[Sight]) {
+        for sight in sights {
+            let wrong = &self.wrongs.all[sight.wrong as usize];
+            let Some((world, mut answers)) = self.go(&sight.way) else { continue };
+            let mut depth = sight.way.len();
+            if let Some(step) = sight.step {
+                let to = self.graph.target(step);
+                let Some(taken) = self.step(&world, to, Some(wrong)) else { continue };
+                answers.extend(taken.made.iter().map(|choice| choice.answer));
+                depth += 1;
+            }
+            let Wrong { kind, text } = wrong.clone();
+            let schedule = Schedule::from_answers(answers.into_iter());
+            self.result.findings.push(Finding { kind, text, schedule, depth });
+        }
+    }
+
+    /// Goes once around in a livelock, so that the way there and the circle are the schedule of a finding.
+    fn found_livelock(&mut self, livelock: &Livelock) {
+        let before = self.graph.way(livelock.first);
+        let Some((world, mut made)) = self.go(&before) else { return };
         // Breadth first over states, and whether the agent has stepped on the way to them.
         let mut seen = HashSet::from([(livelock.first, false)]);
         let mut open = VecDeque::from([(world, Vec::<u32>::new(), false, 0)]);
         while let Some((world, way, stepped, steps)) = open.pop_front() {
-            let mut next = Some(Vec::new());
-            while let Some(answers) = next {
-                let mut to = world.with(Oracle::scripted(answers));
-                let agent = to.advance().map(Agent::of);
-                let log = to.take_log();
-                let way: Vec<u32> = way.iter().copied().chain(log.iter().map(|c| c.answer)).collect();
-                next = successor(log);
-                let stepped = stepped || agent == Some(livelock.agent);
-                let state = self.seen.get(&fingerprint::fingerprint(&to, self.reads)).copied();
-                let Some(state) = state.filter(|state| livelock.states.contains(state)) else { continue };
-                if agent == livelock.agent.begins() {
-                    continue;
+            let around = every_step(&world, |Taken { world: to, agent, made }| {
+                let stepped = stepped || agent == livelock.agent;
+                let print = fingerprint::fingerprint(&to, self.reads);
+                let state = self.seen.read().unwrap_or_else(PoisonError::into_inner).find(print);
+                let Some(state) = state.filter(|state| livelock.states.contains(state)) else {
+                    return ControlFlow::Continue(());
+                };
+                if Some(agent) == livelock.agent.begins() {
+                    return ControlFlow::Continue(());
                 }
+                let way: Vec<u32> = way.iter().copied().chain(made.iter().map(|c| c.answer)).collect();
                 if state == livelock.first && stepped {
-                    let text =
-                        format!("{} never ends: a state comes back after {} steps", livelock.who, steps + 1);
-                    made.extend(way);
-                    let schedule = Schedule::from_answers(made.into_iter());
-                    let depth = self.graph.depth(livelock.first) + steps + 1;
-                    self.found(Wrong::new(Kind::Livelock, text), schedule, depth);
-                    return;
+                    return ControlFlow::Break(way);
                 }
                 if seen.insert((state, stepped)) {
                     open.push_back((to, way, stepped, steps + 1));
                 }
+                ControlFlow::Continue(())
+            });
+            if let Some(around) = around {
+                let text =
+                    format!("{} never ends: a state comes back after {} steps", livelock.who, steps + 1);
+                let wrong = Wrong::new(Kind::Livelock, text);
+                let findings = &self.result.findings;
+                if findings.len() < self.bounds.findings && !findings.iter().any(|known| known.shows(&wrong))
+                {
+                    made.extend(around);
+                    let schedule = Schedule::from_answers(made.into_iter());
+                    let Wrong { kind, text } = wrong;
+                    let depth = before.len() + steps + 1;
+                    self.result.findings.push(Finding { kind, text, schedule, depth });
+                }
+                return;
             }
         }
     }
 }
 
-/// Visits every state that can be reached, within `bounds`. `progress` is called after every thousand
-/// transitions and can end the search.
-pub fn explore(
+/// Visits every state that can be reached, within `bounds`, with one thread. `progress` is called now and then and can
+/// end the search.
+pub fn explore(root: &World, bounds: Bounds, progress: impl FnMut(&SoFar) -> ControlFlow<()>) -> Explored {
+    explore_with(root, bounds, How::default(), progress)
+}
+
+/// As [`explore`], in the way of `how`.
+///
+/// The states that were come to and not gone on from are a stack. Every round takes some from its top, tries all their
+/// steps, and puts what is new in their place, in their order. So who did which part of a round makes no difference.
+pub fn explore_with(
     root: &World,
     bounds: Bounds,
-    mut progress: impl FnMut(&Explored) -> ControlFlow<()>,
+    how: How,
+    mut progress: impl FnMut(&SoFar) -> ControlFlow<()>,
 ) -> Explored {
+    let reads = Reads::of(root.shell.script());
+    let seen = RwLock::new(States::default());
     let mut search = Search {
-        seen: HashMap::default(),
+        root,
+        seen: &seen,
         graph: Graph::default(),
-        path: Vec::new(),
+        open: Vec::new(),
+        wrongs: Wrongs::default(),
+        kinds: Vec::new(),
         result: Explored::default(),
         bounds,
-        reads: Reads::of(root.shell.script()),
+        reads,
     };
-    search.visit(root.clone(), None, Vec::new());
-    while let Some(node) = search.path.last_mut() {
-        let Some(answers) = node.next.take() else {
-            search.path.pop();
-            continue;
-        };
-        if search.result.covered.states >= bounds.states {
-            search.result.covered.cut += 1;
-            search.path.pop();
-            continue;
+    search.begin();
+    let work = |world: Box<World>| {
+        let mut arrivals = Vec::new();
+        every_step(&world, |taken| {
+            arrivals.push(arrive(taken.world, Some(taken.agent), reads, &seen));
+            ControlFlow::<()>::Continue(())
+        });
+        arrivals
+    };
+    crew(how.jobs, work, |crew| {
+        while !search.open.is_empty() {
+            let round = if search.result.covered.states < ALONE { 1 } else { ROUND };
+            let rest = search.open.len().saturating_sub(round);
+            let mut round = search.open.split_off(rest);
+            round.reverse();
+            let places: Vec<(u32, u32)> = round.iter().map(|open| (open.state, open.depth)).collect();
+            let arrivals = crew.all(round.into_iter().map(|open| open.world));
+            let merged = places.into_iter().zip(arrivals);
+            // What the first of them leads to comes to the top.
+            let mut new = Vec::new();
+            for ((state, depth), arrivals) in merged {
+                search.merge(state, depth, arrivals);
+                new.push(search.open.split_off(rest));
+            }
+            search.open.extend(new.into_iter().rev().flatten());
+            let so_far = SoFar { covered: search.result.covered, found: search.kinds.len() };
+            if progress(&so_far).is_break() {
+                search.result.stopped = true;
+                break;
+            }
+            if search.result.covered.states >= bounds.states {
+                search.result.covered.cut += search.open.len();
+                break;
+            }
         }
-        let mut world = node.world.with(Oracle::scripted(answers));
-        let stepped = world.advance();
-        let made = world.take_log();
-        node.next = successor(made.clone());
-        search.result.covered.transitions += 1;
-        search.visit(world, stepped.map(Agent::of), made);
-        if search.result.covered.transitions.is_multiple_of(1000) && progress(&search.result).is_break() {
-            search.result.stopped = true;
-            break;
-        }
-    }
+    });
+    let sights = search.sights();
+    search.tell(&sights);
     for livelock in search.graph.livelocks(root) {
-        search.found_livelock(root, &livelock);
+        search.found_livelock(&livelock);
     }
     search.result
 }

@@ -1,16 +1,16 @@
 //! The graph of visited states and the steps between them. It gives the way to a state, and the places where a run can
 //! stay for ever.
 
+use core::ops::Range;
 use std::collections::{BTreeMap, BTreeSet};
 
 use kstate::event::Event;
-use kstate::oracle::Choice;
 use kstate::sched::TaskKind;
 use kstate::{CpuId, TaskId};
 use petgraph::algo::tarjan_scc;
-use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::graphmap::DiGraphMap;
 
-use super::{Schedule, Step, World};
+use super::{Step, World};
 use sim::engine;
 use sim::shell::ActorId;
 
@@ -60,13 +60,6 @@ impl Agent {
 /// A set of agents, by their numbers.
 type Agents = u128;
 
-/// Where a state came from first.
-#[derive(Clone, Debug)]
-struct Origin {
-    from: Option<u32>,
-    answers: Box<[u32]>,
-}
-
 /// Somewhere that a run can stay for ever.
 pub(super) struct Livelock {
     /// Who never comes to an end.
@@ -79,18 +72,37 @@ pub(super) struct Livelock {
     pub states: BTreeSet<u32>,
 }
 
-/// The graph of all states.
+/// A step: the state it begins in, and its number among those from there.
+pub(super) type StepId = (u32, u32);
+
+/// No state, where a state would stand.
+const NONE: u32 = u32::MAX;
+
+/// The graph of all states. A state is its number; what belongs to it stands in lists, 12 bytes for a state and 5 for a
+/// step.
 #[derive(Default)]
 pub(super) struct Graph {
-    origins: Vec<Origin>,
-    /// Who could take a step in a state.
-    enabled: Vec<Agents>,
-    edges: Vec<(u32, u32, u8)>,
+    /// The state before each, on the way by which it was come to first.
+    origins: Vec<u32>,
+    /// Where the steps from a state begin, and how many they are.
+    steps: Vec<(u32, u32)>,
+    /// Where each step leads.
+    to: Vec<u32>,
+    /// Who takes it.
+    by: Vec<u8>,
     /// The number of each agent. More than there are bits share the last one, so that nothing is found
     /// that is not there.
     agents: BTreeMap<Agent, u8>,
-    /// Some edge leads back to a state that is older than where it comes from.
-    backward: bool,
+    /// The order in which a search that takes the first step first comes to the states, once that is known.
+    ranks: Vec<u32>,
+}
+
+/// What a search that takes the first step first passes.
+pub(super) enum Passed {
+    /// A step from a state, by its number among those from there.
+    Step(u32, u32),
+    /// A state, for the first time, after so many steps.
+    State(u32, usize),
 }
 
 impl Graph {
@@ -100,36 +112,121 @@ impl Graph {
     }
 
     /// Adds a state that is new.
-    pub(super) fn state(&mut self, from: Option<u32>, made: &[Choice], steps: &[Step]) {
-        let answers = made.iter().map(|choice| choice.answer).collect();
-        self.origins.push(Origin { from, answers });
-        let enabled = steps.iter().fold(0, |all, &next| all | 1 << self.number(Agent::of(next)));
-        self.enabled.push(enabled);
+    pub(super) fn state(&mut self, origin: Option<u32>) {
+        self.origins.push(origin.unwrap_or(NONE));
+        self.steps.push((0, 0));
     }
 
-    pub(super) fn edge(&mut self, from: u32, to: u32, agent: Agent) {
-        self.backward |= to <= from;
-        let agent = self.number(agent);
-        self.edges.push((from, to, agent));
+    /// There is room for so many more steps: they are counted in 32 bits.
+    pub(super) const fn has_room(&self, steps: usize) -> bool {
+        self.to.len() + steps < NONE as usize
     }
 
-    /// The states on the way to one, the first one last.
-    fn way(&self, state: Option<u32>) -> impl Iterator<Item = &Origin> {
-        core::iter::successors(state.and_then(|at| self.origins.get(at as usize)), |origin| {
-            origin.from.and_then(|at| self.origins.get(at as usize))
-        })
+    /// Adds all steps from a state.
+    pub(super) fn steps(&mut self, from: u32, steps: impl Iterator<Item = (Agent, u32)>) {
+        let begin = self.to.len() as u32;
+        for (agent, to) in steps {
+            let agent = self.number(agent);
+            self.to.push(to);
+            self.by.push(agent);
+        }
+        self.steps[from as usize] = (begin, self.to.len() as u32 - begin);
     }
 
-    /// The schedule that leads to a state, and `made` from there.
-    pub(super) fn schedule(&self, state: Option<u32>, made: &[Choice]) -> Schedule {
-        let way: Vec<&Origin> = self.way(state).collect();
-        let before = way.iter().rev().flat_map(|origin| origin.answers.iter().copied());
-        Schedule::from_answers(before.chain(made.iter().map(|choice| choice.answer)))
+    fn range(&self, state: u32) -> Range<usize> {
+        let (begin, count) = self.steps[state as usize];
+        begin as usize..(begin + count) as usize
     }
 
-    /// Steps on the way to a state.
-    pub(super) fn depth(&self, state: u32) -> usize {
-        self.way(Some(state)).count().saturating_sub(1)
+    /// The states on the way to one, which is the last of them; the first of all is left out.
+    pub(super) fn way(&self, state: u32) -> Vec<u32> {
+        let before = |&state: &u32| self.origins.get(state as usize).copied().filter(|&from| from != NONE);
+        let mut way: Vec<u32> = core::iter::successors(Some(state), before).collect();
+        way.pop();
+        way.reverse();
+        way
+    }
+
+    /// Where a step leads, if the steps from there were all tried.
+    pub(super) fn target(&self, (from, nth): StepId) -> Option<u32> {
+        self.range(from).nth(nth as usize).map(|step| self.to[step])
+    }
+
+    /// Goes through the graph as a search that goes on from the first new state at once. From now on the way to a state is
+    /// that of this search.
+    pub(super) fn walk(&mut self, mut pass: impl FnMut(Passed)) {
+        self.ranks = vec![NONE; self.origins.len()];
+        self.origins[0] = NONE;
+        let mut next = 0;
+        let mut path = vec![(0u32, 0u32)];
+        self.ranks[0] = 0;
+        pass(Passed::State(0, 0));
+        while let Some((state, nth)) = path.last_mut() {
+            let (from, at) = (*state, *nth);
+            let Some(to) = self.range(from).nth(at as usize).map(|step| self.to[step]) else {
+                path.pop();
+                continue;
+            };
+            *nth += 1;
+            pass(Passed::Step(from, at));
+            if self.ranks[to as usize] == NONE {
+                next += 1;
+                self.ranks[to as usize] = next;
+                self.origins[to as usize] = from;
+                pass(Passed::State(to, path.len()));
+                path.push((to, 0));
+            }
+        }
+    }
+
+    /// The states among which a run can stay: strongly connected components with a step inside.
+    ///
+    /// This is Tarjan's algorithm ("Depth-First Search and Linear Graph Algorithms", 1972) without recursion.
+    fn components(&self) -> Vec<Vec<u32>> {
+        let states = self.steps.len();
+        let mut index = vec![NONE; states];
+        let mut low = vec![0u32; states];
+        let (mut stack, mut path, mut found) = (Vec::new(), Vec::new(), Vec::new());
+        let mut next = 0;
+        for root in 0..states as u32 {
+            if index[root as usize] != NONE {
+                continue;
+            }
+            path.push((root, self.range(root)));
+            while let Some((state, rest)) = path.last_mut() {
+                let at = *state as usize;
+                if index[at] == NONE {
+                    (index[at], low[at]) = (next, next);
+                    next += 1;
+                    stack.push(*state);
+                }
+                if let Some(step) = rest.next() {
+                    let to = self.to[step];
+                    match index[to as usize] {
+                        NONE => path.push((to, self.range(to))),
+                        // A state of a component that was found has the highest.
+                        before => low[at] = low[at].min(before.min(low[to as usize])),
+                    }
+                    continue;
+                }
+                path.pop();
+                if let Some((above, _)) = path.last() {
+                    low[*above as usize] = low[*above as usize].min(low[at]);
+                }
+                if low[at] == index[at] {
+                    let begin = stack.iter().rposition(|&state| state as usize == at).unwrap_or_default();
+                    let component = stack.split_off(begin);
+                    for &state in &component {
+                        (index[state as usize], low[state as usize]) = (NONE - 1, NONE - 1);
+                    }
+                    let turns = |&state: &u32| self.range(state).any(|step| self.to[step] == state);
+                    if component.len() > 1 || component.iter().any(turns) {
+                        found.push(component);
+                    }
+                }
+            }
+        }
+        found
     }
 
     /// The livelocks: strongly connected components in which an interrupt or a command keeps running, none
@@ -139,43 +236,60 @@ impl Graph {
     /// agent is enabled in all states of the cycle and never takes a step, the schedule is not fair: it starves
     /// that agent, and this is no livelock.
     pub(super) fn livelocks(&self, root: &World) -> Vec<Livelock> {
-        if !self.backward {
+        let cycles: BTreeSet<u32> = self.components().into_iter().flatten().collect();
+        if cycles.is_empty() {
             return Vec::new();
         }
+        // Few states are in a cycle, and only these are looked at for every agent.
+        let edges: Vec<(u32, u32, u8)> = (cycles.iter())
+            .flat_map(|&from| self.range(from).map(move |step| (from, self.to[step], self.by[step])))
+            .filter(|(_, to, _)| cycles.contains(to))
+            .collect();
         let mut found = Vec::new();
         for (&agent, &number) in &self.agents {
             let Some(who) = who_ends(root, agent) else { continue };
             let begins = agent.begins().and_then(|agent| self.agents.get(&agent).copied());
-            let kept = self.edges.iter().filter(|edge| Some(edge.2) != begins);
-            let graph: DiGraph<(), u8> = DiGraph::from_edges(kept);
+            let mut graph: DiGraphMap<u32, Vec<u8>> = DiGraphMap::new();
+            for &(from, to, by) in edges.iter().filter(|edge| Some(edge.2) != begins) {
+                match graph.edge_weight_mut(from, to) {
+                    Some(steps) => steps.push(by),
+                    None => drop(graph.add_edge(from, to, vec![by])),
+                }
+            }
+            let mut stays: Vec<(u32, Vec<u32>)> = Vec::new();
             for component in tarjan_scc(&graph) {
                 if let Some(first) = self.stays(&graph, &component, number) {
-                    let states = component.iter().map(|state| state.index() as u32).collect();
-                    found.push(Livelock { who, agent, first, states });
-                    break;
+                    stays.push((first, component));
                 }
+            }
+            if let Some((first, component)) = stays.into_iter().min_by_key(|(first, _)| self.rank(*first)) {
+                found.push(Livelock { who, agent, first, states: component.into_iter().collect() });
             }
         }
         found
     }
 
+    fn rank(&self, state: u32) -> u32 {
+        self.ranks.get(state as usize).copied().unwrap_or(state)
+    }
+
     /// The first state of a strongly connected component, if runs can stay in it in which `agent` steps.
-    fn stays(&self, graph: &DiGraph<(), u8>, component: &[NodeIndex], agent: u8) -> Option<u32> {
-        let inside: BTreeSet<NodeIndex> = component.iter().copied().collect();
+    fn stays(&self, graph: &DiGraphMap<u32, Vec<u8>>, component: &[u32], agent: u8) -> Option<u32> {
+        let inside: BTreeSet<u32> = component.iter().copied().collect();
         let mut stepped: Agents = 0;
         let mut always = Agents::MAX;
         for &state in component {
-            always &= self.enabled.get(state.index()).copied().unwrap_or(0);
-            for edge in graph.edges(state) {
-                if inside.contains(&petgraph::visit::EdgeRef::target(&edge)) {
-                    stepped |= 1 << edge.weight();
+            always &= self.range(state).fold(0, |all, step| all | 1 << self.by[step]);
+            for (_, to, by) in graph.edges(state) {
+                if inside.contains(&to) {
+                    by.iter().for_each(|by| stepped |= 1 << by);
                 }
             }
         }
         let rests = self.agents.iter().filter(|(agent, _)| agent.may_rest());
         let resting = rests.fold(0, |all, (_, number)| all | 1 << number);
         let fair = always & !stepped & !resting == 0;
-        let first = component.iter().map(|state| state.index() as u32).min();
+        let first = component.iter().copied().min_by_key(|&state| self.rank(state));
         first.filter(|_| stepped >> agent & 1 == 1 && fair)
     }
 }

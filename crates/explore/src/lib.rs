@@ -33,6 +33,7 @@ pub mod exhaustive;
 pub mod fingerprint;
 pub mod generate;
 mod graph;
+mod jobs;
 pub mod museum;
 mod narrate;
 pub mod random;

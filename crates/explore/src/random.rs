@@ -9,6 +9,7 @@ use kstate::{CpuId, PciDevId, TaskId};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::jobs::crew;
 use super::shrink::Circles;
 use super::{Finding, Schedule, Step, World, Wrong};
 use sim::engine;
@@ -190,32 +191,79 @@ fn run(root: &World, plan: &Plan, number: u64, longest: usize) -> (Option<Wrong>
     (None, world, plan.depth)
 }
 
-/// Makes the runs of a plan. `progress` is called after every run and can end the search.
-pub fn explore(root: &World, plan: &Plan, mut progress: impl FnMut(&Drawn) -> ControlFlow<()>) -> Drawn {
+/// Runs that a thread makes before it tells of them.
+const TOGETHER: usize = 16;
+/// Parts of this many runs that are given out at once.
+const PARTS: usize = 64;
+
+/// A run that was made.
+struct Made {
+    number: u64,
+    depth: usize,
+    found: Option<(Wrong, Schedule)>,
+}
+
+impl Drawn {
+    /// Adds the next run of a plan.
+    fn add(&mut self, plan: &Plan, run: Made) {
+        let Made { number, depth, found } = run;
+        self.runs += 1;
+        self.steps += depth as u64;
+        self.depth = self.depth.max(depth);
+        self.endless += u64::from(found.is_none() && depth >= plan.depth);
+        if let Some((wrong, schedule)) = found
+            && !self.findings.iter().any(|(_, known)| known.shows(&wrong))
+        {
+            let Wrong { kind, text } = wrong;
+            self.findings.push((number, Finding { kind, text, schedule, depth }));
+        }
+    }
+}
+
+/// Makes the runs of a plan with one thread. `progress` is called now and then and can end the search.
+pub fn explore(root: &World, plan: &Plan, progress: impl FnMut(&Drawn) -> ControlFlow<()>) -> Drawn {
+    explore_with(root, plan, 1, progress)
+}
+
+/// As [`explore`], with `jobs` threads. Runs count in the order of their numbers, so that the search ends behind the same
+/// run whoever made it.
+pub fn explore_with(
+    root: &World,
+    plan: &Plan,
+    jobs: usize,
+    mut progress: impl FnMut(&Drawn) -> ControlFlow<()>,
+) -> Drawn {
     let mut drawn = Drawn::default();
     // The quiet run says how long runs are about.
     let quiet = super::shrink::replay(root, &Schedule::default(), plan.depth, |_, _| {}).1;
-    for number in plan.numbers() {
-        let (wrong, mut world, depth) = run(root, plan, number, quiet);
-        drawn.runs += 1;
-        drawn.steps += depth as u64;
-        drawn.depth = drawn.depth.max(depth);
-        drawn.endless += u64::from(wrong.is_none() && depth >= plan.depth);
-        if let Some(wrong) = wrong
-            && !drawn.findings.iter().any(|(_, known)| known.shows(&wrong))
-        {
-            let schedule = Schedule::of(&world.take_log());
-            let Wrong { kind, text } = wrong;
-            drawn.findings.push((number, Finding { kind, text, schedule, depth }));
+    let make = |numbers: Vec<u64>| -> Vec<Made> {
+        let made = numbers.into_iter().map(|number| {
+            let (wrong, mut world, depth) = run(root, plan, number, quiet);
+            let found = wrong.map(|wrong| (wrong, Schedule::of(&world.take_log())));
+            Made { number, depth, found }
+        });
+        made.collect()
+    };
+    crew(jobs, make, |crew| {
+        let mut numbers = plan.numbers().peekable();
+        // The first parts are small, since many searches end soon.
+        let (mut together, mut parts) = (1, jobs.max(1));
+        while numbers.peek().is_some() && drawn.findings.len() < plan.findings {
+            let part = |_| numbers.by_ref().take(together).collect::<Vec<u64>>();
+            let round: Vec<Vec<u64>> = (0..parts).map(part).filter(|part| !part.is_empty()).collect();
+            for made in crew.all(round.into_iter()).into_iter().flatten() {
+                drawn.add(plan, made);
+                if drawn.findings.len() >= plan.findings {
+                    return;
+                }
+            }
+            if progress(&drawn).is_break() {
+                drawn.stopped = true;
+                return;
+            }
+            (together, parts) = ((together * 2).min(TOGETHER), (parts * 2).min(PARTS.max(jobs)));
         }
-        if drawn.findings.len() >= plan.findings {
-            break;
-        }
-        if progress(&drawn).is_break() {
-            drawn.stopped = true;
-            break;
-        }
-    }
+    });
     drawn
 }
 

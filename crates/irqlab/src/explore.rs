@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use diagnostic::Context as _;
 use diagnostic::file::{self, Existing};
-use explore::exhaustive::{self, Bounds};
+use explore::exhaustive::{self, Bounds, How};
 use explore::random::{self, Plan, Strategy};
 use explore::{Detail, Finding, Schedule, World, narrate, shrink};
 
@@ -78,9 +78,17 @@ struct Search {
     /// Different findings after which drawing ends, and of which an exhaustive search keeps the first
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
     findings: u32,
+    /// Threads that search; the result is the same with any number [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_JOBS))]
+    jobs: Option<u16>,
 }
 
 impl Search {
+    fn jobs(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.jobs.map_or_else(cores, usize::from)
+    }
+
     fn depth(&self) -> u32 {
         self.depth.unwrap_or(if self.strategy == Way::Exhaustive { 10_000 } else { 1_000 })
     }
@@ -88,6 +96,8 @@ impl Search {
 
 /// Parts of the runs at most.
 const MAX_SHARDS: u64 = 1_000_000;
+/// Threads at most.
+const MAX_JOBS: i64 = 1024;
 /// Changes of priorities at most: more than a run has moves change nothing.
 const MAX_CHANGES: i64 = 100_000;
 
@@ -166,8 +176,9 @@ fn explore(case: &Case, search: &Search, stop: &Ended) -> diagnostic::Result<Rep
                 depth: search.depth() as usize,
                 findings: search.findings as usize,
             };
-            let explored = exhaustive::explore(&root, bounds, |so_far| {
-                progress.states(&so_far.covered, so_far.findings.len(), bounds.states);
+            let how = How { jobs: search.jobs() };
+            let explored = exhaustive::explore_with(&root, bounds, how, |so_far| {
+                progress.states(&so_far.covered, so_far.found, bounds.states);
                 go_on(stop)
             });
             report.stopped = explored.stopped;
@@ -189,7 +200,7 @@ fn explore(case: &Case, search: &Search, stop: &Ended) -> diagnostic::Result<Rep
                 findings: search.findings as usize,
             };
             let planned = plan.count();
-            let drawn = random::explore(&root, &plan, |so_far| {
+            let drawn = random::explore_with(&root, &plan, search.jobs(), |so_far| {
                 progress.runs(so_far, planned);
                 go_on(stop)
             });

@@ -4,7 +4,7 @@
 
 use std::ops::ControlFlow;
 
-use explore::exhaustive::{Bounds, explore};
+use explore::exhaustive::{Bounds, How, explore, explore_with};
 use explore::random::{self, Plan, Strategy};
 use explore::{Finding, Kind, Schedule, Step, World, shrink};
 use kfn::kframe;
@@ -298,6 +298,35 @@ fn random_runs_find_what_needs_an_order() {
             let short = shrink(&root, finding);
             assert!(short.schedule.unusual() <= finding.schedule.unusual());
             assert_eq!(short.again(&root).map(|wrong| wrong.kind), Some(Kind::Log));
+        }
+    }
+}
+
+/// Findings, counts and what a bounded search sees are the same with any number of threads.
+#[test]
+fn threads_make_no_difference() {
+    let with = |root: &World, bounds: Bounds, jobs: usize| {
+        explore_with(root, bounds, How { jobs }, |_| ControlFlow::Continue(()))
+    };
+    let bounds = Bounds::default();
+    let bounded = [Bounds { states: 3000, ..bounds }, Bounds { depth: 20, ..bounds }];
+    for (kernel, bounds) in [(V5_4, bounds), (V6_12, bounded[0]), (V7_3, bounded[1])] {
+        let root = MSI.world(Semantics::of(kernel));
+        let one = with(&root, bounds, 1);
+        assert!(one.covered.states >= 3000, "{:?}", one.covered);
+        assert_eq!(one.is_complete(), bounds == Bounds::default());
+        for jobs in [2, 5] {
+            assert_eq!(with(&root, bounds, jobs), one, "{} with {jobs}", kernel.name());
+        }
+        let strategies = [Strategy::Uniform, Strategy::Priorities { changes: 3 }];
+        for (strategy, findings) in strategies.into_iter().flat_map(|strategy| [(strategy, 1), (strategy, 8)])
+        {
+            let plan = Plan { strategy, seed: 1, runs: 3..500, shard: 1, shards: 2, depth: 28, findings };
+            let one = random::explore(&root, &plan, |_| ControlFlow::Continue(()));
+            for jobs in [2, 5] {
+                let more = random::explore_with(&root, &plan, jobs, |_| ControlFlow::Continue(()));
+                assert_eq!(more, one, "{} with {jobs}", kernel.name());
+            }
         }
     }
 }
