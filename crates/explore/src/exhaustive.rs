@@ -13,7 +13,10 @@ use super::graph::{Agent, Graph, Livelock, Passed, StepId};
 use super::jobs::crew;
 use super::{Finding, Kind, Schedule, World, Wrong};
 
+mod reduction;
 mod states;
+
+pub(crate) use reduction::Reduction;
 
 /// How far to go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,6 +59,8 @@ pub struct Explored {
     pub findings: Vec<Finding>,
     /// The search was told to stop.
     pub stopped: bool,
+    /// The fingerprints of the states in which nothing more can happen, in ascending order.
+    pub ends: Vec<u64>,
 }
 
 impl Explored {
@@ -70,11 +75,13 @@ impl Explored {
 pub struct How {
     /// Threads that search.
     pub jobs: usize,
+    /// Leaves out steps that show nothing new.
+    pub reduction: bool,
 }
 
 impl Default for How {
     fn default() -> Self {
-        Self { jobs: 1 }
+        Self { jobs: 1, reduction: false }
     }
 }
 
@@ -97,14 +104,33 @@ fn successor(mut made: Vec<Choice>) -> Option<Vec<u32>> {
 }
 
 /// A step that was taken from some state.
-struct Taken {
-    world: World,
-    agent: Agent,
-    made: Vec<Choice>,
+pub(super) struct Taken {
+    pub(super) world: World,
+    pub(super) agent: Agent,
+    pub(super) made: Vec<Choice>,
+}
+
+/// The steps from a state that have to be tried.
+fn steps_to_try<R>(
+    world: &World,
+    reduction: Reduction,
+    mut each: impl FnMut(Taken) -> ControlFlow<R>,
+) -> Option<R> {
+    if reduction != Reduction::default() {
+        // The clock has gone on already where it was to.
+        let (steps, _) = world.steps_now();
+        if let Some(at) = reduction.only(world, &steps) {
+            let mut to = world.with(Oracle::scripted(vec![at as u32]));
+            let agent = to.advance().map(Agent::of)?;
+            let made = to.take_log();
+            return each(Taken { world: to, agent, made }).break_value();
+        }
+    }
+    every_step(world, each)
 }
 
 /// All steps from a state, told apart by the choices that are made; `each` sees them one by one.
-fn every_step<R>(world: &World, mut each: impl FnMut(Taken) -> ControlFlow<R>) -> Option<R> {
+pub(super) fn every_step<R>(world: &World, mut each: impl FnMut(Taken) -> ControlFlow<R>) -> Option<R> {
     let mut next = Some(Vec::new());
     while let Some(answers) = next {
         let mut to = world.with(Oracle::scripted(answers));
@@ -131,8 +157,8 @@ enum Target {
     Seen,
     /// To one in which more can happen.
     Open(Box<World>),
-    /// To an end, with what is wrong there.
-    Final(Option<Wrong>),
+    /// To an end: its fingerprint without any reduction, and what is wrong there.
+    Final(u64, Option<Wrong>),
     /// To where a rule is broken; beyond it the model promises nothing.
     Broken,
 }
@@ -145,18 +171,38 @@ struct Arrival {
     target: Target,
 }
 
+/// How states are told apart.
+#[derive(Clone, Copy)]
+struct Eye {
+    reads: Reads,
+    reduction: Reduction,
+}
+
+impl Eye {
+    fn print(self, world: &mut World) -> u64 {
+        let spins = |world: &World| {
+            let sched = &world.k.sched;
+            !sched.spinning.is_empty() || sched.hardirqs.values().any(|hardirq| hardirq.spinning)
+        };
+        // Where only those are left who spin, this is an end.
+        let ends = self.reduction != Reduction::default() && spins(world) && world.steps().is_empty();
+        let reduction = if ends { Reduction::default() } else { self.reduction };
+        fingerprint::reduced(world, self.reads, reduction)
+    }
+}
+
 /// Looks at the world behind a step. `seen` says which states are known.
-fn arrive(mut world: World, agent: Option<Agent>, reads: Reads, seen: &RwLock<States>) -> Arrival {
+fn arrive(mut world: World, agent: Option<Agent>, eye: Eye, seen: &RwLock<States>) -> Arrival {
     let wrong = world.check();
     let broken = wrong.as_ref().is_some_and(|wrong| wrong.kind == Kind::Invariant);
-    let print = fingerprint::fingerprint(&world, reads);
+    let print = eye.print(&mut world);
     let known = seen.read().unwrap_or_else(PoisonError::into_inner).find(print).is_some();
     let target = if known {
         Target::Seen
     } else if broken {
         Target::Broken
     } else if world.steps().is_empty() {
-        Target::Final(world.check_end())
+        Target::Final(fingerprint::fingerprint(&world, eye.reads), world.check_end())
     } else {
         world.k.share();
         Target::Open(Box::new(world))
@@ -214,7 +260,7 @@ struct Search<'a> {
     kinds: Vec<Wrong>,
     result: Explored,
     bounds: Bounds,
-    reads: Reads,
+    eye: Eye,
 }
 
 impl Search<'_> {
@@ -237,8 +283,9 @@ impl Search<'_> {
         covered.depth = covered.depth.max(depth as usize);
         match target {
             Target::Seen | Target::Broken => None,
-            Target::Final(wrong) => {
+            Target::Final(print, wrong) => {
                 covered.finals += 1;
+                self.result.ends.push(print);
                 if let Some(wrong) = wrong {
                     let wrong = self.wrong(wrong);
                     self.wrongs.in_state.entry(state).or_default().push(wrong);
@@ -255,7 +302,7 @@ impl Search<'_> {
 
     /// Adds the state that everything begins in.
     fn begin(&mut self) {
-        let Arrival { print, wrong, target, .. } = arrive(self.root.clone(), None, self.reads, self.seen);
+        let Arrival { print, wrong, target, .. } = arrive(self.root.clone(), None, self.eye, self.seen);
         let (state, _) = self.seen.write().unwrap_or_else(PoisonError::into_inner).add(print);
         if let Some(wrong) = wrong {
             let wrong = self.wrong(wrong);
@@ -272,6 +319,7 @@ impl Search<'_> {
             return;
         }
         let (mut steps, mut open) = (Vec::with_capacity(arrivals.len()), Vec::new());
+        let reduces = self.eye.reduction != Reduction::default();
         let mut whole = true;
         for Arrival { agent, print, wrong, target } in arrivals {
             let Some(agent) = agent else { continue };
@@ -287,12 +335,16 @@ impl Search<'_> {
                 let wrong = self.wrong(wrong);
                 self.wrongs.at_step.insert((state, steps.len() as u32), wrong);
             }
+            self.result.covered.transitions += 1;
+            // Whoever looks in vain changes nothing, and is no way to stay for ever.
+            if to == state && reduces {
+                continue;
+            }
             steps.push((agent, to));
             if new {
                 open.extend(self.add(to, Some(state), target, depth + 1));
             }
         }
-        self.result.covered.transitions += steps.len();
         if whole {
             self.graph.steps(state, steps.into_iter());
         } else {
@@ -346,9 +398,9 @@ impl Search<'_> {
     /// A step of a world that leads to this state and shows what is wanted.
     fn step(&self, world: &World, to: Option<u32>, wanted: Option<&Wrong>) -> Option<Taken> {
         let print = to.map(|to| self.print(to));
-        every_step(world, |mut taken| {
-            let leads = print.is_none_or(|print| print == fingerprint::fingerprint(&taken.world, self.reads));
+        steps_to_try(world, self.eye.reduction, |mut taken| {
             let wrong = taken.world.check();
+            let leads = print.is_none_or(|print| print == self.eye.print(&mut taken.world));
             let shows = wanted.is_none_or(|wanted| wrong.is_some_and(|wrong| wrong.is_like(wanted)));
             if leads && shows { ControlFlow::Break(taken) } else { ControlFlow::Continue(()) }
         })
@@ -393,9 +445,9 @@ impl Search<'_> {
         let mut seen = HashSet::from([(livelock.first, false)]);
         let mut open = VecDeque::from([(world, Vec::<u32>::new(), false, 0)]);
         while let Some((world, way, stepped, steps)) = open.pop_front() {
-            let around = every_step(&world, |Taken { world: to, agent, made }| {
+            let around = every_step(&world, |Taken { world: mut to, agent, made }| {
                 let stepped = stepped || agent == livelock.agent;
-                let print = fingerprint::fingerprint(&to, self.reads);
+                let print = self.eye.print(&mut to);
                 let state = self.seen.read().unwrap_or_else(PoisonError::into_inner).find(print);
                 let Some(state) = state.filter(|state| livelock.states.contains(state)) else {
                     return ControlFlow::Continue(());
@@ -447,7 +499,9 @@ pub fn explore_with(
     how: How,
     mut progress: impl FnMut(&SoFar) -> ControlFlow<()>,
 ) -> Explored {
-    let reads = Reads::of(root.shell.script());
+    let script = root.shell.script();
+    let reduction = if how.reduction { Reduction::of(script) } else { Reduction::default() };
+    let eye = Eye { reads: Reads::of(script), reduction };
     let seen = RwLock::new(States::default());
     let mut search = Search {
         root,
@@ -458,13 +512,13 @@ pub fn explore_with(
         kinds: Vec::new(),
         result: Explored::default(),
         bounds,
-        reads,
+        eye,
     };
     search.begin();
     let work = |world: Box<World>| {
         let mut arrivals = Vec::new();
-        every_step(&world, |taken| {
-            arrivals.push(arrive(taken.world, Some(taken.agent), reads, &seen));
+        steps_to_try(&world, reduction, |taken| {
+            arrivals.push(arrive(taken.world, Some(taken.agent), eye, &seen));
             ControlFlow::<()>::Continue(())
         });
         arrivals
@@ -496,6 +550,7 @@ pub fn explore_with(
             }
         }
     });
+    search.result.ends.sort_unstable();
     let sights = search.sights();
     search.tell(&sights);
     for livelock in search.graph.livelocks(root) {

@@ -16,6 +16,7 @@ use kstate::sched::{Frame, Hardirq, Sched, Task, TaskState, WaitOn};
 use smallvec::SmallVec;
 
 use super::World;
+use super::exhaustive::Reduction;
 
 /// What a script can tell apart beyond what the machine does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -43,6 +44,11 @@ impl Reads {
 /// A number that two worlds share when they are the same state, and else only by an accident of one in
 /// 2^64.
 pub fn fingerprint(world: &World, reads: Reads) -> u64 {
+    reduced(world, reads, Reduction::default())
+}
+
+/// The same for states that are told apart as far as a reduction needs it.
+pub(crate) fn reduced(world: &World, reads: Reads, reduction: Reduction) -> u64 {
     let mut hasher = FixedState::default().build_hasher();
     let state = &mut hasher;
     // Every structure in which something is left out or put differently is taken apart by the names of
@@ -81,11 +87,11 @@ pub fn fingerprint(world: &World, reads: Reads) -> u64 {
     hash_irqs(irq, reads, state);
     hash_apic(apic, reads, state);
     hash_blk(blk, state);
-    hash_sched(sched, events.now, state);
+    hash_sched(sched, events.now, reduction.hides_spinning(), state);
     if reads.log {
         (log, warnings, printk).hash(state);
     }
-    world.shell.hash_relative(events.now, state);
+    world.shell.hash_relative(events.now, !reduction.hides_numbers(), state);
     hasher.finish()
 }
 
@@ -114,7 +120,7 @@ fn hash_set<T: Copy + Ord + Hash>(list: impl Iterator<Item = T>, state: &mut imp
     set.hash(state);
 }
 
-fn hash_sched(sched: &Sched, now: u64, state: &mut impl Hasher) {
+fn hash_sched(sched: &Sched, now: u64, all_run: bool, state: &mut impl Hasher) {
     let Sched { tasks, runnable, spinning, waiters, works, hardirqs } = sched;
     works.hash(state);
     tasks.len().hash(state);
@@ -124,12 +130,17 @@ fn hash_sched(sched: &Sched, now: u64, state: &mut impl Hasher) {
             TaskState::Waiting(WaitOn::Until(time)) => {
                 TaskState::Waiting(WaitOn::Until(time.saturating_sub(now))).hash(state);
             }
+            TaskState::Spinning if all_run => TaskState::Runnable.hash(state),
             waits => waits.hash(state),
         }
         hash_frames(frames, now, state);
     }
-    hash_set(runnable.iter().copied(), state);
-    hash_set(spinning.iter().copied(), state);
+    if all_run {
+        hash_set(runnable.iter().chain(spinning).copied(), state);
+    } else {
+        hash_set(runnable.iter().copied(), state);
+        hash_set(spinning.iter().copied(), state);
+    }
     waiters.len().hash(state);
     for (on, sleepers) in waiters {
         on.hash(state);
@@ -137,7 +148,7 @@ fn hash_sched(sched: &Sched, now: u64, state: &mut impl Hasher) {
     }
     hardirqs.len().hash(state);
     for (cpu, Hardirq { frames, spinning, ctx: _ }) in hardirqs {
-        (cpu, spinning).hash(state);
+        (cpu, *spinning && !all_run).hash(state);
         hash_frames(frames, 0, state);
     }
 }

@@ -305,7 +305,7 @@ fn is_command(root: &World, task: TaskId) -> bool {
 }
 
 /// An interrupt or a command, in words: what has to come to an end.
-fn who_ends(root: &World, agent: Agent) -> Option<String> {
+pub(super) fn who_ends(root: &World, agent: Agent) -> Option<String> {
     match agent {
         Agent::Hardirq(cpu) => Some(format!("CPU {cpu} in its interrupt")),
         Agent::Task(task) if is_command(root, task) => Some(format!("task {}", task.0)),

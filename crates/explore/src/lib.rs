@@ -13,7 +13,8 @@
 //!
 //! # What it doesn't implement
 //! Weak memory: a CPU does a whole step at once, and all others see its result.
-//! Partial-order reduction: two independent steps make two orders, which lead to the same state.
+//! Independence of two steps of the machine: both orders are tried, and lead to the same state. Only steps of the shell
+//! that concern it alone are taken in one order (`exhaustive::reduction`).
 
 use std::sync::Arc;
 
@@ -176,17 +177,23 @@ impl World {
     /// The steps there are, the quiet one first. The clock goes on where only a `sleep` is left.
     pub fn steps(&mut self) -> Vec<Step> {
         loop {
-            let limit = if self.shell.done() { None } else { self.shell.limit(true) };
-            let steps = engine::candidates(&self.k, limit.unwrap_or(u64::MAX));
-            let mut steps: Vec<Step> = steps.into_iter().map(Step::Machine).collect();
-            if !self.shell.hangs(&self.k) {
-                steps.extend(self.shell.ready(&self.k, true).map(Step::Actor));
-            }
+            let (steps, limit) = self.steps_now();
             match limit {
                 Some(until) if steps.is_empty() && until > self.k.events.now => self.k.events.now = until,
                 _ => return steps,
             }
         }
+    }
+
+    /// The steps there are before the clock goes on, and how far it may go.
+    fn steps_now(&self) -> (Vec<Step>, Option<u64>) {
+        let limit = if self.shell.done() { None } else { self.shell.limit(true) };
+        let steps = engine::candidates(&self.k, limit.unwrap_or(u64::MAX));
+        let mut steps: Vec<Step> = steps.into_iter().map(Step::Machine).collect();
+        if !self.shell.hangs(&self.k) {
+            steps.extend(self.shell.ready(&self.k, true).map(Step::Actor));
+        }
+        (steps, limit)
     }
 
     /// Takes a step. For one of the shell: the statement that it began.

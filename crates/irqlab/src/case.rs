@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use explore::museum;
 use explore::{Schedule, World};
-use kstate::semantics::Semantics;
+use kstate::semantics::{KernelVersion, Semantics};
 use kstate::trace::Recorded;
 use sim::lab::Lab;
 use sim::machine::Machine;
@@ -85,7 +85,30 @@ impl Args {
     }
 }
 
+impl Args {
+    /// The kernel that was chosen, and not left to the machine file.
+    pub fn kernel(&self) -> Option<KernelVersion> {
+        self.experiment.kernel
+    }
+}
+
 impl Case {
+    /// The same under another kernel.
+    pub fn under(&self, semantics: Semantics) -> Self {
+        let mut machine = self.machine.clone();
+        machine.kernel = semantics.version;
+        let Self { machine_text, script, script_text, words, note, .. } = self;
+        Self {
+            machine,
+            machine_text: machine_text.clone(),
+            semantics,
+            script: script.clone(),
+            script_text: script_text.clone(),
+            words: words.clone(),
+            note: note.clone(),
+        }
+    }
+
     /// The booted machine, at the beginning of what is open in the script.
     pub fn world(&self, recorded: impl Into<Recorded>) -> World {
         World::new(Lab::boot_with(&self.machine, self.semantics.clone(), recorded), &self.script)

@@ -11,6 +11,7 @@ use diagnostic::file::{self, Existing};
 use explore::exhaustive::{self, Bounds, How};
 use explore::random::{self, Plan, Strategy};
 use explore::{Detail, Finding, Schedule, World, narrate, shrink};
+use kstate::semantics::KernelVersion;
 
 use crate::case::{self, Case};
 use crate::exit::DIFFERS;
@@ -18,6 +19,7 @@ use crate::input::{OptionError, Output};
 
 mod progress;
 mod report;
+mod sweep;
 
 use progress::Progress;
 use report::{Covered, Found, Report};
@@ -33,6 +35,10 @@ pub struct Args {
     /// Print what results that were written with --json come to together, and explore nothing
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["script", "exhibit", "machine"])]
     merge: Vec<PathBuf>,
+    /// Search on every kernel, or the one of --kernel, as it is and with every other value of every field of `irqlab
+    /// semantics`, and print one table
+    #[arg(long, conflicts_with_all = ["merge", "set", "shard"])]
+    sweep: bool,
     /// Write the result to a file, too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -78,6 +84,9 @@ struct Search {
     /// Different findings after which drawing ends, and of which an exhaustive search keeps the first
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
     findings: u32,
+    /// Try every step in every state, also those that show nothing new (exhaustive)
+    #[arg(long)]
+    no_reduction: bool,
     /// Threads that search; the result is the same with any number [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_JOBS))]
     jobs: Option<u16>,
@@ -87,6 +96,34 @@ impl Search {
     fn jobs(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         self.jobs.map_or_else(cores, usize::from)
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            states: self.states as usize,
+            depth: self.depth() as usize,
+            findings: self.findings as usize,
+        }
+    }
+
+    fn how(&self) -> How {
+        How { jobs: self.jobs(), reduction: !self.no_reduction }
+    }
+
+    fn plan(&self) -> Plan {
+        let strategy = match self.strategy {
+            Way::Pct => Strategy::Priorities { changes: self.changes as usize },
+            _ => Strategy::Uniform,
+        };
+        Plan {
+            strategy,
+            seed: self.seed,
+            runs: 0..self.runs,
+            shard: self.shard.0 - 1,
+            shards: self.shard.1,
+            depth: self.depth() as usize,
+            findings: self.findings as usize,
+        }
     }
 
     fn depth(&self) -> u32 {
@@ -137,6 +174,9 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let report = if args.merge.is_empty() {
         let case = args.case.load()?;
         let search = &args.search;
+        if args.sweep {
+            return run_sweep(args, &case, &ended, existing);
+        }
         if search.strategy == Way::Exhaustive && search.shard.1 > 1 {
             let found = "an exhaustive search is not made of runs that could be split";
             return Err(OptionError::new("--shard", found, "--strategy random or pct").into());
@@ -153,13 +193,41 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
         report.write(path, existing)?;
     }
     printed?;
-    let status = ENDS.iter().zip(&ended).find(|(_, flag)| flag.load(Ordering::Relaxed)).map(|((_, s), _)| *s);
-    Ok(match (report.findings.is_empty(), report.stopped, status) {
+    Ok(match (report.findings.is_empty(), report.stopped, status(&ended)) {
         (false, ..) => ExitCode::from(DIFFERS),
         (true, true, Some(status)) => ExitCode::from(status),
         (true, true, None) => ExitCode::from(ENDS[0].1),
         (true, false, _) => ExitCode::SUCCESS,
     })
+}
+
+/// Searches with every kernel and every change, and prints the table.
+fn run_sweep(args: &Args, case: &Case, ended: &Ended, existing: Existing) -> diagnostic::Result<ExitCode> {
+    let chosen = args.case.kernel();
+    let kernels = chosen.as_ref().map_or(KernelVersion::ALL, core::slice::from_ref);
+    let mut progress = Progress::new();
+    let result = sweep::sweep(case, &args.search, kernels, ended, |done, of, what| {
+        progress.note(&format!("search {} of {of}: {what}", done + 1));
+    });
+    progress.end();
+    let mut output = Output::new();
+    let printed = output.text(&result.text()).and_then(|()| output.finish());
+    if let Some(path) = &args.json {
+        let text =
+            serde_json::to_string_pretty(&result).context(|| "cannot write the result as JSON".to_owned())?;
+        file::write(path, (text + "\n").as_bytes(), existing)?;
+    }
+    printed?;
+    Ok(match (result.finds(), result.stopped) {
+        (true, _) => ExitCode::from(DIFFERS),
+        (false, true) => ExitCode::from(status(ended).unwrap_or(ENDS[0].1)),
+        (false, false) => ExitCode::SUCCESS,
+    })
+}
+
+/// The exit status of the signal that came.
+fn status(ended: &Ended) -> Option<u8> {
+    ENDS.iter().zip(ended).find(|(_, flag)| flag.load(Ordering::Relaxed)).map(|((_, status), _)| *status)
 }
 
 /// Searches, makes what was found short, and says what the quiet run prints.
@@ -171,13 +239,8 @@ fn explore(case: &Case, search: &Search, stop: &Ended) -> diagnostic::Result<Rep
     let mut progress = Progress::new();
     let findings: Vec<(Option<u64>, Finding)> = match search.strategy {
         Way::Exhaustive => {
-            let bounds = Bounds {
-                states: search.states as usize,
-                depth: search.depth() as usize,
-                findings: search.findings as usize,
-            };
-            let how = How { jobs: search.jobs() };
-            let explored = exhaustive::explore_with(&root, bounds, how, |so_far| {
+            let bounds = search.bounds();
+            let explored = exhaustive::explore_with(&root, bounds, search.how(), |so_far| {
                 progress.states(&so_far.covered, so_far.found, bounds.states);
                 go_on(stop)
             });
@@ -186,19 +249,7 @@ fn explore(case: &Case, search: &Search, stop: &Ended) -> diagnostic::Result<Rep
             explored.findings.into_iter().map(|finding| (None, finding)).collect()
         }
         Way::Random | Way::Pct => {
-            let strategy = match search.strategy {
-                Way::Pct => Strategy::Priorities { changes: search.changes as usize },
-                _ => Strategy::Uniform,
-            };
-            let plan = Plan {
-                strategy,
-                seed: search.seed,
-                runs: 0..search.runs,
-                shard: search.shard.0 - 1,
-                shards: search.shard.1,
-                depth: search.depth() as usize,
-                findings: search.findings as usize,
-            };
+            let plan = search.plan();
             let planned = plan.count();
             let drawn = random::explore_with(&root, &plan, search.jobs(), |so_far| {
                 progress.runs(so_far, planned);

@@ -290,9 +290,31 @@ impl Shell {
         self.main.busy.is_none() && self.main.peek(&self.script).is_some_and(Statement::starts_job)
     }
 
+    /// Whether what an actor that is [ready](Self::ready) does next is the shell's affair alone: it ends, waits for its jobs,
+    /// prints, or starts one. The machine is neither read nor changed then.
+    pub fn keeps_to_itself(&self, actor: ActorId) -> bool {
+        let Some(mut process) = self.processes().find(|p| p.id == actor).cloned() else { return false };
+        for _ in 0..TURN {
+            let Some((statement, _)) = process.next(&self.script) else { return true };
+            match &statement.action {
+                Action::Assign { .. } | Action::For { .. } => {
+                    process.pass(&statement.action);
+                }
+                Action::Job { .. } => return true,
+                Action::Run(command) => {
+                    return command.cpu.is_none()
+                        && matches!(command.program, Program::Wait | Program::Print { .. });
+                }
+                _ => return false,
+            }
+        }
+        // What comes later is another turn's.
+        false
+    }
+
     /// Feeds a hasher with where the shell and its jobs stand, times as what is left of them from `now`
-    /// on; pauses between commands do not count.
-    pub fn hash_relative<H: Hasher>(&self, now: u64, state: &mut H) {
+    /// on; pauses between commands do not count. Without `numbers` a job is known by its place among the others alone.
+    pub fn hash_relative<H: Hasher>(&self, now: u64, numbers: bool, state: &mut H) {
         for process in self.processes() {
             let Process { id, parent, levels, busy, vars } = process;
             let busy = match busy {
@@ -300,7 +322,10 @@ impl Shell {
                 Some(Busy::Ready { .. }) => Some(Busy::Ready { until: 0 }),
                 busy => busy.clone(),
             };
-            (id, parent, levels, busy, vars).hash(state);
+            if numbers {
+                (id, parent).hash(state);
+            }
+            (levels, busy, vars).hash(state);
         }
     }
 
@@ -455,21 +480,37 @@ impl Process {
         }
     }
 
+    /// Does an assignment, or goes into a loop. Says whether that was possible.
+    fn pass(&mut self, action: &Action) -> bool {
+        match action {
+            Action::Assign { name, value } => match value.value(&self.vars) {
+                value if value.len() <= MAX_VALUE => self.vars.set(name, value),
+                _ => return false,
+            },
+            Action::For { name, words, body } => {
+                let mut rest: Vec<String> = words.iter().flat_map(|w| w.fields(&self.vars)).collect();
+                rest.reverse();
+                // At its end, so that the first value is taken next.
+                let (next, values) = (body.len(), Some(Values { name: name.clone(), rest }));
+                self.levels.push(Level { body: Some(Body(Arc::clone(body))), next, values });
+            }
+            _ => {}
+        }
+        true
+    }
+
     fn begin(&mut self, turn: &mut Turn<'_, '_>) -> Progress {
         let script = turn.script;
         for _ in 0..TURN {
             let Some((statement, index)) = self.next(script) else { return Progress::Idle };
             match &statement.action {
-                Action::Assign { name, value } => match value.value(&self.vars) {
-                    value if value.len() <= MAX_VALUE => self.vars.set(name, value),
-                    _ => turn.complain(statement.span.line, name, Errno::E2BIG),
-                },
-                Action::For { name, words, body } => {
-                    let mut rest: Vec<String> = words.iter().flat_map(|w| w.fields(&self.vars)).collect();
-                    rest.reverse();
-                    // At its end, so that the first value is taken next.
-                    let (next, values) = (body.len(), Some(Values { name: name.clone(), rest }));
-                    self.levels.push(Level { body: Some(Body(Arc::clone(body))), next, values });
+                Action::Assign { name, .. } => {
+                    if !self.pass(&statement.action) {
+                        turn.complain(statement.span.line, name, Errno::E2BIG);
+                    }
+                }
+                Action::For { .. } => {
+                    self.pass(&statement.action);
                 }
                 Action::Job { body } => {
                     // Both go on at once, so that what comes next may come before or behind it.

@@ -4,7 +4,9 @@
 
 use std::ops::ControlFlow;
 
-use explore::exhaustive::{Bounds, How, explore, explore_with};
+use std::collections::BTreeSet;
+
+use explore::exhaustive::{Bounds, Explored, How, explore, explore_with};
 use explore::random::{self, Plan, Strategy};
 use explore::{Finding, Kind, Schedule, Step, World, shrink};
 use kfn::kframe;
@@ -83,6 +85,45 @@ fn whole(root: &World) -> String {
     text
 }
 
+/// The models with exact counts.
+const SMALL: [(&str, Model); 6] = [
+    ("affinity", AFFINITY),
+    ("offline", OFFLINE),
+    ("two", TWO),
+    ("message", MSI),
+    ("free", FREE),
+    ("late", LATE),
+];
+
+/// A reduced search finds what the whole search finds, and comes to the same ends, in fewer steps.
+#[test]
+fn a_reduced_search_finds_the_same() {
+    let kinds = |explored: &Explored| -> BTreeSet<(Kind, String)> {
+        let text = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "");
+        explored.findings.iter().map(|finding| (finding.kind, text(&finding.text))).collect()
+    };
+    for kernel in [V5_4, V6_12, V7_3] {
+        let mut fewer = 0.0;
+        for (name, model) in SMALL {
+            let root = model.world(Semantics::of(kernel));
+            let [all, few] = [false, true].map(|reduction| {
+                explore_with(&root, Bounds::default(), How { jobs: 2, reduction }, |_| {
+                    ControlFlow::Continue(())
+                })
+            });
+            fewer += all.covered.transitions as f64 / few.covered.transitions as f64;
+            assert!(all.is_complete() && few.is_complete());
+            assert_eq!(all.ends, few.ends, "{} {name}", kernel.name());
+            assert_eq!(kinds(&all), kinds(&few), "{} {name}", kernel.name());
+            for finding in &few.findings {
+                assert!(finding.again(&root).is_some(), "{finding:?}");
+            }
+        }
+        // On average over the models.
+        assert!(fewer / SMALL.len() as f64 >= 5.0, "{}: {fewer}", kernel.name());
+    }
+}
+
 fn check(kernel: KernelVersion, model: &Model, expect: &str) {
     assert_eq!(whole(&model.world(Semantics::of(kernel))), expect, "{}", kernel.name());
 }
@@ -94,21 +135,31 @@ fn check_with(kernel: KernelVersion, model: &Model, (field, value): (&str, &str)
     assert_eq!(whole(&model.world(semantics)), expect, "{} with {field}={value}", kernel.name());
 }
 
-/// An interrupt is told to move while one arrives.
-#[test]
-fn affinity_change_against_arrival() {
-    let model = Model::new(
-        2,
-        NVME,
-        "echo 1 > /proc/irq/24/smp_affinity_list &
+const AFFINITY: Model = Model::new(
+    2,
+    NVME,
+    "echo 1 > /proc/irq/24/smp_affinity_list &
 echo trigger > /sys/kernel/debug/irq/irqs/24 &
 wait
 ",
-    );
-    check(V5_4, &model, "114 states, 259 transitions, 2 final, depth 12");
-    check(V6_12, &model, "114 states, 259 transitions, 2 final, depth 12");
-    check(V7_3, &model, "114 states, 259 transitions, 2 final, depth 12");
+);
+
+/// An interrupt is told to move while one arrives.
+#[test]
+fn affinity_change_against_arrival() {
+    check(V5_4, &AFFINITY, "114 states, 259 transitions, 2 final, depth 12");
+    check(V6_12, &AFFINITY, "114 states, 259 transitions, 2 final, depth 12");
+    check(V7_3, &AFFINITY, "114 states, 259 transitions, 2 final, depth 12");
 }
+
+const OFFLINE: Model = Model::new(
+    2,
+    NVME,
+    "taskset -c 1 dd if=/dev/nvme0n1 of=/dev/null bs=4k count=1 iflag=direct &
+echo 0 > /sys/devices/system/cpu/cpu1/online &
+wait
+",
+);
 
 /// The last CPU of a queue goes while a read is at the device.
 ///
@@ -117,37 +168,30 @@ wait
 /// 5.8 (bf0beec0607d) blk_mq_hctx_notify_offline() waits before the CPU goes.
 #[test]
 fn last_cpu_of_a_queue_offline_against_io_in_flight() {
-    let model = Model::new(
-        2,
-        NVME,
-        "taskset -c 1 dd if=/dev/nvme0n1 of=/dev/null bs=4k count=1 iflag=direct &
-echo 0 > /sys/devices/system/cpu/cpu1/online &
-wait
-",
-    );
     check(
         V5_4,
-        &model,
+        &OFFLINE,
         "1630 states, 3601 transitions, 11 final, depth 27\nlog: nvme nvme0: I/O 0 QID 2 timeout, completion polled: 4:1",
     );
-    check(V6_12, &model, "3553 states, 9116 transitions, 6 final, depth 33");
-    check(V7_3, &model, "2395 states, 6196 transitions, 4 final, depth 31");
+    check(V6_12, &OFFLINE, "3553 states, 9116 transitions, 6 final, depth 33");
+    check(V7_3, &OFFLINE, "2395 states, 6196 transitions, 4 final, depth 31");
 }
+
+const TWO: Model = Model::new(
+    3,
+    NVME,
+    "echo 0 > /sys/devices/system/cpu/cpu1/online &
+echo 0 > /sys/devices/system/cpu/cpu2/online &
+wait
+",
+);
 
 /// Two CPUs are taken down at the same time.
 #[test]
 fn two_cpus_down_at_once() {
-    let model = Model::new(
-        3,
-        NVME,
-        "echo 0 > /sys/devices/system/cpu/cpu1/online &
-echo 0 > /sys/devices/system/cpu/cpu2/online &
-wait
-",
-    );
-    check(V5_4, &model, "1848 states, 4550 transitions, 4 final, depth 38");
-    check(V6_12, &model, "4163 states, 11221 transitions, 6 final, depth 46");
-    check(V7_3, &model, "3002 states, 8158 transitions, 4 final, depth 42");
+    check(V5_4, &TWO, "1848 states, 4550 transitions, 4 final, depth 38");
+    check(V6_12, &TWO, "4163 states, 11221 transitions, 6 final, depth 46");
+    check(V7_3, &TWO, "3002 states, 8158 transitions, 4 final, depth 42");
 }
 
 /// A message without mask bits is sent to another CPU by the first of two interrupts, and the device asks
@@ -192,13 +236,10 @@ fn msi_message_write_against_a_raising_device() {
     check_with(V6_12, &MSI, fix, "10582 states, 31988 transitions, 6 final, depth 29");
 }
 
-/// A handler is taken away while its interrupt comes, twice.
-#[test]
-fn free_irq_against_a_hard_interrupt() {
-    let model = Model::new(
-        2,
-        TEST,
-        "d=/sys/kernel/debug/irqlab
+const FREE: Model = Model::new(
+    2,
+    TEST,
+    "d=/sys/kernel/debug/irqlab
 echo 0000:00:03.0 > /sys/bus/pci/drivers/irqlab/bind
 echo 24 > $d/request_irq
 echo 1 > /proc/irq/24/smp_affinity_list
@@ -212,10 +253,14 @@ wait
 #: assert /sys/kernel/debug/irq/irqs/24 contains IRQD_IRQ_DISABLED
 #: assert /sys/kernel/debug/irq/irqs/24 lacks IRQD_IRQ_INPROGRESS
 ",
-    );
-    check(V5_4, &model, "789 states, 2021 transitions, 11 final, depth 21");
-    check(V6_12, &model, "789 states, 2021 transitions, 11 final, depth 21");
-    check(V7_3, &model, "789 states, 2021 transitions, 11 final, depth 21");
+);
+
+/// A handler is taken away while its interrupt comes, twice.
+#[test]
+fn free_irq_against_a_hard_interrupt() {
+    check(V5_4, &FREE, "789 states, 2021 transitions, 11 final, depth 21");
+    check(V6_12, &FREE, "789 states, 2021 transitions, 11 final, depth 21");
+    check(V7_3, &FREE, "789 states, 2021 transitions, 11 final, depth 21");
 }
 
 /// The same where the handler runs in a thread, which has to end.
@@ -306,7 +351,7 @@ fn random_runs_find_what_needs_an_order() {
 #[test]
 fn threads_make_no_difference() {
     let with = |root: &World, bounds: Bounds, jobs: usize| {
-        explore_with(root, bounds, How { jobs }, |_| ControlFlow::Continue(()))
+        explore_with(root, bounds, How { jobs, reduction: false }, |_| ControlFlow::Continue(()))
     };
     let bounds = Bounds::default();
     let bounded = [Bounds { states: 3000, ..bounds }, Bounds { depth: 20, ..bounds }];

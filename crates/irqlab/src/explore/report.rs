@@ -58,6 +58,9 @@ pub struct Question {
     pub depth: u32,
     /// States to visit at most.
     pub states: u32,
+    /// Steps that show nothing new were left out.
+    #[serde(default)]
+    pub reduced: bool,
 }
 
 /// What was covered.
@@ -183,6 +186,7 @@ impl Report {
             shards: search.shard.1,
             depth: search.depth(),
             states: search.states,
+            reduced: search.strategy == Way::Exhaustive && !search.no_reduction,
         };
         let shards = BTreeSet::from([search.shard.0]);
         Self { question, shards, covered: Covered::default(), stopped: false, prints, findings: Vec::new() }
@@ -217,13 +221,15 @@ impl Report {
     }
 
     fn coverage(&self, text: &mut String) {
-        let Question { seed, shards, states: bound, depth: deepest, .. } = self.question;
+        let Question { seed, shards, states: bound, depth: deepest, reduced, .. } = self.question;
         let stopped = if self.stopped { "stopped: " } else { "" };
         let _ = match &self.covered {
             Covered::Nothing => writeln!(text, "{stopped}nothing was covered"),
             Covered::States { states, transitions, finals, depth, cut } => {
-                let what =
-                    format!("{states} states, {transitions} transitions, {finals} final, depth {depth}");
+                let reduced = if reduced { ", reduced" } else { "" };
+                let what = format!(
+                    "{states} states, {transitions} transitions, {finals} final, depth {depth}{reduced}"
+                );
                 match cut {
                     0 if self.stopped => writeln!(text, "stopped: {what}"),
                     0 => writeln!(text, "complete: {what}"),
@@ -327,7 +333,12 @@ pub fn merge(paths: &[PathBuf]) -> diagnostic::Result<Report> {
             })?,
         }
     }
-    merged.ok_or_else(|| diagnostic::report!("nothing to put together"))
+    let mut merged = merged.ok_or_else(|| diagnostic::report!("nothing to put together"))?;
+    // All parts are what one search without parts is.
+    if gaps(&merged.shards, merged.question.shards).is_empty() {
+        (merged.question.shards, merged.shards) = (1, BTreeSet::from([1]));
+    }
+    Ok(merged)
 }
 
 #[cfg(test)]
