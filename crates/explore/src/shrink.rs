@@ -6,6 +6,10 @@ use super::fingerprint::{Reads, fingerprint};
 use super::graph::endless;
 use super::{Finding, Kind, Schedule, Step, World, Wrong};
 
+mod least;
+
+use least::least;
+
 /// Runs that are tried to make one list shorter.
 const TRIES: usize = 1000;
 
@@ -171,6 +175,17 @@ impl Shrinker<'_> {
         }
         Self::length(&self.best.schedule) < before
     }
+
+    /// Takes the list with the fewest unusual answers that there is, where the states on the way there are not too many.
+    fn take_least(&mut self) {
+        let reads = Reads::of(self.world.shell.script());
+        self.tries = 0;
+        for schedule in least(self.world, &self.wanted, self.best.schedule.unusual(), reads) {
+            if self.attempt(schedule) {
+                return;
+            }
+        }
+    }
 }
 
 /// Makes the schedule of a finding shorter as long as the same thing is found.
@@ -180,5 +195,6 @@ pub fn shrink(world: &World, finding: &Finding) -> Finding {
     let mut shrinker = Shrinker { world, wanted, longest, tries: 0, best: finding.clone() };
     shrinker.quieten();
     while shrinker.leave_out() && shrinker.quieten() {}
+    shrinker.take_least();
     shrinker.best
 }
