@@ -227,16 +227,15 @@ impl Report {
             Covered::Nothing => writeln!(text, "{stopped}nothing was covered"),
             Covered::States { states, transitions, finals, depth, cut } => {
                 let reduced = if reduced { ", reduced" } else { "" };
-                let what = format!(
-                    "{states} states, {transitions} transitions, {finals} final, depth {depth}{reduced}"
-                );
+                let what =
+                    format!("{states} states, {transitions} transitions, {finals} final, depth {depth}");
                 match cut {
-                    0 if self.stopped => writeln!(text, "stopped: {what}"),
-                    0 => writeln!(text, "complete: {what}"),
+                    0 if self.stopped => writeln!(text, "stopped: {what}{reduced}"),
+                    0 => writeln!(text, "complete: {what}{reduced}"),
                     _ => writeln!(
                         text,
                         "{stopped}bounded: {what}; in {cut} states not all steps were tried, since {bound} \
-                         states and depth {deepest} are the bound"
+                         states and depth {deepest} are the bound{reduced}"
                     ),
                 }
             }

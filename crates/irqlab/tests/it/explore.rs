@@ -198,6 +198,44 @@ fn parts_of_a_search_come_to_the_whole() {
 }
 
 #[test]
+fn threads_make_no_difference_to_what_is_said() {
+    let folder = Folder::new("jobs", MACHINE, SCRIPT);
+    for search in ["--runs 200", "--strategy pct --runs 200", "--strategy exhaustive --states 3000"] {
+        let said = [1, 3].map(|jobs| {
+            let line = format!("{EXPLORE} {search} --jobs {jobs} --json jobs{jobs}.json --force");
+            (folder.run(&line), std::fs::read_to_string(folder.0.join(format!("jobs{jobs}.json"))).unwrap())
+        });
+        assert_eq!(said[0], said[1], "{search}");
+        assert!(said[0].0.1.contains("found: "), "{search}: {}", said[0].0.1);
+    }
+    let (status, text) = folder.run(&format!("{EXPLORE} --jobs 0"));
+    assert!(status == 2 && text.contains("--jobs"), "{text}");
+}
+
+#[test]
+fn a_sweep_is_one_table() {
+    let folder = Folder::new("sweep", MACHINE, SCRIPT);
+    let (status, text) = folder.run(&format!("{EXPLORE} --sweep --kernel v6.12 --runs 60 --json sweep.json"));
+    assert_eq!(status, 1, "{text}");
+    let mut lines = text.lines();
+    assert!(lines.next().unwrap().starts_with("kernel  change"), "{text}");
+    let as_it_is = lines.next().unwrap();
+    assert!(
+        as_it_is.starts_with("v6.12   as it is ") && as_it_is.contains("No irq handler for N.N"),
+        "{text}"
+    );
+    let fixed = lines.find(|line| line.contains("msi_affinity=staged-if-not-maskable")).expect("the fix");
+    assert!(fixed.trim_end().ends_with(" nothing"), "{text}");
+    assert!(text.contains(" other changes of one field make no difference\n"), "{text}");
+    let json = std::fs::read_to_string(folder.0.join("sweep.json")).unwrap();
+    assert!(json.contains("\"set\": \"msi_affinity=staged-if-not-maskable\""), "{json}");
+    for wrong in ["--set vector_cleanup=timer", "--shard 1/2"] {
+        let (status, text) = folder.run(&format!("{EXPLORE} --sweep {wrong}"));
+        assert!(status == 2 && text.contains("cannot be used with"), "{wrong}: {text}");
+    }
+}
+
+#[test]
 fn bounds_are_part_of_the_result() {
     let folder = Folder::new("bounds", MACHINE, SCRIPT);
     let fixed = "--set msi_affinity=staged-if-not-maskable --strategy exhaustive";
