@@ -2,6 +2,7 @@
 
 import { render } from "preact";
 import { App } from "./app";
+import { serve } from "./serve/served";
 import { Store } from "./store";
 import { embedded, NoPage } from "./unpack";
 
@@ -12,7 +13,11 @@ async function main(): Promise<void> {
   const began = performance.now();
   try {
     const page = await embedded();
-    if (!page) throw new NoPage("There is no run in this page.");
+    if (!page) {
+      if (!location.protocol.startsWith("http")) throw new NoPage("There is no run in this page.");
+      await serve(root);
+      return;
+    }
     const store = new Store(page);
     root.replaceChildren();
     render(<App store={store} />, root);

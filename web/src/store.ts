@@ -51,7 +51,15 @@ export class Store {
       dialog: null,
     };
     this.readAddress();
-    addEventListener("hashchange", () => this.readAddress());
+    addEventListener("hashchange", this.moved);
+  }
+
+  private readonly moved = (): void => this.readAddress();
+
+  /** Nobody looks any more. */
+  close(): void {
+    removeEventListener("hashchange", this.moved);
+    clearTimeout(this.writing);
   }
 
   get run(): Run {

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
+import { served } from "./serve.mjs";
 import { tests } from "./tests.mjs";
 
 const [irqlab, witness, ...named] = process.argv.slice(2);
@@ -41,13 +42,15 @@ async function open(file, { hash = "", width = 1440, height = 900, scheme = "lig
 }
 
 const bench = {
+  irqlab,
+  browser,
   page,
   open,
   witness: (...args) =>
     execFileSync(witness, args, { maxBuffer: 1 << 30, encoding: "utf8" }).trim().split("\n").map((line) => JSON.parse(line)),
 };
 let failed = 0;
-for (const [name, test] of Object.entries(tests)) {
+for (const [name, test] of Object.entries({ ...tests, ...served })) {
   if (named.length > 0 && !named.includes(name)) continue;
   try {
     const note = await test(bench);
