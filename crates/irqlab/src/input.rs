@@ -6,11 +6,9 @@ use std::path::{Path, PathBuf};
 
 use diagnostic::{Diagnostic, file};
 use flate2::bufread::MultiGzDecoder;
-use kstate::CpuMask;
 use kstate::cpumask::MAX_CPUS;
 use kstate::semantics::KernelVersion;
-use serde::Deserialize;
-use serde::de::{DeserializeOwned, Error as _};
+use serde::de::DeserializeOwned;
 use sim::machine::Machine;
 use thiserror::Error;
 
@@ -340,16 +338,6 @@ pub fn parse_kernel(text: &str) -> Result<KernelVersion, String> {
 /// with commas between where they agree.
 pub fn expected<T>(expect: &std::collections::BTreeMap<String, T>, version: KernelVersion) -> Option<&T> {
     expect.iter().find(|(key, _)| key.split(',').any(|k| k == version.name())).map(|(_, value)| value)
-}
-
-/// A CPU list in a JSON string.
-///
-/// # Errors
-/// When the text is no list of CPUs.
-pub fn cpu_list<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<CpuMask, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    CpuMask::parse_list(&text, MAX_CPUS)
-        .map_err(|e| D::Error::custom(format!("`{text}` is no list of CPUs below {MAX_CPUS} ({e})")))
 }
 
 /// A number of CPUs that a machine can have, or why it cannot.

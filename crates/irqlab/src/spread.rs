@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::exit::DIFFERS;
 use crate::input::{
-    FileError, Line, Lines, OptionError, Output, check_cpus, cpu_list, expected, kernels, parse_kernel,
+    FileError, Line, Lines, OptionError, Output, check_cpus, expected, kernels, parse_kernel,
 };
 
 mod compare;
@@ -88,8 +88,7 @@ pub struct Args {
     check: bool,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(try_from = "RawTopology")]
+#[derive(Clone, Debug)]
 struct Places {
     nr_node_ids: u32,
     cpus: Vec<CpuPlace>,
@@ -98,24 +97,54 @@ struct Places {
     offline: CpuMask,
 }
 
+/// The machine of a line. Each kernel reads its lists of CPUs by its own rules.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "RawTopology")]
+struct Described {
+    /// Without the lists.
+    places: Places,
+    present: String,
+    offline: Option<String>,
+}
+
+impl Described {
+    /// The machine as this kernel understands it, or the text that is wrong and why.
+    fn read(&mut self, kernel: KernelVersion) -> Result<&Places, (&str, String)> {
+        let (semantics, cpus) = (Semantics::of(kernel), self.places.cpus.len() as u32);
+        for (text, mask) in [
+            (Some(&self.present), &mut self.places.present),
+            (self.offline.as_ref(), &mut self.places.offline),
+        ] {
+            let Some(text) = text else { continue };
+            *mask = CpuMask::parse_list_of(&semantics, text, cpus).map_err(|e| {
+                let found = format!("`{text}` is no list of {cpus} CPUs to {} ({e})", kernel.name());
+                (text.as_str(), found)
+            })?;
+        }
+        if let Some(cpu) = self.places.offline.andnot(&self.places.present).first() {
+            let found = format!("CPU {cpu} is offline, but it is not present");
+            return Err((self.offline.as_deref().unwrap_or_default(), found));
+        }
+        Ok(&self.places)
+    }
+}
+
 #[derive(Deserialize)]
 struct RawTopology {
     nr_node_ids: u32,
     nodes: Vec<u32>,
     cores: Vec<u32>,
     clusters: Option<Vec<u32>>,
-    #[serde(deserialize_with = "cpu_list")]
-    present: CpuMask,
-    #[serde(default, deserialize_with = "cpu_list")]
-    offline: CpuMask,
+    present: String,
+    offline: Option<String>,
 }
 
-impl TryFrom<RawTopology> for Places {
+impl TryFrom<RawTopology> for Described {
     type Error = String;
 
     fn try_from(raw: RawTopology) -> Result<Self, String> {
         let RawTopology { nr_node_ids, nodes, cores, clusters, present, offline } = raw;
-        let cpus = check_cpus(nodes.len() as u64)?;
+        check_cpus(nodes.len() as u64)?;
         for (what, numbers) in [("cores", Some(&cores)), ("clusters", clusters.as_ref())] {
             if let Some(numbers) = numbers.filter(|numbers| numbers.len() != nodes.len()) {
                 let found = format!("{} nodes for {} {what}", nodes.len(), numbers.len());
@@ -128,19 +157,15 @@ impl TryFrom<RawTopology> for Places {
         if let Some(cpu) = nodes.iter().position(|n| *n >= nr_node_ids) {
             return Err(format!("CPU {cpu} is in node {}, but there are only {nr_node_ids}", nodes[cpu]));
         }
-        if let Some(cpu) = present.last().filter(|c| c.0 >= cpus) {
-            return Err(format!("CPU {cpu} is present, but there are only {cpus}"));
-        }
-        if let Some(cpu) = offline.andnot(&present).first() {
-            return Err(format!("CPU {cpu} is offline, but it is not present"));
-        }
         let place = |cpu: usize| CpuPlace {
             node: NodeId(nodes[cpu]),
             core: cores[cpu],
             l2: clusters.as_ref().map(|clusters| clusters[cpu]),
             ..CpuPlace::default()
         };
-        Ok(Self { nr_node_ids, cpus: (0..nodes.len()).map(place).collect(), present, offline })
+        let cpus = (0..nodes.len()).map(place).collect();
+        let places = Places { nr_node_ids, cpus, present: CpuMask::new(), offline: CpuMask::new() };
+        Ok(Self { places, present, offline })
     }
 }
 
@@ -186,7 +211,7 @@ struct Calc {
 
 #[derive(Debug, Deserialize)]
 struct Case {
-    topology: Places,
+    topology: Described,
     request: Request,
     calc: Option<Calc>,
     expect: Option<BTreeMap<String, Answer>>,
@@ -432,12 +457,16 @@ fn batch(args: &Args, path: &std::path::Path) -> diagnostic::Result<ExitCode> {
     let versions = kernels(args.kernel);
     let (mut asked, mut answers, mut differ) = (0u64, 0u64, 0u64);
     while let Some(line) = lines.next_line()? {
-        let case: Case =
+        let mut case: Case =
             line.json("an object with `topology`, `request` and optionally `calc` and `expect`")?;
         asked += 1;
         let mut found = BTreeMap::new();
         for &version in &versions {
-            let (got, _) = answer(Semantics::of(version), &case.topology, &case.request, case.calc.as_ref());
+            let places = case.topology.read(version).map_err(|(text, found)| {
+                let at = line.text.find(&format!("\"{text}\"")).unwrap_or_default();
+                line.error(at + 1, found, "numbers and ranges, such as `0-3,8`")
+            })?;
+            let (got, _) = answer(Semantics::of(version), places, &case.request, case.calc.as_ref());
             if args.check {
                 let expect = expectation(&line, &case, version)?;
                 answers += 1;
@@ -515,9 +544,10 @@ mod mutated {
                      \"request\":{\"nvecs\":4,\"pre_vectors\":1,\"post_vectors\":0,\"sets\":[3]}}";
         each(batch, |text| {
             let line = Line { path: PathBuf::from("-"), number: 1, text: text.to_owned() };
-            let Ok(case) = line.json::<Case>("a case") else { return false };
+            let Ok(mut case) = line.json::<Case>("a case") else { return false };
             for version in kernels(None) {
-                answer(Semantics::of(version), &case.topology, &case.request, case.calc.as_ref());
+                let Ok(places) = case.topology.read(version) else { return false };
+                answer(Semantics::of(version), places, &case.request, case.calc.as_ref());
             }
             true
         });

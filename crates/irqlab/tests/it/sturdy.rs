@@ -321,7 +321,14 @@ fn options_beyond_reason_are_refused() {
 fn lists_of_cpus_are_read_as_the_kernel_reads_them() {
     let folder = Folder::new("lists");
     folder.write("ops", "online 0\nonline 1\nalloc all 0\n");
-    for line in ["spread --cpus 4 --present 0-N --nodes 'all:2/4;2-N'", "matrix --replay ops --cpus 2"] {
+    let machine = "{\"nr_node_ids\":1,\"nodes\":[0,0],\"cores\":[0,1],\"present\":\"0-N\"}";
+    let request = "{\"nvecs\":2,\"pre_vectors\":0,\"post_vectors\":0}";
+    folder.write("batch", &format!("{{\"topology\":{machine},\"request\":{request}}}\n"));
+    for line in [
+        "spread --cpus 4 --present 0-N --nodes 'all:2/4;2-N'",
+        "spread --batch batch",
+        "matrix --replay ops --cpus 2",
+    ] {
         for kernel in ["v6.12", "v7.3"] {
             let output = folder.run(&format!("{line} --kernel {kernel}"));
             assert_eq!(output.status.code(), Some(0), "{line} {}", String::from_utf8_lossy(&output.stderr));
