@@ -191,10 +191,7 @@ impl Files {
                 let found = attributes::attributes(k, path)?;
                 return Ok(file(FileType::RegularFile, found.mode, 0, 1));
             }
-            let found = match attributes::attributes(k, path) {
-                Err(Errno::EOPNOTSUPP) => attributes::tracefs(k, path)?,
-                found => found?,
-            };
+            let found = attributes::attributes(k, path)?;
             let kind = match found.kind {
                 attributes::Kind::Directory => FileType::Directory,
                 attributes::Kind::Link => FileType::Symlink,

@@ -19,6 +19,7 @@ use kstate::pci::PciDev;
 use kstate::sched::Call;
 use kstate::{CpuId, CpuMask, DiskId, Errno, Irq, Kernel, NvmeId, PciDevId};
 use pcimsi::kernel::pci_driver::pci_bus_match;
+use pcimsi::kernel::pci_sysfs::numa_node_store;
 
 use crate::{params, testmod, tracefs};
 
@@ -117,6 +118,11 @@ fn nvme_of(k: &Kernel, name: &str) -> Result<NvmeId, Errno> {
     instance.and_then(|n| k.nvme.by_instance(n)).ok_or(Errno::ENOENT)
 }
 
+/// `topology_core_cpumask()`: the CPUs of a package that are online.
+fn topology_core_cpumask(k: &Kernel, socket: u32) -> CpuMask {
+    k.topo.online.iter().filter(|cpu| k.topo.cpus[cpu.index()].socket == socket).collect()
+}
+
 fn line(text: impl core::fmt::Display) -> String {
     format!("{text}\n")
 }
@@ -175,6 +181,12 @@ pub fn read(k: &Kernel, path: &str) -> Result<String, Errno> {
                 "thread_siblings_list" | "core_cpus_list" => Ok(line(&k.topo.siblings[cpu.index()])),
                 "thread_siblings" | "core_cpus" => {
                     Ok(line(k.topo.siblings[cpu.index()].hex(k.topo.nr_cpu_ids)))
+                }
+                "core_siblings_list" | "package_cpus_list" => {
+                    Ok(line(topology_core_cpumask(k, place.socket)))
+                }
+                "core_siblings" | "package_cpus" => {
+                    Ok(line(topology_core_cpumask(k, place.socket).hex(k.topo.nr_cpu_ids)))
                 }
                 "physical_package_id" => Ok(line(place.socket)),
                 "cluster_cpus" | "cluster_cpus_list" | "cluster_id" if !k.sem.cluster_sysfs => {
@@ -290,7 +302,7 @@ fn bound_to(k: &Kernel, dev: PciDevId) -> Option<&'static str> {
 }
 
 /// What every PCI function has in /sys/bus/pci/devices/FUNCTION, apart from its vectors.
-const PCI_FILES: [&str; 4] = ["irq", "local_cpulist", "numa_node", "subsystem"];
+const PCI_FILES: [&str; 5] = ["irq", "local_cpulist", "local_cpus", "numa_node", "subsystem"];
 
 /// The interrupts of a function that has MSI or MSI-X enabled, in the order of its vectors.
 fn msi_irqs(k: &Kernel, dev: PciDevId) -> Vec<Irq> {
@@ -309,9 +321,10 @@ fn pci_attribute(k: &Kernel, dev: PciDevId, path: &[&str]) -> Result<String, Err
     match *path {
         ["irq"] => Ok(line(pci.irq)),
         ["numa_node"] => Ok(line(pci.node)),
-        ["local_cpulist"] => {
+        [file @ ("local_cpus" | "local_cpulist")] => {
             let near = usize::try_from(pci.node).ok().and_then(|node| k.topo.node_cpus.get(node));
-            Ok(line(near.map_or_else(|| k.topo.online.clone(), |cpus| cpus.and(&k.topo.online))))
+            let near = near.map_or_else(|| k.topo.online.clone(), |cpus| cpus.and(&k.topo.online));
+            Ok(if file == "local_cpus" { line(near.hex(k.topo.nr_cpu_ids)) } else { line(near) })
         }
         ["msi_irqs", irq] => {
             let irq = numbered(irq, "").map(Irq).ok_or(Errno::ENOENT)?;
@@ -503,6 +516,10 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
             let all = [
                 "core_cpus",
                 "core_cpus_list",
+                "core_siblings",
+                "core_siblings_list",
+                "package_cpus",
+                "package_cpus_list",
                 "physical_package_id",
                 "thread_siblings",
                 "thread_siblings_list",
@@ -579,10 +596,15 @@ pub fn write(k: &mut Kernel, path: &str, text: &str) -> Written {
 
 /// Writes `text` to a file that was opened with `>`, or with `append` with `>>`.
 pub fn write_file(k: &mut Kernel, path: &str, text: &str, append: bool) -> Written {
-    match try_write(k, path, text, append) {
+    let written = match try_write(k, path, text, append) {
         Ok(written) => written,
         Err(e) => e.into(),
+    };
+    if matches!(written, Written::Now(Err(Errno::ENOENT))) {
+        let parts = parts(k, path);
+        return refused(k, &strs(&parts)).into();
     }
+    written
 }
 
 fn try_write(k: &mut Kernel, path: &str, text: &str, append: bool) -> Result<Written, Errno> {
@@ -635,6 +657,10 @@ fn try_write(k: &mut Kernel, path: &str, text: &str, append: bool) -> Result<Wri
                 }
                 _ => Err(Errno::ENODEV),
             }
+        }
+        ["sys", "bus", "pci", "devices", dev, "numa_node"] => {
+            let dev = k.find_pci_dev(dev).ok_or(Errno::ENOENT)?;
+            Ok(Written::Now(numa_node_store(k, dev, text)))
         }
         ["sys", "class", "nvme", ctrl, file] => {
             let ctrl = nvme_of(k, ctrl)?;

@@ -1053,6 +1053,20 @@ const SEMANTICS: &[Row] = &[
         &[(Look::Terminal, "", "migrate-disable")],
     ),
     row(
+        "numa_node_store_einval",
+        V5_4,
+        PC,
+        "echo 4294967296 > /sys/bus/pci/devices/0000:00:03.0/numa_node\n",
+        &[(Look::Terminal, "Numerical result out of range", "Invalid argument")],
+    ),
+    row(
+        "tracefs_keeps_others_out",
+        V5_4,
+        BARE,
+        "stat -c %a /sys/kernel/tracing/trace\n",
+        &[(Look::Terminal, "644", "640")],
+    ),
+    row(
         "cpuhp_skips_empty_states",
         V5_4,
         PC,

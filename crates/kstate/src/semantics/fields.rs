@@ -645,6 +645,11 @@ macro_rules! fields {
         V5_4 off "all, and ERR and MIS have one number for all CPUs",
         V7_3 on "SPU, RTR, ERR and MIS from their first event on, and each CPU has a number",
     }
+    /// Whether files of the tracer are for root and its group alone.
+    tracefs_keeps_others_out: bool = "TRACE_MODE_WRITE", "kernel/trace/trace.h", "5.16" {
+        V5_4 off "everybody can read them",
+        V6_12 on "nobody else can open them",
+    }
     /// How wide the columns of a trace are, and whether one tells if migration is disabled.
     trace_shows_migrate_disable: bool = "trace_print_lat_fmt()", "kernel/trace/trace_output.c" {
         V5_4 off "four flags, and five columns for a PID",
@@ -810,6 +815,11 @@ macro_rules! fields {
     bind_reports_errors: bool = "bind_store()", "drivers/base/bus.c" {
         V5_4 off "ENODEV, whatever the reason was",
         V6_12 on "the probe's error, and EBUSY for one that is bound",
+    }
+    /// What writing a number that is too large to a function's `numa_node` answers.
+    numa_node_store_einval: bool = "numa_node_store()", "drivers/pci/pci-sysfs.c" {
+        V5_4 off "ERANGE, as kstrtoint() says",
+        V6_12 on "EINVAL, as for whatever is no number",
     }
     /// How a probe that failed is logged.
     probe_failure_by_dev_err: bool = "call_driver_probe()", "drivers/base/dd.c" {

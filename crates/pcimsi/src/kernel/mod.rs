@@ -14,6 +14,7 @@ pub mod irq;
 pub mod msi;
 pub mod pci;
 pub mod pci_driver;
+pub mod pci_sysfs;
 pub mod probe;
 
 pub use irq::{pci_assign_irq, pci_free_irq, pci_request_irq};

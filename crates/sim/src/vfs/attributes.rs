@@ -76,7 +76,7 @@ impl Attributes {
 /// What `lstat(2)` says of a path.
 ///
 /// # Errors
-/// `ENOENT` and `ENOTDIR` for a path that does not exist, `EOPNOTSUPP` for a file of the tracer.
+/// `ENOENT` and `ENOTDIR` for a path that does not exist.
 pub fn attributes(k: &Kernel, path: &str) -> Result<Attributes, Errno> {
     let parts = parts(k, path);
     let parts = strs(&parts);
@@ -91,7 +91,7 @@ pub fn attributes(k: &Kernel, path: &str) -> Result<Attributes, Errno> {
                     && list_parts(k, &[&parts[..], &[name.as_str()]].concat()).is_ok()
             };
             let links = 2 + names.iter().filter(|name| below(name)).count() as u32;
-            Ok(Attributes { kind: Kind::Directory, mode: directory_mode(&parts), size: 0, links })
+            Ok(Attributes { kind: Kind::Directory, mode: directory_mode(k, &parts), size: 0, links })
         }
         Err(Errno::ENOTDIR) => {
             let above = parts.split_last().map_or(&[][..], |(_, above)| above);
@@ -105,13 +105,29 @@ pub fn attributes(k: &Kernel, path: &str) -> Result<Attributes, Errno> {
     }
 }
 
-fn directory_mode(parts: &[&str]) -> u16 {
+fn directory_mode(k: &Kernel, parts: &[&str]) -> u16 {
     match parts {
         ["proc", ..] => 0o555,
         // Where debugfs and tracefs are mounted.
         ["sys", "kernel", "debug" | "tracing"] | ["sys", "kernel", "debug", "tracing"] => 0o700,
+        // tracefs_create_dir(); what is in `events` is eventfs by then, which lets everybody in.
+        ["sys", "kernel", "tracing", "options"] | ["sys", "kernel", "debug", "tracing", "options"]
+            if k.sem.tracefs_keeps_others_out =>
+        {
+            0o750
+        }
         _ => 0o755,
     }
+}
+
+/// The mode with which `trace_create_file()` is called for a file.
+fn tracefs_mode(k: &Kernel, file: &[&str]) -> u16 {
+    let mode = match file {
+        ["trace_marker"] => return 0o220,
+        ["available_events" | "available_filter_functions" | "available_tracers"] => 0o444,
+        _ => 0o644,
+    };
+    if k.sem.tracefs_keeps_others_out { mode & 0o770 } else { mode }
 }
 
 fn file_mode(k: &Kernel, parts: &[&str]) -> Result<(Kind, u16), Errno> {
@@ -138,25 +154,11 @@ fn file_mode(k: &Kernel, parts: &[&str]) -> Result<(Kind, u16), Errno> {
         ["sys", "kernel", "debug", "block", _, _, _] => 0o400,
         ["sys", "kernel", "debug", "irqlab", _] => 0o200,
         ["sys", "kernel", "debug", "irq", "domains", _] => 0o444,
-        ["sys", "kernel", "tracing", ..] | ["sys", "kernel", "debug", "tracing", ..] => {
-            return Err(Errno::EOPNOTSUPP);
-        }
+        ["sys", "kernel", "tracing", ref file @ ..]
+        | ["sys", "kernel", "debug", "tracing", ref file @ ..] => tracefs_mode(k, file),
         _ => 0o444,
     };
     Ok((Kind::File, mode))
-}
-
-/// What `lstat(2)` says of a path in tracefs, where the modes of the kernel are not known for every file.
-///
-/// # Errors
-/// `ENOENT` and `ENOTDIR` for a path that does not exist.
-// DEVIATION: a file of the tracer has the mode that most have, which is that of a file that can be written.
-pub fn tracefs(k: &Kernel, path: &str) -> Result<Attributes, Errno> {
-    match super::list(k, path) {
-        Err(Errno::ENOTDIR) => Ok(Attributes { kind: Kind::File, mode: 0o640, size: 0, links: 1 }),
-        Err(e) => Err(e),
-        Ok(_) => Ok(Attributes { kind: Kind::Directory, mode: 0o750, size: 0, links: 2 }),
-    }
 }
 
 /// The lines of `ls -l`, of the directory's names or of the one file.

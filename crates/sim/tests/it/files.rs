@@ -370,6 +370,13 @@ fn files_have_the_modes_of_their_kernel() {
         ("/sys/kernel/debug/irq/irqs/25", "644", "644"),
         ("/sys/kernel/debug/irq/domains/VECTOR", "444", "444"),
         ("/sys/kernel/debug/block/nvme0n1/hctx0/state", "400", "400"),
+        ("/sys/kernel/tracing", "700", "700"),
+        ("/sys/kernel/tracing/options", "755", "750"),
+        ("/sys/kernel/tracing/events/irq_vectors", "755", "755"),
+        ("/sys/kernel/tracing/events/irq_vectors/enable", "644", "640"),
+        ("/sys/kernel/tracing/available_tracers", "444", "440"),
+        ("/sys/kernel/tracing/trace_marker", "220", "220"),
+        ("/sys/kernel/debug/tracing/set_ftrace_filter", "644", "640"),
     ] {
         for &version in KernelVersion::ALL {
             let mut lab = lab(version, 2);
@@ -438,6 +445,68 @@ fn rows_of_events_come_with_the_first_one() {
     message(&mut lab, 0xff);
     let counted = ["SPU: 0 1 Spurious interrupts", "RTR: 0 0 APIC ICR read retries", "ERR: 1", "MIS: 0"];
     assert_eq!(rare_rows(&mut lab), counted);
+}
+
+/// Asked of a real 6.12.117 and 7.3.4. /proc says that a file which is not there is not there; no other file system
+/// makes one.
+#[test]
+fn a_node_can_be_written_and_new_files_cannot() {
+    for &version in KernelVersion::ALL {
+        let text = format!(
+            "kernel = \"{}\"\n[cpus]\npossible = 4\nnodes = [\"0-1\", \"2-3\"]\n\
+             [[pci]]\naddress = \"0000:00:03.0\"\nmodel = \"nvme\"\nio_queue_pairs_max = 4\nmsix_vectors = 5\n\
+             [[pci]]\naddress = \"0000:00:05.0\"\nmodel = \"test\"\nmsix_vectors = 1\n",
+            version.name()
+        );
+        let mut lab = Lab::boot(&Machine::parse("machine.toml", &text).expect("a machine"));
+        let dev = "/sys/bus/pci/devices/0000:00:05.0";
+        for refused in ["2", "-2", "x", "", " 0"] {
+            let line = format!("echo '{refused}' > {dev}/numa_node");
+            assert_eq!(error(&mut lab, &line), "Invalid argument", "{refused:?}");
+        }
+        assert_eq!(sh(&mut lab, &format!("cat {dev}/local_cpus")), "f");
+        sh(&mut lab, &format!("echo 0x1 > {dev}/numa_node"));
+        assert_eq!(sh(&mut lab, &format!("cat {dev}/numa_node; cat {dev}/local_cpulist")), "1\n2-3");
+        let said =
+            "pci 0000:00:05.0: [Firmware Bug]: Overriding NUMA node to 1.  Contact your vendor for updates.";
+        assert_eq!(lab.k.log.last().map(String::as_str), Some(said));
+        // alloc_descs() takes the node where the driver has no masks, and irq_setup_affinity() its CPUs.
+        sh(&mut lab, "echo 0000:00:05.0 > /sys/bus/pci/drivers/irqlab/bind");
+        sh(&mut lab, "echo 29 > /sys/kernel/debug/irqlab/request_irq");
+        assert_eq!(sh(&mut lab, "cat /proc/irq/29/smp_affinity_list"), "2-3", "{}", version.name());
+        for file in ["/sys/kernel/tracing", "/sys/kernel/debug/irq/irqs", "/sys/class/nvme/nvme0", dev] {
+            assert_eq!(error(&mut lab, &format!("echo 1 > {file}/nothing")), "Permission denied", "{file}");
+        }
+        for file in ["/proc", "/proc/irq/24", "/sys/kernel/tracing/nothing", "/sys/class/nvme/nvme9"] {
+            assert_eq!(
+                error(&mut lab, &format!("echo 1 > {file}/nothing")),
+                "No such file or directory",
+                "{file}"
+            );
+        }
+    }
+}
+
+#[test]
+fn sysfs_says_who_shares_a_package() {
+    for &version in KernelVersion::ALL {
+        let text = format!(
+            "kernel = \"{}\"\n[cpus]\npossible = 8\nsockets = 2\ncores_per_socket = 2\nthreads_per_core = 2\n",
+            version.name()
+        );
+        let mut lab = Lab::boot(&Machine::parse("machine.toml", &text).expect("a machine"));
+        sh(&mut lab, "echo 0 > /sys/devices/system/cpu/cpu6/online");
+        let topology = "/sys/devices/system/cpu/cpu5/topology";
+        for (file, expected) in [
+            ("package_cpus_list", "4-5,7"),
+            ("core_siblings_list", "4-5,7"),
+            ("package_cpus", "b0"),
+            ("core_siblings", "b0"),
+            ("core_cpus_list", "4-5"),
+        ] {
+            assert_eq!(sh(&mut lab, &format!("cat {topology}/{file}")), expected, "{file}");
+        }
+    }
 }
 
 #[test]
