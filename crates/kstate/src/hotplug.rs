@@ -1,9 +1,7 @@
 //! CPU hotplug state (kernel/cpu.c and kernel/stop_machine.c of 5.4 and 6.12,
 //! include/linux/cpuhotplug.h).
 
-use core::fmt;
-use core::hash::{Hash, Hasher};
-
+use crate::named::by_name;
 use crate::sched::{Call, Slot};
 use crate::shared::Shared;
 use crate::{CpuId, CpuMask, Errno, Kernel, QueueId, TaskId};
@@ -197,22 +195,7 @@ pub struct CpuhpCallback {
     pub call: CpuhpCall,
 }
 
-impl PartialEq for CpuhpCallback {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
-}
-impl Eq for CpuhpCallback {}
-impl Hash for CpuhpCallback {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.name.hash(state);
-    }
-}
-impl fmt::Debug for CpuhpCallback {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
-}
+by_name! { CpuhpCallback }
 
 /// `struct cpuhp_step`. `cant_stop` is left out: nobody writes to /sys/devices/system/cpu/cpuN/hotplug.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use crate::irqchip::{Handler, IrqChip};
 use crate::irqdomain::IrqDomain;
+use crate::named::by_name;
 use crate::shared::Shared;
 use crate::{ChipId, CpuId, CpuMask, DomainId, Irq, MsiDescId, NodeId, PciDevId, TaskId};
 
@@ -558,22 +559,7 @@ pub struct ArchOps {
     pub arch_show_interrupts: Option<fn(&crate::Kernel, &mut String, usize)>,
 }
 
-impl PartialEq for ArchOps {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
-}
-impl Eq for ArchOps {}
-impl core::hash::Hash for ArchOps {
-    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
-        self.name.hash(state);
-    }
-}
-impl core::fmt::Debug for ArchOps {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "ArchOps({})", self.name)
-    }
-}
+by_name! { ArchOps }
 
 /// Everything kernel/irq owns.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]

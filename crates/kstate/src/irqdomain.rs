@@ -1,10 +1,8 @@
 //! `struct irq_domain` and its operations (include/linux/irqdomain.h).
 
-use core::fmt;
-use core::hash::{Hash, Hasher};
-
 use crate::irqdesc::Irqd;
 use crate::msi::{MsiDomainInfo, MsiParentOps};
+use crate::named::by_name;
 use crate::sorted::SortedMap;
 use crate::{CpuMask, DomainId, Errno, Irq, Kernel, MsiDescId, PciDevId};
 
@@ -80,22 +78,7 @@ pub struct IrqDomainOps {
     pub debug_show: Option<DebugShowCb>,
 }
 
-impl PartialEq for IrqDomainOps {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
-}
-impl Eq for IrqDomainOps {}
-impl Hash for IrqDomainOps {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.name.hash(state);
-    }
-}
-impl fmt::Debug for IrqDomainOps {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
-}
+by_name! { IrqDomainOps }
 
 macro_rules! bits {
     ($($(#[$doc:meta])* $name:ident = $value:expr;)*) => {$($(#[$doc])* pub const $name: u32 = $value;)*};

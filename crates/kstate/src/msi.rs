@@ -218,24 +218,9 @@ pub struct MsiDomainOps {
     pub handle_error: Option<fn(&mut Kernel, DomainId, MsiDescId, Errno) -> Result<u32, Errno>>,
 }
 
-impl PartialEq for MsiDomainOps {
-    // Missing callbacks are filled in while a domain is created and never change after that, so
-    // the name identifies the structure.
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
-}
-impl Eq for MsiDomainOps {}
-impl Hash for MsiDomainOps {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.name.hash(state);
-    }
-}
-impl fmt::Debug for MsiDomainOps {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
-}
+// Missing callbacks are filled in while a domain is created and never change after that, so the name identifies
+// the structure.
+by_name! { MsiDomainOps }
 
 /// `init_dev_msi_info`: device, the domain asked, the real parent, the child's description.
 type InitDevMsiInfo = fn(&mut Kernel, PciDevId, DomainId, DomainId, &mut MsiDomainInfo) -> bool;
@@ -253,22 +238,7 @@ pub struct MsiParentOps {
     pub init_dev_msi_info: Option<InitDevMsiInfo>,
 }
 
-impl PartialEq for MsiParentOps {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
-}
-impl Eq for MsiParentOps {}
-impl Hash for MsiParentOps {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.name.hash(state);
-    }
-}
-impl fmt::Debug for MsiParentOps {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
-}
+by_name! { MsiParentOps }
 
 /// `struct msi_domain_template` (6.12): what a per-device domain starts from.
 #[derive(Clone, Debug, Default)]

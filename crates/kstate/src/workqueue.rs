@@ -1,8 +1,6 @@
 //! Work that is left to a worker (include/linux/workqueue.h, kernel/workqueue.c).
 
-use core::fmt;
-use core::hash::{Hash, Hasher};
-
+use crate::named::by_name;
 use crate::sched::Call;
 use crate::{Kernel, TaskId, WorkId};
 
@@ -15,22 +13,7 @@ pub struct WorkFunc {
     pub call: fn(&Kernel, u32) -> Call<()>,
 }
 
-impl PartialEq for WorkFunc {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
-}
-impl Eq for WorkFunc {}
-impl Hash for WorkFunc {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.name.hash(state);
-    }
-}
-impl fmt::Debug for WorkFunc {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
-}
+by_name! { WorkFunc }
 
 /// `struct work_struct`. One piece of work never runs twice at a time.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
