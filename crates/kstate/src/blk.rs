@@ -1,13 +1,12 @@
 //! Queues, tags, requests and queue maps of the block layer (include/linux/blk-mq.h, blkdev.h).
 
-use std::collections::BTreeMap;
-
 use crate::arena::Arena;
 use crate::event::EventKey;
 use crate::hw::nvme::NvmeCommand;
 use crate::named::by_name;
 use crate::sched::Call;
 use crate::shared::Shared;
+use crate::sorted::SortedMap;
 use crate::{CpuId, CpuMask, Kernel, ReqId, TaskId};
 
 pub use crate::ids::{DiskId, QueueId, TagSetId};
@@ -104,7 +103,7 @@ pub struct Tags {
     /// `nr_reserved_tags`: the lowest ones.
     pub nr_reserved_tags: u32,
     /// `rqs`: holders by tag.
-    pub rqs: BTreeMap<u32, ReqId>,
+    pub rqs: SortedMap<u32, ReqId>,
 }
 
 impl Tags {

@@ -1,13 +1,12 @@
 //! `struct pci_dev` and what hangs off its `struct device` for MSI (include/linux/pci.h,
 //! include/linux/device.h, kernel/irq/msi.c).
 
-use std::collections::BTreeMap;
-
 use crate::data::Data;
 use crate::irqdomain::IrqAllocInfo;
 use crate::msi::{IrqAffinity, IrqAffinityDesc};
 use crate::named::by_name;
 use crate::sched::Call;
+use crate::sorted::SortedMap;
 use crate::{DomainId, Errno, Irq, Kernel, MsiDescId, PciDevId, PciDriverId};
 
 /// `PCI_ANY_ID`: a device table's entry takes every value.
@@ -90,7 +89,7 @@ pub struct BusType {
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct MsiDevDomain {
     /// Descriptors by index.
-    pub store: BTreeMap<u32, MsiDescId>,
+    pub store: SortedMap<u32, MsiDescId>,
     /// The domain.
     pub domain: Option<DomainId>,
 }

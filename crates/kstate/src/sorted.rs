@@ -1,6 +1,7 @@
 //! A small map.
 
 use core::mem;
+use core::ops::{Bound, Index, RangeBounds};
 
 /// A map as a list in the order of its keys. Next to a tree it is one block, which is copied, compared and hashed
 /// fast. In exchange a key that is not the highest moves those behind it when it comes or goes.
@@ -60,6 +61,57 @@ impl<K: Ord, V> SortedMap<K, V> {
         self.place(key).ok().map(|at| self.0.remove(at).1)
     }
 
+    /// All keys with their values, in order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> {
+        self.0.iter().map(|(key, value)| (key, value))
+    }
+
+    /// All keys, in order.
+    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &K> {
+        self.0.iter().map(|(key, _)| key)
+    }
+
+    /// All values, in the order of their keys.
+    pub fn values(&self) -> impl DoubleEndedIterator<Item = &V> {
+        self.0.iter().map(|(_, value)| value)
+    }
+
+    /// The same, to be changed.
+    pub fn values_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut V> {
+        self.0.iter_mut().map(|(_, value)| value)
+    }
+
+    /// The keys of a range with their values, in order.
+    pub fn range(&self, keys: impl RangeBounds<K>) -> impl DoubleEndedIterator<Item = (&K, &V)> {
+        let first = match keys.start_bound() {
+            Bound::Unbounded => 0,
+            Bound::Included(start) => self.0.partition_point(|(key, _)| key < start),
+            Bound::Excluded(start) => self.0.partition_point(|(key, _)| key <= start),
+        };
+        let rest = &self.0[first..];
+        let len = match keys.end_bound() {
+            Bound::Unbounded => rest.len(),
+            Bound::Included(end) => rest.partition_point(|(key, _)| key <= end),
+            Bound::Excluded(end) => rest.partition_point(|(key, _)| key < end),
+        };
+        rest[..len].iter().map(|(key, value)| (key, value))
+    }
+
+    /// The key is there.
+    pub fn contains_key(&self, key: &K) -> bool {
+        self.place(key).is_ok()
+    }
+
+    /// Keeps what `wanted` picks.
+    pub fn retain(&mut self, mut wanted: impl FnMut(&K, &mut V) -> bool) {
+        self.0.retain_mut(|(key, value)| wanted(key, value));
+    }
+
+    /// Takes all keys away.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
     /// The highest key.
     pub fn last_key(&self) -> Option<&K> {
         self.0.last().map(|(key, _)| key)
@@ -73,6 +125,13 @@ impl<K: Ord, V> SortedMap<K, V> {
     /// There is no key.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+impl<K: Ord, V> Index<&K> for SortedMap<K, V> {
+    type Output = V;
+    fn index(&self, key: &K) -> &V {
+        self.get(key).expect("a key that is in the map")
     }
 }
 
@@ -101,7 +160,16 @@ mod tests {
             assert_eq!(map.get(&key), expect.get(&key));
             assert_eq!(map.last_key(), expect.keys().last());
             assert_eq!((map.len(), map.is_empty()), (expect.len(), expect.is_empty()));
+            let (from, to) = (key.min(random & 63), key.max(random & 63));
+            assert!(map.range(from..to).eq(expect.range(from..to)));
+            assert!(map.range(from..=to).eq(expect.range(from..=to)));
+            assert!(map.range(from..).eq(expect.range(from..)));
+            assert_eq!(map.contains_key(&from), expect.contains_key(&from));
+            if n % 500 == 0 {
+                map.retain(|key, value| (*key + *value) % 3 != 0);
+                expect.retain(|key, value| (*key + *value) % 3 != 0);
+            }
         }
-        assert!(map.0.iter().map(|(key, value)| (key, value)).eq(&expect));
+        assert!(map.iter().eq(&expect) && map.keys().eq(expect.keys()) && map.values().eq(expect.values()));
     }
 }

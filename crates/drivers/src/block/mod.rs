@@ -35,7 +35,7 @@ pub fn check_invariants(k: &Kernel) -> Result<(), String> {
     for (s, set) in k.blk.tag_sets.iter().enumerate() {
         let Some(set) = set else { continue };
         for (h, tags) in set.tags.iter().enumerate() {
-            for (&tag, &rq) in &tags.rqs {
+            for (&tag, &rq) in tags.rqs.iter() {
                 let at = || format!("tag {tag} of set {s}, queue {h}");
                 let Some(request) = k.blk.requests.get(rq) else {
                     return Err(format!("{}: its request is gone", at()));

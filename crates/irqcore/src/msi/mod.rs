@@ -277,7 +277,7 @@ pub fn check_invariants(k: &Kernel) -> Result<(), String> {
     let mut listed = 0;
     for (i, dev) in k.pci.devs.iter().enumerate() {
         let name = dev.name();
-        let stored = dev.msi_data.iter().flat_map(|data| &data.default_domain.store);
+        let stored = dev.msi_data.iter().flat_map(|data| data.default_domain.store.iter());
         let stored: Vec<_> = stored.map(|(&index, &id)| (Some(index), id)).collect();
         let legacy = dev.msi_list.iter().map(|&id| (None, id));
         for (index, id) in legacy.chain(stored) {

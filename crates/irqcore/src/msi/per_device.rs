@@ -1,7 +1,5 @@
 //! kernel/irq/msi.c of 6.12: each device has its own domain and a store of descriptors by index.
 
-use std::collections::BTreeMap;
-
 use kfn::{kfn, kframe};
 use kstate::irqdesc::{IRQD_ACTIVATED, IRQD_AFFINITY_MANAGED, IRQD_CAN_RESERVE, IRQD_MANAGED_SHUTDOWN};
 use kstate::irqdomain::{
@@ -15,6 +13,7 @@ use kstate::msi::{
 };
 use kstate::pci::MsiDeviceData;
 use kstate::sched::Slot;
+use kstate::sorted::SortedMap;
 use kstate::{DomainId, Errno, Irq, Kernel, MsiDescId, PciDevId};
 
 use super::{
@@ -66,7 +65,7 @@ impl Slot for MsiCtrl {
     }
 }
 
-fn store(k: &Kernel, dev: PciDevId) -> Option<&BTreeMap<u32, MsiDescId>> {
+fn store(k: &Kernel, dev: PciDevId) -> Option<&SortedMap<u32, MsiDescId>> {
     k.pci_dev(dev).msi_data.as_ref().map(|data| &data.default_domain.store)
 }
 

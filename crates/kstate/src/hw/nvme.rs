@@ -1,8 +1,7 @@
 //! Registers and queues of an NVMe controller (NVM Express Base Specification 1.4, section 3.1).
 
-use std::collections::BTreeMap;
-
 use crate::PciDevId;
+use crate::sorted::SortedMap;
 
 /// A submission queue entry, without the pointers to data: no data is modelled.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -98,14 +97,14 @@ pub struct NvmeController {
     /// Interrupt status, one bit per vector: a completion queue has unread entries.
     pub irq_status: u32,
     /// Submission queues by identifier.
-    pub sqs: BTreeMap<u16, SubmissionQueue>,
+    pub sqs: SortedMap<u16, SubmissionQueue>,
     /// Completion queues by identifier.
-    pub cqs: BTreeMap<u16, CompletionQueue>,
+    pub cqs: SortedMap<u16, CompletionQueue>,
     /// Host memory of submission queues: commands written and not fetched, by queue and slot.
-    pub sq_mem: BTreeMap<(u16, u16), NvmeCommand>,
+    pub sq_mem: SortedMap<(u16, u16), NvmeCommand>,
     /// Host memory of completion queues: the last entry written to each slot not yet reused by
     /// the host, by queue and slot.
-    pub cq_mem: BTreeMap<(u16, u16), NvmeCompletion>,
+    pub cq_mem: SortedMap<(u16, u16), NvmeCompletion>,
     /// Commands not completed until an event occurs (Asynchronous Event Request).
     pub aer: Vec<NvmeCommand>,
     /// Shadow doorbells were configured (Doorbell Buffer Config).
