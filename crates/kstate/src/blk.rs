@@ -3,6 +3,7 @@
 use crate::arena::Arena;
 use crate::event::EventKey;
 use crate::hw::nvme::NvmeCommand;
+use crate::list::List;
 use crate::named::by_name;
 use crate::sched::Call;
 use crate::shared::Shared;
@@ -88,7 +89,7 @@ by_name! { EndIo }
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct QueueMap {
     /// Hardware queue of every possible CPU, by number.
-    pub mq_map: Vec<u32>,
+    pub mq_map: List<u32>,
     /// How many hardware queues this map has.
     pub nr_queues: u32,
     /// Its first hardware queue.

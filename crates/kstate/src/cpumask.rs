@@ -42,7 +42,8 @@ impl PartialEq for CpuMask {
     #[inline]
     fn eq(&self, other: &Self) -> bool {
         let same = match (&self.words[..], &other.words[..]) {
-            // Most sets: two numbers need no memcmp().
+            // Most sets: none or two numbers need no memcmp().
+            ([], []) => true,
             ([a], [b]) => a == b,
             (a, b) => a == b,
         };

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use crate::irqchip::{Handler, IrqChip};
 use crate::irqdomain::IrqDomain;
+use crate::list::List;
 use crate::named::by_name;
 use crate::shared::Shared;
 use crate::{ChipId, CpuId, CpuMask, DomainId, Irq, MsiDescId, NodeId, PciDevId, TaskId};
@@ -596,7 +597,7 @@ pub struct IrqState {
     pub unknown_domains: u32,
     /// While a machine as found boots: the numbers for the function that is probed, in the order in which it
     /// takes them. Empty where the lowest free number will do.
-    pub boot_numbers: Vec<u32>,
+    pub boot_numbers: List<u32>,
     /// `irq_proc_constraints.chip_width`, where it has grown: the longest name of a chip that an interrupt
     /// ever had (7.2).
     pub proc_chip_width: u32,

@@ -1,5 +1,7 @@
 //! The machine.
 
+use std::sync::Arc;
+
 use crate::apic::Apic;
 use crate::blk::Blk;
 use crate::blocks::Blocks;
@@ -43,7 +45,7 @@ pub struct Kernel {
     /// Which kernel's behaviour.
     pub sem: Semantics,
     /// `saved_command_line`: the text that was parsed at boot, for /proc/cmdline.
-    pub saved_command_line: String,
+    pub saved_command_line: Arc<str>,
     /// What its words set.
     pub params: Params,
     /// kernel/sched/isolation.c.

@@ -27,6 +27,7 @@ pub mod irqdomain;
 pub mod isolation;
 pub mod kernel;
 pub mod kstrtox;
+pub mod list;
 pub mod matrix;
 pub mod msi;
 mod named;

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::data::Data;
 use crate::hw::virtio::SplitRing;
 use crate::irqdesc::DevId;
+use crate::list::List;
 use crate::named::by_name;
 use crate::sched::Call;
 use crate::{CpuMask, Errno, Irq, Kernel, PciDevId, VirtioDriverId, VirtioId};
@@ -145,9 +146,9 @@ pub struct VirtioPciDevice {
     /// `vqs`: transport data by queue number.
     pub vqs: BTreeMap<u16, VirtioPciVqInfo>,
     /// `virtqueues`: the queues with a callback, newest first.
-    pub virtqueues: Vec<u16>,
+    pub virtqueues: List<u16>,
     /// `slow_virtqueues` (6.12): those on the vector of configuration changes.
-    pub slow_virtqueues: Vec<u16>,
+    pub slow_virtqueues: List<u16>,
     /// `intx_enabled`.
     pub intx_enabled: bool,
     /// `msix_enabled`.

@@ -89,7 +89,7 @@ impl Run {
                 .map(|field| format!("{}={}", field.name, k.sem.get(field.name).unwrap_or_default()))
                 .collect(),
             cpus: k.topo.nr_cpu_ids,
-            cmdline: k.saved_command_line.clone(),
+            cmdline: k.saved_command_line.to_string(),
             commands,
             about,
             told,

@@ -10,6 +10,7 @@ use kstate::hw::pci::{MsiCapability, PciFunction};
 use kstate::irqchip::Handler;
 use kstate::irqdesc::{DevId, IRQF_ONESHOT, IRQF_SHARED, IrqReturn, Irqd};
 use kstate::irqdomain::{AllocType, IrqAllocInfo};
+use kstate::list::List;
 use kstate::oracle::Oracle;
 use kstate::sched::TaskKind;
 use kstate::semantics::Semantics;
@@ -166,7 +167,7 @@ fn before_drivers(
     recorded: Recorded,
     after: &mut impl FnMut(&Kernel),
 ) -> Kernel {
-    k.irq.boot_numbers = numbers_left(machine);
+    k.irq.boot_numbers = numbers_left(machine).into();
     k.trace.record(recorded);
     let ctx = k.trace.open(Actor::Boot, &[]);
     k.cur.ctx = ctx;
@@ -191,7 +192,7 @@ fn before_drivers(
     if x86apic::kernel::dmar::init_dmars(&mut k).is_err() {
         k.pr_warn("DMAR: Initialization failed");
     }
-    k.irq.boot_numbers = Vec::new();
+    k.irq.boot_numbers = List::default();
     platform(&mut k, machine, Platform::Early, after);
     k
 }
@@ -253,7 +254,7 @@ fn boot_in(
             {
                 k.oracle = Oracle::seeded(*seed);
             }
-            k.irq.boot_numbers = numbers_of(machine, &k, dev);
+            k.irq.boot_numbers = numbers_of(machine, &k, dev).into();
             let task = probe(&mut k, dev);
             // `PROBE_PREFER_ASYNCHRONOUS`: the next probe does not wait for this one.
             if matches!(order, Order::Drawn(_)) && driver_allows_async_probing(&k, dev) {
@@ -266,7 +267,7 @@ fn boot_in(
         }
     }
     settle(&mut k, after);
-    k.irq.boot_numbers = Vec::new();
+    k.irq.boot_numbers = List::default();
     k.oracle = Oracle::default();
     platform(&mut k, machine, Platform::Late, after);
     restore(&mut k, machine, after);
@@ -324,7 +325,8 @@ fn restore(k: &mut Kernel, machine: &Machine, after: &mut impl FnMut(&Kernel)) {
 
 /// The hardware after power-on, and what the firmware tells the kernel about it.
 fn power_on(machine: &Machine, semantics: Semantics) -> Kernel {
-    let mut k = Kernel { sem: semantics, saved_command_line: machine.cmdline.clone(), ..Kernel::default() };
+    let mut k =
+        Kernel { sem: semantics, saved_command_line: machine.cmdline.as_str().into(), ..Kernel::default() };
     params::parse_early_param(&mut k);
     k.topo = Shared::new(topology::init_possible_cpus(&mut k, machine));
     pcimsi::init(&mut k);

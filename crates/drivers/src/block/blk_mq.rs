@@ -62,7 +62,7 @@ pub fn blk_mq_alloc_tag_set(
     let nr_hw_queues = if nr_maps == 1 { nr_hw_queues.min(k.topo.nr_cpu_ids) } else { nr_hw_queues };
     let mut map: [QueueMap; HCTX_MAX_TYPES] = Default::default();
     for map in map.iter_mut().take(nr_maps as usize) {
-        map.mq_map = vec![0; k.topo.nr_cpu_ids as usize];
+        map.mq_map = vec![0; k.topo.nr_cpu_ids as usize].into();
         map.nr_queues = nr_hw_queues;
     }
     let set = TagSet {

@@ -17,7 +17,7 @@ pub fn blk_mq_map_queues(k: &mut Kernel, set: TagSetId, map: usize) {
         BlkMap::Sequential => map_sequential(k, nr_queues, queue_offset),
         BlkMap::GroupCpusEvenly => map_groups(k, nr_queues, queue_offset),
     };
-    k.blk.set_mut(set).map[map].mq_map = mq_map;
+    k.blk.set_mut(set).map[map].mq_map = mq_map.into();
 }
 
 /// A queue for each CPU of the mask, up to a limit; 0 is none.

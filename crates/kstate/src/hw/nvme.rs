@@ -1,6 +1,7 @@
 //! Registers and queues of an NVMe controller (NVM Express Base Specification 1.4, section 3.1).
 
 use crate::PciDevId;
+use crate::list::List;
 use crate::sorted::SortedMap;
 
 /// A submission queue entry, without the pointers to data: no data is modelled.
@@ -68,7 +69,7 @@ pub struct CompletionQueue {
     /// Phase tag of the next entry.
     pub phase: bool,
     /// Submission queues whose oldest command waits for a free slot, in order.
-    pub waiting: Vec<u16>,
+    pub waiting: List<u16>,
 }
 
 /// An NVMe controller.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::PciDevId;
 use crate::data::Data;
+use crate::list::List;
 use crate::named::by_name;
 
 /// VIRTIO_MSI_NO_VECTOR: no MSI-X vector is mapped.
@@ -133,7 +134,7 @@ pub struct VirtqueueRegs {
     /// used_idx when an interrupt was last considered; `None` since the last reset.
     pub signalled_used: Option<u16>,
     /// Heads that were fetched and are not used yet, oldest first.
-    pub in_flight: Vec<u16>,
+    pub in_flight: List<u16>,
 }
 
 /// What became of a chain of buffers that a device took from a queue.

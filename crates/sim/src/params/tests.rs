@@ -15,7 +15,7 @@ fn parsed(version: KernelVersion, cmdline: &str) -> Kernel {
 fn parsed_by(semantics: Semantics, cmdline: &str) -> Kernel {
     let text = "kernel = \"v5.4\"\n[cpus]\npossible = 8\n";
     let machine = Machine::parse("machine.toml", text).expect("a machine");
-    let mut k = Kernel { sem: semantics, saved_command_line: cmdline.to_owned(), ..Kernel::default() };
+    let mut k = Kernel { sem: semantics, saved_command_line: cmdline.into(), ..Kernel::default() };
     parse_early_param(&mut k);
     k.topo = kstate::shared::Shared::new(crate::topology::init_possible_cpus(&mut k, &machine));
     cpu::boot_cpu_init(&mut k);

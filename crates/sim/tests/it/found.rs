@@ -117,7 +117,7 @@ fn a_history_is_an_input() {
         let expect = [("0-3", "3"), ("2", "2"), ("1,3", "3"), ("1,3", "1")];
         assert_eq!(stands, expect.map(|(a, b)| (a.to_owned(), b.to_owned())).to_vec(), "{kernel:?}");
         // What comes later takes the lowest free number again.
-        assert_eq!(k.irq.boot_numbers, [] as [u32; 0]);
+        assert_eq!(*k.irq.boot_numbers, [] as [u32; 0]);
     }
 }
 
