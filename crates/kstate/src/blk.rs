@@ -256,6 +256,8 @@ pub struct Request {
     pub end_io: Option<EndIo>,
     /// Who waits for it (`rq->end_io_data`).
     pub waiter: Option<TaskId>,
+    /// The request that the same reader made next.
+    pub next: Option<ReqId>,
     /// A queue of the driver that the callback needs (`end_io_data`).
     pub end_io_data: u64,
     /// The driver has asked the device to abort it.

@@ -303,6 +303,7 @@ pub(super) fn blk_mq_rq_ctx_init(k: &mut Kernel, q: QueueId, hctx: u32, tag: u32
         timer: None,
         end_io: None,
         waiter: None,
+        next: None,
         end_io_data: 0,
         aborted: false,
         retries: 0,

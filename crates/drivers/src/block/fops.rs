@@ -94,6 +94,9 @@ pub fn blkdev_read_iter(k: &mut Kernel, disk: DiskId, sector: u64, sectors: u32)
     let waiter: TaskId = k.cur.task.unwrap_or(TaskId(u32::MAX));
     let failed: bool = false;
     let done: u32 = 0;
+    // The requests in the order in which they are made: each names the next one.
+    let first: Option<ReqId> = None;
+    let last: Option<ReqId> = None;
     while done < count {
         let queue = k.blk.disk(disk).map_or(QueueId(u32::MAX), |gendisk| gendisk.queue);
         let q: QueueId = queue;
@@ -114,28 +117,26 @@ pub fn blkdev_read_iter(k: &mut Kernel, disk: DiskId, sector: u64, sectors: u32)
             request.sector = sector + u64::from(done);
             request.nr_sectors = split;
             request.waiter = Some(waiter);
+            match last {
+                Some(before) => k.blk.requests[before].next = Some(rq),
+                None => first = Some(rq),
+            }
+            last = Some(rq);
             blk_mq_submit_bio(k, rq, plug);
         }
         done += split;
     }
-    loop {
-        let left: Option<ReqId> = request_of(k, waiter);
-        if left.is_none() {
-            break;
-        }
-        let id: ReqId = left.unwrap_or_default();
+    while first.is_some() {
+        let id: ReqId = first.unwrap_or_default();
         wait_until!(k.blk.requests.get(id).is_none_or(|r| r.done), WaitOn::Request(id));
-        failed |= k.blk.requests.remove(id).is_none_or(|request| request.status != 0);
+        let request = k.blk.requests.remove(id);
+        failed |= request.as_ref().is_none_or(|request| request.status != 0);
+        first = request.and_then(|request| request.next);
     }
     if failed {
         return Err(Errno::EIO);
     }
     Ok(count)
-}
-
-/// A request that a reader waits for or has not looked at yet.
-fn request_of(k: &Kernel, waiter: TaskId) -> Option<ReqId> {
-    k.blk.requests.iter().find(|(_, request)| request.waiter == Some(waiter)).map(|(rq, _)| rq)
 }
 
 /// Opens a disk, reads it once and closes it, as a partition scan does that finds nothing in the first sectors.
