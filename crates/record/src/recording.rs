@@ -8,9 +8,9 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use kstate::CtxId;
-use kstate::trace::{Actor, Ctx, Record, Trace, Tracepoint, What};
+use kstate::trace::{Actor, Ctx, FnMeta, Record, Trace, Tracepoint, What};
 
-use crate::functions::Functions;
+use crate::functions::{Function, Functions};
 
 /// What a recording is asked to show.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -194,16 +194,41 @@ impl Open {
     }
 }
 
+/// The functions that call trees show, by the address of what the record names. A run calls few functions many times,
+/// and finding one by its name takes some ten comparisons.
+struct Shown<'a> {
+    functions: &'a Functions,
+    known: Vec<Option<(&'static FnMeta, Option<&'a Function>)>>,
+}
+
+impl<'a> Shown<'a> {
+    const SLOTS: usize = 512;
+
+    fn new(functions: &'a Functions) -> Self {
+        Self { functions, known: vec![None; Self::SLOTS] }
+    }
+
+    /// [`Functions::shown`].
+    fn get(&mut self, meta: &'static FnMeta) -> Option<&'a Function> {
+        let slot = &mut self.known[core::ptr::from_ref(meta).addr() / size_of::<FnMeta>() % Self::SLOTS];
+        match slot {
+            Some((known, function)) if core::ptr::eq(*known, meta) => *function,
+            _ => slot.insert((meta, self.functions.shown(meta.name))).1,
+        }
+    }
+}
+
 impl Recording {
     /// What happened between two marks, which are indices into `trace.records`.
     pub fn between(trace: &Trace, marks: Range<usize>, functions: &Functions, options: Options) -> Self {
         let (before, records) = split(trace, marks);
+        let mut tracer = Shown::new(functions);
         let mut open: Vec<Open> = trace.ctxs.iter().map(|_| Open::default()).collect();
         for record in before {
             let Some(open) = open.get_mut(record.ctx.index()) else { continue };
             match record.what {
                 What::Enter { meta, .. } => {
-                    let shown = functions.shown(meta.name).is_some();
+                    let shown = tracer.get(meta).is_some();
                     open.calls.push(shown);
                     open.before += usize::from(shown);
                     // What a thread that sleeps in its loop calls next stands at the top.
@@ -223,7 +248,7 @@ impl Recording {
             let Some(open) = open.get_mut(record.ctx.index()) else { continue };
             match record.what {
                 What::Enter { meta, .. } => {
-                    let function = functions.shown(meta.name);
+                    let function = tracer.get(meta);
                     open.calls.push(function.is_some());
                     let Some(function) = function else {
                         if open.bracket.is_none()
@@ -273,7 +298,7 @@ impl Recording {
                     }
                     Some(_) => {}
                     // Entered before anything was recorded: what looked outermost was not.
-                    None if functions.shown(meta.name).is_some() => {
+                    None if tracer.get(meta).is_some() => {
                         for draft in drafts.iter_mut().filter(|d| d.ctx == record.ctx) {
                             draft.closed = false;
                         }
