@@ -16,6 +16,9 @@ export interface Pair {
 /** The most that two lists are compared step by step. */
 const MOST = 4_000_000;
 
+/** How far a counterpart is looked for among what has none by name. */
+const NEAR = 8;
+
 /** The longest list that both have, as pairs of places. */
 export function common(a: string[], b: string[]): [number, number][] {
   const pairs: [number, number][] = [];
@@ -77,7 +80,8 @@ function owner(run: Run, record: number): string {
 function isShown(run: Run, record: number): boolean {
   const kind = run.kind[record];
   if (kind === TRACEPOINT || kind === WARNING) return true;
-  return kind === ENTER && (run.about(run.name(record))?.shown ?? false);
+  const about = run.about(run.name(record));
+  return kind === ENTER && about !== undefined && about.shown && !about.plumbing;
 }
 
 /** A call tree of what is shown: the children of each shown call, and the outermost ones under -1. */
@@ -158,10 +162,34 @@ export class Pairs {
         const many = Math.min(theirs.length, inLeft.length);
         this.merge(inLeft, theirs.slice(0, many), depth + 1, at);
         [ours, theirs] = [ours.slice(1), theirs.slice(many)];
-      } else break;
+      } else {
+        // What has nothing to do with what comes near it is alone.
+        const [skipLeft, skipRight] = this.skip(ours, theirs);
+        for (const record of ours.slice(0, skipLeft)) this.alone(0, record, depth, at);
+        for (const record of theirs.slice(0, skipRight)) this.alone(1, record, depth, at);
+        [ours, theirs] = [ours.slice(skipLeft), theirs.slice(skipRight)];
+      }
     }
     for (const record of ours) this.alone(0, record, depth, at);
     for (const record of theirs) this.alone(1, record, depth, at);
+  }
+
+  /** How many at the beginning of each list have no counterpart near the beginning of the other. */
+  private skip(ours: number[], theirs: number[]): [number, number] {
+    const related = (left: number, right: number) => {
+      const [inLeft, inRight] = [this.trees[0].get(left) ?? [], this.trees[1].get(right) ?? []];
+      const enough = (found: number, of: number) => found > 0 && found * 2 >= of;
+      return (
+        enough(this.likeness(inLeft, inRight), Math.max(inLeft.length, inRight.length)) ||
+        enough(this.likeness([left], inRight), inRight.length) ||
+        enough(this.likeness(inLeft, [right]), inLeft.length)
+      );
+    };
+    for (let d = 1; d < NEAR; d++) {
+      if (d < ours.length && related(ours[d], theirs[0])) return [d, 0];
+      if (d < theirs.length && related(ours[0], theirs[d])) return [0, d];
+    }
+    return [1, 1];
   }
 
   /** How many calls two lists have in common. */

@@ -6,6 +6,7 @@ export interface About {
   file?: string;
   line?: number;
   shown: boolean;
+  plumbing?: boolean;
   text?: string;
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use kstate::trace::{Actor, Field, FieldValue, Hardware, Record, Shown, Source, Trace, Tracepoint, What};
 use kstate::{CtxId, Kernel};
-use record::functions::Functions;
+use record::functions::{Function, Functions};
 use record::{event_label, flow_label};
 use serde::Serialize;
 
@@ -326,6 +326,9 @@ pub(crate) struct About {
     line: Option<u32>,
     /// The tracer of this kernel shows it.
     shown: bool,
+    /// It is of interest only for what it calls: no recording has it.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    plumbing: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
 }
@@ -342,6 +345,7 @@ impl About {
             file: function.map(|function| function.file),
             line: function.map(|function| function.line),
             shown: of.is != Is::Enter || functions.shown(of.name).is_some(),
+            plumbing: function.is_some_and(Function::is_plumbing),
             text,
         }
     }

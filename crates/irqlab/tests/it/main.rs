@@ -12,6 +12,7 @@ mod mount;
 mod museum;
 mod mutants;
 mod mutated;
+mod page;
 mod perfetto;
 mod pictures;
 mod plain;
