@@ -348,12 +348,35 @@ fn parts(path: &str) -> Vec<&str> {
     path.split('/').filter(|part| !part.is_empty() && *part != "." && *part != "...").collect()
 }
 
+/// The short path of a file whose path leads through /sys/devices/pci0000:00: by the class of what a driver made of the
+/// function, or by the function's bus.
+fn by_bus_or_class(path: &str) -> Option<String> {
+    let parts: Vec<&str> = path.strip_prefix("/sys/devices/pci")?.split('/').skip(1).collect();
+    let short = |folder: &str, from: usize| Some(format!("{folder}/{}", parts.get(from..)?.join("/")));
+    for (at, pair) in parts.windows(2).enumerate().rev() {
+        match *pair {
+            ["block", _] => return short("/sys/block", at + 1),
+            ["net", _] => return short("/sys/class/net", at + 1),
+            [ctrl, disk]
+                if ctrl.starts_with("nvme") && ctrl.len() > 4 && disk.starts_with(&format!("{ctrl}n")) =>
+            {
+                return short("/sys/block", at + 1);
+            }
+            ["nvme", _] => return short("/sys/class/nvme", at + 1),
+            _ => {}
+        }
+    }
+    let function = |part: &&str| part.split(':').count() == 3 && part.contains('.');
+    short("/sys/bus/pci/devices", parts.iter().rposition(|part| function(&part))?)
+}
+
 /// Whether a path that somebody typed is one of a file's, whole or from the end.
 fn file_is(word: &Word, asked: &str) -> bool {
     if asked.contains(char::is_whitespace) {
         return false;
     }
     let asked = asked.trim_end_matches(':').replace("/sys/kernel/debug/tracing/", "/sys/kernel/tracing/");
+    let asked = by_bus_or_class(&asked).unwrap_or(asked);
     let path = parts(&asked);
     let Some(last) = path.last() else { return false };
     word.names.iter().any(|name| {

@@ -49,6 +49,8 @@ pub struct Topology {
     pub clusters: Vec<CpuMask>,
     /// The CPUs in `clusters`, by node and L2.
     pub l2_cpus: SortedMap<(NodeId, u32), CpuMask>,
+    /// CPUID says that a hypervisor is below (`X86_FEATURE_HYPERVISOR`).
+    pub hypervisor: bool,
 }
 
 impl Topology {

@@ -47,6 +47,7 @@ pub fn init_possible_cpus(k: &mut Kernel, machine: &Machine) -> Topology {
         core_cpus: SortedMap::default(),
         clusters: Vec::new(),
         l2_cpus: SortedMap::default(),
+        hypervisor: machine.hypervisor,
     }
 }
 

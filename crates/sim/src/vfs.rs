@@ -11,8 +11,7 @@ use drivers::nvme::sysfs;
 use irqcore::proc::ProcFile;
 use kcore::base::bus;
 use kcore::cpu::smt;
-use kcore::sched::isolation::{HkType, housekeeping_cpumask};
-use kcore::x86::topology::{arch_register_cpu, topology_cluster_id};
+use kcore::x86::topology::arch_register_cpu;
 use kstate::irqdomain::IrqDomain;
 use kstate::kstrtox::kstrtobool;
 use kstate::pci::PciDev;
@@ -24,7 +23,9 @@ use pcimsi::kernel::pci_sysfs::numa_node_store;
 use crate::{params, testmod, tracefs};
 
 pub mod attributes;
+mod cpu;
 mod link;
+mod proc;
 
 pub use link::{is_link, read_link};
 
@@ -118,11 +119,6 @@ fn nvme_of(k: &Kernel, name: &str) -> Result<NvmeId, Errno> {
     instance.and_then(|n| k.nvme.by_instance(n)).ok_or(Errno::ENOENT)
 }
 
-/// `topology_core_cpumask()`: the CPUs of a package that are online.
-fn topology_core_cpumask(k: &Kernel, socket: u32) -> CpuMask {
-    k.topo.online.iter().filter(|cpu| k.topo.cpus[cpu.index()].socket == socket).collect()
-}
-
 fn line(text: impl core::fmt::Display) -> String {
     format!("{text}\n")
 }
@@ -137,6 +133,10 @@ pub fn read(k: &Kernel, path: &str) -> Result<String, Errno> {
     let parts = strs(&parts);
     match parts[..] {
         ["proc", "interrupts"] => Ok(irqcore::proc::show_interrupts(k)),
+        ["proc", "cpuinfo"] => Ok(proc::show_cpuinfo(k)),
+        ["proc", "softirqs"] => Ok(proc::show_softirqs(k)),
+        ["proc", "stat"] => Ok(proc::show_stat(k)),
+        ["proc", "version"] => Ok(proc::version(k)),
         ["proc", "cmdline"] => Ok(line(&k.saved_command_line)),
         ["proc", "irq", "default_smp_affinity"] => Ok(irqcore::proc::default_affinity_show(k)),
         ["proc", "irq", irq, name] if handler_dir(k, irq, name) => Err(Errno::EISDIR),
@@ -145,22 +145,8 @@ pub fn read(k: &Kernel, path: &str) -> Result<String, Errno> {
             let desc = k.find_desc(irq).filter(|desc| desc.proc_dir).ok_or(Errno::ENOENT)?;
             Ok((irq_file(file)?.show)(k, desc))
         }
-        [
-            "sys",
-            "devices",
-            "system",
-            "cpu",
-            file @ ("online" | "present" | "possible" | "offline" | "isolated"),
-        ] => {
-            let mask = match file {
-                "online" => k.topo.online.clone(),
-                "present" => k.topo.present.clone(),
-                "possible" => k.topo.possible.clone(),
-                // print_cpus_isolated(), drivers/base/cpu.c.
-                "isolated" => k.topo.possible.andnot(&housekeeping_cpumask(k, HkType::Domain)),
-                _ => k.topo.possible.andnot(&k.topo.online),
-            };
-            Ok(line(mask))
+        ["sys", "devices", "system", "cpu", file] if cpu::FILES.contains(&file) => {
+            cpu::cpu_file(k, file).map(line).ok_or(Errno::ENOENT)
         }
         ["sys", "devices", "system", "cpu", "smt", "control"] => Ok(line(smt::control_show(k))),
         ["sys", "devices", "system", "cpu", "smt", "active"] => Ok(line(u8::from(smt::active_show(k)))),
@@ -176,58 +162,31 @@ pub fn read(k: &Kernel, path: &str) -> Result<String, Errno> {
             if !k.topo.online.contains(cpu) {
                 return Err(Errno::ENOENT);
             }
-            let place = &k.topo.cpus[cpu.index()];
-            match file {
-                "thread_siblings_list" | "core_cpus_list" => Ok(line(&k.topo.siblings[cpu.index()])),
-                "thread_siblings" | "core_cpus" => {
-                    Ok(line(k.topo.siblings[cpu.index()].hex(k.topo.nr_cpu_ids)))
-                }
-                "core_siblings_list" | "package_cpus_list" => {
-                    Ok(line(topology_core_cpumask(k, place.socket)))
-                }
-                "core_siblings" | "package_cpus" => {
-                    Ok(line(topology_core_cpumask(k, place.socket).hex(k.topo.nr_cpu_ids)))
-                }
-                "physical_package_id" => Ok(line(place.socket)),
-                "cluster_cpus" | "cluster_cpus_list" | "cluster_id" if !k.sem.cluster_sysfs => {
-                    Err(Errno::ENOENT)
-                }
-                "cluster_cpus" | "cluster_cpus_list" => {
-                    let shared = k.topo.topology_cluster_cpumask(cpu).ok_or(Errno::ENOENT)?;
-                    let list = file == "cluster_cpus_list";
-                    Ok(if list { line(shared) } else { line(shared.hex(k.topo.nr_cpu_ids)) })
-                }
-                "cluster_id" => Ok(line(topology_cluster_id(k, cpu))),
-                _ => Err(Errno::ENOENT),
-            }
+            cpu::topology_file(k, cpu, file).map(line).ok_or(Errno::ENOENT)
         }
-        ["sys", "devices", "system", "cpu", cpu, "cache", "index2", file] => {
+        ["sys", "devices", "system", "cpu", cpu, "cache", index, file] => {
             let cpu = cpu_of(k, cpu)?;
             if !k.topo.online.contains(cpu) {
                 return Err(Errno::ENOENT);
             }
-            // cache_shared_cpu_map_setup() asks CPUID alone: a CPU that does not tell shares with nobody.
-            let told = k.topo.cpus[cpu.index()].l2.is_some();
-            let shared = k.topo.topology_cluster_cpumask(cpu).filter(|_| told).cloned();
-            let shared = shared.unwrap_or_else(|| CpuMask::of(cpu));
-            match file {
-                "level" => Ok(line(2)),
-                "shared_cpu_list" => Ok(line(shared)),
-                "shared_cpu_map" => Ok(line(shared.hex(k.topo.nr_cpu_ids))),
-                "type" => Ok(line("Unified")),
-                _ => Err(Errno::ENOENT),
-            }
+            cpu::cache_file(k, cpu, index, file).map(line).ok_or(Errno::ENOENT)
         }
         ["sys", "module", module, "parameters", name] => {
             let mut params = params::module_params(module);
             params.find(|param| param.name == name).map(|param| line(param.show(k))).ok_or(Errno::ENOENT)
         }
-        ["sys", "devices", "system", "node", "possible" | "online"] => {
-            Ok(line(CpuMask::first_n(k.topo.nr_node_ids)))
+        ["sys", "devices", "system", "node", file] if cpu::NODES.contains(&file) => {
+            cpu::nodes_file(k, file).map(line).ok_or(Errno::ENOENT)
         }
-        ["sys", "devices", "system", "node", node, "cpulist"] => {
+        ["sys", "devices", "system", "node", node, file] if cpu::NODE.contains(&file) => {
             let cpus = node_of(k, node).ok_or(Errno::ENOENT)?;
-            Ok(line(cpus.and(&k.topo.online)))
+            let node = numbered(node, "node").ok_or(Errno::ENOENT)?;
+            cpu::node_file(k, node, cpus, file).map(line).ok_or(Errno::ENOENT)
+        }
+        ["sys", "block", disk, "size"] => {
+            let disk = k.blk.disk_by_name(disk).ok_or(Errno::ENOENT)?;
+            let disk = k.blk.disks.get(disk.index()).and_then(Option::as_ref).ok_or(Errno::ENOENT)?;
+            Ok(line(disk.capacity))
         }
         ["sys", "block", disk, "mq", queue, "cpu_list"] => {
             let queue = numbered(queue, "").ok_or(Errno::ENOENT)?;
@@ -288,6 +247,11 @@ pub fn read(k: &Kernel, path: &str) -> Result<String, Errno> {
 /// # Errors
 /// Those of [`read`].
 pub fn read_bytes(k: &Kernel, path: &str) -> Result<Vec<u8>, Errno> {
+    if path.ends_with("/config")
+        && let ["sys", "bus", "pci", "devices", dev, "config"] = strs(&parts(k, path))[..]
+    {
+        return Ok(config(k, k.find_pci_dev(dev).ok_or(Errno::ENOENT)?));
+    }
     read(k, path).map(String::into_bytes)
 }
 
@@ -302,7 +266,29 @@ fn bound_to(k: &Kernel, dev: PciDevId) -> Option<&'static str> {
 }
 
 /// What every PCI function has in /sys/bus/pci/devices/FUNCTION, apart from its vectors.
-const PCI_FILES: [&str; 5] = ["irq", "local_cpulist", "local_cpus", "numa_node", "subsystem"];
+const PCI_FILES: [&str; 12] = [
+    "class",
+    "config",
+    "device",
+    "irq",
+    "local_cpulist",
+    "local_cpus",
+    "numa_node",
+    "revision",
+    "subsystem",
+    "subsystem_device",
+    "subsystem_vendor",
+    "vendor",
+];
+
+/// Bytes of a configuration space that a function of conventional PCI has (`PCI_CFG_SPACE_SIZE`).
+const PCI_CFG_SPACE_SIZE: u16 = 256;
+
+/// The beginning of a function's configuration space (`pci_read_config()`).
+// DEVIATION: what PCI Express has behind the first 256 bytes is not shown, because no function has anything there.
+fn config(k: &Kernel, dev: PciDevId) -> Vec<u8> {
+    (0..PCI_CFG_SPACE_SIZE).map(|at| pcimsi::hw::config::config_read(k, dev, at, 1) as u8).collect()
+}
 
 /// The interrupts of a function that has MSI or MSI-X enabled, in the order of its vectors.
 fn msi_irqs(k: &Kernel, dev: PciDevId) -> Vec<Irq> {
@@ -320,8 +306,19 @@ fn pci_attribute(k: &Kernel, dev: PciDevId, path: &[&str]) -> Result<String, Err
     let pci = k.pci_dev(dev);
     match *path {
         ["irq"] => Ok(line(pci.irq)),
+        ["class"] => Ok(line(format_args!("{:#08x}", k.hw.pci[dev.index()].class_code))),
+        ["vendor"] => Ok(line(format_args!("{:#06x}", k.hw.pci[dev.index()].vendor_id))),
+        ["device"] => Ok(line(format_args!("{:#06x}", k.hw.pci[dev.index()].device_id))),
+        ["subsystem_vendor"] => {
+            Ok(line(format_args!("{:#06x}", pcimsi::hw::config::config_read(k, dev, 0x2c, 2))))
+        }
+        ["subsystem_device"] => {
+            Ok(line(format_args!("{:#06x}", pcimsi::hw::config::config_read(k, dev, 0x2e, 2))))
+        }
+        ["revision"] => Ok(line(format_args!("{:#04x}", pcimsi::hw::config::config_read(k, dev, 0x08, 1)))),
+        ["config"] => Ok(String::from_utf8_lossy(&config(k, dev)).into_owned()),
         ["numa_node"] => Ok(line(pci.node)),
-        [file @ ("local_cpus" | "local_cpulist")] => {
+        [file @ ("local_cpulist" | "local_cpus")] => {
             let near = usize::try_from(pci.node).ok().and_then(|node| k.topo.node_cpus.get(node));
             let near = near.map_or_else(|| k.topo.online.clone(), |cpus| cpus.and(&k.topo.online));
             Ok(if file == "local_cpus" { line(near.hex(k.topo.nr_cpu_ids)) } else { line(near) })
@@ -377,7 +374,7 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
     let mut found = match *path {
         [] => names(&["dev", "proc", "sys"]),
         ["dev"] => disk_names(k).into_iter().chain(names(&["kmsg", "null"])).collect(),
-        ["proc"] => names(&["cmdline", "interrupts", "irq"]),
+        ["proc"] => names(&["cmdline", "cpuinfo", "interrupts", "irq", "softirqs", "stat", "version"]),
         ["proc", "irq"] => {
             let mut all = irqs(false);
             all.push("default_smp_affinity".to_owned());
@@ -394,7 +391,7 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
         ["sys", "block", disk]
             if drivers::block::blk_mq_sysfs::blk_mq_hw_sysfs_cpus_show(k, disk, 0).is_some() =>
         {
-            names(&["device", "mq"])
+            names(&["device", "mq", "size"])
         }
         ["sys", "block", disk, "mq", queue]
             if numbered(queue, "").is_some_and(|q| {
@@ -494,7 +491,7 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
         ["sys", "devices", "system"] => names(&["cpu", "node"]),
         ["sys", "devices", "system", "cpu"] => {
             let cpus = k.topo.possible.iter().map(|cpu| format!("cpu{cpu}"));
-            cpus.chain(names(&["isolated", "offline", "online", "possible", "present", "smt"])).collect()
+            cpus.chain(names(&cpu::FILES)).chain(names(&["smt"])).collect()
         }
         ["sys", "devices", "system", "cpu", "smt"] => names(&["active", "control"]),
         ["sys", "devices", "system", "cpu", cpu]
@@ -511,30 +508,18 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
         ["sys", "devices", "system", "cpu", cpu, "topology"]
             if cpu_of(k, cpu).is_ok_and(|c| k.topo.online.contains(c)) =>
         {
-            let clusters = ["cluster_cpus", "cluster_cpus_list", "cluster_id"];
-            let clusters = if k.sem.cluster_sysfs { &clusters[..] } else { &[] };
-            let all = [
-                "core_cpus",
-                "core_cpus_list",
-                "core_siblings",
-                "core_siblings_list",
-                "package_cpus",
-                "package_cpus_list",
-                "physical_package_id",
-                "thread_siblings",
-                "thread_siblings_list",
-            ];
-            names(clusters).into_iter().chain(names(&all)).collect()
+            cpu::topology_files(k)
         }
         ["sys", "devices", "system", "cpu", cpu, "cache"]
             if cpu_of(k, cpu).is_ok_and(|c| k.topo.online.contains(c)) =>
         {
-            names(&["index2"])
+            cpu::caches()
         }
-        ["sys", "devices", "system", "cpu", cpu, "cache", "index2"]
-            if cpu_of(k, cpu).is_ok_and(|c| k.topo.online.contains(c)) =>
+        ["sys", "devices", "system", "cpu", cpu, "cache", index]
+            if cpu_of(k, cpu).is_ok_and(|c| k.topo.online.contains(c))
+                && cpu::caches().iter().any(|name| name == index) =>
         {
-            names(&["level", "shared_cpu_list", "shared_cpu_map", "type"])
+            names(&cpu::CACHE)
         }
         ["sys", "module"] => params::modules().map(str::to_owned).collect(),
         ["sys", "module", module] if params::module_params(module).next().is_some() => names(&["parameters"]),
@@ -543,11 +528,11 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
         }
         ["sys", "devices", "system", "node"] => {
             let nodes = (0..k.topo.nr_node_ids).map(|node| format!("node{node}"));
-            nodes.chain(names(&["online", "possible"])).collect()
+            nodes.chain(names(&cpu::NODES)).collect()
         }
         ["sys", "devices", "system", "node", node] if node_of(k, node).is_some() => {
             let cpus = node_of(k, node).unwrap_or(&k.topo.online).iter().map(|cpu| format!("cpu{cpu}"));
-            cpus.chain(names(&["cpulist"])).collect()
+            cpus.chain(names(&cpu::NODE)).collect()
         }
         ["sys", "kernel"] => names(&["debug", "irq", "tracing"]),
         ["sys", "kernel", "irq"] => irqs(true),

@@ -99,7 +99,12 @@ pub fn attributes(k: &Kernel, path: &str) -> Result<Attributes, Errno> {
             let (kind, mode) = file_mode(k, &parts)?;
             // sysfs gives every file a page; the others do not say how long they are.
             let paged = parts[0] == "sys" && parts.get(2) != Some(&"debug");
-            Ok(Attributes { kind, mode, size: if paged { 4096 } else { 0 }, links: 1 })
+            let size = match parts.last() {
+                Some(&"config") => u32::from(super::PCI_CFG_SPACE_SIZE),
+                _ if paged => 4096,
+                _ => 0,
+            };
+            Ok(Attributes { kind, mode, size, links: 1 })
         }
         Err(e) => Err(e),
     }
@@ -143,7 +148,7 @@ fn file_mode(k: &Kernel, parts: &[&str]) -> Result<(Kind, u16), Errno> {
         // DEVICE_ATTR_RW(), drivers/base/core.c, kernel/cpu.c and drivers/pci/pci-sysfs.c.
         ["sys", "devices", "system", "cpu", _, "online"]
         | ["sys", "devices", "system", "cpu", "smt", "control"]
-        | ["sys", "bus", "pci", "devices", _, "numa_node"]
+        | ["sys", "bus", "pci", "devices", _, "numa_node" | "config"]
         | ["sys", "module", _, "parameters", _] => 0o644,
         ["sys", "bus", "pci", "drivers", _, "bind" | "unbind"] => 0o200,
         ["sys", "class", "nvme", _, file] => {
