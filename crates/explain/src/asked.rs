@@ -367,7 +367,7 @@ fn by_bus_or_class(path: &str) -> Option<String> {
         }
     }
     let function = |part: &&str| part.split(':').count() == 3 && part.contains('.');
-    short("/sys/bus/pci/devices", parts.iter().rposition(|part| function(&part))?)
+    short("/sys/bus/pci/devices", parts.iter().rposition(function)?)
 }
 
 /// Whether a path that somebody typed is one of a file's, whole or from the end.

@@ -9,8 +9,8 @@ use crate::input::complain;
 #[cfg(feature = "serve")]
 use crate::serve;
 use crate::{
-    bench, diff, explain, explore, import, lesson, matrix, mount, museum, page, replay, run, semantics, sh,
-    spread, stacks, state, story, tui, verify, whatif,
+    bench, diff, enter, explain, explore, import, lesson, matrix, mount, museum, page, replay, run,
+    semantics, sh, spread, stacks, state, story, tui, verify, whatif,
 };
 
 /// What does this interrupt do, and why?
@@ -70,6 +70,17 @@ enum Command {
     Sh(sh::Args),
     /// The same on a whole screen: calls, CPUs, vectors, an interrupt, and time to drag
     Tui(tui::Args),
+    /// Open a shell of this system in which /proc, /sys and the disks are the machine's
+    ///
+    /// Every program of this system then works on the machine. `lab` has the words of the session, `sleep` lets time pass in
+    /// the machine at once, and `taskset` chooses its CPU. No root is needed where user namespaces are allowed (docs/shell.md).
+    Enter(enter::Args),
+    /// Leave the namespace of processes
+    #[command(hide = true)]
+    EnterProcesses(enter::Inner),
+    /// Be the first process of a namespace
+    #[command(hide = true)]
+    EnterShell(enter::Inner),
     /// Mount the machine's /proc and /sys, for programs of this system
     ///
     /// A write does what it does on the machine's kernel and fails with its error. Time passes in the machine with what is
@@ -126,6 +137,9 @@ pub fn main() -> ExitCode {
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Sh(args)) => sh::run(&args),
         Some(Command::Tui(args)) => tui::run(&args),
+        Some(Command::Enter(args)) => enter::run(&args),
+        Some(Command::EnterProcesses(args)) => enter::processes(&args),
+        Some(Command::EnterShell(args)) => enter::shell(&args),
         Some(Command::Mount(args)) => mount::run(&args),
         Some(Command::MountWatcher(args)) => mount::watch(&args),
         #[cfg(feature = "serve")]

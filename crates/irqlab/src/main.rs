@@ -4,6 +4,7 @@ mod bench;
 mod case;
 mod cli;
 mod diff;
+mod enter;
 mod exit;
 mod experiment;
 mod explain;
@@ -12,6 +13,7 @@ mod format;
 mod hardware;
 mod import;
 mod input;
+mod lab;
 mod lesson;
 mod matrix;
 mod mount;
@@ -40,5 +42,6 @@ mod whatif;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::main()
+    // In a shell of `irqlab enter` it is called by other names.
+    lab::called().map_or_else(cli::main, lab::run)
 }

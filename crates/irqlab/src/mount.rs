@@ -86,7 +86,9 @@ impl Work {
         for line in &begun.lines {
             session.line(line);
         }
-        let machine = Machine::new(session, self.speed, |text| complain(text.trim_end()));
+        let machine = Machine::new(session, self.speed, |text| {
+            complain(format_args!("{}\nwho did this waits for `continue`, or for Ctrl-C", text.trim_end()));
+        });
         let watched = machine.clone();
         std::thread::spawn(move || watched.watch());
         Ok(machine)
@@ -105,11 +107,16 @@ impl Work {
     }
 }
 
-/// Mounts the machine's files.
+/// Mounts the machine's files. Where `commands` is a program, /dev has what a shell needs besides: places for devices of
+/// the real system, and commands that are links to the program.
 ///
 /// # Errors
 /// What the system says against it.
-pub fn mount(machine: &Machine, dir: &Path) -> diagnostic::Result<BackgroundSession> {
+pub fn mount(
+    machine: &Machine,
+    dir: &Path,
+    commands: Option<&Path>,
+) -> diagnostic::Result<BackgroundSession> {
     let mut config = Config::default();
     config.mount_options = vec![
         MountOption::FSName(NAME.to_owned()),
@@ -117,8 +124,8 @@ pub fn mount(machine: &Machine, dir: &Path) -> diagnostic::Result<BackgroundSess
         MountOption::NoSuid,
     ];
     config.acl = SessionACL::Owner;
-    let session =
-        fuser::Session::new(Files::new(machine.clone()), dir, &config).and_then(fuser::Session::spawn);
+    let files = Files::new(machine.clone(), commands);
+    let session = fuser::Session::new(files, dir, &config).and_then(fuser::Session::spawn);
     session.context(|| {
         format!(
             "cannot mount on {}; FUSE needs /dev/fuse, and for who is not root the program fusermount3",
@@ -157,7 +164,7 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let machine = args.work.boot(machine)?;
     // It is there before the mount is, so that no moment is without it.
     let watcher = watcher(dir)?;
-    let session = mount(&machine, dir)?;
+    let session = mount(&machine, dir, None)?;
     let mut out = Output::new();
     out.line(format_args!("{}: /proc and /sys of the machine; Ctrl-C or `umount` ends it", dir.display()))?;
     out.finish()?;

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -22,6 +23,21 @@ use sim::state::Sections;
 use sim::vfs::{self, attributes};
 
 use crate::{Machine, control, process};
+
+/// The folder of the commands of the lab, in a /dev for a shell.
+pub const COMMANDS: &str = "/dev/irqlab";
+/// Those commands.
+const NAMES: [&str; 4] = ["lab", "nproc", "sleep", "taskset"];
+/// Devices of the real system for which a /dev for a shell has a place, beside that of the machine's /dev/null.
+const DEVICES: [&str; 5] = ["full", "random", "tty", "urandom", "zero"];
+const FOLDERS: [&str; 3] = ["irqlab", "pts", "shm"];
+const LINKS: [(&str, &str); 5] = [
+    ("fd", "/proc/self/fd"),
+    ("ptmx", "pts/ptmx"),
+    ("stderr", "/proc/self/fd/2"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+];
 
 /// What was looked up never changes, or has to be asked again at once.
 const ALWAYS: Duration = Duration::from_secs(86_400);
@@ -90,6 +106,8 @@ struct Opened {
 /// The file system.
 pub struct Files {
     machine: Machine,
+    /// The program behind the commands of the lab, where /dev is for a shell.
+    program: Option<PathBuf>,
     inodes: Mutex<Inodes>,
     opened: Arc<Mutex<Opened>>,
 }
@@ -130,12 +148,12 @@ fn disk_size(k: &Kernel, path: &str) -> Option<u64> {
 }
 
 impl Files {
-    /// The files of a machine.
-    pub fn new(machine: Machine) -> Self {
+    /// The files of a machine. Where a `program` is given /dev has what a shell needs besides.
+    pub fn new(machine: Machine, program: Option<&Path>) -> Self {
         let root: Arc<str> = "/".into();
         let inodes = Inodes { numbers: HashMap::from([(Arc::clone(&root), 1)]), paths: vec![root] };
         let opened = Arc::new(Mutex::new(Opened { files: HashMap::new(), next: 1 }));
-        Self { machine, inodes: Mutex::new(inodes), opened }
+        Self { machine, program: program.map(Path::to_owned), inodes: Mutex::new(inodes), opened }
     }
 
     fn path(&self, ino: INodeNo) -> Result<Arc<str>, Errno> {
@@ -154,6 +172,35 @@ impl Files {
         opened.next += 1;
         opened.files.insert(handle, open);
         FileHandle(handle)
+    }
+
+    /// What is at a path in a /dev for a shell: a kind, and where a link leads.
+    fn of_shell(&self, path: &str) -> Option<(FileType, Option<String>)> {
+        let program = self.program.as_ref()?;
+        if let Some(name) = path.strip_prefix("/dev/irqlab/") {
+            let there = NAMES.contains(&name);
+            return there.then(|| (FileType::Symlink, Some(program.to_string_lossy().into_owned())));
+        }
+        let name = path.strip_prefix("/dev/")?;
+        if let Some((_, to)) = LINKS.iter().find(|(link, _)| *link == name) {
+            return Some((FileType::Symlink, Some((*to).to_owned())));
+        }
+        match name {
+            _ if DEVICES.contains(&name) => Some((FileType::RegularFile, None)),
+            _ if FOLDERS.contains(&name) => Some((FileType::Directory, None)),
+            _ => None,
+        }
+    }
+
+    /// The names in a folder that are there for a shell.
+    fn names_of_shell(&self, path: &str) -> Vec<(FileType, String)> {
+        let all = match path {
+            "/dev" => LINKS.iter().map(|(name, _)| name).chain(&DEVICES).chain(&FOLDERS).copied().collect(),
+            COMMANDS => NAMES.to_vec(),
+            _ => Vec::new(),
+        };
+        let kind = |name: &str| Some((self.of_shell(&format!("{path}/{name}"))?.0, name.to_owned()));
+        all.into_iter().filter_map(kind).collect()
     }
 
     fn attributes(&self, path: &str) -> Result<FileAttr, Errno> {
@@ -177,6 +224,9 @@ impl Files {
         };
         if path == control::PATH {
             return Ok(file(FileType::RegularFile, 0o600, 0, 1));
+        }
+        if let Some((kind, _)) = self.of_shell(path) {
+            return Ok(file(kind, if kind == FileType::RegularFile { 0o666 } else { 0o755 }, 0, 1));
         }
         self.machine.look(|session| {
             let k = session.kernel();
@@ -203,7 +253,9 @@ impl Files {
 
     /// The names in a folder, with their numbers and kinds.
     fn entries(&self, path: &str) -> Result<Arc<[(String, u64, FileType)]>, Errno> {
-        let mut found = self.machine.look(|session| {
+        let mut found = self.names_of_shell(path);
+        let is_own = self.of_shell(path).is_some();
+        let names = self.machine.look(|session| {
             let k = session.kernel();
             let below = |name: &str| format!("{}/{name}", path.trim_end_matches('/'));
             let kind = |name: &str| {
@@ -216,9 +268,10 @@ impl Files {
                     FileType::RegularFile
                 }
             };
-            let names = vfs::list(k, path)?.into_iter();
+            let names = if is_own { Vec::new() } else { vfs::list(k, path)? }.into_iter();
             Ok(names.map(|name| (kind(&name), name)).collect::<Vec<_>>())
         })?;
+        found.extend(names);
         if path == control::FOLDER {
             found.push((FileType::RegularFile, control::NAME.to_owned()));
         }
@@ -451,9 +504,10 @@ impl Filesystem for Files {
     }
 
     fn readlink(&self, _: &Request, ino: INodeNo, reply: ReplyData) {
-        let to = self
-            .path(ino)
-            .and_then(|path| self.machine.look(|session| vfs::read_link(session.kernel(), &path)));
+        let to = self.path(ino).and_then(|path| match self.of_shell(&path) {
+            Some((_, Some(to))) => Ok(to),
+            _ => self.machine.look(|session| vfs::read_link(session.kernel(), &path)),
+        });
         match to {
             Ok(to) => reply.data(to.as_bytes()),
             Err(e) => reply.error(number(e)),

@@ -34,6 +34,8 @@ pub mod control;
 pub mod fuse;
 mod process;
 
+pub use process::CPU;
+
 /// What a program is told when its command is over.
 type Done = Box<dyn FnOnce(Result<(), Errno>) + Send>;
 
