@@ -11,10 +11,12 @@
 mod align;
 pub mod attribution;
 mod events;
+mod numbers;
 mod report;
 mod state;
 #[cfg(test)]
 mod tests;
+pub mod text;
 mod tree;
 
 use std::collections::HashMap;
@@ -124,6 +126,33 @@ pub fn observe(
     let end = sim::state::text(&mut lab.k, Sections { topology: false, queues: true });
     parts.push(Part { file: END.into(), script: Vec::new(), content: Content::State(end) });
     Run { name: name.into(), version, parts, terminal: lab.terminal, log: lab.k.log.to_vec() }
+}
+
+/// Runs a script on a machine under two kernels, each with what to call it, compares the runs and finds the behaviours that
+/// explain what differs. `sections` says what a state shows, by the name of its file.
+pub fn between(
+    machine: &Machine,
+    script: &Script,
+    left: (String, Semantics),
+    right: (String, Semantics),
+    sections: impl Fn(&str) -> Sections,
+) -> Report {
+    let observe = |name: &str, semantics: &Semantics, functions| {
+        let mut machine = machine.clone();
+        // Where interrupts stood at boot was noted on one kernel and says nothing about another: if
+        // not both runs are of that kernel, neither is told.
+        if [left.1.version, right.1.version] != [machine.kernel; 2] {
+            machine.boot_vectors.clear();
+            machine.boot_interrupts.clear();
+        }
+        machine.kernel = semantics.version;
+        self::observe(name, &machine, semantics.clone(), functions, script, &sections)
+    };
+    let kernel =
+        |(name, semantics): &(String, Semantics)| observe(name, semantics, Functions::of(semantics.version));
+    let mut report = compare(&kernel(&left), &kernel(&right));
+    report.explain(&left.1, &right.1, |semantics| observe("", semantics, Functions::of_any()));
+    report
 }
 
 /// Compares two runs of the same script.

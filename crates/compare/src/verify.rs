@@ -29,7 +29,7 @@ mod tests;
 
 pub use boot::compare_boot_events;
 pub use report::{Comparison, Difference, Hunk, LineAt, Outcome, Report, Row, Side};
-pub use rules::{compare_events, compare_flow, compare_msix, compare_state};
+pub use rules::{compare_events, compare_flow, compare_msix, compare_state, compare_text};
 
 /// Runs a capture's script on its machine and compares every recording. Answers what came of it
 /// and the machine afterwards.

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use compare::capture::Capture;
-use compare::diff::{self, Report};
+use compare::diff;
+use compare::diff::text::{Detail, text};
 use kstate::semantics::{KernelVersion, Semantics};
-use record::functions::Functions;
 use sim::machine::Machine;
 use sim::script::Script;
 use sim::state::Sections;
@@ -15,11 +15,6 @@ use crate::exit::DIFFERS;
 use crate::experiment::apply;
 use crate::input::{OptionError, Output, print};
 use crate::input::{kernel, read};
-
-mod numbers;
-mod text;
-
-use text::{Detail, text};
 
 /// Options of `irqlab diff`.
 #[derive(clap::Args)]
@@ -76,7 +71,7 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let (left, right) = kernels(args.left, args.right)?;
     let left = experiment("--left-set", left, &args.left_set)?;
     let right = experiment("--right-set", right, &args.right_set)?;
-    let report = compare(&machine, &script, left, right, |file| {
+    let report = diff::between(&machine, &script, left, right, |file| {
         states.iter().find(|(f, _)| f == file).map(|(_, s)| *s).unwrap_or_default()
     });
     if args.json {
@@ -120,37 +115,12 @@ pub fn experiment(
     Ok((name.join(" ") + note, semantics))
 }
 
-/// Runs the script twice and compares.
-pub fn compare(
-    machine: &Machine,
-    script: &Script,
-    left: (String, Semantics),
-    right: (String, Semantics),
-    sections: impl Fn(&str) -> Sections,
-) -> Report {
-    let observe = |name: &str, semantics: &Semantics, functions| {
-        let mut machine = machine.clone();
-        // Where interrupts stood at boot was noted on one kernel and says nothing about another: if
-        // not both runs are of that kernel, neither is told.
-        if [left.1.version, right.1.version] != [machine.kernel; 2] {
-            machine.boot_vectors.clear();
-            machine.boot_interrupts.clear();
-        }
-        machine.kernel = semantics.version;
-        diff::observe(name, &machine, semantics.clone(), functions, script, &sections)
-    };
-    let kernel =
-        |(name, semantics): &(String, Semantics)| observe(name, semantics, Functions::of(semantics.version));
-    let mut report = diff::compare(&kernel(&left), &kernel(&right));
-    report.explain(&left.1, &right.1, |semantics| observe("", semantics, Functions::of_any()));
-    report
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
     use std::path::Path;
 
+    use compare::diff::Report;
     use compare::diff::attribution::Mark;
 
     use super::*;
@@ -168,7 +138,7 @@ mod tests {
             let version = kernel(&words.next().unwrap()).unwrap();
             experiment("--set", version, &words.collect::<Vec<_>>()).unwrap()
         };
-        compare(&machine, &capture.script, run(left), run(right), |_| Sections::default())
+        diff::between(&machine, &capture.script, run(left), run(right), |_| Sections::default())
     }
 
     #[test]

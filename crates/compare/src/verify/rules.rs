@@ -84,7 +84,12 @@ pub fn compare_events(expected: &str, got: &str) -> Comparison {
 
 /// Compares two files of MSI-X tables.
 pub fn compare_msix(expected: &str, got: &str) -> Comparison {
-    whole("msix", expected).compare(&whole("msix", got))
+    compare_text("msix", expected, got)
+}
+
+/// Compares two texts line by line. Differences name `place`.
+pub fn compare_text(place: &str, expected: &str, got: &str) -> Comparison {
+    whole(place, expected).compare(&whole(place, got))
 }
 
 /// Compares two states. `one_node` says that the machine has one NUMA node.

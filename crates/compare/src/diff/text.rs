@@ -1,16 +1,16 @@
-//! The report of `irqlab diff` for people.
+//! What differs between two runs, as text for people.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
-use compare::diff::attribution::{self, Cause};
-use compare::diff::{
+
+use super::attribution::{self, Cause};
+use super::numbers::{numbers, shift};
+use super::{
     Call, Change, EventDiff, Field, FunctionDiff, Item, Printed, Report, Seen, Side, StateChange, StateDiff,
     Summary,
 };
-
-use super::numbers::{numbers, shift};
 
 const HEAD: Style = Style::new().bold();
 const NOTE: Style = Style::new().dimmed();
@@ -19,7 +19,7 @@ const RIGHT: Style = AnsiColor::Green.on_default();
 const NUMBERS: Style = AnsiColor::Yellow.on_default();
 
 /// How much of what repeats is told.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Detail {
     /// Lines of a call that only one run has.
     lines: usize,
@@ -55,6 +55,18 @@ pub fn text(report: &Report, detail: Detail) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
     let _ = write_report(&mut out, report, detail);
+    out
+}
+
+/// The report for people, without styles.
+pub fn plain(report: &Report, detail: Detail) -> String {
+    let styled = text(report, detail);
+    let mut parts = styled.split('\u{1b}');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        // A style begins with an escape and ends with an `m`.
+        out.push_str(part.split_once('m').map_or("", |(_, rest)| rest));
+    }
     out
 }
 
@@ -334,7 +346,7 @@ fn write_function(out: &mut String, function: &FunctionDiff, report: &Report, de
         (a, b) => a.iter().chain(b).cloned().collect(),
     };
     writeln!(out, "\n{HEAD}{name}{HEAD:#}  {NOTE}{place}{NOTE:#}")?;
-    let shown = |v: &&compare::diff::Variant| detail.all_functions || v.items.iter().any(is_structural);
+    let shown = |v: &&super::Variant| detail.all_functions || v.items.iter().any(is_structural);
     for (i, variant) in variants.iter().filter(shown).enumerate() {
         if !*outermost && i == 0 && !variant.path.is_empty() {
             writeln!(out, "  {NOTE}below {}{NOTE:#}", short_path(&variant.path))?;
