@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use compare::capture::Capture;
+use compare::diff;
 use compare::diff::attribution::Cause;
 use diagnostic::file::{self, Existing};
 use explore::Schedule;
@@ -14,7 +15,7 @@ use sim::machine::Machine;
 use sim::script::Script;
 use sim::state::Sections;
 
-use crate::diff::{compare, experiment};
+use crate::diff::experiment;
 use crate::input::{Output, kernel};
 use crate::opening::{self, Opened, Opening};
 
@@ -201,7 +202,8 @@ fn diff(args: &Args, asked: &Asked, left: KernelVersion, right: KernelVersion) -
     let title = format!("{}: {} and {}", asked.name, left.0, right.0);
     let mut causes: Vec<Cause> = Vec::new();
     for script in recorded(asked.script.as_ref())? {
-        let report = compare(&asked.machine, &script, left.clone(), right.clone(), |_| Sections::default());
+        let report =
+            diff::between(&asked.machine, &script, left.clone(), right.clone(), |_| Sections::default());
         for cause in report.causes {
             match causes.iter_mut().find(|known| known.field == cause.field) {
                 Some(known) => known.shows.extend(cause.shows),

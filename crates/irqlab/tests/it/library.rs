@@ -1,6 +1,6 @@
 //! The library, as the README shows it.
 
-use irqlab::{KernelVersion, Lab, Machine};
+use irqlab_test::{KernelVersion, Lab, Machine};
 
 #[test]
 fn a_queue_goes_down_with_its_cpu() {

@@ -2,7 +2,8 @@
 //! overflow checks. `IRQLAB_MUTANTS` says how many for each reader. What the program reads line by line is
 //! tested in its modules: `spread`, `matrix` and `sh`.
 
-use irqlab::{Machine, Script};
+use irqlab::Machine;
+use sim::script::Script;
 
 use crate::mutants::{Numbers, count, each, mutant};
 

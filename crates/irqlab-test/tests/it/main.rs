@@ -1,0 +1,3 @@
+//! The library for tests: what it offers, listed.
+
+mod api;
