@@ -1,0 +1,86 @@
+//! Results as JUnit XML: a suite for each folder, a case for each file.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::{Check, Done};
+
+/// Text between tags or in an attribute. XML has no way to write most control characters.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\n' | '\t' => out.push(c),
+            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.3}", time.as_secs_f64())
+}
+
+/// The file.
+pub fn text(all: &[Done]) -> String {
+    let checks = |done: &Done| done.result.as_ref().map_or(1, Vec::len);
+    let failures = |done: &Done| {
+        done.result.as_ref().map_or(0, |checks| checks.iter().filter(|check| check.wrong.is_some()).count())
+    };
+    let errors = |done: &Done| usize::from(done.result.is_err());
+    let count = |of: &dyn Fn(&Done) -> usize| -> usize { all.iter().map(of).sum() };
+    let time: Duration = all.iter().map(|done| done.took).sum();
+    let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        out,
+        "<testsuites name=\"irqlab\" tests=\"{}\" failures=\"{}\" errors=\"{}\" time=\"{}\">",
+        count(&checks),
+        count(&failures),
+        count(&errors),
+        seconds(time)
+    );
+    for done in all {
+        let folder = escape(&done.folder.display().to_string());
+        let _ = writeln!(
+            out,
+            "  <testsuite name=\"{folder}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" time=\"{}\">",
+            checks(done),
+            failures(done),
+            errors(done),
+            seconds(done.took)
+        );
+        match &done.result {
+            Ok(checks) => {
+                for Check { name, wrong, .. } in checks {
+                    let _ = write!(out, "    <testcase classname=\"{folder}\" name=\"{}\"", escape(name));
+                    let _ = match wrong {
+                        None => writeln!(out, "/>"),
+                        Some(wrong) => writeln!(
+                            out,
+                            ">\n      <failure message=\"{}\">{}</failure>\n    </testcase>",
+                            escape(&wrong.what),
+                            escape(&wrong.detail)
+                        ),
+                    };
+                }
+            }
+            Err(report) => {
+                let _ = writeln!(
+                    out,
+                    "    <testcase classname=\"{folder}\" name=\"test\">\n      <error message=\"{}\">{}</error>\n    </testcase>",
+                    escape(&report.to_string()),
+                    escape(&report.plain())
+                );
+            }
+        }
+        out.push_str("  </testsuite>\n");
+    }
+    out.push_str("</testsuites>\n");
+    out
+}

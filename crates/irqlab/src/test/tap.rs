@@ -1,0 +1,41 @@
+//! Results in the Test Anything Protocol, version 14: a test point for each file.
+
+use super::Done;
+
+/// The first line.
+pub const VERSION: &str = "TAP version 14";
+
+/// A description: `#` begins a directive there.
+fn description(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('#', "\\#")
+}
+
+/// The points of a test, numbered on from `number`.
+pub fn points(done: &Done, number: &mut usize) -> String {
+    let mut out = String::new();
+    let mut point = |ok: bool, name: &str, message: Option<(&str, &str)>| {
+        *number += 1;
+        let not = if ok { "" } else { "not " };
+        out.push_str(&format!("{not}ok {number} - {}\n", description(name)));
+        if let Some((what, detail)) = message {
+            out.push_str(&format!("  ---\n  message: {what:?}\n"));
+            if !detail.is_empty() {
+                out.push_str("  diff: |\n");
+                detail.lines().for_each(|line| out.push_str(&format!("    {line}\n")));
+            }
+            out.push_str("  ...\n");
+        }
+    };
+    let folder = done.folder.display();
+    match &done.result {
+        Ok(checks) => {
+            for check in checks {
+                let name = format!("{folder}/{}", check.name);
+                let message = check.wrong.as_ref().map(|wrong| (wrong.what.as_str(), wrong.detail.as_str()));
+                point(check.wrong.is_none(), &name, message);
+            }
+        }
+        Err(report) => point(false, &folder.to_string(), Some((&report.to_string(), ""))),
+    }
+    out
+}
