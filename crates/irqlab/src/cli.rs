@@ -2,15 +2,15 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::exit::MISTAKE;
 use crate::input::complain;
 #[cfg(feature = "serve")]
 use crate::serve;
 use crate::{
-    bench, diff, enter, explain, explore, import, lesson, matrix, mount, museum, page, replay, run,
-    semantics, sh, spread, stacks, state, story, tui, verify, whatif,
+    bench, diff, enter, explain, explore, generate, import, lesson, matrix, mount, museum, page, replay, run,
+    semantics, sh, spread, stacks, state, story, test, tui, verify, whatif,
 };
 
 /// What does this interrupt do, and why?
@@ -37,6 +37,12 @@ enum Command {
     Run(run::Args),
     /// Run a capture folder's machine and script and compare with what the real kernel did
     Verify(verify::Args),
+    /// Run the tests of a folder: scripts on machines, compared with the files beside them
+    ///
+    /// A test is a folder with machine.toml, script.sh and the files that the script is expected to make (docs/test.md).
+    /// Lines are compared by the rules for captures of real kernels, and assertions of the script have to hold. The
+    /// exit status is 1 if a test fails, and 2 if one cannot be run.
+    Test(test::Args),
     /// Run a script on two kernels, or under two semantics, and show what differs
     Diff(diff::Args),
     /// Make a machine file of the files of a real machine
@@ -113,6 +119,10 @@ enum Command {
     Matrix(matrix::Args),
     /// Measure how time and memory grow with the machine
     Bench(bench::Args),
+    /// Print what a shell completes: commands, options, kernels, behaviours and exhibits
+    Completions(generate::Completions),
+    /// Write the manual pages, a page for each command
+    Man(generate::Man),
 }
 
 /// Runs the command line and returns the exit status.
@@ -128,6 +138,7 @@ pub fn main() -> ExitCode {
         None => story::run(&cli.story),
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Verify(args)) => verify::run(&args),
+        Some(Command::Test(args)) => test::run(&args),
         Some(Command::Diff(args)) => diff::run(&args),
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Whatif(args)) => whatif::run(&args),
@@ -152,6 +163,8 @@ pub fn main() -> ExitCode {
         Some(Command::Spread(args)) => spread::run(args),
         Some(Command::Matrix(args)) => matrix::run(args),
         Some(Command::Bench(args)) => bench::run(&args),
+        Some(Command::Completions(args)) => generate::completions(&args, Cli::command()),
+        Some(Command::Man(args)) => generate::man(&args, Cli::command()),
     };
     match result {
         Ok(code) => code,
@@ -165,7 +178,6 @@ pub fn main() -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_options_of_every_command_agree_with_each_other() {
