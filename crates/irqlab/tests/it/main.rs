@@ -1,10 +1,12 @@
 //! The command line as its users see it: a file per subject.
 
 mod enter;
+mod examples;
 mod explain;
 mod explore;
 mod formats;
 mod ftrace;
+mod generate;
 mod guide;
 mod lesson;
 mod library;
@@ -22,6 +24,7 @@ mod serve;
 mod sh;
 mod sturdy;
 mod sysroot;
+mod test;
 mod tracecmd;
 mod tui;
 mod whatif;

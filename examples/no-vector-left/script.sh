@@ -1,0 +1,2 @@
+echo 0 > /sys/devices/system/cpu/cpu1/online
+dmesg
