@@ -179,15 +179,8 @@ struct Eye {
 }
 
 impl Eye {
-    fn print(self, world: &mut World) -> u64 {
-        let spins = |world: &World| {
-            let sched = &world.k.sched;
-            !sched.spinning.is_empty() || sched.hardirqs.values().any(|hardirq| hardirq.spinning)
-        };
-        // Where only those are left who spin, this is an end.
-        let ends = self.reduction != Reduction::default() && spins(world) && world.steps().is_empty();
-        let reduction = if ends { Reduction::default() } else { self.reduction };
-        fingerprint::reduced(world, self.reads, reduction)
+    fn print(self, world: &World) -> u64 {
+        fingerprint::reduced(world, self.reads, self.reduction)
     }
 }
 
@@ -195,7 +188,7 @@ impl Eye {
 fn arrive(mut world: World, agent: Option<Agent>, eye: Eye, seen: &RwLock<States>) -> Arrival {
     let wrong = world.check();
     let broken = wrong.as_ref().is_some_and(|wrong| wrong.kind == Kind::Invariant);
-    let print = eye.print(&mut world);
+    let print = eye.print(&world);
     let known = seen.read().unwrap_or_else(PoisonError::into_inner).find(print).is_some();
     let target = if known {
         Target::Seen
@@ -319,7 +312,6 @@ impl Search<'_> {
             return;
         }
         let (mut steps, mut open) = (Vec::with_capacity(arrivals.len()), Vec::new());
-        let reduces = self.eye.reduction != Reduction::default();
         let mut whole = true;
         for Arrival { agent, print, wrong, target } in arrivals {
             let Some(agent) = agent else { continue };
@@ -336,10 +328,6 @@ impl Search<'_> {
                 self.wrongs.at_step.insert((state, steps.len() as u32), wrong);
             }
             self.result.covered.transitions += 1;
-            // Whoever looks in vain changes nothing, and is no way to stay for ever.
-            if to == state && reduces {
-                continue;
-            }
             steps.push((agent, to));
             if new {
                 open.extend(self.add(to, Some(state), target, depth + 1));
@@ -400,7 +388,7 @@ impl Search<'_> {
         let print = to.map(|to| self.print(to));
         steps_to_try(world, self.eye.reduction, |mut taken| {
             let wrong = taken.world.check();
-            let leads = print.is_none_or(|print| print == self.eye.print(&mut taken.world));
+            let leads = print.is_none_or(|print| print == self.eye.print(&taken.world));
             let shows = wanted.is_none_or(|wanted| wrong.is_some_and(|wrong| wrong.is_like(wanted)));
             if leads && shows { ControlFlow::Break(taken) } else { ControlFlow::Continue(()) }
         })
@@ -445,9 +433,9 @@ impl Search<'_> {
         let mut seen = HashSet::from([(livelock.first, false)]);
         let mut open = VecDeque::from([(world, Vec::<u32>::new(), false, 0)]);
         while let Some((world, way, stepped, steps)) = open.pop_front() {
-            let around = every_step(&world, |Taken { world: mut to, agent, made }| {
+            let around = every_step(&world, |Taken { world: to, agent, made }| {
                 let stepped = stepped || agent == livelock.agent;
-                let print = self.eye.print(&mut to);
+                let print = self.eye.print(&to);
                 let state = self.seen.read().unwrap_or_else(PoisonError::into_inner).find(print);
                 let Some(state) = state.filter(|state| livelock.states.contains(state)) else {
                     return ControlFlow::Continue(());

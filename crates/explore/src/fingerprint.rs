@@ -87,7 +87,7 @@ pub(crate) fn reduced(world: &World, reads: Reads, reduction: Reduction) -> u64 
     hash_irqs(irq, reads, state);
     hash_apic(apic, reads, state);
     hash_blk(blk, state);
-    hash_sched(sched, events.now, reduction.hides_spinning(), state);
+    hash_sched(sched, events.now, state);
     if reads.log {
         (log, warnings, printk).hash(state);
     }
@@ -120,7 +120,7 @@ fn hash_set<T: Copy + Ord + Hash>(list: impl Iterator<Item = T>, state: &mut imp
     set.hash(state);
 }
 
-fn hash_sched(sched: &Sched, now: u64, all_run: bool, state: &mut impl Hasher) {
+fn hash_sched(sched: &Sched, now: u64, state: &mut impl Hasher) {
     let Sched { tasks, runnable, spinning, waiters, works, hardirqs } = sched;
     works.hash(state);
     tasks.len().hash(state);
@@ -130,17 +130,12 @@ fn hash_sched(sched: &Sched, now: u64, all_run: bool, state: &mut impl Hasher) {
             TaskState::Waiting(WaitOn::Until(time)) => {
                 TaskState::Waiting(WaitOn::Until(time.saturating_sub(now))).hash(state);
             }
-            TaskState::Spinning if all_run => TaskState::Runnable.hash(state),
             waits => waits.hash(state),
         }
         hash_frames(frames, now, state);
     }
-    if all_run {
-        hash_set(runnable.iter().chain(spinning).copied(), state);
-    } else {
-        hash_set(runnable.iter().copied(), state);
-        hash_set(spinning.iter().copied(), state);
-    }
+    hash_set(runnable.iter().copied(), state);
+    hash_set(spinning.iter().copied(), state);
     waiters.len().hash(state);
     for (on, sleepers) in waiters {
         on.hash(state);
@@ -148,7 +143,7 @@ fn hash_sched(sched: &Sched, now: u64, all_run: bool, state: &mut impl Hasher) {
     }
     hardirqs.len().hash(state);
     for (cpu, Hardirq { frames, spinning, ctx: _ }) in hardirqs {
-        (cpu, *spinning && !all_run).hash(state);
+        (cpu, spinning).hash(state);
         hash_frames(frames, 0, state);
     }
 }

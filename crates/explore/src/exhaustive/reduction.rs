@@ -1,9 +1,8 @@
-//! Which steps need not be tried, and which states are as good as one: fewer steps lead to the same findings and the
-//! same ends.
+//! Which steps need not be tried: fewer steps lead to the same findings and the same ends.
 //!
 //! docs/explore.md has the argument. In short: a step of the shell that concerns the shell alone commutes with
 //! everything that anyone else can do before it, stays possible until it is taken, and shows nothing. So it is taken
-//! at once, and no other step is tried before it. And who looks in vain for what he spins on has changed nothing.
+//! at once, and no other step is tried before it.
 
 use sim::script::{Action, Script, Statement};
 
@@ -14,8 +13,6 @@ use crate::{Step, World};
 pub(crate) struct Reduction {
     /// Steps of the shell that concern it alone come first.
     shell: bool,
-    /// Who spins is as good as runnable.
-    spinning: bool,
 }
 
 /// A job of this statement starts jobs itself.
@@ -31,7 +28,7 @@ impl Reduction {
     /// What can be left out for a script. Where jobs start jobs, who comes first decides about their order, so that a step
     /// that starts one does not commute with another.
     pub(crate) fn of(script: &Script) -> Self {
-        Self { shell: !script.statements.iter().any(nests), spinning: true }
+        Self { shell: !script.statements.iter().any(nests) }
     }
 
     /// The only step that has to be tried, if there is one: its place among them.
@@ -43,10 +40,5 @@ impl Reduction {
     /// A job is known by its place among the others.
     pub(crate) const fn hides_numbers(self) -> bool {
         self.shell
-    }
-
-    /// Who spins is as good as runnable.
-    pub(crate) const fn hides_spinning(self) -> bool {
-        self.spinning
     }
 }
