@@ -115,7 +115,7 @@ pub struct MsixEntry {
 pub struct MsiSetup {
     /// `affd` of `pci_alloc_irq_vectors_affinity()`, where the driver has one.
     pub affd: IrqAffinity,
-    /// `masks`, from their making to the descriptors that get them.
+    /// `masks`, from their making to the attempt that gives them to descriptors (6.12).
     pub masks: Option<Vec<IrqAffinityDesc>>,
     /// `entries` of `pci_enable_msix_range()`, where the driver chooses them by number.
     pub entries: Vec<MsixEntry>,

@@ -1060,6 +1060,13 @@ const SEMANTICS: &[Row] = &[
         &[(Look::Terminal, "Numerical result out of range", "Invalid argument")],
     ),
     row(
+        "numa_node_store_skips_same",
+        V6_12,
+        PC,
+        "echo -1 > /sys/bus/pci/devices/0000:00:03.0/numa_node\ndmesg\n",
+        &[(Look::Terminal, "Overriding NUMA node to -1", "")],
+    ),
+    row(
         "tracefs_keeps_others_out",
         V5_4,
         BARE,

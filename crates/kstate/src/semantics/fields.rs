@@ -821,6 +821,11 @@ macro_rules! fields {
         V5_4 off "ERANGE, as kstrtoint() says",
         V6_12 on "EINVAL, as for whatever is no number",
     }
+    /// What writing the node that a function has already does.
+    numa_node_store_skips_same: bool = "numa_node_store()", "drivers/pci/pci-sysfs.c" {
+        V5_4 off "the kernel complains of the firmware, as about any node",
+        V7_3 on "nothing",
+    }
     /// How a probe that failed is logged.
     probe_failure_by_dev_err: bool = "call_driver_probe()", "drivers/base/dd.c" {
         V5_4 off "driver: probe of device failed with error",

@@ -17,6 +17,9 @@ pub fn numa_node_store(k: &mut Kernel, dev: PciDevId, text: &str) -> Result<(), 
     if node != -1 && !there {
         return Err(Errno::EINVAL);
     }
+    if k.sem.numa_node_store_skips_same && node == k.pci_dev(dev).node {
+        return Ok(());
+    }
     let name = k.dev_name(dev);
     k.log.push(format!(
         "{name}: [Firmware Bug]: Overriding NUMA node to {node}.  Contact your vendor for updates."

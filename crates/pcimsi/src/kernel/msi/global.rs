@@ -218,8 +218,7 @@ pub(super) fn free_msi_irqs(k: &mut Kernel, dev: PciDevId) {
 /// Allocates the descriptor of a function's MSIs. It is not in the device's list yet.
 #[kfn("drivers/pci/msi.c")]
 fn msi_setup_entry(k: &mut Kernel, dev: PciDevId, nvec: u32, affd: bool) -> MsiDescId {
-    create_masks(k, dev, nvec, affd);
-    let masks = k.pci_dev_mut(dev).msi_setup().masks.take();
+    let masks = create_masks(k, dev, nvec, affd);
     let entry = alloc_msi_entry(k, dev, nvec, masks.as_deref());
     let pos = k.pci_dev(dev).msi_cap;
     let control = pci_read_config_word(k, dev, pos + PCI_MSI_FLAGS);
@@ -285,8 +284,7 @@ fn msi_capability_init(k: &mut Kernel, dev: PciDevId, nvec: u32, affd: bool) -> 
 #[kfn("drivers/pci/msi.c")]
 fn msix_setup_entries(k: &mut Kernel, dev: PciDevId, entries: bool, nvec: u32, affd: bool) {
     let vec_count = pci_msix_vec_count(k, dev).unwrap_or(0);
-    create_masks(k, dev, nvec, affd);
-    let masks = k.pci_dev_mut(dev).msi_setup().masks.take();
+    let masks = create_masks(k, dev, nvec, affd);
     for i in 0..nvec as usize {
         let curmsk = masks.as_ref().map(|masks| &masks[i..=i]);
         let entry = alloc_msi_entry(k, dev, 1, curmsk);

@@ -6,7 +6,7 @@ use irqcore::affinity::irq_create_affinity_masks;
 use kfn::{kfn, kframe};
 use kstate::irqdesc::Irqd;
 use kstate::irqdomain::IRQ_DOMAIN_FLAG_HIERARCHY;
-use kstate::msi::{IrqAffinity, MsiMsg};
+use kstate::msi::{IrqAffinity, IrqAffinityDesc, MsiMsg};
 use kstate::semantics::MsiDomains;
 use kstate::{DomainId, Errno, Kernel, MsiDescId, PciDevId};
 
@@ -126,17 +126,15 @@ fn pci_msi_enabled(k: &mut Kernel) -> bool {
     }
 }
 
-/// `affd ? irq_create_affinity_masks(nvec, affd) : NULL`, put where the descriptors take the masks from.
-fn create_masks(k: &mut Kernel, dev: PciDevId, nvec: u32, affd: bool) {
-    let masks = if affd {
-        let mut affd = k.pci_dev_mut(dev).msi_setup().affd;
-        let masks = irq_create_affinity_masks(k, nvec, &mut affd);
-        k.pci_dev_mut(dev).msi_setup().affd = affd;
-        masks
-    } else {
-        None
-    };
-    k.pci_dev_mut(dev).msi_setup().masks = masks;
+/// `affd ? irq_create_affinity_masks(nvec, affd) : NULL`.
+fn create_masks(k: &mut Kernel, dev: PciDevId, nvec: u32, affd: bool) -> Option<Vec<IrqAffinityDesc>> {
+    if !affd {
+        return None;
+    }
+    let mut affd = k.pci_dev_mut(dev).msi_setup().affd;
+    let masks = irq_create_affinity_masks(k, nvec, &mut affd);
+    k.pci_dev_mut(dev).msi_setup().affd = affd;
+    masks
 }
 
 /// Tells a driver that chose entries by number which interrupts they got.

@@ -241,7 +241,8 @@ fn msi_capability_init(k: &mut Kernel, dev: PciDevId, nvec: u32, affd: bool) -> 
     // Off at the function, but on for what the setup asks about. Since 6.15 it counts as on when everything
     // has worked; nobody looks in between.
     k.pci_dev_mut(dev).msi_enabled = true;
-    create_masks(k, dev, nvec, affd);
+    let masks = create_masks(k, dev, nvec, affd);
+    k.pci_dev_mut(dev).msi_setup().masks = masks;
     let ret: Result<u32, Errno> = Ok(0);
     if k.sem.msi_setup_split {
         ret = call!(__msi_capability_init(dev, nvec));
@@ -454,7 +455,8 @@ fn msix_setup_interrupts(
     nvec: u32,
     affd: bool,
 ) -> Result<u32, Errno> {
-    create_masks(k, dev, nvec, affd);
+    let masks = create_masks(k, dev, nvec, affd);
+    k.pci_dev_mut(dev).msi_setup().masks = masks;
     if k.sem.msi_setup_split {
         return call!(__msix_setup_interrupts(dev, entries, nvec));
     }
