@@ -34,7 +34,7 @@ pub struct Args {
     #[arg(long, value_name = "IRQ", requires = "format")]
     domains: Option<u32>,
     /// With --format svg: the vectors of all CPUs at the end instead of the calls
-    #[arg(long, requires = "format", conflicts_with = "domains")]
+    #[arg(long, requires = "format", conflicts_with_all = ["domains", "recording"])]
     vectors: bool,
 }
 
@@ -178,8 +178,8 @@ fn text(
                 None if script.statements.is_empty() => "boot",
                 None => script.name.as_str(),
             };
-            let online = lab.k.topo.possible.weight();
-            svg::lanes(&slice, &format!("{of}: Linux {} on {online} CPUs", version.name()))
+            let online = lab.k.topo.online.weight();
+            svg::lanes(&slice, &format!("{of}: Linux {}, {online} CPUs online at the end", version.name()))
         }
         Format::Dot | Format::Mermaid | Format::Svg => match args.domains {
             None => {

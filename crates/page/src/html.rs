@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use record::formats::xml::Escaped;
 
 /// The viewer: web/ builds it.
 const VIEWER: &str = include_str!("../viewer.html");
@@ -13,21 +14,6 @@ const VIEWER: &str = include_str!("../viewer.html");
 const DATA: &str = "@DATA@";
 /// Stands in the viewer where the title goes.
 const TITLE: &str = "@TITLE@";
-
-/// What is no letter of HTML.
-fn escaped(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            c => out.push(c),
-        }
-    }
-    out
-}
 
 /// Packs the data as a browser unpacks it: gzip.
 pub(crate) fn packed(json: &[u8]) -> Vec<u8> {
@@ -41,12 +27,11 @@ pub(crate) fn packed(json: &[u8]) -> Vec<u8> {
 pub(crate) fn html(title: &str, json: &[u8]) -> String {
     let data = STANDARD.encode(packed(json));
     let (head, rest) = VIEWER.split_once(DATA).unwrap_or((VIEWER, ""));
-    let title = escaped(title);
-    format!("{}{data}{rest}", head.replace(TITLE, &title))
+    format!("{}{data}{rest}", head.replace(TITLE, &Escaped(title).to_string()))
 }
 
 /// The viewer without data, for a server that sends the data by itself.
 pub fn viewer(title: &str) -> String {
     let (head, rest) = VIEWER.split_once(DATA).unwrap_or((VIEWER, ""));
-    format!("{}{rest}", head.replace(TITLE, &escaped(title)))
+    format!("{}{rest}", head.replace(TITLE, &Escaped(title).to_string()))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use kstate::trace::{Actor, Field, FieldValue, Hardware, Record, Shown, Source, Trace, Tracepoint, What};
+use kstate::trace::{Actor, Field, FieldValue, Hardware, Record, Shown, Trace, Tracepoint, What};
 use kstate::{CtxId, Kernel};
 use record::functions::{Function, Functions};
 use record::{event_label, flow_label};
@@ -104,26 +104,14 @@ enum Place {
 
 /// The place of a record of hardware that is not on the lane of its stack.
 fn place(record: &Record, hardware: &Hardware) -> Option<Place> {
-    match *hardware {
-        Hardware::Irr { cpu, .. }
-        | Hardware::Accept { cpu, .. }
-        | Hardware::Isr { cpu, .. }
-        | Hardware::Spurious { cpu, .. }
-        | Hardware::Inta { cpu, .. }
-        | Hardware::Eoi { cpu, .. }
-        | Hardware::Lvt { cpu, .. }
-        | Hardware::LapicReset { cpu } => Some(Place::Cpu(cpu.0)),
-        _ => match hardware.dev() {
-            Some(dev) => Some(Place::Device(dev.0)),
-            None if record.ctx != Trace::NOBODY => None,
-            None => Some(match *hardware {
-                Hardware::Message { from: Source::Dmar, .. }
-                | Hardware::Blocked { from: Source::Dmar, .. }
-                | Hardware::Irte { .. }
-                | Hardware::Fault { .. } => Place::Dmar,
-                _ => Place::IoApic,
-            }),
-        },
+    if let Some(cpu) = hardware.local_apic() {
+        return Some(Place::Cpu(cpu.0));
+    }
+    match hardware.dev() {
+        Some(dev) => Some(Place::Device(dev.0)),
+        None if record.ctx != Trace::NOBODY => None,
+        None if hardware.is_of_dmar() => Some(Place::Dmar),
+        None => Some(Place::IoApic),
     }
 }
 

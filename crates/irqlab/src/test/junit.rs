@@ -3,24 +3,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::{Check, Done};
+use record::formats::xml::Escaped;
 
-/// Text between tags or in an attribute. XML has no way to write most control characters.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\n' | '\t' => out.push(c),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
-}
+use super::{Check, Done};
 
 fn seconds(time: Duration) -> String {
     format!("{:.3}", time.as_secs_f64())
@@ -46,7 +31,8 @@ pub fn text(all: &[Done]) -> String {
         seconds(time)
     );
     for done in all {
-        let folder = escape(&done.folder.display().to_string());
+        let folder = done.folder.display().to_string();
+        let folder = Escaped(&folder);
         let _ = writeln!(
             out,
             "  <testsuite name=\"{folder}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" time=\"{}\">",
@@ -58,14 +44,14 @@ pub fn text(all: &[Done]) -> String {
         match &done.result {
             Ok(checks) => {
                 for Check { name, wrong, .. } in checks {
-                    let _ = write!(out, "    <testcase classname=\"{folder}\" name=\"{}\"", escape(name));
+                    let _ = write!(out, "    <testcase classname=\"{folder}\" name=\"{}\"", Escaped(name));
                     let _ = match wrong {
                         None => writeln!(out, "/>"),
                         Some(wrong) => writeln!(
                             out,
                             ">\n      <failure message=\"{}\">{}</failure>\n    </testcase>",
-                            escape(&wrong.what),
-                            escape(&wrong.detail)
+                            Escaped(&wrong.what),
+                            Escaped(&wrong.detail)
                         ),
                     };
                 }
@@ -74,8 +60,8 @@ pub fn text(all: &[Done]) -> String {
                 let _ = writeln!(
                     out,
                     "    <testcase classname=\"{folder}\" name=\"test\">\n      <error message=\"{}\">{}</error>\n    </testcase>",
-                    escape(&report.to_string()),
-                    escape(&report.plain())
+                    Escaped(&report.to_string()),
+                    Escaped(&report.plain())
                 );
             }
         }

@@ -443,6 +443,32 @@ impl Hardware {
         }
     }
 
+    /// The CPU whose local APIC it is about, where it is about one alone.
+    pub const fn local_apic(&self) -> Option<CpuId> {
+        match *self {
+            Self::Irr { cpu, .. }
+            | Self::Accept { cpu, .. }
+            | Self::Isr { cpu, .. }
+            | Self::Spurious { cpu, .. }
+            | Self::Inta { cpu, .. }
+            | Self::Eoi { cpu, .. }
+            | Self::Lvt { cpu, .. }
+            | Self::LapicReset { cpu } => Some(cpu),
+            _ => None,
+        }
+    }
+
+    /// It is what the remapping unit does.
+    pub const fn is_of_dmar(&self) -> bool {
+        matches!(
+            self,
+            Self::Message { from: Source::Dmar, .. }
+                | Self::Blocked { from: Source::Dmar, .. }
+                | Self::Irte { .. }
+                | Self::Fault { .. }
+        )
+    }
+
     /// The PCI function that it is about.
     pub const fn dev(&self) -> Option<PciDevId> {
         match *self {

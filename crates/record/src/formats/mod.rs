@@ -24,6 +24,7 @@ mod story;
 pub mod svg;
 pub mod tracecmd;
 mod tracks;
+pub mod xml;
 
 pub use story::story;
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use kstate::CtxId;
-use kstate::trace::{Actor, Field, Hardware, Record, Source, Trace, What};
+use kstate::trace::{Actor, Field, Hardware, Record, Trace, What};
 
 use super::Slice;
 use crate::recording::flow_label;
@@ -90,25 +90,19 @@ pub(super) fn tracks(slice: &Slice<'_>) -> (Vec<Option<u64>>, BTreeMap<u64, (u64
 
 /// The track of what hardware does that is not on the track of a stack: its number, its group and its name.
 pub(super) fn place(trace: &Trace, record: &Record, hardware: &Hardware) -> Option<(u64, u64, String)> {
-    match *hardware {
-        Hardware::Irr { cpu, .. }
-        | Hardware::Accept { cpu, .. }
-        | Hardware::Isr { cpu, .. }
-        | Hardware::Spurious { cpu, .. }
-        | Hardware::Inta { cpu, .. }
-        | Hardware::Eoi { cpu, .. }
-        | Hardware::Lvt { cpu, .. }
-        | Hardware::LapicReset { cpu } => Some((FIRST + u64::from(cpu.0), CPUS, format!("CPU {cpu}"))),
-        _ if record.ctx != Trace::NOBODY => None,
-        Hardware::Message { from: Source::Dmar, .. }
-        | Hardware::Blocked { from: Source::Dmar, .. }
-        | Hardware::Irte { .. }
-        | Hardware::Fault { .. } => Some((FIRST_HARDWARE + 1, HARDWARE, "DMAR".to_owned())),
-        _ => Some(match hardware.dev() {
-            Some(dev) => (FIRST_HARDWARE + 2 + u64::from(dev.0), HARDWARE, trace.field(Field::Device(dev))),
-            None => (FIRST_HARDWARE, HARDWARE, "IO-APIC".to_owned()),
-        }),
+    if let Some(cpu) = hardware.local_apic() {
+        return Some((FIRST + u64::from(cpu.0), CPUS, format!("CPU {cpu}")));
     }
+    if record.ctx != Trace::NOBODY {
+        return None;
+    }
+    if hardware.is_of_dmar() {
+        return Some((FIRST_HARDWARE + 1, HARDWARE, "DMAR".to_owned()));
+    }
+    Some(match hardware.dev() {
+        Some(dev) => (FIRST_HARDWARE + 2 + u64::from(dev.0), HARDWARE, trace.field(Field::Device(dev))),
+        None => (FIRST_HARDWARE, HARDWARE, "IO-APIC".to_owned()),
+    })
 }
 
 /// The ways of interrupts, each with a number: where each has come to.

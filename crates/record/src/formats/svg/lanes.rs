@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use kstate::trace::{Actor, Hardware, What};
+use kstate::trace::{Hardware, What};
 
 use super::super::Slice;
+use super::super::ftrace::is_hard;
 use super::super::tracks::{CPUS, Flows, HARDWARE, TASKS, place, tracks};
 use super::{Picture, Px, fitting, px, width_of};
 
@@ -173,7 +174,7 @@ fn sort(slice: &Slice<'_>) -> (Drawn, Vec<usize>) {
                 }
             }
             What::Exit { .. } => {
-                let irq = matches!(slice.actor(record.ctx), Actor::Irq { .. } | Actor::Cleanup(_));
+                let irq = is_hard(slice.actor(record.ctx));
                 if let Some(lane) = own.and_then(key).and_then(|key| lanes.get_mut(&key)) {
                     lane.leave(ctx, slot + 1, irq, true);
                 }
@@ -195,7 +196,7 @@ fn sort(slice: &Slice<'_>) -> (Drawn, Vec<usize>) {
     for lane in lanes.values_mut() {
         let open: Vec<usize> = lane.open.iter().flatten().map(|open| open.ctx).collect();
         for ctx in open.into_iter().rev() {
-            let irq = slice.trace.ctxs.get(ctx).is_some_and(|c| matches!(c.actor, Actor::Irq { .. }));
+            let irq = slice.trace.ctxs.get(ctx).is_some_and(|c| is_hard(&c.actor));
             lane.leave(ctx, numbers.len(), irq, false);
         }
     }

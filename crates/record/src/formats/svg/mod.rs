@@ -14,6 +14,8 @@ mod domains;
 mod lanes;
 mod vectors;
 
+use super::xml::Escaped;
+
 pub use domains::domains;
 pub use lanes::lanes;
 pub use vectors::vectors;
@@ -52,29 +54,6 @@ impl core::ops::Sub for Px {
 
     fn sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
-    }
-}
-
-/// Text as XML has it. What XML cannot hold at all is replaced.
-struct Escaped<'a>(&'a str);
-
-impl Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for letter in self.0.chars() {
-            match letter {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                '\n' | '\t' => f.write_char(letter)?,
-                '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' => {
-                    f.write_char('\u{fffd}')?
-                }
-                _ => f.write_char(letter)?,
-            }
-        }
-        Ok(())
     }
 }
 
@@ -190,14 +169,6 @@ fn width_of(text: &str) -> Px {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn text_of_any_kind_is_xml() {
-        assert_eq!(
-            Escaped("<a b=\"&'c\">\u{1b}\n").to_string(),
-            "&lt;a b=&quot;&amp;&#39;c&quot;&gt;\u{fffd}\n"
-        );
-    }
 
     #[test]
     fn text_is_cut_where_it_does_not_fit() {

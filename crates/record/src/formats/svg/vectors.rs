@@ -217,15 +217,15 @@ pub fn vectors(k: &Kernel) -> String {
         y += 20;
     }
     let width = (right + COUNTER * COUNTERS.len() as u32 + 16).max(600);
-    let mut used = Vec::new();
-    for cpu in &cpus {
-        let map = matrix.maps.get(cpu.index());
-        let of = map.map_or_else(Default::default, |map| map.alloc_map.list(matrix.matrix_bits));
-        if !of.is_empty() && used.len() < ROWS {
-            used.push(format!("CPU {cpu} vectors {of}"));
-        }
-    }
-    let used =
-        if used.is_empty() { "no vector in use".to_owned() } else { format!("in use: {}", used.join("; ")) };
+    let of = |cpu: &CpuId| {
+        let list = matrix.maps.get(cpu.index())?.alloc_map.list(matrix.matrix_bits);
+        (!list.is_empty()).then(|| format!("CPU {cpu} vectors {list}"))
+    };
+    let all: Vec<String> = cpus.iter().filter_map(of).collect();
+    let used = match all.len().checked_sub(ROWS) {
+        _ if all.is_empty() => "no vector in use".to_owned(),
+        None | Some(0) => format!("in use: {}", all.join("; ")),
+        Some(more) => format!("in use: {}; {more} more CPUs are not described", all[..ROWS].join("; ")),
+    };
     picture.finish("irqlab-vectors", (px(width), px(y)), &title, &format!("{counted}; {used}."))
 }
