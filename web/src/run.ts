@@ -171,10 +171,12 @@ export const TRACEPOINT = 2;
 export const HARDWARE = 3;
 export const WARNING = 4;
 
-/** Errors that functions on the path of an interrupt return. */
+/** The errors of the model (kstate/src/errno.rs). */
 const ERRORS: Record<number, string> = {
-  1: "EPERM", 2: "ENOENT", 5: "EIO", 6: "ENXIO", 11: "EAGAIN", 12: "ENOMEM", 16: "EBUSY", 17: "EEXIST",
-  19: "ENODEV", 22: "EINVAL", 28: "ENOSPC", 38: "ENOSYS", 62: "ETIME", 95: "EOPNOTSUPP", 110: "ETIMEDOUT",
+  1: "EPERM", 2: "ENOENT", 4: "EINTR", 5: "EIO", 6: "ENXIO", 7: "E2BIG", 11: "EAGAIN", 12: "ENOMEM", 13: "EACCES",
+  16: "EBUSY", 17: "EEXIST", 19: "ENODEV", 20: "ENOTDIR", 21: "EISDIR", 22: "EINVAL", 27: "EFBIG", 28: "ENOSPC",
+  30: "EROFS", 33: "EDOM", 34: "ERANGE", 38: "ENOSYS", 75: "EOVERFLOW", 95: "EOPNOTSUPP", 102: "ENETRESET",
+  110: "ETIMEDOUT", 125: "ECANCELED", 517: "EPROBE_DEFER", 524: "ENOTSUPP",
 };
 
 export function returned(value: Cell): string {

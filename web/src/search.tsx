@@ -26,7 +26,7 @@ export function find(run: Run, words: string[], from: number, most = MOST): numb
       }
       const possible = low.every((word) => {
         const [field] = word.split("=");
-        return names[of].includes(word) || !word.includes("=") || fields[of].includes(field);
+        return names[of].includes(word) || !word.includes("=") || field === "irq" || fields[of].includes(field);
       });
       if (possible && matches(run, i, low)) found.push(i);
     }
@@ -36,13 +36,16 @@ export function find(run: Run, words: string[], from: number, most = MOST): numb
   return found;
 }
 
+/** A word as an expression that matches nothing else. */
+const literal = (word: string): string => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+
 function matches(run: Run, record: number, words: string[]): boolean {
   const text = `${run.text(record)} ${run.actor(record)}`.toLowerCase();
   return words.every((word) => {
     const named = /^irq=(\d+)$/.exec(word);
     if (named && run.irq[record] === Number(named[1])) return true;
     // `vector=3` is not `vector=33`.
-    return word.includes("=") ? new RegExp(`(^|[ (,])${word.replace(/[^\w=/:.-]/g, "")}($|[ ),])`).test(text) : text.includes(word);
+    return word.includes("=") ? new RegExp(`(^|[ (,])${literal(word)}($|[ ),])`).test(text) : text.includes(word);
   });
 }
 

@@ -131,16 +131,18 @@ export class Store {
       const text = words.get(name);
       return text !== null && /^\d+$/.test(text) ? Number(text) : null;
     };
-    const view: Partial<View> = {};
-    const side = number("side");
-    if (side !== null && side < this.runs.length) view.side = side;
-    view.irq = number("irq");
-    const tab = words.get("tab") as Tab | null;
-    if (tab && TABS.includes(tab)) view.tab = tab;
-    if (words.get("view") === "beginner") view.beginner = true;
+    // What an address does not say is as it is at first.
+    const side = number("side") ?? 0;
+    const tab = words.get("tab") as Tab;
     const theme = words.get("theme");
-    if (theme === "light" || theme === "dark") view.theme = theme;
-    this.view = { ...this.view, ...view };
+    this.view = {
+      ...this.view,
+      side: side < this.runs.length ? side : 0,
+      irq: number("irq"),
+      tab: TABS.includes(tab) ? tab : "interrupt",
+      beginner: words.get("view") === "beginner",
+      theme: theme === "light" || theme === "dark" ? theme : "auto",
+    };
     const record = number("record");
     if (record !== null) this.go(record);
     else for (const listener of this.listeners) listener();

@@ -102,6 +102,11 @@ export const tests = {
     const context = await tab.evaluate(() => window.irqlab.store.run.context[window.irqlab.store.record]);
     await press("Control+ArrowRight");
     assert.notEqual(await tab.evaluate(() => window.irqlab.store.run.context[window.irqlab.store.record]), context);
+    // A call that has the interrupt in no argument of this name.
+    await press("/");
+    await tab.keyboard.type("irq_startup irq=29");
+    await tab.locator("dialog li").first().waitFor();
+    await press("Escape");
     await press("/");
     await tab.keyboard.type("vector_config irq=29");
     await press("ArrowDown");

@@ -293,6 +293,7 @@ impl State {
             }
             (&Method::POST, "/api/close") => {
                 let OfSession { session } = body(request).await?;
+                self.room(session)?;
                 self.rooms.borrow_mut().close(session);
                 Ok(json(StatusCode::OK, &serde_json::json!({})))
             }
@@ -360,9 +361,10 @@ fn mistakes(texts: &Texts) -> Vec<Mistake> {
 /// The session that the query names.
 fn queried(request: &Request<Incoming>) -> Result<u64, Failure> {
     let query = request.uri().query().unwrap_or("");
-    let session = query.split('&').find_map(|part| part.strip_prefix("session=")?.parse().ok());
+    let session = query.strip_prefix("session=").and_then(|number| number.parse().ok());
     session.ok_or_else(|| {
-        Failure::new(StatusCode::BAD_REQUEST, "the address names no session", "`?session=` and a number")
+        let found = format!("`?{query}` names no session");
+        Failure::new(StatusCode::BAD_REQUEST, &found, "`?session=`, a number and nothing else")
     })
 }
 

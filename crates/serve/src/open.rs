@@ -100,8 +100,11 @@ pub fn open(wanted: &Wanted, offers: &[Offer]) -> Result<Opened, Mistake> {
     let (name, text, script) = match (machine, text, exhibit) {
         (None, None, Some(id)) => {
             let found = Exhibit::find(id);
-            let exhibit =
-                found.ok_or_else(|| Mistake::new(format!("there is no exhibit `{id}`"), "such as M03"))?;
+            let exhibit = found.ok_or_else(|| {
+                let close = Exhibit::close_ids(id);
+                let close = if close.is_empty() { "one, such as M03".to_owned() } else { close.join(" or ") };
+                Mistake::new(format!("there is no exhibit `{id}`"), close)
+            })?;
             (format!("{}/machine.toml", exhibit.id), exhibit.machine.to_owned(), Some(exhibit.script))
         }
         (None, Some(text), None) => ("machine.toml".to_owned(), text.clone(), None),
@@ -125,8 +128,11 @@ pub fn open(wanted: &Wanted, offers: &[Offer]) -> Result<Opened, Mistake> {
             "at most {} of CPUs and messages together; `irqlab tui --machine FILE` has no such bound",
             limits::WEIGHT
         );
-        let what =
-            format!("{name}: {} CPUs and their devices are too much for this server", machine.possible);
+        let messages = heavy - machine.possible as usize;
+        let what = format!(
+            "{name}: {} CPUs and {messages} messages of devices are too much for this server",
+            machine.possible
+        );
         return Err(Mistake::new(what, expected));
     }
     let known = |name: &String| {
@@ -135,11 +141,17 @@ pub fn open(wanted: &Wanted, offers: &[Offer]) -> Result<Opened, Mistake> {
     };
     let version = kernel.as_ref().map(known).transpose()?.unwrap_or(machine.kernel);
     let mut semantics = Semantics::of(version);
+    let mut done: Vec<&str> = Vec::new();
     for text in set {
         let Some((field, value)) = text.split_once('=') else {
             return Err(Mistake::new(format!("`{text}` sets nothing"), "FIELD=VALUE"));
         };
-        semantics.set(field.trim(), value.trim()).map_err(|e| Mistake::new(e.to_string(), e.expected()))?;
+        let field = field.trim();
+        semantics.set(field, value.trim()).map_err(|e| Mistake::new(e.to_string(), e.expected()))?;
+        if done.contains(&field) {
+            return Err(Mistake::new(format!("`{field}` is set twice"), "one value for each field"));
+        }
+        done.push(field);
     }
     semantics.check().map_err(|why| Mistake::new(why, "values that go together"))?;
     machine.kernel = version;

@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { type Mistake, server, type Where } from "./client";
+import { type Mistake, Refused, server, type Where } from "./client";
 
 /** The place of a mistake in a text, in UTF-16 units. */
 export function span(text: string, place: Where): [number, number] {
@@ -26,16 +26,18 @@ interface Props {
 }
 
 export function Editor({ name, kind, text, change, run }: Props): JSX.Element {
-  const [mistake, setMistake] = useState<Mistake | null>(null);
+  const [mistake, setMistake] = useState<Mistake | null | undefined>(undefined);
   const behind = useRef<HTMLPreElement>(null);
   useEffect(() => {
     let over = false;
+    // Until the answer is there nobody knows.
+    setMistake(undefined);
     const wait = setTimeout(async () => {
       try {
         const [first] = await server.check({ [kind]: text });
         if (!over) setMistake(first ?? null);
-      } catch {
-        if (!over) setMistake(null);
+      } catch (error) {
+        if (!over) setMistake(error instanceof Refused ? error.mistake : undefined);
       }
     }, 200);
     return () => {
@@ -57,7 +59,7 @@ export function Editor({ name, kind, text, change, run }: Props): JSX.Element {
         </pre>
         <textarea
           aria-label={name}
-          aria-invalid={mistake !== null}
+          aria-invalid={mistake != null}
           aria-describedby={id}
           spellcheck={false}
           value={text}
@@ -73,7 +75,7 @@ export function Editor({ name, kind, text, change, run }: Props): JSX.Element {
         />
       </div>
       <p id={id} class={mistake ? "mistake" : "muted"} role="status">
-        {mistake ? told(mistake) : text.trim() === "" ? "" : "no mistakes"}
+        {mistake ? told(mistake) : mistake === null && text.trim() !== "" ? "no mistakes" : ""}
       </p>
     </div>
   );

@@ -397,7 +397,7 @@ fn mistakes_have_their_place() {
         (json!({ "exhibit": "M03", "machine": "x" }), "more than one thing"),
         (
             json!({ "text": "kernel = \"v5.4\"\n[cpus]\npossible = 2000\napic = \"x2apic\"\ninterrupt_remapping = true\n" }),
-            "2000 CPUs and their devices are too much",
+            "2000 CPUs and 0 messages of devices are too much",
         ),
     ] {
         let reply = server.post("/api/open", &wanted);
