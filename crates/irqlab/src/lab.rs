@@ -12,6 +12,8 @@ use std::process::{Command, ExitCode};
 use ::mount::control::{self, Request};
 use diagnostic::Context as _;
 use diagnostic::file::{self, Existing};
+use kstate::cpumask::MAX_CPUS;
+use kstate::{CpuId, CpuMask};
 
 use crate::exit::MISTAKE;
 use crate::input::{Output, complain};
@@ -71,7 +73,8 @@ fn answered(request: &Request) -> diagnostic::Result<ExitCode> {
 const HELP: &str = "In this shell the words of the lab stand behind `lab`. Besides there are:
 lab save [--force] [FILE]  write a script that does again what was done, or print it
 lab state [--full] [NAME]  write what a state of a capture says to state-NAME.txt, or print it
-lab run SCRIPT [WORD ...]  run a script in bash whose lines `#:` are obeyed as well
+lab run SCRIPT [WORD ...]  run a script in bash whose lines `#: assert` and `#: state` are done as well; those of
+                           recordings go into what `lab save` writes, for `irqlab run`
 ";
 
 fn lab(arguments: &[String]) -> diagnostic::Result<ExitCode> {
@@ -88,22 +91,37 @@ fn lab(arguments: &[String]) -> diagnostic::Result<ExitCode> {
             let (forced, path) = match *rest {
                 ["--force", path] => (true, path),
                 [path] if !path.starts_with('-') => (false, path),
-                _ => return Err(diagnostic::report!("expected `lab save [--force] FILE`")),
+                _ => {
+                    return Err(diagnostic::report!(
+                        help = "expected `lab save [--force] [FILE]`",
+                        "`lab {}` is not understood",
+                        words.join(" ")
+                    ));
+                }
             };
             let (_, script) = asked(&Request::Script)?;
             file::write(Path::new(path), script.as_bytes(), Existing::forced(forced))?;
             Ok(ExitCode::SUCCESS)
         }
         ["state", ref rest @ ..] => {
-            let full = rest.contains(&"--full");
-            let request = Request::State { full };
-            match rest.iter().find(|word| **word != "--full") {
-                None => answered(&request),
-                Some(name) => {
+            let (full, names): (Vec<&str>, Vec<&str>) = rest.iter().partition(|word| **word == "--full");
+            let request = Request::State { full: !full.is_empty() };
+            match *names {
+                [] => answered(&request),
+                [name] if !name.starts_with('-') => {
                     let (status, text) = asked(&request)?;
+                    if status != 0 {
+                        complain(format_args!("lab state: {}", text.trim_end()));
+                        return Ok(ExitCode::from(status));
+                    }
                     file::write(Path::new(&format!("state-{name}.txt")), text.as_bytes(), Existing::Replace)?;
-                    Ok(ExitCode::from(status))
+                    Ok(ExitCode::SUCCESS)
                 }
+                _ => Err(diagnostic::report!(
+                    help = "expected `lab state [--full] [NAME]`",
+                    "`lab {}` is not understood",
+                    words.join(" ")
+                )),
             }
         }
         ["run", script, ref rest @ ..] => {
@@ -180,33 +198,28 @@ fn sleep(arguments: &[String]) -> diagnostic::Result<ExitCode> {
     Ok(ExitCode::from(status))
 }
 
-/// The CPUs of a list such as `0-3,8`, or of a file that has one.
-fn cpus(list: &str) -> Option<Vec<u32>> {
-    let mut all = Vec::new();
-    for part in list.trim().split(',').filter(|part| !part.is_empty()) {
-        let (from, to) = part.split_once('-').unwrap_or((part, part));
-        let (from, to): (u32, u32) = (from.parse().ok()?, to.parse().ok()?);
-        if to > 1 << 16 {
-            return None;
-        }
-        all.extend(from..=to);
-    }
-    Some(all)
+/// The CPUs of a list such as `0-3,8`.
+fn cpus(list: &str) -> Option<CpuMask> {
+    CpuMask::parse_list(list.trim(), MAX_CPUS).ok()
 }
 
-fn online() -> diagnostic::Result<Vec<u32>> {
-    let path = "/sys/devices/system/cpu/online";
-    let text = fs::read_to_string(path).context(|| format!("cannot read {path}"))?;
-    Ok(cpus(&text).unwrap_or_default())
+/// The CPUs that a file of /sys/devices/system/cpu lists.
+fn listed(file: &str) -> diagnostic::Result<CpuMask> {
+    let path = format!("/sys/devices/system/cpu/{file}");
+    let text = fs::read_to_string(&path).context(|| format!("cannot read {path}"))?;
+    cpus(&text).ok_or_else(|| diagnostic::report!("{path} has no list of CPUs: {}", text.trim_end()))
 }
 
 /// The CPUs of a mask in hexadecimal digits.
-fn masked(mask: &str) -> Option<Vec<u32>> {
+fn masked(mask: &str) -> Option<CpuMask> {
     let digits: String = mask.trim_start_matches("0x").chars().filter(|&c| c != ',').collect();
-    let mut all = Vec::new();
+    if digits.len() > MAX_CPUS as usize / 4 {
+        return None;
+    }
+    let mut all = CpuMask::new();
     for (place, digit) in digits.chars().rev().enumerate() {
         let bits = digit.to_digit(16)?;
-        all.extend((0..4).filter(|bit| bits >> bit & 1 == 1).map(|bit| place as u32 * 4 + bit));
+        (0..4).filter(|bit| bits >> bit & 1 == 1).for_each(|bit| all.set(CpuId(place as u32 * 4 + bit)));
     }
     (!digits.is_empty()).then_some(all)
 }
@@ -216,21 +229,28 @@ fn masked(mask: &str) -> Option<Vec<u32>> {
 fn taskset(arguments: &[String]) -> diagnostic::Result<ExitCode> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let (given, command) = match *words.as_slice() {
+        ["--help" | "-h" | "--version" | "-V"] => return real("taskset", arguments),
         ["-c" | "--cpu-list", list, ref command @ ..] if !list.starts_with('-') => (cpus(list), command),
+        [option, ref command @ ..] if option.starts_with("--cpu-list=") => {
+            (cpus(option.trim_start_matches("--cpu-list=")), command)
+        }
         [mask, ref command @ ..] if !mask.starts_with('-') => (masked(mask), command),
-        [option, ..] if option.starts_with('-') && option.contains('p') => {
+        [option, ..] if option == "--pid" || !option.starts_with("--") && option.contains('p') => {
             return Err(diagnostic::report!(
                 help = "start the program with `taskset -c CPU COMMAND`",
                 "a program that runs already stays on its CPU here"
             ));
         }
-        _ => return real("taskset", arguments),
+        _ => (None, &[][..]),
     };
     let (Some(given), Some((program, rest))) = (given, command.split_first()) else {
-        return real("taskset", arguments);
+        return Err(diagnostic::report!(
+            help = "expected `taskset -c LIST COMMAND` or `taskset MASK COMMAND`",
+            "`taskset {}` is not understood here",
+            words.join(" ")
+        ));
     };
-    let online = online()?;
-    let Some(cpu) = given.into_iter().find(|cpu| online.contains(cpu)) else {
+    let Some(cpu) = given.first_and(&listed("online")?) else {
         complain(format_args!(
             "taskset: failed to set pid {}'s affinity: Invalid argument",
             std::process::id()
@@ -246,12 +266,8 @@ fn taskset(arguments: &[String]) -> diagnostic::Result<ExitCode> {
 /// `nproc`: how many CPUs of the machine are online.
 fn nproc(arguments: &[String]) -> diagnostic::Result<ExitCode> {
     let count = match arguments.first().map(String::as_str) {
-        None => online()?.len(),
-        Some("--all") => {
-            let path = "/sys/devices/system/cpu/present";
-            let text = fs::read_to_string(path).context(|| format!("cannot read {path}"))?;
-            cpus(&text).unwrap_or_default().len()
-        }
+        None => listed("online")?.weight(),
+        Some("--all") => listed("present")?.weight(),
         Some(_) => return real("nproc", arguments),
     };
     let mut out = Output::new();
@@ -274,10 +290,11 @@ mod tests {
 
     #[test]
     fn lists_and_masks_are_read() {
-        assert_eq!(cpus("0-2,5\n"), Some(vec![0, 1, 2, 5]));
+        let list = |cpus: Option<CpuMask>| cpus.map(|cpus| cpus.list());
+        assert_eq!(list(cpus("0-2,5\n")).as_deref(), Some("0-2,5"));
         assert_eq!(cpus("x"), None);
-        assert_eq!(masked("0x22"), Some(vec![1, 5]));
-        assert_eq!(masked("00000001,00000000"), Some(vec![32]));
+        assert_eq!(list(masked("0x22")).as_deref(), Some("1,5"));
+        assert_eq!(list(masked("00000001,00000000")).as_deref(), Some("32"));
         assert_eq!(masked("g"), None);
     }
 }

@@ -237,10 +237,6 @@ impl Files {
             {
                 return Ok(file(FileType::RegularFile, 0o600, size, 1));
             }
-            if path.starts_with("/dev/k") || path.starts_with("/dev/n") && !path.starts_with("/dev/nvme") {
-                let found = attributes::attributes(k, path)?;
-                return Ok(file(FileType::RegularFile, found.mode, 0, 1));
-            }
             let found = attributes::attributes(k, path)?;
             let kind = match found.kind {
                 attributes::Kind::Directory => FileType::Directory,
@@ -303,7 +299,7 @@ impl Files {
         if is_sysfs(&path) && refused {
             return Err(Errno::EACCES);
         }
-        if &*path == "/dev/kmsg" && !writes {
+        if &*path == "/dev/kmsg" && reads {
             return Ok(Open::Log { next: 0, waits: !has(OFlag::O_NONBLOCK) });
         }
         let truncated = writes && has(OFlag::O_TRUNC);
@@ -597,6 +593,7 @@ impl Filesystem for Files {
     ) {
         let (path, truncated) = match lock(&self.opened).files.get_mut(&fh.0) {
             Some(Open::Control(_)) => (Arc::from(control::PATH), false),
+            Some(Open::Log { .. }) => (Arc::from("/dev/kmsg"), false),
             Some(Open::File(file)) => (Arc::clone(&file.path), core::mem::take(&mut file.truncated)),
             _ => return reply.error(number(Errno::EINVAL)),
         };
@@ -676,12 +673,13 @@ impl Filesystem for Files {
         }
     }
 
-    fn lseek(&self, _: &Request, _: INodeNo, fh: FileHandle, offset: i64, _: i32, reply: ReplyLseek) {
+    fn lseek(&self, _: &Request, _: INodeNo, fh: FileHandle, _: i64, _: i32, reply: ReplyLseek) {
         // devkmsg_llseek(): the first record, which is where data begins.
         if let Some(Open::Log { next, .. }) = lock(&self.opened).files.get_mut(&fh.0) {
             *next = 0;
             return reply.offset(0);
         }
-        reply.offset(offset);
+        // Only SEEK_DATA and SEEK_HOLE come here, which no file of a kernel and no node of a disk knows.
+        reply.error(number(Errno::EINVAL));
     }
 }

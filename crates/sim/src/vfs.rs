@@ -391,7 +391,8 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
         ["sys", "block", disk]
             if drivers::block::blk_mq_sysfs::blk_mq_hw_sysfs_cpus_show(k, disk, 0).is_some() =>
         {
-            names(&["device", "mq", "size"])
+            let owned = !link::is_virtual(k, disk);
+            owned.then(|| "device".to_owned()).into_iter().chain(names(&["mq", "size"])).collect()
         }
         ["sys", "block", disk, "mq", queue]
             if numbered(queue, "").is_some_and(|q| {

@@ -3,6 +3,7 @@
 
 use kcore::sched::isolation::{HkType, housekeeping_cpumask};
 use kcore::x86::topology::topology_cluster_id;
+use kstate::topology::CpuPlace;
 use kstate::{CpuId, CpuMask, Kernel};
 
 /// Files of /sys/devices/system/cpu beside the folders.
@@ -47,6 +48,8 @@ fn mask(k: &Kernel, file: &str, cpus: &CpuMask) -> String {
 }
 
 /// A file of /sys/devices/system/cpu.
+// DEVIATION: `enabled`, `nohz_full` and, since 7.0, `housekeeping` are not there. `kernel_max` is the largest NR_CPUS that this
+// kernel can be built with, and `offline` leaves out the CPUs beyond `nr_cpu_ids`.
 pub(super) fn cpu_file(k: &Kernel, file: &str) -> Option<String> {
     let topo = &k.topo;
     Some(match file {
@@ -68,6 +71,8 @@ fn topology_core_cpumask(k: &Kernel, cpu: CpuId) -> CpuMask {
 }
 
 /// The number of a CPU's core among those of its package.
+// DEVIATION: cores are numbered without gaps. A machine file has no widths of CPUID leaf 0xb, by which the kernel cuts the
+// APIC ID.
 pub(super) fn core_id(k: &Kernel, cpu: CpuId) -> u32 {
     let place = &k.topo.cpus[cpu.index()];
     let mut cores: Vec<u32> = k
@@ -115,6 +120,8 @@ pub(super) fn caches() -> Vec<String> {
 }
 
 /// A file of a cache of an online CPU, by its folder's name.
+// DEVIATION: a machine file says which CPUs share an L2, and nothing else of caches: each core has its L1 here, there is no L3,
+// and files of sizes and ways are not there.
 pub(super) fn cache_file(k: &Kernel, cpu: CpuId, index: &str, file: &str) -> Option<String> {
     let index: usize = index.strip_prefix("index")?.parse().ok()?;
     let (level, kind) = *CACHES.get(index)?;
@@ -130,10 +137,16 @@ pub(super) fn cache_file(k: &Kernel, cpu: CpuId, index: &str, file: &str) -> Opt
         "type" => kind.to_owned(),
         "shared_cpu_list" => shared.list(),
         "shared_cpu_map" => shared.hex(k.topo.nr_cpu_ids),
-        // get_cache_id(): the bits of the APIC ID above those of the CPUs that share it.
-        "id" => (k.topo.cpus[cpu.index()].apic_id.0
-            >> shared.weight().max(1).next_power_of_two().trailing_zeros())
-        .to_string(),
+        // get_cache_id(): the bits of the APIC ID above those of the CPUs that share it, offline ones too.
+        "id" => {
+            let here = &k.topo.cpus[cpu.index()];
+            let shares = |other: &&CpuPlace| {
+                (other.node, other.socket) == (here.node, here.socket)
+                    && if level == 1 { other.core == here.core } else { other.l2 == here.l2 }
+            };
+            let threads = if told { k.topo.cpus.iter().filter(shares).count() } else { 1 };
+            (here.apic_id.0 >> threads.next_power_of_two().trailing_zeros()).to_string()
+        }
         _ => return None,
     })
 }

@@ -4,6 +4,7 @@ use core::fmt::Write as _;
 
 use irqcore::irqdesc::kstat_irqs_cpu;
 use kstate::{CpuId, Kernel};
+use x86apic::kernel::irq::{arch_irq_stat, arch_irq_stat_cpu};
 
 /// Nanoseconds of a tick of `USER_HZ`.
 const CLOCK_T: u64 = 10_000_000;
@@ -14,7 +15,8 @@ const SOFTIRQS: [&str; 10] =
 
 /// Text of /proc/stat (`show_stat()`).
 // DEVIATION: CPUs are idle all the time that passes: what they do takes none. Interrupts of descriptors that are gone are
-// not in the sum, switches of contexts and softirqs are not counted, and the machine was started at the epoch.
+// not in the sum, switches of contexts and softirqs are not counted, and the machine was started at the epoch. The processes
+// are the modelled tasks that ever were, one of which, who reads, is running, and none waits for a disk.
 pub(super) fn show_stat(k: &Kernel) -> String {
     let mut out = String::new();
     let idle = k.events.now / CLOCK_T;
@@ -33,7 +35,7 @@ pub(super) fn show_stat(k: &Kernel) -> String {
         .collect();
     let devices: u64 = counts.iter().map(|(_, count)| count).sum();
     let others: u64 = k.topo.possible.iter().map(|cpu| arch_irq_stat_cpu(k, cpu)).sum();
-    let _ = write!(out, "intr {}", devices + others);
+    let _ = write!(out, "intr {}", devices + others + arch_irq_stat(k));
     let mut next = 0;
     for (irq, count) in counts {
         out.extend(core::iter::repeat_n(" 0", (irq - next) as usize));
@@ -48,24 +50,6 @@ pub(super) fn show_stat(k: &Kernel) -> String {
         "\nctxt 0\nbtime 0\nprocesses {processes}\nprocs_running 1\nprocs_blocked 0\nsoftirq 0{zeros}"
     );
     out
-}
-
-/// Interrupts of a CPU that are no devices' (arch/x86/kernel/irq.c).
-fn arch_irq_stat_cpu(k: &Kernel, cpu: CpuId) -> u64 {
-    let Some(data) = k.apic.cpus.get(cpu.index()) else { return 0 };
-    let stat = &data.irq_stat;
-    let counts = [
-        stat.nmi_count,
-        stat.apic_timer_irqs,
-        stat.irq_spurious_count,
-        stat.apic_perf_irqs,
-        stat.apic_irq_work_irqs,
-        stat.icr_read_retry_count,
-        stat.irq_resched_count,
-        stat.irq_call_count,
-        stat.irq_thermal_count,
-    ];
-    counts.iter().copied().map(u64::from).sum()
 }
 
 /// Text of /proc/softirqs (`show_softirqs()`).
@@ -86,7 +70,8 @@ pub(super) fn show_softirqs(k: &Kernel) -> String {
 
 /// Text of /proc/cpuinfo (`show_cpuinfo()`).
 // DEVIATION: a machine file says where a CPU is, and not of which model it is: its family, model and stepping are 0, as are
-// the loops of a jiffy, and of its features those are listed that interrupts and this list depend on.
+// the loops of a jiffy, and of its features those are listed that interrupts and this list depend on. Vendor, level of CPUID,
+// flush size and widths of addresses are those of many; there are no lines of frequency, cache size and microcode.
 pub(super) fn show_cpuinfo(k: &Kernel) -> String {
     let mut out = String::new();
     for cpu in k.topo.online.iter() {
@@ -112,6 +97,7 @@ pub(super) fn show_cpuinfo(k: &Kernel) -> String {
 }
 
 /// Text of /proc/version.
+// DEVIATION: nobody compiled this kernel: builder, compiler and date are left out.
 pub(super) fn version(k: &Kernel) -> String {
     format!("Linux version {}-irqlab (irqlab)\n", k.sem.version.name().trim_start_matches('v'))
 }
