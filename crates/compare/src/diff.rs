@@ -21,6 +21,8 @@ mod tree;
 
 use std::collections::HashMap;
 
+use diagnostic::Diagnostic;
+
 use kstate::semantics::{KernelVersion, Semantics};
 
 use align::{Op, align};
@@ -76,11 +78,25 @@ pub enum Content {
     Msix(String),
 }
 
+/// A script that was not run to its end: there is no result to compare.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct GivenUp(String);
+
+impl Diagnostic for GivenUp {
+    fn help(&self) -> Option<String> {
+        Some("expected a script in which less happens, or of which less is recorded".to_owned())
+    }
+}
+
 /// The name of the state that is taken after the last line of every script.
 pub const END: &str = "the end";
 
 /// Boots a machine, runs a script on it and keeps what was recorded, as far as a tracer sees it that
 /// knows `functions`.
+///
+/// # Errors
+/// For a script that is not run to its end.
 pub fn observe(
     name: &str,
     machine: &Machine,
@@ -88,7 +104,7 @@ pub fn observe(
     functions: &'static Functions,
     script: &Script,
     sections: impl Fn(&str) -> Sections,
-) -> Run {
+) -> Result<Run, GivenUp> {
     let version = semantics.version;
     let mut lab = Lab::boot_with(machine, semantics, true);
     let mut parts = Vec::new();
@@ -123,36 +139,48 @@ pub fn observe(
             parts.push(Part { file: planned.file.clone(), script: lines, content });
         },
     );
+    if let Some(why) = lab.given_up {
+        return Err(GivenUp(why));
+    }
     let end = sim::state::text(&mut lab.k, Sections { topology: false, queues: true });
     parts.push(Part { file: END.into(), script: Vec::new(), content: Content::State(end) });
-    Run { name: name.into(), version, parts, terminal: lab.terminal, log: lab.k.log.to_vec() }
+    Ok(Run { name: name.into(), version, parts, terminal: lab.terminal, log: lab.k.log.to_vec() })
+}
+
+/// The machine for one of two runs that are compared. Where interrupts stood at boot was noted on one kernel and says nothing
+/// about another: if not `both` runs are of that kernel, neither is told.
+pub fn machine_of(machine: &Machine, kernel: KernelVersion, both: [KernelVersion; 2]) -> Machine {
+    let mut machine = machine.clone();
+    if both != [machine.kernel; 2] {
+        machine.boot_vectors.clear();
+        machine.boot_interrupts.clear();
+    }
+    machine.kernel = kernel;
+    machine
 }
 
 /// Runs a script on a machine under two kernels, each with what to call it, compares the runs and finds the behaviours that
 /// explain what differs. `sections` says what a state shows, by the name of its file.
+///
+/// # Errors
+/// For a script that one of the kernels does not run to its end.
 pub fn between(
     machine: &Machine,
     script: &Script,
     left: (String, Semantics),
     right: (String, Semantics),
     sections: impl Fn(&str) -> Sections,
-) -> Report {
+) -> Result<Report, GivenUp> {
     let observe = |name: &str, semantics: &Semantics, functions| {
-        let mut machine = machine.clone();
-        // Where interrupts stood at boot was noted on one kernel and says nothing about another: if
-        // not both runs are of that kernel, neither is told.
-        if [left.1.version, right.1.version] != [machine.kernel; 2] {
-            machine.boot_vectors.clear();
-            machine.boot_interrupts.clear();
-        }
-        machine.kernel = semantics.version;
+        let machine = machine_of(machine, semantics.version, [left.1.version, right.1.version]);
         self::observe(name, &machine, semantics.clone(), functions, script, &sections)
     };
     let kernel =
         |(name, semantics): &(String, Semantics)| observe(name, semantics, Functions::of(semantics.version));
-    let mut report = compare(&kernel(&left), &kernel(&right));
-    report.explain(&left.1, &right.1, |semantics| observe("", semantics, Functions::of_any()));
-    report
+    let mut report = compare(&kernel(&left)?, &kernel(&right)?);
+    // A behaviour with which the script does not come to its end explains nothing.
+    report.explain(&left.1, &right.1, |semantics| observe("", semantics, Functions::of_any()).ok());
+    Ok(report)
 }
 
 /// Compares two runs of the same script.

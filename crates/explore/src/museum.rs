@@ -306,7 +306,7 @@ pub fn options(semantics: &Semantics) -> String {
 }
 
 /// What of `semantics` no kernel of its version has, as `--set` takes it.
-fn changes(semantics: &Semantics) -> Vec<String> {
+pub fn changes(semantics: &Semantics) -> Vec<String> {
     let changed = semantics.differences(semantics.version);
     changed
         .into_iter()

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use compare::diff::{self, Report, text};
+use explore::museum;
 use kstate::semantics::{KernelVersion, Semantics};
 use sim::machine::Machine;
 use sim::script::Script;
@@ -41,12 +42,9 @@ impl From<Semantics> for Variant {
 
 /// A kernel and what was changed in it, as options of the command line have it.
 pub(crate) fn name(semantics: &Semantics) -> String {
-    let changed = semantics.differences(semantics.version);
-    let changes = changed.iter().map(|field| {
-        let value = semantics.get(field.name).unwrap_or_default();
-        format!(" {}={value}", field.name)
-    });
-    semantics.version.name().to_owned() + &changes.collect::<String>()
+    let changes = museum::changes(semantics);
+    let changes: String = changes.iter().map(|change| format!(" {change}")).collect();
+    semantics.version.name().to_owned() + &changes
 }
 
 /// What differs between two runs of a script. As text it is what `irqlab diff` prints, without colours.
@@ -86,7 +84,7 @@ impl fmt::Display for Diff {
 /// ```
 ///
 /// # Errors
-/// A script that does not parse.
+/// A script that does not parse, or is not run to its end.
 pub fn diff(
     machine: &Machine,
     script: &str,
@@ -96,5 +94,5 @@ pub fn diff(
     let script = Script::parse("script", script)?;
     let side = |variant: Variant| (variant.name, variant.semantics);
     let (left, right) = (side(left.into()), side(right.into()));
-    Ok(Diff(diff::between(machine, &script, left, right, |_| Sections::default())))
+    Ok(Diff(diff::between(machine, &script, left, right, |_| Sections::default())?))
 }

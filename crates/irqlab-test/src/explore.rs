@@ -58,6 +58,8 @@ pub struct Explored {
     pub findings: Vec<Finding>,
     /// Runs that were made, or states that were visited.
     pub tried: u64,
+    /// Runs among them that were given up after 10,000 steps: what they would have come to is not known.
+    pub unfinished: u64,
     /// Every interleaving was tried. A search by runs never is.
     pub complete: bool,
     bound: Bound,
@@ -71,7 +73,13 @@ impl fmt::Display for Explored {
         let nothing = if self.findings.is_empty() { "nothing found in " } else { "" };
         let all = if self.complete { ", which are all" } else { "" };
         match self.bound {
-            Bound::Runs { seed, .. } => writeln!(f, "{nothing}{} runs from seed {seed}", self.tried),
+            Bound::Runs { seed, .. } => {
+                let left = match self.unfinished {
+                    0 => String::new(),
+                    n => format!("; {n} left unfinished"),
+                };
+                writeln!(f, "{nothing}{} runs from seed {seed}{left}", self.tried)
+            }
             Bound::States(_) => writeln!(f, "{nothing}{} states{all}", self.tried),
         }
     }
@@ -79,7 +87,7 @@ impl fmt::Display for Explored {
 
 pub(crate) fn explore(world: &World, bound: Bound) -> Explored {
     let on = ControlFlow::Continue(());
-    let (found, tried, complete) = match bound {
+    let (found, tried, unfinished, complete): (Vec<explore::Finding>, _, _, _) = match bound {
         Bound::Runs { runs, seed } => {
             let plan = Plan {
                 strategy: Strategy::Uniform,
@@ -91,13 +99,14 @@ pub(crate) fn explore(world: &World, bound: Bound) -> Explored {
                 findings: FINDINGS,
             };
             let drawn = random::explore(world, &plan, |_| on);
-            (drawn.findings.into_iter().map(|(_, finding)| finding).collect(), drawn.runs, false)
+            let found = drawn.findings.into_iter().map(|(_, finding)| finding).collect();
+            (found, drawn.runs, drawn.endless, false)
         }
         Bound::States(states) => {
             let bounds = exhaustive::Bounds { states, depth: DEPTH, findings: FINDINGS };
             let explored = exhaustive::explore(world, bounds, |_| on);
             let complete = explored.is_complete();
-            (explored.findings, explored.covered.states as u64, complete)
+            (explored.findings, explored.covered.states as u64, 0, complete)
         }
     };
     let shortest = |finding: &explore::Finding| {
@@ -109,5 +118,5 @@ pub(crate) fn explore(world: &World, bound: Bound) -> Explored {
             steps: finding.depth,
         }
     };
-    Explored { findings: found.iter().map(shortest).collect(), tried, complete, bound }
+    Explored { findings: found.iter().map(shortest).collect(), tried, unfinished, complete, bound }
 }

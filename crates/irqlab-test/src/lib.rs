@@ -69,14 +69,20 @@ pub fn machine(text: &str) -> Result<Machine, Mistake> {
 /// For a change that is none, and for changes that contradict each other.
 pub fn kernel_with(version: KernelVersion, changes: &[&str]) -> Result<Semantics, Mistake> {
     let mut semantics = Semantics::of(version);
+    let mut done: Vec<&str> = Vec::new();
     for change in changes {
         let Some((field, value)) = change.split_once('=') else {
             let help = "expected FIELD=VALUE, as in vector_cleanup=timer";
             return Err(Mistake::new(format!("`{change}` changes nothing"), help));
         };
+        let field = field.trim();
         semantics
-            .set(field.trim(), value.trim())
+            .set(field, value.trim())
             .map_err(|e| Mistake::new(e.to_string(), format!("expected {}", e.expected())))?;
+        if done.contains(&field) {
+            return Err(Mistake::new(format!("`{field}` is set twice"), "expected one value for each field"));
+        }
+        done.push(field);
     }
     match semantics.check() {
         Ok(()) => Ok(semantics),

@@ -73,7 +73,7 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let right = experiment("--right-set", right, &args.right_set)?;
     let report = diff::between(&machine, &script, left, right, |file| {
         states.iter().find(|(f, _)| f == file).map(|(_, s)| *s).unwrap_or_default()
-    });
+    })?;
     if args.json {
         let mut out = Output::new();
         let text = serde_json::to_string_pretty(&report).map_err(|e| diagnostic::report!("{e}"))?;
@@ -138,7 +138,7 @@ mod tests {
             let version = kernel(&words.next().unwrap()).unwrap();
             experiment("--set", version, &words.collect::<Vec<_>>()).unwrap()
         };
-        diff::between(&machine, &capture.script, run(left), run(right), |_| Sections::default())
+        diff::between(&machine, &capture.script, run(left), run(right), |_| Sections::default()).unwrap()
     }
 
     #[test]

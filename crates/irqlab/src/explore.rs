@@ -33,7 +33,8 @@ pub struct Args {
     #[command(flatten)]
     search: Search,
     /// Print what results that were written with --json come to together, and explore nothing
-    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["script", "exhibit", "machine"])]
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["script", "exhibit", "machine",
+        "kernel", "set", "strategy", "seed", "runs", "changes", "shard", "depth", "states", "findings", "no_reduction", "jobs"])]
     merge: Vec<PathBuf>,
     /// Search on every kernel, or the one of --kernel, as it is and with every other value of every field of `irqlab
     /// semantics`, and print one table
@@ -174,6 +175,10 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let report = if args.merge.is_empty() {
         let case = args.case.load()?;
         let search = &args.search;
+        if search.no_reduction && search.strategy != Way::Exhaustive {
+            let found = "runs that are drawn leave out no steps";
+            return Err(OptionError::new("--no-reduction", found, "--strategy exhaustive").into());
+        }
         if args.sweep {
             return run_sweep(args, &case, &ended, existing);
         }

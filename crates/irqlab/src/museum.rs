@@ -43,12 +43,7 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     let exhibit = find(id)?;
-    let kernel = args.kernel.unwrap_or(exhibit.kernel());
-    if !exhibit.kernels().any(|known| known == kernel) {
-        let known: Vec<&str> = exhibit.kernels().map(KernelVersion::name).collect();
-        let found = format!("{} cannot be shown on {}", exhibit.id, kernel.name());
-        return Err(OptionError::new("--kernel", found, known.join(" or ")).into());
-    }
+    let kernel = kernel_of(exhibit, args.kernel)?;
     if let Some(folder) = &args.export {
         export(exhibit, folder, Existing::forced(args.force))?;
         return Ok(ExitCode::SUCCESS);
@@ -56,6 +51,20 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let (text, as_promised) = show(exhibit, kernel);
     print(&text)?;
     Ok(if as_promised { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) })
+}
+
+/// The kernel to show an exhibit on: the one that is wanted, or its own.
+///
+/// # Errors
+/// For a kernel that cannot have the bug.
+pub fn kernel_of(exhibit: &Exhibit, wanted: Option<KernelVersion>) -> Result<KernelVersion, OptionError> {
+    let kernel = wanted.unwrap_or_else(|| exhibit.kernel());
+    if exhibit.kernels().any(|known| known == kernel) {
+        return Ok(kernel);
+    }
+    let known: Vec<&str> = exhibit.kernels().map(KernelVersion::name).collect();
+    let found = format!("{} cannot be shown on {}", exhibit.id, kernel.name());
+    Err(OptionError::new("--kernel", found, known.join(" or ")))
 }
 
 /// The exhibit with this id.

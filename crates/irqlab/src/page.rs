@@ -7,16 +7,17 @@ use compare::capture::Capture;
 use compare::diff;
 use compare::diff::attribution::Cause;
 use diagnostic::file::{self, Existing};
-use explore::Schedule;
 use explore::museum::Class;
+use explore::{Detail, Schedule, World, narrate};
 use kstate::semantics::{KernelVersion, Semantics};
 use page::{Case, Exhibit, Lesson, Page, Run};
+use sim::lab::Lab;
 use sim::machine::Machine;
 use sim::script::Script;
 use sim::state::Sections;
 
 use crate::diff::experiment;
-use crate::input::{Output, kernel};
+use crate::input::{OptionError, Output, kernel};
 use crate::opening::{self, Opened, Opening};
 
 /// Write a run as a page for a browser: lanes, calls, and the state of the machine at each record.
@@ -36,7 +37,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR", conflicts_with_all = ["machine", "exhibit", "script"])]
     capture: Option<PathBuf>,
     /// A lesson of `irqlab lesson`, beside its run
-    #[arg(long, value_name = "N", conflicts_with_all = ["machine", "exhibit", "script", "capture", "set", "boot"])]
+    #[arg(long, value_name = "N", conflicts_with_all = ["machine", "exhibit", "script", "capture", "set", "boot", "cmdline", "cpus", "nvme"])]
     lesson: Option<u32>,
     /// With --exhibit: the schedule of the run, as `irqlab explore` prints it [default: the one that is found for a race]
     #[arg(
@@ -153,11 +154,10 @@ fn exhibit(args: &Args, id: &str) -> diagnostic::Result<Page> {
     let exhibit = crate::museum::find(id)?;
     let experiment = &args.opening.experiment;
     let mut asked = args.open()?;
-    if experiment.set.is_empty() {
-        let kernel = experiment.kernel.unwrap_or_else(|| exhibit.kernel());
-        asked.machine = exhibit.machine(kernel);
-        asked.semantics = exhibit.with_bug(kernel);
-    }
+    let kernel = crate::museum::kernel_of(exhibit, experiment.kernel)?;
+    asked.machine.kernel = kernel;
+    asked.semantics = exhibit.with_bug(kernel);
+    crate::experiment::apply("--set", &mut asked.semantics, &experiment.set)?;
     asked.name = format!("exhibit {}", exhibit.id);
     let mut about = Exhibit {
         id: exhibit.id.to_owned(),
@@ -169,11 +169,32 @@ fn exhibit(args: &Args, id: &str) -> diagnostic::Result<Page> {
     let run = match (given, exhibit.class) {
         (None, Class::State | Class::Order) => one(args, &asked, &asked.machine, &asked.semantics)?,
         (given, class) => {
-            let world = exhibit.world(asked.machine.kernel, asked.semantics.clone());
+            if args.boot {
+                let found = "a run by a schedule begins with the script";
+                return Err(OptionError::new("--boot", found, "no --boot").into());
+            }
+            let script = asked.script.clone().unwrap_or_else(|| exhibit.script());
+            let lab = Lab::boot_with(&asked.machine, asked.semantics.clone(), false);
+            let world = World::new(lab, &script);
             let schedule = match (given, class) {
-                (Some(schedule), _) => schedule,
+                (Some(schedule), _) => {
+                    let detail = Detail { longest: LONGEST, calls: false };
+                    narrate(&world, &schedule, detail, |_| {}).fits(&schedule).map_err(|misfit| {
+                        let expected = "a schedule of this exhibit, script, machine and kernel";
+                        OptionError::new("--schedule", misfit.to_string(), expected)
+                    })?;
+                    schedule
+                }
                 (None, Class::Race(search)) => {
-                    search.of(&world).found.map(|found| found.finding.schedule).unwrap_or_default()
+                    let found = search.of(&world).found.map(|found| found.finding.schedule);
+                    found.ok_or_else(|| {
+                        let found = format!("no run with the bug of {} is found", exhibit.id);
+                        OptionError::new(
+                            "--exhibit",
+                            found,
+                            "a machine and behaviours that have it, or --schedule",
+                        )
+                    })?
                 }
                 (None, _) => Schedule::default(),
             };
@@ -190,20 +211,15 @@ fn diff(args: &Args, asked: &Asked, left: KernelVersion, right: KernelVersion) -
     let right = experiment("--right-set", right, &args.right_set)?;
     let mut runs = Vec::new();
     for (_, semantics) in [&left, &right] {
-        let mut machine = asked.machine.clone();
-        // Where interrupts stood at boot was noted on one kernel and says nothing about another.
-        if [left.1.version, right.1.version] != [machine.kernel; 2] {
-            machine.boot_vectors.clear();
-            machine.boot_interrupts.clear();
-        }
-        machine.kernel = semantics.version;
+        let both = [left.1.version, right.1.version];
+        let machine = diff::machine_of(&asked.machine, semantics.version, both);
         runs.push(one(args, asked, &machine, semantics)?);
     }
     let title = format!("{}: {} and {}", asked.name, left.0, right.0);
     let mut causes: Vec<Cause> = Vec::new();
     for script in recorded(asked.script.as_ref())? {
         let report =
-            diff::between(&asked.machine, &script, left.clone(), right.clone(), |_| Sections::default());
+            diff::between(&asked.machine, &script, left.clone(), right.clone(), |_| Sections::default())?;
         for cause in report.causes {
             match causes.iter_mut().find(|known| known.field == cause.field) {
                 Some(known) => known.shows.extend(cause.shows),

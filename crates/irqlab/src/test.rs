@@ -32,7 +32,7 @@ pub struct Args {
     #[command(flatten)]
     experiment: Experiment,
     /// Write what was made over what was expected where they differ, and what is not there yet
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["kernel", "set", "tap"])]
     accept: bool,
     /// Print the results in the Test Anything Protocol
     #[arg(long)]
@@ -44,7 +44,7 @@ pub struct Args {
     #[arg(long, short, value_name = "N")]
     jobs: Option<NonZeroUsize>,
     /// Show what differs
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "tap")]
     verbose: bool,
 }
 
@@ -106,6 +106,11 @@ fn tests(path: &Path, found: &mut Vec<PathBuf>) -> diagnostic::Result<()> {
     inside.iter().try_for_each(|folder| tests(folder, found))
 }
 
+/// So many of something.
+fn counted(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
 /// A file that was compared.
 fn check(row: Row, made: &[Made]) -> Check {
     let text = || made.iter().find(|output| output.name == row.file).map(|output| output.text.clone());
@@ -113,15 +118,15 @@ fn check(row: Row, made: &[Made]) -> Check {
         Outcome::Compared(comparison) if comparison.is_equal() => (comparison.lines_compared, None, None),
         Outcome::Compared(comparison) => {
             let of = comparison.lines_compared;
-            let what = match comparison.differences.len() {
-                1 => format!("1 line of {of} differs"),
-                n => format!("{n} lines of {of} differ"),
-            };
+            let what =
+                format!("{} in {}", counted(comparison.differences.len(), "difference"), counted(of, "line"));
             (comparison.lines_compared, Some(Wrong { what, detail: comparison.to_string() }), text())
         }
         Outcome::NotTaken => (0, None, None),
         Outcome::NotMade => {
-            (0, Some(Wrong { what: "expected, and not made".to_owned(), detail: String::new() }), None)
+            let what =
+                "expected, and the script does not make it: remove the file, or record it in script.sh";
+            (0, Some(Wrong { what: what.to_owned(), detail: String::new() }), None)
         }
         Outcome::Missing => {
             let what = "made, and not there: --accept writes it".to_owned();
@@ -254,7 +259,8 @@ fn show(done: &Done, verbose: bool, out: &mut Output) -> diagnostic::Result<()> 
         }
         Ok(checks) if done.passed() => {
             let lines: usize = checks.iter().map(|check| check.lines).sum();
-            out.line(format_args!("ok    {folder}: {lines} lines"))?;
+            let checks = counted(checks.len(), "check");
+            out.line(format_args!("ok    {folder}: {checks}, {}", counted(lines, "line")))?;
         }
         Ok(checks) => {
             out.line(format_args!("FAIL  {folder}"))?;
@@ -276,16 +282,21 @@ fn show(done: &Done, verbose: bool, out: &mut Output) -> diagnostic::Result<()> 
 pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let mut folders = Vec::new();
     for path in &args.folders {
-        let before = folders.len();
-        tests(path, &mut folders)?;
-        if folders.len() == before {
+        let mut found = Vec::new();
+        tests(path, &mut found)?;
+        if found.is_empty() {
             return Err(diagnostic::report!(
                 help = "expected folders with machine.toml, script.sh and what is expected (docs/test.md)",
                 "{}: there is no test",
                 path.display()
             ));
         }
+        // One that two paths lead to is one test.
+        found.retain(|test| !folders.contains(test));
+        folders.append(&mut found);
     }
+    // A file that cannot be written is better known before the tests run.
+    args.junit.as_deref().map(|path| file::check(path, Existing::Replace)).transpose()?;
     let available = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let jobs = args.jobs.map_or(available, NonZeroUsize::get);
     let mut out = Output::new();
@@ -316,8 +327,8 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
         let failed = all.iter().filter(|done| !done.passed()).count();
         let lines = all.iter().filter_map(|done| done.result.as_ref().ok()).flatten();
         let lines: usize = lines.map(|check| check.lines).sum();
-        let tests = if all.len() == 1 { "1 test".to_owned() } else { format!("{} tests", all.len()) };
-        out.line(format_args!("{tests}, {failed} failed, {lines} lines compared"))?;
+        let (tests, lines) = (counted(all.len(), "test"), counted(lines, "line"));
+        out.line(format_args!("{tests}, {failed} failed, {lines} compared"))?;
     }
     out.finish()?;
     if let Some(path) = &args.junit {

@@ -69,12 +69,12 @@ impl Report {
     }
 
     /// Finds out what explains the differences. `run` observes the same script under any semantics,
-    /// with the functions of all kernels.
-    pub fn explain(&mut self, left: &Semantics, right: &Semantics, run: impl Fn(&Semantics) -> Run) {
+    /// with the functions of all kernels; a run that does not come to its end explains nothing.
+    pub fn explain(&mut self, left: &Semantics, right: &Semantics, run: impl Fn(&Semantics) -> Option<Run>) {
         if left == right {
             return;
         }
-        let (left_run, right_run) = (&run(left), &run(right));
+        let (Some(left_run), Some(right_run)) = (&run(left), &run(right)) else { return };
         let mine = self.marks();
         // A function that is called differently in the two runs is known under both names.
         let mut known: BTreeMap<Mark, Vec<&Mark>> = BTreeMap::new();
@@ -91,13 +91,13 @@ impl Report {
                 continue;
             }
             let reports = [
-                swapped(field.name, left, right).map(|(without, with)| match without {
-                    Some(without) => compare(&run(&without), &run(&with)),
-                    None => compare(left_run, &run(&with)),
+                swapped(field.name, left, right).and_then(|(without, with)| match without {
+                    Some(without) => Some(compare(&run(&without)?, &run(&with)?)),
+                    None => Some(compare(left_run, &run(&with)?)),
                 }),
-                swapped(field.name, right, left).map(|(without, with)| match without {
-                    Some(without) => compare(&run(&with), &run(&without)),
-                    None => compare(&run(&with), right_run),
+                swapped(field.name, right, left).and_then(|(without, with)| match without {
+                    Some(without) => Some(compare(&run(&with)?, &run(&without)?)),
+                    None => Some(compare(&run(&with)?, right_run)),
                 }),
             ];
             let alone = reports.iter().flatten().flat_map(Report::marks);

@@ -123,15 +123,17 @@ impl Sweep {
     /// For people: each kernel as it is, and the changes that make a difference to what is found.
     pub fn text(&self) -> String {
         let mut lines: Vec<(String, String, String)> = Vec::new();
-        let mut same: Vec<(&str, usize)> = Vec::new();
+        // By kernel: how many changes, and how many of their searches did not look at all.
+        let mut same: Vec<(&str, usize, usize)> = Vec::new();
         let mut base: Option<&Row> = None;
         for row in &self.rows {
             if row.set.is_none() {
                 base = Some(row);
-                same.push((row.kernel, 0));
+                same.push((row.kernel, 0, 0));
             } else if base.is_some_and(|base| base.found == row.found) {
-                if let Some((_, count)) = same.last_mut() {
+                if let Some((_, count, partly)) = same.last_mut() {
                     *count += 1;
+                    *partly += usize::from(!row.complete);
                 }
                 continue;
             }
@@ -155,8 +157,11 @@ impl Sweep {
             let line = format!("{what:<first$}  {looked:<second$}  {found}");
             let _ = writeln!(text, "{}", line.trim_end());
         }
-        for (kernel, count) in same {
-            let _ = writeln!(text, "{kernel}: {count} other changes of one field make no difference");
+        for (kernel, count, partly) in same {
+            let not_all =
+                if partly == 0 { String::new() } else { format!(", {partly} without looking at all") };
+            let (changes, find) = if count == 1 { ("change", "finds") } else { ("changes", "find") };
+            let _ = writeln!(text, "{kernel}: {count} other {changes} of one field {find} the same{not_all}");
         }
         if self.stopped {
             text.push_str("stopped: not all changes were tried\n");
@@ -204,7 +209,7 @@ mod tests {
 v5.4    as it is  10         log: a N
                              lost: b
 v5.4    y=on      10         nothing
-v5.4: 1 other changes of one field make no difference
+v5.4: 1 other change of one field finds the same
 "
         );
         assert_eq!(plain("log", "do_IRQ: 0.36 No irq handler\n"), "log: do_IRQ: N.N No irq handler");

@@ -18,7 +18,9 @@ pub fn points(done: &Done, number: &mut usize) -> String {
         let not = if ok { "" } else { "not " };
         out.push_str(&format!("{not}ok {number} - {}\n", description(name)));
         if let Some((what, detail)) = message {
-            out.push_str(&format!("  ---\n  message: {what:?}\n"));
+            // A text of JSON is one of YAML.
+            let message = serde_json::to_string(what).unwrap_or_default();
+            out.push_str(&format!("  ---\n  message: {message}\n"));
             if !detail.is_empty() {
                 out.push_str("  diff: |\n");
                 detail.lines().for_each(|line| out.push_str(&format!("    {line}\n")));
@@ -35,7 +37,7 @@ pub fn points(done: &Done, number: &mut usize) -> String {
                 point(check.wrong.is_none(), &name, message);
             }
         }
-        Err(report) => point(false, &folder.to_string(), Some((&report.to_string(), ""))),
+        Err(report) => point(false, &folder.to_string(), Some((&report.to_string(), &report.plain()))),
     }
     out
 }

@@ -66,7 +66,7 @@ fn what_is_accepted_passes_and_what_changes_fails() {
     fs::write(folder.0.join("tests/down/script.sh"), script).unwrap();
     let (status, said, _) = irqlab(&folder.0, &["test", "tests"]);
     assert_eq!(status, Some(1), "{said}");
-    assert!(said.contains("terminal.txt: 2 lines of 1 differ\n"), "{said}");
+    assert!(said.contains("terminal.txt: 2 differences in 1 line\n"), "{said}");
     assert!(
         said.contains("assertions: line 6: assertion failed: /sys/devices/system/cpu/online is \"0-2\""),
         "{said}"
