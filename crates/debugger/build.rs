@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let crates = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("..");
     let mut functions = Functions::new();
     for name in CRATES {
-        let folder = crates.join(name).join("src");
+        let folder = sources(&crates, name)?;
         println!("cargo::rerun-if-changed={}", folder.display());
         read_folder(&folder, &mut functions)?;
     }
@@ -28,6 +28,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     text.push_str("];\n");
     fs::write(Path::new(&env::var("OUT_DIR")?).join("parameters.rs"), text)?;
     Ok(())
+}
+
+/// Where the sources of a crate are: beside this one's, in a folder with the crate's name in the workspace, with the
+/// package's name where packages were vendored, and with its version, too, where cargo unpacked them.
+fn sources(crates: &Path, name: &str) -> Result<PathBuf, Box<dyn Error>> {
+    let version = env::var("CARGO_PKG_VERSION")?;
+    let names = [name.to_owned(), format!("irqlab-{name}-{version}"), format!("irqlab-{name}")];
+    let folders = names.map(|name| crates.join(name).join("src"));
+    let there = folders.iter().find(|folder| folder.is_dir()).cloned();
+    Ok(there.ok_or_else(|| format!("the sources of irqlab-{name} are in none of {folders:?}"))?)
 }
 
 fn read_folder(folder: &Path, functions: &mut Functions) -> Result<(), Box<dyn Error>> {

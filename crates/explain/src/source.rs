@@ -12,9 +12,9 @@ use record::functions::Functions;
 
 /// A table for each kernel that is modelled.
 const TABLES: [(&str, &[u8]); KernelVersion::ALL.len()] = [
-    ("v5.4", include_bytes!("../../../tests/facts/v5.4.tsv.gz")),
-    ("v6.12", include_bytes!("../../../tests/facts/v6.12.tsv.gz")),
-    ("v7.3", include_bytes!("../../../tests/facts/v7.3.tsv.gz")),
+    ("v5.4", include_bytes!("../data/v5.4.tsv.gz")),
+    ("v6.12", include_bytes!("../data/v6.12.tsv.gz")),
+    ("v7.3", include_bytes!("../data/v7.3.tsv.gz")),
 ];
 
 /// A place in a C file.

@@ -69,7 +69,7 @@ pub fn index() -> String {
         let _ = writeln!(text, "{}. [{}]({}.md)", lesson.number, lesson.title, lesson.number);
     }
     text.push_str(
-        "\nThe lessons are in crates/lessons/data. No file says which answer is right: the machine is asked. After a change,\n`UPDATE_DOCS=1 cargo test -p lessons` writes these pages anew.\n",
+        "\nThe lessons are in crates/lessons/data. No file says which answer is right: the machine is asked. After a change,\n`UPDATE_DOCS=1 cargo test -p irqlab-lessons` writes these pages anew.\n",
     );
     text
 }

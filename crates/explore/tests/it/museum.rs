@@ -277,7 +277,7 @@ fn lines(exhibit: &Exhibit, kernel: KernelVersion) -> Vec<String> {
 
 /// docs/museum.md: all stories.
 fn document() -> String {
-    let mut text = "# The bug museum\n\nThe museum shows bugs of real kernels. `irqlab museum` lists the exhibits, and `irqlab museum ID` shows one\nwith the bug and without. The stories are in crates/explore/data/museum;\n`UPDATE_DOCS=1 cargo test -p explore --test it museum` writes this file from them.\n".to_owned();
+    let mut text = "# The bug museum\n\nThe museum shows bugs of real kernels. `irqlab museum` lists the exhibits, and `irqlab museum ID` shows one\nwith the bug and without. The stories are in crates/explore/data/museum;\n`UPDATE_DOCS=1 cargo test -p irqlab-explore --test it museum` writes this file from them.\n".to_owned();
     for exhibit in EXHIBITS.iter() {
         let Exhibit { id, title, class, fixed_in, story, .. } = exhibit;
         let live: Vec<&str> = exhibit.live().map(KernelVersion::name).collect();
@@ -313,6 +313,6 @@ fn the_document_has_every_story() {
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         found == document,
-        "docs/museum.md is not up to date: run UPDATE_DOCS=1 cargo test -p explore --test it museum"
+        "docs/museum.md is not up to date: run UPDATE_DOCS=1 cargo test -p irqlab-explore --test it museum"
     );
 }

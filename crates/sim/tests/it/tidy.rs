@@ -349,7 +349,7 @@ fn capital(text: &str) -> String {
 #[test]
 fn deviations_have_reasons_and_are_listed() {
     const DOCUMENT: &str = "docs/deviations.md";
-    const HOW: &str = "UPDATE_DOCS=1 cargo test -p sim --test it tidy";
+    const HOW: &str = "UPDATE_DOCS=1 cargo test -p irqlab-sim --test it tidy";
     let mut text = format!(
         "# Deviations\n\nWhere the model is simpler than the kernel or the hardware on purpose, and why. Collected from the\n\
          sources by `{HOW}`.\n"
