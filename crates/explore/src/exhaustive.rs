@@ -14,9 +14,12 @@ use super::jobs::crew;
 use super::{Finding, Kind, Schedule, World, Wrong};
 
 mod reduction;
+mod share;
 mod states;
 
 pub(crate) use reduction::Reduction;
+use share::Captured;
+pub use share::Estimate;
 
 /// How far to go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,6 +64,8 @@ pub struct Explored {
     pub stopped: bool,
     /// The fingerprints of the states in which nothing more can happen, in ascending order.
     pub ends: Vec<u64>,
+    /// How many states there are, if not all were seen.
+    pub estimate: Option<Estimate>,
 }
 
 impl Explored {
@@ -342,6 +347,15 @@ impl Search<'_> {
         self.open.extend(open.into_iter().rev());
     }
 
+    /// Says how many states there are, where not all were seen.
+    fn estimate(&mut self) {
+        if !self.result.is_complete() {
+            let seen = self.seen.read().unwrap_or_else(PoisonError::into_inner);
+            let captured = Captured { eye: self.eye, seen: &seen, depths: &self.graph.depths() };
+            self.result.estimate = Some(captured.estimate(self.root));
+        }
+    }
+
     /// What was found, in the order of a search that takes the first step first if all was seen, else in that of
     /// coming to it.
     fn sights(&mut self) -> Vec<Sight> {
@@ -539,6 +553,7 @@ pub fn explore_with(
         }
     });
     search.result.ends.sort_unstable();
+    search.estimate();
     let sights = search.sights();
     search.tell(&sights);
     for livelock in search.graph.livelocks(root) {

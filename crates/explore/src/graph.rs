@@ -147,6 +147,16 @@ impl Graph {
         way
     }
 
+    /// By state, the steps on the way to it.
+    pub(super) fn depths(&self) -> Vec<u32> {
+        let mut depths: Vec<u32> = Vec::with_capacity(self.origins.len());
+        for &origin in &self.origins {
+            // A state is added after the one before it.
+            depths.push(depths.get(origin as usize).map_or(0, |depth| depth + 1));
+        }
+        depths
+    }
+
     /// Where a step leads, if the steps from there were all tried.
     pub(super) fn target(&self, (from, nth): StepId) -> Option<u32> {
         self.range(from).nth(nth as usize).map(|step| self.to[step])

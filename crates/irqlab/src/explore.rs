@@ -250,7 +250,7 @@ fn explore(case: &Case, search: &Search, stop: &Ended) -> diagnostic::Result<Rep
                 go_on(stop)
             });
             report.stopped = explored.stopped;
-            report.covered = Covered::of_states(&explored.covered);
+            report.covered = Covered::of_states(&explored);
             explored.findings.into_iter().map(|finding| (None, finding)).collect()
         }
         Way::Random | Way::Pct => {

@@ -124,6 +124,40 @@ fn a_reduced_search_finds_the_same() {
     }
 }
 
+/// The number of states that a bounded search estimates is right within a factor of two if it has seen a tenth of them
+/// or more, and of two and a half if a fiftieth. Models with up to 256 states at each distance from the beginning are
+/// counted; that of the message is wider.
+#[test]
+fn a_bounded_search_knows_how_much_there_is() {
+    let check = |kernel: KernelVersion, model: &Model, reduction: bool| {
+        let root = model.world(Semantics::of(kernel));
+        let search =
+            |bounds| explore_with(&root, bounds, How { jobs: 2, reduction }, |_| ControlFlow::Continue(()));
+        let whole = search(Bounds::default());
+        assert_eq!(whole.estimate, None, "all was seen");
+        let exact = whole.covered.states;
+        for (part, most) in [(50, 2.5), (10, 2.0), (2, 2.0)] {
+            let states = exact / part;
+            let bounded = search(Bounds { states, ..Bounds::default() });
+            let estimate = bounded.estimate.expect("not all was seen");
+            let factor = estimate.states as f64 / exact as f64;
+            let what = format!("{} {reduction}: {states} of {exact}, {factor:.2}", kernel.name());
+            assert!((1.0 / most..=most).contains(&factor), "{what}");
+        }
+        // Where the search has not been, nobody knows how wide it is.
+        let depth = whole.covered.depth / 3;
+        let estimate = search(Bounds { depth, ..Bounds::default() }).estimate.expect("a bound");
+        let within = |factor: u64| estimate.states <= factor * exact as u64;
+        assert!(within(2) && (estimate.at_least || estimate.states * 2 >= exact as u64), "{estimate:?}");
+    };
+    for kernel in [V5_4, V6_12, V7_3] {
+        check(kernel, &MSI, false);
+        check(kernel, &MSI, true);
+        check(kernel, &OFFLINE, false);
+    }
+    check(V6_12, &TWO, false);
+}
+
 fn check(kernel: KernelVersion, model: &Model, expect: &str) {
     assert_eq!(whole(&model.world(Semantics::of(kernel))), expect, "{}", kernel.name());
 }

@@ -82,6 +82,9 @@ pub enum Covered {
         depth: u64,
         /// States where a bound was reached.
         cut: u64,
+        /// How many states there are, if not all were seen.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        estimate: Option<Estimate>,
     },
     /// Runs that were drawn.
     Runs {
@@ -97,6 +100,30 @@ pub enum Covered {
         /// Runs that were left before their end.
         endless: u64,
     },
+}
+
+/// How many states there are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Estimate {
+    /// An estimate of all states.
+    pub states: u64,
+    /// There may be many more, where the search has not been.
+    pub at_least: bool,
+}
+
+impl Estimate {
+    /// What share of all states so many are, for people.
+    fn share(self, seen: u64) -> String {
+        let Self { states, at_least } = self;
+        let percent = seen as f64 * 100.0 / states.max(1) as f64;
+        let percent = if percent < 1.0 { format!("{percent:.2}") } else { format!("{percent:.0}") };
+        if at_least {
+            format!("{percent} % or less of all states, which are {states} or more by an estimate")
+        } else {
+            format!("about {percent} % of all states, which are {states} by an estimate")
+        }
+    }
 }
 
 /// Something wrong.
@@ -121,13 +148,19 @@ pub struct Found {
 
 impl Covered {
     /// Of an exhaustive search.
-    pub fn of_states(covered: &exhaustive::Covered) -> Self {
+    pub fn of_states(explored: &exhaustive::Explored) -> Self {
+        let covered = &explored.covered;
+        let estimate = explored.estimate.map(|estimate| {
+            let exhaustive::Estimate { states, at_least } = estimate;
+            Estimate { states, at_least }
+        });
         Self::States {
             states: covered.states as u64,
             transitions: covered.transitions as u64,
             finals: covered.finals as u64,
             depth: covered.depth as u64,
             cut: covered.cut as u64,
+            estimate,
         }
     }
 
@@ -225,17 +258,19 @@ impl Report {
         let stopped = if self.stopped { "stopped: " } else { "" };
         let _ = match &self.covered {
             Covered::Nothing => writeln!(text, "{stopped}nothing was covered"),
-            Covered::States { states, transitions, finals, depth, cut } => {
+            Covered::States { states, transitions, finals, depth, cut, estimate } => {
                 let reduced = if reduced { ", reduced" } else { "" };
                 let what =
                     format!("{states} states, {transitions} transitions, {finals} final, depth {depth}");
+                let share =
+                    estimate.map(|estimate| format!("{}\n", estimate.share(*states))).unwrap_or_default();
                 match cut {
-                    0 if self.stopped => writeln!(text, "stopped: {what}{reduced}"),
+                    0 if self.stopped => write!(text, "stopped: {what}{reduced}\n{share}"),
                     0 => writeln!(text, "complete: {what}{reduced}"),
-                    _ => writeln!(
+                    _ => write!(
                         text,
                         "{stopped}bounded: {what}; in {cut} states not all steps were tried, since {bound} \
-                         states and depth {deepest} are the bound{reduced}"
+                         states and depth {deepest} are the bound{reduced}\n{share}"
                     ),
                 }
             }
@@ -343,6 +378,19 @@ pub fn merge(paths: &[PathBuf]) -> diagnostic::Result<Report> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_is_about_or_no_more_than_a_percentage() {
+        let share = |states, at_least, seen| Estimate { states, at_least }.share(seen);
+        assert_eq!(
+            share(200_000, false, 24_000),
+            "about 12 % of all states, which are 200000 by an estimate"
+        );
+        assert_eq!(
+            share(300_000, true, 1000),
+            "0.33 % or less of all states, which are 300000 or more by an estimate"
+        );
+    }
 
     #[test]
     fn parts_that_are_missing_are_told_as_ranges() {

@@ -246,8 +246,12 @@ fn bounds_are_part_of_the_result() {
         text.contains("not all steps were tried, since 100 states and depth 10000 are the bound"),
         "{text}"
     );
-    let (_, text) = folder.run(&format!("{EXPLORE} {fixed} --depth 5"));
+    assert!(text.contains("% of all states, which are ") && text.contains(" by an estimate\n"), "{text}");
+    let (_, text) = folder.run(&format!("{EXPLORE} {fixed} --depth 5 --json depth.json"));
     assert!(text.contains("\nbounded: ") && text.contains("depth 5;"), "{text}");
+    assert!(text.contains("% or less of all states, which are "), "{text}");
+    let json = std::fs::read_to_string(folder.0.join("depth.json")).unwrap();
+    assert!(json.contains("\"at_least\": true"), "{json}");
     let (_, text) = folder.run(&format!("{EXPLORE} --runs 10 --depth 5"));
     assert!(
         text.ends_with("10 runs from seed 1, 50 steps, the longest run 5; 10 left unfinished\n"),
