@@ -169,8 +169,10 @@ impl Run {
             }
             doing.is_too_much(&world.k, "the schedule")?;
         }
-        if let Some(wrong) = world.check_end().filter(|_| ended) {
-            doing.wrong(&world.k, wrong.text);
+        match world.check_end() {
+            Some(wrong) if ended => doing.wrong(&world.k, wrong.text),
+            None if ended => {}
+            _ => doing.wrong(&world.k, format!("the page ends here, after {longest} steps; the run goes on")),
         }
         doing.terminal = world.terminal;
         doing.end(&mut world.k, name)

@@ -42,7 +42,7 @@ pub struct Answer {
     /// It was no line, or did not do what it says.
     pub failed: bool,
     /// What interrupted it.
-    pub stopped: Option<&'static str>,
+    pub stopped: Option<Stopped>,
     /// The session is to be left.
     pub quit: bool,
     /// What is to be saved, and under which name.
@@ -166,13 +166,50 @@ async fn patiently<T>(answer: oneshot::Receiver<T>, what: &str) -> Result<T, Mis
     }
 }
 
+/// Why a line was stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stopped {
+    /// Who typed it asked for it.
+    Interrupt,
+    /// It printed too much.
+    Printed,
+    /// The session has as many records as one may have.
+    Records,
+    /// The session has as many steps as one may have.
+    Steps,
+    /// It took too long.
+    Time,
+}
+
+impl Stopped {
+    /// What is said below what the line printed; nothing to who stopped it.
+    fn told(self) -> String {
+        let bound = match self {
+            Self::Interrupt => return String::new(),
+            Self::Time => {
+                let seconds = limits::LINE_TIME.as_secs();
+                format!("a line runs for {seconds} s at most here; `:continue` goes on")
+            }
+            Self::Printed => {
+                format!("a line prints {} KiB at most here; `:continue` goes on", limits::PRINTED >> 10)
+            }
+            Self::Records => {
+                format!("a session has {} records at most here: open another one", limits::RECORDS)
+            }
+            Self::Steps => format!("a session has {} steps at most here: open another one", limits::STEPS),
+        };
+        format!("{bound}\n")
+    }
+}
+
 /// The line that runs.
 #[derive(Debug)]
 struct Running {
     /// Until when it may.
     until: Instant,
-    /// Why it was interrupted.
-    why: Option<&'static str>,
+    /// Why it was stopped.
+    stopped: Option<Stopped>,
 }
 
 /// Looks after a session while it runs.
@@ -184,31 +221,16 @@ struct Bounds {
 impl Attendant for Bounds {
     fn goes_on(&mut self, session: &Session) -> bool {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let why = match () {
-            () if self.interrupted.swap(false, Ordering::Relaxed) => "interrupt",
-            () if session.printed() > limits::PRINTED => "printed",
-            () if session.records() >= limits::RECORDS => "records",
-            () if session.step() >= limits::STEPS => "steps",
-            () if Instant::now() >= running.until => "time",
-            () => return true,
+        running.stopped = match () {
+            () if self.interrupted.swap(false, Ordering::Relaxed) => Some(Stopped::Interrupt),
+            () if session.printed() > limits::PRINTED => Some(Stopped::Printed),
+            () if session.records() >= limits::RECORDS => Some(Stopped::Records),
+            () if session.step() >= limits::STEPS => Some(Stopped::Steps),
+            () if Instant::now() >= running.until => Some(Stopped::Time),
+            () => None,
         };
-        running.why = Some(why);
-        false
+        running.stopped.is_none()
     }
-}
-
-/// What is said where a bound stopped a line.
-fn told(why: &str) -> String {
-    let bound = match why {
-        "time" => {
-            format!("a line runs for {} s at most here; `:continue` goes on", limits::LINE_TIME.as_secs())
-        }
-        "printed" => format!("a line prints {} KiB at most here; `:continue` goes on", limits::PRINTED >> 10),
-        "records" => format!("a session has {} records at most here: open another one", limits::RECORDS),
-        "steps" => format!("a session has {} steps at most here: open another one", limits::STEPS),
-        _ => return String::new(),
-    };
-    format!("{bound}\n")
 }
 
 /// The thread's part of a room.
@@ -243,7 +265,7 @@ impl Keeper {
         };
         let mut session = Session::new(k, &opened.name).with_origin(origin);
         session.keep_at_most(limits::STATES);
-        let running = Arc::new(Mutex::new(Running { until: Instant::now(), why: None }));
+        let running = Arc::new(Mutex::new(Running { until: Instant::now(), stopped: None }));
         session.attend(Box::new(Bounds { interrupted, running: Arc::clone(&running) }));
         Self { opened, session, bench, running, made: None, changed: 0, booted }
     }
@@ -267,11 +289,11 @@ impl Keeper {
 
     fn line(&mut self, line: &str) -> Answer {
         let running = || self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        *running() = Running { until: Instant::now() + limits::LINE_TIME, why: None };
+        *running() = Running { until: Instant::now() + limits::LINE_TIME, stopped: None };
         let reply = self.session.line(line);
-        let stopped = running().why;
+        let stopped = running().stopped;
         self.changed += 1;
-        let text = reply.text + &stopped.map(told).unwrap_or_default();
+        let text = reply.text + &stopped.map(Stopped::told).unwrap_or_default();
         let save = reply.save.map(|Save { file, text, .. }| Saved { file, text });
         Answer {
             text,
