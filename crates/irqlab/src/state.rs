@@ -52,7 +52,7 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
                     dir.display()
                 ));
             }
-            let files = sysroot::machine_files(&lab.k, &machine);
+            let files = sysroot::files(&lab.k);
             let fill =
                 |part: &Path| files.iter().try_for_each(|(path, entry)| write(&part.join(path), entry));
             file::write_tree(dir, Existing::Keep, |_| false, fill)?;

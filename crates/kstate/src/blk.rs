@@ -288,6 +288,12 @@ pub struct Gendisk {
     pub bd_size: u64,
     /// `del_gendisk()` took its name away. It stays for those who have it open.
     pub gone: bool,
+    /// `major`: the number of its driver, or that of all drivers without one.
+    pub major: u32,
+    /// `first_minor`: its own number.
+    pub first_minor: u32,
+    /// `minors`: how many numbers are kept for it and its partitions, 0 where each gets one when it is found.
+    pub minors: u32,
 }
 
 /// Puts `value` where something was freed, or behind everything. Where that is.

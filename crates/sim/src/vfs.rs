@@ -23,8 +23,10 @@ use pcimsi::kernel::pci_sysfs::numa_node_store;
 use crate::{params, testmod, tracefs};
 
 pub mod attributes;
+mod block;
 mod cpu;
 mod link;
+mod pci;
 mod proc;
 
 pub use link::{is_link, read_link};
@@ -137,6 +139,7 @@ pub fn read(k: &Kernel, path: &str) -> Result<String, Errno> {
         ["proc", "softirqs"] => Ok(proc::show_softirqs(k)),
         ["proc", "stat"] => Ok(proc::show_stat(k)),
         ["proc", "version"] => Ok(proc::version(k)),
+        ["proc", "partitions"] => Ok(block::show_partitions(k)),
         ["proc", "cmdline"] => Ok(line(&k.saved_command_line)),
         ["proc", "irq", "default_smp_affinity"] => Ok(irqcore::proc::default_affinity_show(k)),
         ["proc", "irq", irq, name] if handler_dir(k, irq, name) => Err(Errno::EISDIR),
@@ -183,10 +186,19 @@ pub fn read(k: &Kernel, path: &str) -> Result<String, Errno> {
             let node = numbered(node, "node").ok_or(Errno::ENOENT)?;
             cpu::node_file(k, node, cpus, file).map(line).ok_or(Errno::ENOENT)
         }
-        ["sys", "block", disk, "size"] => {
-            let disk = k.blk.disk_by_name(disk).ok_or(Errno::ENOENT)?;
-            let disk = k.blk.disks.get(disk.index()).and_then(Option::as_ref).ok_or(Errno::ENOENT)?;
-            Ok(line(disk.capacity))
+        ["sys", "block", disk, file] if block::DISK.contains(&file) => {
+            block::disk_file(k, disk, file).map(line).ok_or(Errno::ENOENT)
+        }
+        ["sys", "block", disk, "queue", file] if block::QUEUE.contains(&file) => {
+            block::queue_file(k, disk, file).map(line).ok_or(Errno::ENOENT)
+        }
+        ["sys", "class", "net", net, "queues", queue, file] => {
+            link::net_queue_file(k, net, queue, file).map(line).ok_or(Errno::ENOENT)
+        }
+        ["sys", "bus", "pci", "devices", dev, file]
+            if pci::is_bridge(k, dev) && pci::BRIDGE_FILES.contains(&file) =>
+        {
+            pci::bridge_file(k, file).ok_or(Errno::ENOENT)
         }
         ["sys", "block", disk, "mq", queue, "cpu_list"] => {
             let queue = numbered(queue, "").ok_or(Errno::ENOENT)?;
@@ -222,7 +234,7 @@ pub fn read(k: &Kernel, path: &str) -> Result<String, Errno> {
             Ok((attr.ok_or(Errno::ENOENT)?.show)(k, irq))
         }
         ["sys", "kernel", "debug", "irqlab", file] if testmod::FILES.contains(&file) => Err(Errno::EACCES),
-        ["sys", "bus", "pci", "devices", dev, ref rest @ ..] => {
+        ["sys", "bus", "pci", "devices", dev, ref rest @ ..] if !pci::is_bridge(k, dev) => {
             let dev = k.find_pci_dev(dev).ok_or(Errno::ENOENT)?;
             pci_attribute(k, dev, rest)
         }
@@ -250,6 +262,9 @@ pub fn read_bytes(k: &Kernel, path: &str) -> Result<Vec<u8>, Errno> {
     if path.ends_with("/config")
         && let ["sys", "bus", "pci", "devices", dev, "config"] = strs(&parts(k, path))[..]
     {
+        if pci::is_bridge(k, dev) {
+            return Ok(pci::bridge_config());
+        }
         return Ok(config(k, k.find_pci_dev(dev).ok_or(Errno::ENOENT)?));
     }
     read(k, path).map(String::into_bytes)
@@ -266,18 +281,21 @@ fn bound_to(k: &Kernel, dev: PciDevId) -> Option<&'static str> {
 }
 
 /// What every PCI function has in /sys/bus/pci/devices/FUNCTION, apart from its vectors.
-const PCI_FILES: [&str; 12] = [
+const PCI_FILES: [&str; 15] = [
     "class",
     "config",
     "device",
     "irq",
     "local_cpulist",
     "local_cpus",
+    "modalias",
     "numa_node",
+    "resource",
     "revision",
     "subsystem",
     "subsystem_device",
     "subsystem_vendor",
+    "uevent",
     "vendor",
 ];
 
@@ -306,6 +324,9 @@ fn pci_attribute(k: &Kernel, dev: PciDevId, path: &[&str]) -> Result<String, Err
     let pci = k.pci_dev(dev);
     match *path {
         ["irq"] => Ok(line(pci.irq)),
+        ["modalias"] => Ok(line(pci::Ids::of(k, dev).modalias())),
+        ["resource"] => Ok(pci::resource()),
+        ["uevent"] => Ok(pci::Ids::of(k, dev).uevent(&pci.name(), bound_to(k, dev))),
         ["class"] => Ok(line(format_args!("{:#08x}", k.hw.pci[dev.index()].class_code))),
         ["vendor"] => Ok(line(format_args!("{:#06x}", k.hw.pci[dev.index()].vendor_id))),
         ["device"] => Ok(line(format_args!("{:#06x}", k.hw.pci[dev.index()].device_id))),
@@ -374,7 +395,9 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
     let mut found = match *path {
         [] => names(&["dev", "proc", "sys"]),
         ["dev"] => disk_names(k).into_iter().chain(names(&["kmsg", "null"])).collect(),
-        ["proc"] => names(&["cmdline", "cpuinfo", "interrupts", "irq", "softirqs", "stat", "version"]),
+        ["proc"] => {
+            names(&["cmdline", "cpuinfo", "interrupts", "irq", "partitions", "softirqs", "stat", "version"])
+        }
         ["proc", "irq"] => {
             let mut all = irqs(false);
             all.push("default_smp_affinity".to_owned());
@@ -386,14 +409,20 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
             handlers.chain(irqcore::proc::FILES.iter().map(|f| f.name.to_owned())).collect()
         }
         ["proc", "irq", irq, handler] if handler_dir(k, irq, handler) => Vec::new(),
-        ["sys"] => names(&["block", "bus", "class", "devices", "kernel", "module"]),
+        ["sys"] => names(&["block", "bus", "class", "dev", "devices", "kernel", "module"]),
+        ["sys", "dev"] => names(&["block"]),
+        ["sys", "dev", "block"] => {
+            k.blk.disks.iter().flatten().filter(|disk| !disk.gone).map(|disk| block::dev(disk)).collect()
+        }
         ["sys", "block"] => disk_names(k),
         ["sys", "block", disk]
             if drivers::block::blk_mq_sysfs::blk_mq_hw_sysfs_cpus_show(k, disk, 0).is_some() =>
         {
             let owned = !link::is_virtual(k, disk);
-            owned.then(|| "device".to_owned()).into_iter().chain(names(&["mq", "size"])).collect()
+            let folders = names(&["mq", "queue"]).into_iter().chain(names(&block::DISK));
+            owned.then(|| "device".to_owned()).into_iter().chain(folders).collect()
         }
+        ["sys", "block", disk, "queue"] if k.blk.disk_by_name(disk).is_some() => names(&block::QUEUE),
         ["sys", "block", disk, "mq", queue]
             if numbered(queue, "").is_some_and(|q| {
                 drivers::block::blk_mq_sysfs::blk_mq_hw_sysfs_cpus_show(k, disk, q).is_some()
@@ -429,7 +458,13 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
         ["sys", "bus", "pci", "drivers"] => {
             k.pci.drivers.iter().map(|driver| driver.name.to_owned()).collect()
         }
-        ["sys", "bus", "pci", "devices"] => k.pci.devs.iter().map(PciDev::name).collect(),
+        ["sys", "bus", "pci", "devices"] => {
+            let bridge = pci::has_bridge(k).then(|| pci::BRIDGE.to_owned());
+            k.pci.devs.iter().map(PciDev::name).chain(bridge).collect()
+        }
+        ["sys", "bus", "pci", "devices", dev] if pci::is_bridge(k, dev) => {
+            names(&pci::BRIDGE_FILES).into_iter().chain(names(&["subsystem"])).collect()
+        }
         ["sys", "bus", "pci", "devices", dev] => {
             let dev = k.find_pci_dev(dev).ok_or(Errno::ENOENT)?;
             let vectors = !msi_irqs(k, dev).is_empty();
@@ -457,7 +492,22 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
         ["sys", "class"] => names(&["block", "net", "nvme"]),
         ["sys", "class", "block"] => disk_names(k),
         ["sys", "class", "net"] => link::interfaces(k).into_iter().map(|found| found.name).collect(),
-        ["sys", "class", "net", net] if link::interface(k, net).is_some() => names(&["device"]),
+        ["sys", "class", "net", net] if link::interface(k, net).is_some() => {
+            let queues = (!link::net_queues(k, net).is_empty()).then(|| "queues".to_owned());
+            names(&["device"]).into_iter().chain(queues).collect()
+        }
+        ["sys", "class", "net", net, "queues"] => {
+            let queues = link::net_queues(k, net);
+            if queues.is_empty() {
+                return Err(Errno::ENOENT);
+            }
+            queues
+        }
+        ["sys", "class", "net", net, "queues", queue]
+            if link::net_queues(k, net).iter().any(|name| name == queue) =>
+        {
+            link::net_queue_files(queue)
+        }
         ["sys", "class", "nvme"] => {
             let bound = k.nvme.devs.iter().filter(|d| d.bound);
             bound.map(|d| format!("nvme{}", d.instance)).collect::<BTreeSet<_>>().into_iter().collect()
@@ -468,7 +518,9 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
             files.chain(names(&["device", "subsystem"])).chain(link::disks_of_nvme(k, instance)).collect()
         }
         ["sys", "devices"] => {
-            let roots: BTreeSet<String> = k.pci.devs.iter().map(|dev| link::root_of(&dev.name())).collect();
+            let bridge = pci::has_bridge(k).then(|| link::root_of(pci::BRIDGE));
+            let functions = k.pci.devs.iter().map(|dev| link::root_of(&dev.name()));
+            let roots: BTreeSet<String> = functions.chain(bridge).collect();
             let loose = disk_names(k).iter().any(|name| link::is_virtual(k, name));
             let loose = loose.then(|| "virtual".to_owned());
             roots.into_iter().chain(names(&["system"])).chain(loose).collect()
@@ -482,8 +534,9 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
             disk_names(k).into_iter().filter(|name| link::is_virtual(k, name)).collect()
         }
         ["sys", "devices", root] if root.starts_with("pci") => {
-            let functions = k.pci.devs.iter().map(PciDev::name).filter(|name| link::root_of(name) == root);
-            let functions: Vec<String> = functions.collect();
+            let bridge = pci::has_bridge(k).then(|| pci::BRIDGE.to_owned());
+            let functions = k.pci.devs.iter().map(PciDev::name).chain(bridge);
+            let functions: Vec<String> = functions.filter(|name| link::root_of(name) == root).collect();
             if functions.is_empty() {
                 return Err(Errno::ENOENT);
             }

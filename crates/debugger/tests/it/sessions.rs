@@ -166,7 +166,7 @@ fn completion_knows_words_paths_and_functions() {
     };
     check("ech", &["echo"]);
     check(":wh", &[":where"]);
-    check("echo 1 > /sys/dev", &["/sys/devices/"]);
+    check("echo 1 > /sys/devi", &["/sys/devices/"]);
     check("cat /proc/int", &["/proc/interrupts"]);
     check(":break irq_matrix_reserve_m", &["irq_matrix_reserve_managed"]);
     check(":set vector_cl", &["vector_cleanup="]);

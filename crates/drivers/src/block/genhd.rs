@@ -8,10 +8,29 @@ use kstate::{DiskId, Kernel, QueueId};
 
 use super::elevator::elevator_init_mq;
 
-/// The disk has a name and can be read from now on. `capacity` is in sectors of 512 bytes.
-pub fn device_add_disk(k: &mut Kernel, disk_name: String, queue: QueueId, capacity: u64) -> DiskId {
+/// `BLOCK_EXT_MAJOR`: the major number of disks whose driver has none.
+pub const BLOCK_EXT_MAJOR: u32 = 259;
+
+/// The disk has a name and can be read from now on. `capacity` is in sectors of 512 bytes. A driver with a major number of
+/// its own says it with the disk's first minor one, and how many of these the disk has.
+pub fn device_add_disk(
+    k: &mut Kernel,
+    disk_name: String,
+    queue: QueueId,
+    capacity: u64,
+    own: Option<(u32, u32, u32)>,
+) -> DiskId {
     elevator_init_mq(k, queue);
-    DiskId(fill_slot(&mut k.blk.disks, Gendisk { disk_name, queue, capacity, ..Gendisk::default() }))
+    let (major, first_minor, minors) = own.unwrap_or_else(|| (BLOCK_EXT_MAJOR, blk_alloc_ext_minor(k), 0));
+    let disk = Gendisk { disk_name, queue, capacity, major, first_minor, minors, ..Gendisk::default() };
+    DiskId(fill_slot(&mut k.blk.disks, disk))
+}
+
+/// `blk_alloc_ext_minor()`, in 5.4 a part of `blk_alloc_devt()`: the lowest number that no disk has. One that is gone has
+/// its number as long as somebody has it open.
+fn blk_alloc_ext_minor(k: &Kernel) -> u32 {
+    let disks = || k.blk.disks.iter().flatten().filter(|disk| disk.major == BLOCK_EXT_MAJOR);
+    (0..).find(|minor| disks().all(|disk| disk.first_minor != *minor)).unwrap_or_default()
 }
 
 /// The disk's size in sectors of 512 bytes, from now on.

@@ -418,12 +418,20 @@ fn virtblk_probe(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
     Ok(())
 }
 
+/// What `register_blkdev(0, "virtblk")` gives: the highest number that is free.
+const MAJOR: u32 = 254;
+/// `PART_BITS`: so many bits of a minor number tell a disk's partitions apart.
+const PART_BITS: u32 = 4;
+
 /// `device_add_disk` without the partition scan.
+// DEVIATION: no other driver of this kernel has asked for a major number before. A real kernel with the device mapper gives
+// one less.
 fn show_disk(k: &mut Kernel, id: VirtioId) -> DiskId {
     let blk: &VirtioBlk = k.virtio.drvdata(id);
-    let (name, q) = (virtblk_name_format(blk.index), blk.queue.unwrap_or_default());
+    let (index, q) = (blk.index, blk.queue.unwrap_or_default());
+    let (name, own) = (virtblk_name_format(index), (MAJOR, index << PART_BITS, 1 << PART_BITS));
     let capacity = config(config_read(k, id)).capacity;
-    let disk = device_add_disk(k, name, q, capacity);
+    let disk = device_add_disk(k, name, q, capacity, Some(own));
     k.virtio.drvdata_mut::<VirtioBlk>(id).disk = Some(disk);
     disk
 }

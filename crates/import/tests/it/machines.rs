@@ -8,9 +8,9 @@ use sim::lab::Lab;
 use sim::machine::Machine;
 
 /// The files of a machine that runs, as a collector takes them; with `debug` those of debugfs as well.
-fn archive(lab: &Lab, machine: &Machine, debug: bool) -> Vec<u8> {
+fn archive(lab: &Lab, debug: bool) -> Vec<u8> {
     let mut out = tar::Builder::new(Vec::new());
-    for (path, entry) in import::sysroot::files(&lab.k, machine.kernel) {
+    for (path, entry) in import::sysroot::files(&lab.k) {
         if !debug && path.starts_with("sys/kernel/debug") {
             continue;
         }
@@ -65,7 +65,7 @@ fn what_the_emulator_writes_it_reads_back() {
     for kernel in ["v5.4", "v6.12"] {
         for debug in [false, true] {
             let (lab, machine) = server(kernel);
-            let (source, imported) = read(archive(&lab, &machine, debug));
+            let (source, imported) = read(archive(&lab, debug));
             let check = source.check(&imported);
             assert!(check.agrees(), "{kernel}\n{check}");
             for kind in &check.kinds {
@@ -154,7 +154,7 @@ fn drawn_machines_come_back_from_their_files() {
         let machine = Machine::parse("drawn.toml", &drawn.machine).expect("a machine");
         let lab = Lab::boot(&machine);
         let mut out = tar::Builder::new(Vec::new());
-        for (path, entry) in import::sysroot::machine_files(&lab.k, &machine) {
+        for (path, entry) in import::sysroot::files(&lab.k) {
             append(&mut out, &path, entry);
         }
         let (source, imported) = read(out.into_inner().expect("memory"));
@@ -231,7 +231,7 @@ fn lspci_knows_the_table_and_the_driver() {
 fn the_collector_takes_what_import_reads() {
     let folder = std::env::temp_dir().join(format!("irqlab-collector-{}", std::process::id()));
     let (lab, machine) = server("v6.12");
-    for (path, entry) in import::sysroot::machine_files(&lab.k, &machine) {
+    for (path, entry) in import::sysroot::files(&lab.k) {
         use std::os::unix::fs::{PermissionsExt as _, symlink};
         let path = folder.join("root").join(path);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");

@@ -5,7 +5,7 @@
 
 use kstate::{DiskId, Errno, Kernel, PciDevId};
 
-use super::{bound_to, cpu_of, list_parts, node_of, numbered, nvme_of, parts, strs};
+use super::{block, bound_to, cpu_of, list_parts, node_of, numbered, nvme_of, parts, pci, strs};
 
 /// A path's last part is a symbolic link.
 pub fn is_link(k: &Kernel, path: &str) -> bool {
@@ -127,6 +127,30 @@ pub(super) fn interface(k: &Kernel, name: &str) -> Option<Interface> {
     interfaces(k).into_iter().find(|interface| interface.name == name)
 }
 
+/// The queues of an interface, as in `rx-0`.
+// DEVIATION: only those of virtio_net are shown. What other drivers make of their vectors is not modelled.
+pub(super) fn net_queues(k: &Kernel, net: &str) -> Vec<String> {
+    let Some(index) = interface(k, net).and_then(|found| found.virtio) else { return Vec::new() };
+    let mut devices = k.virtio.devs.iter().flatten();
+    let Some(device) = devices.find(|device| device.index == index) else { return Vec::new() };
+    let pairs = device.vdev_vqs.len() / 2;
+    ["rx", "tx"].iter().flat_map(|way| (0..pairs).map(move |queue| format!("{way}-{queue}"))).collect()
+}
+
+/// The files of such a queue.
+// DEVIATION: nobody spreads packets by software here: the mask of those CPUs is empty and cannot be written. `xps_cpus` is not
+// there, because what the driver sets there is not modelled.
+pub(super) fn net_queue_files(queue: &str) -> Vec<String> {
+    if queue.starts_with("rx-") { vec!["rps_cpus".to_owned()] } else { Vec::new() }
+}
+
+/// A file of a queue.
+pub(super) fn net_queue_file(k: &Kernel, net: &str, queue: &str, file: &str) -> Option<String> {
+    let there = net_queues(k, net).iter().any(|name| name == queue);
+    (there && net_queue_files(queue).iter().any(|name| name == file))
+        .then(|| kstate::CpuMask::new().hex(k.topo.nr_cpu_ids))
+}
+
 /// The virtio device of a function by its name, as in `virtio0`.
 fn virtio_of<'a>(k: &'a Kernel, dev: &str, name: &str) -> Option<&'a kstate::virtio::VirtioPciDevice> {
     let (dev, index) = (k.find_pci_dev(dev)?, numbered(name, "virtio")?);
@@ -203,6 +227,13 @@ pub(super) fn target(k: &Kernel, folder: &[&str], name: &str) -> Option<String> 
             let dev = k.find_pci_dev(name).filter(|&dev| bound_to(k, dev) == Some(driver))?;
             Some(format!("../../../../{}", place_of_function(k, dev)))
         }
+        ["sys", "bus", "pci", "devices"] if pci::is_bridge(k, name) => {
+            Some(format!("../../../devices/{}/{name}", root_of(name)))
+        }
+        ["sys", "bus", "pci", "devices", dev] if pci::is_bridge(k, dev) => {
+            (name == "subsystem").then(|| "../../../bus/pci".to_owned())
+        }
+        ["sys", "dev", "block"] => Some(format!("../../{}", place_of_disk(k, block::by_dev(k, name)?)?)),
         ["sys", "bus", "pci", "devices"] => {
             Some(format!("../../../{}", place_of_function(k, k.find_pci_dev(name)?)))
         }
@@ -292,6 +323,15 @@ pub(super) fn one_name(k: &Kernel, parts: &[&str]) -> Option<Vec<String>> {
         ["sys", "bus", "pci", "drivers", driver, dev] => {
             let dev = k.find_pci_dev(dev).filter(|&dev| bound_to(k, dev) == Some(driver))?;
             Some(function(dev))
+        }
+        ["sys", "dev", "block", numbers] => {
+            block::by_dev(k, numbers).map(|disk| path(&["sys", "block", disk]))
+        }
+        ["sys", "devices", root, dev] if pci::is_bridge(k, dev) => {
+            (root_of(dev) == root).then(|| path(&["sys", "bus", "pci", "devices", dev]))
+        }
+        ["sys", "bus", "pci", "devices", dev, "subsystem"] if pci::is_bridge(k, dev) => {
+            Some(path(&["sys", "bus", "pci"]))
         }
         ["sys", "bus", "pci", "devices", dev, "driver"] => {
             let driver = bound_to(k, k.find_pci_dev(dev)?)?;

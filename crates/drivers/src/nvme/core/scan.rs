@@ -129,7 +129,7 @@ fn alloc_ns_identifying(k: &mut Kernel, id: NvmeId, nsid: u32) {
 fn add_ns(k: &mut Kernel, id: NvmeId, nsid: u32, queue: QueueId) {
     let name = format!("nvme{}n{nsid}", d(k, id).instance);
     let capacity = hw::namespace_sectors(k, id, nsid);
-    let disk = genhd::device_add_disk(k, name, queue, capacity);
+    let disk = genhd::device_add_disk(k, name, queue, capacity, None);
     let dev = dm(k, id);
     dev.namespaces.push(NvmeNs { ns_id: nsid, queue, disk, removing: false });
     dev.namespaces.sort_by_key(|ns| ns.ns_id);
