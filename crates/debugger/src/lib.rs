@@ -20,7 +20,7 @@ use kstate::Kernel;
 use kstate::semantics::Semantics;
 
 use sim::script::{Script, Variables};
-use sim::shell::{Complaint, Progress, Shell};
+use sim::shell::{ActorId, Progress, Shell};
 
 mod client;
 mod complete;
@@ -36,9 +36,10 @@ mod timeline;
 mod view;
 mod watch;
 
-pub use client::Given;
+use client::Client;
+pub use client::{Outcome, Served, Ticket};
 pub use fields::irq_of;
-pub use save::{Origin, Saved};
+pub use save::{Origin, Saved, seconds};
 use stops::{Hits, Stop};
 use time::{Ahead, Checkpoint, KEPT, NEAR, Pictures, Place, Stacks};
 pub use timeline::{Filter, StepKind, StepNote};
@@ -161,7 +162,15 @@ pub struct Save {
 #[derive(Clone, Debug)]
 enum Input {
     Line(Arc<Script>),
-    Set { field: String, value: String },
+    /// A line that a program gave while the shell was at others, so many ns after the one before it.
+    Beside {
+        script: Arc<Script>,
+        after: u64,
+    },
+    Set {
+        field: String,
+        value: String,
+    },
 }
 
 /// A session.
@@ -181,6 +190,8 @@ pub struct Session {
     inputs: Vec<(u64, Input)>,
     /// How many of them have happened.
     applied: usize,
+    /// Those of them that the shell is at, with the actors that do them.
+    begun: Vec<(usize, ActorId)>,
     checkpoints: BTreeMap<u64, Checkpoint>,
     spacing: u64,
     stops: BTreeMap<u32, Stop>,
@@ -206,8 +217,8 @@ pub struct Session {
     attendant: Attended,
     /// Commands of a line that did not do what they were told, and assertions that did not hold.
     troubles: usize,
-    /// What went wrong in the command that a program gave last.
-    complaints: Vec<Complaint>,
+    /// What programs gave, and how it went.
+    client: Client,
     /// What the steps were about, in their order.
     notes: Vec<StepNote>,
     filter: Option<Filter>,
@@ -253,6 +264,7 @@ impl Session {
             end: 0,
             inputs: Vec::new(),
             applied: 0,
+            begun: Vec::new(),
             checkpoints: BTreeMap::new(),
             spacing: NEAR,
             stops: BTreeMap::new(),
@@ -269,7 +281,7 @@ impl Session {
             pictures: Pictures::default(),
             attendant: Attended::default(),
             troubles: 0,
-            complaints: Vec::new(),
+            client: Client::default(),
             notes: Vec::new(),
             filter: None,
             folder: "/".to_owned(),
@@ -542,7 +554,7 @@ impl Session {
     fn typed(&self) -> impl Iterator<Item = (u64, String)> {
         self.inputs[..self.applied].iter().map(|(at, input)| {
             let text = match input {
-                Input::Line(script) => script.text.trim_end().to_owned(),
+                Input::Line(script) | Input::Beside { script, .. } => script.text.trim_end().to_owned(),
                 Input::Set { field, value } => format!(":set {field}={value}"),
             };
             (*at, text)

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::{Input, Save, Session};
 use sim::script::Script;
+use sim::shell::COMMAND_TIME;
 
 /// What comments of a saved session begin with.
 const SIGN: &str = "# irqlab ";
@@ -29,8 +30,16 @@ pub struct Origin {
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Typed {
     Line(String),
-    Set { field: String, value: String },
+    /// A line that began while another one was under way, or beside which one began.
+    Beside(String),
+    Set {
+        field: String,
+        value: String,
+    },
 }
+
+/// What a shell is told besides, and the session is not.
+const FOR_A_SHELL: &str = "shell";
 
 /// A saved session.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -59,12 +68,16 @@ impl Saved {
                 continue;
             }
             let Some(note) = line.strip_prefix(SIGN) else {
-                if let (Some(step), Some(last)) = (at, saved.typed.last_mut())
-                    && last.0 == step
-                    && let Typed::Line(text) = &mut last.1
-                {
-                    text.push_str(line);
-                    text.push('\n');
+                match (at, saved.typed.last_mut()) {
+                    (Some(step), Some((last, Typed::Line(text)))) if *last == step => {
+                        text.push_str(line);
+                        text.push('\n');
+                    }
+                    (Some(step), Some((last, Typed::Beside(text)))) if *last == step => {
+                        text.push_str(line.strip_suffix(" &").unwrap_or(line));
+                        text.push('\n');
+                    }
+                    _ => {}
                 }
                 continue;
             };
@@ -78,11 +91,15 @@ impl Saved {
                 "session" => {}
                 "kernel" => saved.origin.kernel = rest.to_owned(),
                 "boot" => saved.origin.set.push(rest.to_owned()),
-                "step" => {
+                "step" | "beside" => {
                     let step = step(rest)?;
-                    saved.typed.push((step, Typed::Line(String::new())));
+                    let line = String::new();
+                    saved
+                        .typed
+                        .push((step, if word == "step" { Typed::Line(line) } else { Typed::Beside(line) }));
                     at = Some(step);
                 }
+                FOR_A_SHELL => at = None,
                 "set" => {
                     let (step_text, change) =
                         rest.split_once(' ').ok_or_else(|| wrong("STEP FIELD=VALUE"))?;
@@ -95,7 +112,7 @@ impl Saved {
                     saved.end = step(rest)?;
                     at = None;
                 }
-                _ => return Err(wrong("session, kernel, boot, step, set or end")),
+                _ => return Err(wrong("session, kernel, boot, step, beside, shell, set or end")),
             }
         }
         Ok(Some(saved))
@@ -131,10 +148,11 @@ impl Session {
         for (at, typed) in &saved.typed {
             reach(self, *at)?;
             let input = match typed {
-                Typed::Line(text) => {
+                Typed::Line(text) | Typed::Beside(text) => {
                     let script = Script::parse_with("sh", text, &self.vars)
                         .map_err(|e| format!("the line typed at step {at}: {e}; {}", e.label()))?;
-                    Input::Line(Arc::new(script))
+                    let beside = self.shell.is_some() && matches!(typed, Typed::Beside(_));
+                    self.input(Arc::new(script), beside)
                 }
                 Typed::Set { field, value } => {
                     let mut sem = self.k.sem.clone();
@@ -171,13 +189,56 @@ impl Session {
                 let _ = writeln!(text, "{}", format!("{MACHINE}{line}").trim_end());
             }
         }
-        for (at, input) in &self.inputs[..self.applied] {
+        let inputs = &self.inputs[..self.applied];
+        // Lines in a row that were under way together, and are jobs for a shell.
+        let mut together = false;
+        for (n, (at, input)) in inputs.iter().enumerate() {
+            let beside = |input: Option<&(u64, Input)>| matches!(input, Some((_, Input::Beside { .. })));
             let _ = match input {
+                Input::Line(script) if beside(inputs.get(n + 1)) => {
+                    together = true;
+                    writeln!(text, "{SIGN}beside {at}\n{}", as_job(script))
+                }
                 Input::Line(script) => writeln!(text, "{SIGN}step {at}\n{}", script.text.trim_end()),
+                Input::Beside { script, after } => {
+                    // What a command of a shell takes at least.
+                    if let Some(rest) = after.checked_sub(COMMAND_TIME).filter(|_| together) {
+                        let _ = writeln!(text, "{SIGN}{FOR_A_SHELL}\nsleep {}", seconds(rest));
+                    }
+                    writeln!(text, "{SIGN}beside {at}\n{}", as_job(script))
+                }
                 Input::Set { field, value } => writeln!(text, "{SIGN}set {at} {field}={value}"),
             };
+            if together && !beside(inputs.get(n + 1)) {
+                together = false;
+                let _ = writeln!(text, "{SIGN}{FOR_A_SHELL}\nwait");
+            }
         }
         let _ = writeln!(text, "{SIGN}end {}", self.step);
         text
+    }
+}
+
+/// A line as a job of a shell. What is for the recorder is none.
+fn as_job(script: &Script) -> String {
+    let line = script.text.trim_end();
+    if line.starts_with('#') { line.to_owned() } else { format!("{line} &") }
+}
+
+/// Nanoseconds as `sleep` takes them.
+pub fn seconds(ns: u64) -> String {
+    let text = format!("{}.{:09}", ns / 1_000_000_000, ns % 1_000_000_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_are_written_as_sleep_takes_them() {
+        for (ns, text) in [(0, "0"), (1, "0.000000001"), (1_500_000_000, "1.5"), (10_000_000_000, "10")] {
+            assert_eq!(seconds(ns), text);
+        }
     }
 }

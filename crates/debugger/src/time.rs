@@ -6,10 +6,11 @@ use kstate::trace::{Args, Ctx, FnMeta, Observer, Record, What};
 use kstate::tracing::Mark;
 use kstate::{CtxId, Kernel};
 
+use super::client::Client;
 use super::stops::{Guard, Hits};
 use super::{Input, Session};
 use sim::script::{Script, Variables};
-use sim::shell::{Bench, Complaint, Progress, Shell};
+use sim::shell::{ActorId, Bench, Progress, Shell};
 
 /// Steps between two states that are kept for a short while.
 pub(super) const NEAR: u64 = 64;
@@ -42,6 +43,7 @@ pub(super) struct Checkpoint {
     shell: Option<Shell>,
     vars: Variables,
     applied: usize,
+    begun: Vec<(usize, ActorId)>,
     /// Length of the record, counted from power-on.
     records: usize,
     contexts: usize,
@@ -105,9 +107,11 @@ struct Run<'a> {
     shell: &'a mut Option<Shell>,
     vars: &'a mut Variables,
     applied: &'a mut usize,
+    /// The inputs that the shell is at, with the actors that do them.
+    begun: &'a mut Vec<(usize, ActorId)>,
     step: u64,
     troubles: &'a mut usize,
-    complaints: &'a mut Vec<Complaint>,
+    client: &'a mut Client,
 }
 
 impl Run<'_> {
@@ -119,9 +123,17 @@ impl Run<'_> {
                 return;
             }
             match input.clone() {
-                Input::Line(script) => {
-                    *self.shell = Some(Shell::new(script, core::mem::take(self.vars)));
-                }
+                Input::Line(script) => self.begin(script),
+                Input::Beside { script, .. } => match &mut *self.shell {
+                    Some(shell) => {
+                        let actor = shell.join(&script);
+                        // Numbers of actors that have ended are given again.
+                        self.begun.retain(|(_, other)| *other != actor);
+                        self.begun.push((*self.applied, actor));
+                    }
+                    // On another machine those that it was given beside may be done.
+                    None => self.begin(script),
+                },
                 Input::Set { field, value } => {
                     // It was checked when it was typed.
                     let _ = self.k.sem.set(&field, &value);
@@ -131,12 +143,17 @@ impl Run<'_> {
         }
     }
 
+    fn begin(&mut self, script: std::sync::Arc<Script>) {
+        *self.shell = Some(Shell::new(script, core::mem::take(self.vars)));
+        *self.begun = vec![(*self.applied, ActorId::MAIN)];
+    }
+
     /// One step; `None` when the shell has nothing to do any more.
     fn advance(&mut self, inputs: &[(u64, Input)], terminal: &mut Vec<String>) -> Option<Progress> {
         self.feed(inputs);
         let shell = self.shell.as_mut()?;
         let troubles = |shell: &Shell| shell.failed.len() + shell.complaints.len();
-        let (before, complained) = (troubles(shell), shell.complaints.len());
+        let (before, complained, failed) = (troubles(shell), shell.complaints.len(), shell.failed.len());
         let progress = loop {
             let progress = shell.advance(&mut Bench { k: self.k, terminal });
             // A line for the recorder is a comment here.
@@ -145,7 +162,14 @@ impl Run<'_> {
             }
         };
         *self.troubles += troubles(shell) - before;
-        self.complaints.extend_from_slice(&shell.complaints[complained..]);
+        let input =
+            |actor: &ActorId| self.begun.iter().find(|(_, other)| other == actor).map(|(input, _)| *input);
+        for complaint in &shell.complaints[complained..] {
+            self.client.complained(input(&complaint.actor), complaint);
+        }
+        for (failure, actor) in shell.failed.iter().zip(&shell.failed_by).skip(failed) {
+            self.client.failed(input(actor), format!("{}: {failure}\n", shell.script().name));
+        }
         if progress != Progress::Idle {
             return Some(progress);
         }
@@ -165,8 +189,8 @@ impl Session {
     }
 
     fn run_of(&mut self) -> (Run<'_>, &[(u64, Input)]) {
-        let Self { k, shell, vars, applied, step, inputs, troubles, complaints, .. } = self;
-        (Run { k, shell, vars, applied, step: *step, troubles, complaints }, inputs)
+        let Self { k, shell, vars, applied, begun, step, inputs, troubles, client, .. } = self;
+        (Run { k, shell, vars, applied, begun, step: *step, troubles, client }, inputs)
     }
 
     /// Does what was typed after this step.
@@ -234,6 +258,7 @@ impl Session {
             shell: self.shell.clone(),
             vars: self.vars.clone(),
             applied: self.applied,
+            begun: self.begun.clone(),
             records: self.dropped + records.len(),
             contexts: contexts.len(),
             marks: self.k.trace.marks.clone(),
@@ -291,13 +316,17 @@ impl Session {
         }
         self.stops = stops;
         self.troubles = troubles;
-        // What ended with the last step waits for the next line.
+        self.rest();
+        self.refresh_watches();
+        finished
+    }
+
+    /// What ended with the last step waits for the next line.
+    pub(super) fn rest(&mut self) {
         if let Some(shell) = self.shell.as_mut().filter(|shell| shell.done()) {
             self.vars = shell.take_vars();
             self.shell = None;
         }
-        self.refresh_watches();
-        finished
     }
 
     /// The state before the last step.
@@ -337,6 +366,7 @@ impl Session {
             mut shell,
             mut vars,
             mut applied,
+            mut begun,
             records,
             contexts,
             marks,
@@ -355,7 +385,7 @@ impl Session {
         let later_contexts = trace.ctxs.split_off(contexts.min(trace.ctxs.len()));
         k.trace = trace;
         let mut observer = observer;
-        let (mut step, mut unread, mut troubles, mut complaints) = (at, Vec::new(), 0, Vec::new());
+        let (mut step, mut unread, mut troubles, mut client) = (at, Vec::new(), 0, Client::default());
         while step < to {
             if step + 1 == to
                 && let Some(observer) = observer.take()
@@ -367,9 +397,10 @@ impl Session {
                 shell: &mut shell,
                 vars: &mut vars,
                 applied: &mut applied,
+                begun: &mut begun,
                 step,
                 troubles: &mut troubles,
-                complaints: &mut complaints,
+                client: &mut client,
             };
             let went_on = run.advance(&self.inputs, &mut unread).is_some();
             unread.clear();
@@ -392,7 +423,8 @@ impl Session {
         self.k.trace = trace;
         k.trace.on = true;
         let (records, dropped) = (records + reached - first, self.dropped);
-        Checkpoint { k, shell, vars, applied, records, contexts: reached_contexts, marks, dropped, stacks }
+        let contexts = reached_contexts;
+        Checkpoint { k, shell, vars, applied, begun, records, contexts, marks, dropped, stacks }
     }
 
     /// Does the last step again on a copy, with an observer.
@@ -410,17 +442,18 @@ impl Session {
         k: &mut Kernel,
         mut seen: impl FnMut(&Kernel, &Progress, &Script, usize),
     ) -> Vec<String> {
-        let (mut shell, mut vars, mut applied) = (None, Variables::default(), 0);
-        let (mut step, mut troubles, mut terminal, mut complaints) = (0, 0, Vec::new(), Vec::new());
+        let (mut shell, mut vars, mut applied, mut begun) = (None, Variables::default(), 0, Vec::new());
+        let (mut step, mut troubles, mut terminal, mut client) = (0, 0, Vec::new(), Client::default());
         while step < self.end || self.inputs.get(applied).is_some_and(|(at, _)| *at == step) {
             let mut run = Run {
                 k: &mut *k,
                 shell: &mut shell,
                 vars: &mut vars,
                 applied: &mut applied,
+                begun: &mut begun,
                 step,
                 troubles: &mut troubles,
-                complaints: &mut complaints,
+                client: &mut client,
             };
             match run.advance(&self.inputs, &mut terminal) {
                 Some(progress) => {
@@ -440,7 +473,7 @@ impl Session {
         let applied = &self.inputs[..applied];
         let last = applied.iter().rposition(|(_, input)| matches!(input, Input::Line(_))).unwrap_or(0);
         let lines = applied[..last].iter().map(|(_, input)| match input {
-            Input::Line(script) => script.text.trim_end().lines().count(),
+            Input::Line(script) | Input::Beside { script, .. } => script.text.trim_end().lines().count(),
             Input::Set { .. } => 0,
         });
         lines.sum()
@@ -496,7 +529,9 @@ impl Session {
     }
 
     fn restore(&mut self, at: u64, checkpoint: Checkpoint) {
-        let Checkpoint { k, shell, vars, applied, records, contexts, marks, dropped, stacks } = checkpoint;
+        let Checkpoint { k, shell, vars, applied, begun, records, contexts, marks, dropped, stacks } =
+            checkpoint;
+        self.begun = begun;
         let mut kept = core::mem::take(&mut self.k.trace.records);
         let mut ctxs = core::mem::take(&mut self.k.trace.ctxs);
         let mut ahead = core::mem::take(&mut self.ahead);

@@ -146,6 +146,8 @@ struct Process {
 /// A command that failed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Complaint {
+    /// Who ran it.
+    pub actor: ActorId,
     /// Its line in the script.
     pub line: usize,
     /// What failed, as a shell says it.
@@ -164,6 +166,8 @@ pub struct Shell {
     jobs: Vec<Process>,
     /// Assertions that did not hold.
     pub failed: Vec<Failure>,
+    /// Who came to each of them.
+    pub failed_by: Vec<ActorId>,
     /// Commands that failed.
     pub complaints: Vec<Complaint>,
 }
@@ -197,7 +201,48 @@ impl Shell {
         let level = Level { body: None, next: 0, values: None };
         let main =
             Process { id: ActorId::MAIN, parent: ActorId::MAIN, levels: vec![level], busy: None, vars };
-        Self { script, main, jobs: Vec::new(), failed: Vec::new(), complaints: Vec::new() }
+        Self {
+            script,
+            main,
+            jobs: Vec::new(),
+            failed: Vec::new(),
+            failed_by: Vec::new(),
+            complaints: Vec::new(),
+        }
+    }
+
+    /// Runs another script as a job that nobody of this shell has started, from here on. It has no variables, and its lines
+    /// stand behind those of the shell's script.
+    // Statements inside of loops and jobs keep the places that they have in their own script.
+    pub fn join(&mut self, other: &Script) -> ActorId {
+        let script = Arc::make_mut(&mut self.script);
+        if !script.text.is_empty() && !script.text.ends_with('\n') {
+            script.text.push('\n');
+        }
+        let (offset, lines) = (script.text.len(), script.text.lines().count());
+        script.text.push_str(&other.text);
+        let moved = other.statements.iter().cloned().map(|mut statement| {
+            statement.span.offset += offset;
+            statement.span.line += lines;
+            statement
+        });
+        let body = Body(moved.collect());
+        let id = ActorId(self.last().0 + 1);
+        let level = Level { body: Some(body), next: 0, values: None };
+        let vars = Variables::default();
+        self.jobs.push(Process { id, parent: id, levels: vec![level], busy: None, vars });
+        id
+    }
+
+    /// The actor that was started last, of those that are left.
+    fn last(&self) -> ActorId {
+        self.jobs.last().map_or(ActorId::MAIN, |job| job.id)
+    }
+
+    /// Nothing that this actor was told to do is left: it has ended, or it is the shell itself, at the end of its script.
+    pub fn is_over(&self, actor: ActorId) -> bool {
+        let over = |process: &Process| process.busy.is_none() && process.is_over(&self.script);
+        self.processes().find(|process| process.id == actor).is_none_or(over)
     }
 
     /// The script it runs.
@@ -376,13 +421,14 @@ impl Shell {
     /// time passes.
     pub fn act(&mut self, bench: &mut Bench<'_>, actor: ActorId) -> Progress {
         let script = Arc::clone(&self.script);
-        let last = self.jobs.last().map_or(ActorId::MAIN, |job| job.id);
+        let last = self.last();
         let Some(process) = self.process(actor) else { return Progress::Idle };
         let mut turn =
-            Turn { script: &script, bench, started: None, failed: Vec::new(), complaints: Vec::new() };
+            Turn { script: &script, actor, bench, started: None, failed: Vec::new(), complaints: Vec::new() };
         let progress = process.act(&mut turn);
         let over = process.busy.is_none() && process.is_over(&script);
         let Turn { started, failed, complaints, .. } = turn;
+        self.failed_by.extend(failed.iter().map(|_| actor));
         self.failed.extend(failed);
         self.complaints.extend(complaints);
         if let Some((body, vars)) = started {
@@ -400,6 +446,8 @@ impl Shell {
 /// What a process acts on, and what comes of it for the others.
 struct Turn<'a, 'b> {
     script: &'a Script,
+    /// Whose turn it is.
+    actor: ActorId,
     bench: &'a mut Bench<'b>,
     /// The job that it starts.
     started: Option<(Body, Variables)>,
@@ -533,6 +581,7 @@ impl Process {
                         Err(e) => {
                             turn.bench.terminal.push(format!("{}: line {}: {e}", script.name, e.line));
                             turn.complaints.push(Complaint {
+                                actor: turn.actor,
                                 line: e.line,
                                 what: e.to_string(),
                                 errno: None,
@@ -698,7 +747,8 @@ impl Process {
 impl Turn<'_, '_> {
     fn complain(&mut self, line: usize, what: &str, errno: Errno) {
         self.bench.terminal.push(format!("{}: line {line}: {what}: {errno}", self.script.name));
-        self.complaints.push(Complaint { line, what: what.to_owned(), errno: Some(errno) });
+        let (actor, what) = (self.actor, what.to_owned());
+        self.complaints.push(Complaint { actor, line, what, errno: Some(errno) });
     }
 }
 

@@ -1,5 +1,6 @@
 //! Sessions, as somebody types them.
 
+mod clients;
 mod habits;
 mod places;
 mod sessions;
