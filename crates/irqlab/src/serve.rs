@@ -39,10 +39,12 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
         Machine::parse(&name, &text)?;
         machines.push(Offer { name, text });
     }
-    let embedded = "the embedded machine".to_owned();
-    if machines.iter().all(|offer| offer.name != embedded) {
-        machines.push(Offer { name: embedded, text: Machine::EMBEDDED.to_owned() });
+    let mut embedded = "the embedded machine".to_owned();
+    // A file may be called like this.
+    while machines.iter().any(|offer| offer.name == embedded) {
+        embedded.push_str(" of irqlab");
     }
+    machines.push(Offer { name: embedded, text: Machine::EMBEDDED.to_owned() });
     let &Args { address, port, .. } = args;
     let server = Server::listen(Options { address, port, machines })
         .context(|| format!("cannot listen at {address}, port {port}"))?;
