@@ -95,7 +95,10 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
         });
         eprintln!("Linux {kernel} on {cpus} CPUs; `lab help` lists the words of the lab, `exit` leaves");
     }
-    let status = command.status();
+    let status = command.spawn().and_then(|mut child| {
+        machine.programs_of(child.id());
+        child.wait()
+    });
     machine.close();
     mount::unmount(session, place);
     args.work.save(&machine)?;

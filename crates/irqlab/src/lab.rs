@@ -73,6 +73,7 @@ fn answered(request: &Request) -> diagnostic::Result<ExitCode> {
 const HELP: &str = "In this shell the words of the lab stand behind `lab`. Besides there are:
 lab save [--force] [FILE]  write a script that does again what was done, or print it
 lab state [--full] [NAME]  write what a state of a capture says to state-NAME.txt, or print it
+lab refused                print why the machine did not understand what a program wrote (EINVAL)
 lab run SCRIPT [WORD ...]  run a script in bash whose lines `#: assert` and `#: state` are done as well; those of
                            recordings go into what `lab save` writes, for `irqlab run`
 ";
@@ -87,6 +88,7 @@ fn lab(arguments: &[String]) -> diagnostic::Result<ExitCode> {
             answered(&Request::Word("help".to_owned()))
         }
         ["save"] => answered(&Request::Script),
+        ["refused"] => answered(&Request::Refused),
         ["save", ref rest @ ..] => {
             let (forced, path) = match *rest {
                 ["--force", path] => (true, path),

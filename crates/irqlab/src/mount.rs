@@ -87,7 +87,7 @@ impl Work {
             session.line(line);
         }
         let machine = Machine::new(session, self.speed, |text| {
-            complain(format_args!("{}\nwho did this waits for `continue`, or for Ctrl-C", text.trim_end()));
+            complain(text.trim_end());
         });
         let watched = machine.clone();
         std::thread::spawn(move || watched.watch());
@@ -125,13 +125,31 @@ pub fn mount(
     ];
     config.acl = SessionACL::Owner;
     let files = Files::new(machine.clone(), commands);
+    may_open_fuse()?;
     let session = fuser::Session::new(files, dir, &config).and_then(fuser::Session::spawn);
     session.context(|| {
         format!(
-            "cannot mount on {}; FUSE needs /dev/fuse, and for who is not root the program fusermount3",
+            "cannot mount on {}; whoever is not root needs the program fusermount3 for it, and a container a permission",
             dir.display()
         )
     })
+}
+
+/// Says what is wrong with the device that file systems of programs need.
+fn may_open_fuse() -> diagnostic::Result<()> {
+    const DEVICE: &str = "/dev/fuse";
+    let opened = std::fs::OpenOptions::new().read(true).write(true).open(DEVICE);
+    let Err(e) = opened else { return Ok(()) };
+    let help = match e.kind() {
+        std::io::ErrorKind::NotFound => {
+            "expected a kernel with FUSE (`modprobe fuse`); a container gets the device with `--device /dev/fuse`"
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            "expected a device that everybody may open, as distributions have it (`chmod 666 /dev/fuse`), or root"
+        }
+        _ => "expected a device of a kernel with FUSE",
+    };
+    Err(diagnostic::report!(help = help, "cannot mount: {DEVICE} cannot be opened: {e}"))
 }
 
 /// Unmounts, even where somebody still uses a file.

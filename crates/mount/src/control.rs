@@ -26,6 +26,8 @@ pub enum Request {
     Line(String),
     /// The session as a script.
     Script,
+    /// What was said of lines that the machine does not understand.
+    Refused,
     /// What a state of a capture says.
     State {
         /// Also topology and queue maps.
@@ -40,6 +42,7 @@ impl Request {
             Self::Word(line) => format!("word {line}"),
             Self::Line(line) => format!("line {line}"),
             Self::Script => "script".to_owned(),
+            Self::Refused => "refused".to_owned(),
             Self::State { full } => if *full { "state full" } else { "state" }.to_owned(),
         }
     }
@@ -52,6 +55,7 @@ impl Request {
             ("word", line) => Self::Word(line.to_owned()),
             ("line", line) => Self::Line(line.to_owned()),
             ("script", "") => Self::Script,
+            ("refused", "") => Self::Refused,
             ("state", "") => Self::State { full: false },
             ("state", "full") => Self::State { full: true },
             _ => return None,

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
+use debugger::Outcome;
 use fuser::{
     AccessFlags, BsdFileFlags, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo,
     InitFlags, KernelConfig, LockOwner, OpenAccMode, OpenFlags, ReplyAttr, ReplyCreate, ReplyData,
@@ -52,6 +53,19 @@ struct Inodes {
     numbers: HashMap<Arc<str>, u64>,
     /// By number, the root's being 1.
     paths: Vec<Arc<str>>,
+    /// Those that were looked up for one opening alone, by number.
+    once: HashMap<u64, Arc<str>>,
+    next_once: u64,
+}
+
+/// From here on an inode is for one opening.
+const ONCE: u64 = 1 << 32;
+
+/// FUSE lets one program at a time write an inode at places behind its end, and files without a size have no other ones.
+/// So that two programs can write such a file as on a real machine, each finds it under an inode of its own.
+fn is_for_once(path: &str, found: &FileAttr) -> bool {
+    let plain = found.kind == FileType::RegularFile && found.size == 0 && found.perm & 0o222 != 0;
+    plain && (path.starts_with("/proc/") || path.starts_with("/sys/"))
 }
 
 impl Inodes {
@@ -64,6 +78,12 @@ impl Inodes {
         let number = self.paths.len() as u64;
         self.numbers.insert(path, number);
         number
+    }
+
+    fn number_for_once(&mut self, path: &str) -> u64 {
+        self.next_once += 1;
+        self.once.insert(self.next_once, path.into());
+        self.next_once
     }
 }
 
@@ -151,14 +171,19 @@ impl Files {
     /// The files of a machine. Where a `program` is given /dev has what a shell needs besides.
     pub fn new(machine: Machine, program: Option<&Path>) -> Self {
         let root: Arc<str> = "/".into();
-        let inodes = Inodes { numbers: HashMap::from([(Arc::clone(&root), 1)]), paths: vec![root] };
+        let numbers = HashMap::from([(Arc::clone(&root), 1)]);
+        let inodes = Inodes { numbers, paths: vec![root], once: HashMap::new(), next_once: ONCE };
         let opened = Arc::new(Mutex::new(Opened { files: HashMap::new(), next: 1 }));
         Self { machine, program: program.map(Path::to_owned), inodes: Mutex::new(inodes), opened }
     }
 
     fn path(&self, ino: INodeNo) -> Result<Arc<str>, Errno> {
+        let inodes = lock(&self.inodes);
+        if ino.0 > ONCE {
+            return inodes.once.get(&ino.0).cloned().ok_or(Errno::ENOENT);
+        }
         let at = usize::try_from(ino.0).unwrap_or(0).wrapping_sub(1);
-        lock(&self.inodes).paths.get(at).cloned().ok_or(Errno::ENOENT)
+        inodes.paths.get(at).cloned().ok_or(Errno::ENOENT)
     }
 
     fn below(&self, parent: INodeNo, name: &OsStr) -> Result<String, Errno> {
@@ -393,9 +418,9 @@ impl Files {
             len / block,
             first / block
         );
-        let done = move |result| match result {
-            Ok(()) => reply.data(&vec![0; usize::try_from(left).unwrap_or(0)]),
-            Err(e) => reply.error(number(e)),
+        let done = move |outcome: Outcome| match outcome.errno {
+            None => reply.data(&vec![0; usize::try_from(left).unwrap_or(0)]),
+            Some(e) => reply.error(number(e)),
         };
         self.machine.perform(pid, self.on_cpu(pid, line), Box::new(done));
     }
@@ -421,24 +446,37 @@ impl Files {
         let text = String::from_utf8_lossy(data);
         match control::Request::parse(&text) {
             None => answer(say(2, "this is no request\n")),
+            // What a script says to the recorder has its place among the other lines.
+            Some(control::Request::Word(line)) if line.starts_with("#:") => {
+                let done = move |outcome: Outcome| {
+                    let status = u8::from(outcome.errno.is_some() || !outcome.failed.is_empty());
+                    answer(say(status, &outcome.failed));
+                };
+                self.machine.perform(pid, line, Box::new(done));
+            }
             Some(control::Request::Word(line)) => answer(Answer::Text(self.machine.say_word(&line))),
+            Some(control::Request::Refused) => {
+                let refused = self.machine.refused();
+                answer(say(0, &refused));
+            }
             Some(control::Request::Script) => {
                 let script = self.machine.look(|session| session.script());
                 answer(say(0, &script));
             }
             Some(control::Request::Line(line)) => {
-                let done = move |result: Result<(), Errno>| {
-                    answer(match result {
-                        Ok(()) => say(0, ""),
-                        Err(e) => say(1, &format!("{e}\n")),
+                let done = move |outcome: Outcome| {
+                    answer(match outcome.errno {
+                        None => say(0, ""),
+                        Some(_) if !outcome.failed.is_empty() => say(1, &outcome.failed),
+                        Some(e) => say(1, &format!("{e}\n")),
                     });
                 };
                 self.machine.perform(pid, self.on_cpu(pid, line), Box::new(done));
             }
             Some(control::Request::State { full }) => {
-                let done = move |result: Result<(), Errno>| match result {
-                    Ok(()) => answer(Answer::State { full }),
-                    Err(e) => answer(say(1, &format!("{e}\n"))),
+                let done = move |outcome: Outcome| match outcome.errno {
+                    None => answer(Answer::State { full }),
+                    Some(e) => answer(say(1, &format!("{e}\n"))),
                 };
                 self.machine.perform(pid, control::BEFORE_STATE.to_owned(), Box::new(done));
             }
@@ -454,19 +492,29 @@ impl Filesystem for Files {
     }
 
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let found = self.below(parent, name).and_then(|path| Ok((self.attributes(&path)?, is_fixed(&path))));
+        let found = self.below(parent, name).and_then(|path| Ok((self.attributes(&path)?, path)));
         match found {
-            Ok((found, fixed)) => {
-                let ttl = if fixed { ALWAYS } else { NEVER };
+            Ok((mut found, path)) => {
+                let mut ttl = if is_fixed(&path) { ALWAYS } else { NEVER };
+                if is_for_once(&path, &found) {
+                    found.ino = INodeNo(lock(&self.inodes).number_for_once(&path));
+                    ttl = NEVER;
+                }
                 reply.entry_with_ttls(&NEVER, &ttl, &found, Generation(0));
             }
             Err(e) => reply.error(number(e)),
         }
     }
 
+    fn forget(&self, _: &Request, ino: INodeNo, _: u64) {
+        if ino.0 > ONCE {
+            lock(&self.inodes).once.remove(&ino.0);
+        }
+    }
+
     fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
         match self.path(ino).and_then(|path| self.attributes(&path)) {
-            Ok(found) => reply.attr(&NEVER, &found),
+            Ok(found) => reply.attr(&NEVER, &FileAttr { ino, ..found }),
             Err(e) => reply.error(number(e)),
         }
     }
@@ -494,7 +542,7 @@ impl Filesystem for Files {
             return reply.error(number(Errno::EPERM));
         }
         match self.path(ino).and_then(|path| self.attributes(&path)) {
-            Ok(found) => reply.attr(&NEVER, &found),
+            Ok(found) => reply.attr(&NEVER, &FileAttr { ino, ..found }),
             Err(e) => reply.error(number(e)),
         }
     }
@@ -514,7 +562,7 @@ impl Filesystem for Files {
         match self.path(ino).and_then(|path| self.open_file(path, flags)) {
             Ok(open) => {
                 // Reads and writes come as programs make them, whatever size the file says it has.
-                let mut how = FopenFlags::FOPEN_DIRECT_IO;
+                let mut how = FopenFlags::FOPEN_DIRECT_IO | FopenFlags::FOPEN_PARALLEL_DIRECT_WRITES;
                 if matches!(open, Open::Control(_)) {
                     how |= FopenFlags::FOPEN_STREAM;
                 }
@@ -606,9 +654,9 @@ impl Filesystem for Files {
         let text = String::from_utf8_lossy(data.split(|&b| b == 0).next().unwrap_or_default()).into_owned();
         let line = Program::write_line(&text, &path, is_tracefs(&path) && !truncated);
         let len = data.len() as u32;
-        let done = move |result: Result<(), Errno>| match result {
-            Ok(()) => reply.written(len),
-            Err(e) => reply.error(number(e)),
+        let done = move |outcome: Outcome| match outcome.errno {
+            None => reply.written(len),
+            Some(e) => reply.error(number(e)),
         };
         self.machine.perform(req.pid(), self.on_cpu(req.pid(), line), Box::new(done));
     }

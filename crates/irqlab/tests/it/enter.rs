@@ -2,9 +2,10 @@
 //! and skip.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use irqlab::{KernelVersion, Lab, Machine};
@@ -12,6 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::guide::Folder;
+use crate::readme::{blocks, check};
 
 const IRQLAB: &str = env!("CARGO_BIN_EXE_irqlab");
 
@@ -28,8 +30,25 @@ fn can_enter(test: &str) -> bool {
     false
 }
 
+/// A program, in a network of its own where that can be. irqbalance listens at an address that it makes of its process
+/// number, and in new namespaces of processes these are alike: two of them in one network disturb each other.
+fn alone(program: &str) -> Command {
+    static ALONE: OnceLock<bool> = OnceLock::new();
+    let alone = ALONE.get_or_init(|| {
+        let tried = Command::new("unshare").args(["-rn", "true"]).stderr(Stdio::null()).status();
+        tried.is_ok_and(|status| status.success())
+    });
+    if !alone {
+        return Command::new(program);
+    }
+    let mut command = Command::new("unshare");
+    let up = "ip link set lo up 2> /dev/null; exec \"$0\" \"$@\"";
+    command.args(["-rn", "sh", "-c", up, program]);
+    command
+}
+
 fn enter(options: &[&str], command: &[&str], folder: &Path) -> Output {
-    let mut program = Command::new(IRQLAB);
+    let mut program = alone(IRQLAB);
     program.args(["enter", "--speed", "0"]).args(options).arg("--").args(command);
     program.current_dir(folder).env("LC_ALL", "C").env("NO_COLOR", "1").stdin(Stdio::null());
     program.output().expect("irqlab")
@@ -146,6 +165,80 @@ fn what_was_done_is_a_script_that_does_it_again() {
     assert_eq!(fs::read_to_string(folder.0.join("state-done.txt")).expect("a state"), lab.state());
 }
 
+#[test]
+fn jobs_of_a_shell_are_under_way_together() {
+    if !can_enter("jobs_of_a_shell_are_under_way_together") {
+        return;
+    }
+    // Three times five seconds pass at once, and 5.01 s later than before it is 5.01 s later.
+    let now = "awk '/^cpu0 / { print $5 }' /proc/stat";
+    let said = bash(
+        &[],
+        &format!("a=$({now}); for n in 1 2 3; do sleep 5 & done; wait; b=$({now}); echo $((b - a))"),
+    );
+    let ticks: u32 = said.trim().parse().unwrap_or_else(|e| panic!("{e}: {said}"));
+    assert!((500..=502).contains(&ticks), "{said}");
+    // A job that sleeps is overtaken, and comes when its time has come.
+    let line = "(sleep 0.2; echo 5 > /proc/irq/24/smp_affinity_list) &\n\
+                sleep 0.1; cat /proc/irq/24/smp_affinity_list; sleep 0.2; cat /proc/irq/24/smp_affinity_list; wait";
+    assert_eq!(bash(&["--kernel", "6.12"], line), "0-7\n5\n");
+    // What is read on one CPU while another one goes offline is read in between.
+    let folder = Folder::new("enter-jobs");
+    let script = "for cpu in 4 6; do\n\
+            taskset -c $cpu dd if=/dev/nvme0n1 of=/dev/null bs=4k count=10 iflag=direct 2>/dev/null &\n\
+        done\n\
+        for cpu in 2 3; do echo 0 > /sys/devices/system/cpu/cpu$cpu/online & done\n\
+        wait; sleep 1; lab state done; cat /proc/interrupts > interrupts; lab save saved.sh; lab save --force again.sh\n";
+    for kernel in ["v5.4", "v6.12", "v7.3"] {
+        let output = enter(&["--kernel", kernel], &["bash", "-c", script], &folder.0);
+        let text = |name: &str| {
+            fs::read_to_string(folder.0.join(name)).unwrap_or_else(|e| panic!("{name}: {e}: {output:?}"))
+        };
+        let (saved, state) = (text("saved.sh"), text("state-done.txt"));
+        assert!(
+            state.contains("=== /sys/devices/system/cpu/online\n0-1,4-7\n") || state.contains("0-1,4-7"),
+            "{state}"
+        );
+        let jobs: Vec<&str> = saved.lines().filter(|line| line.ends_with(" &")).collect();
+        assert_eq!(jobs.iter().filter(|line| line.contains("/online")).count(), 2, "{saved}");
+        assert_eq!(jobs.iter().filter(|line| line.contains("dd if=")).count(), 20, "{saved}");
+        // Both CPUs go, and one after the other: what was read meanwhile was read before the second one was gone.
+        let first_read = saved.find("dd if=").expect("a read");
+        let last_write = saved.rfind("/online").expect("a write");
+        assert!(saved.lines().any(|line| line == "wait"), "{saved}");
+        assert!(first_read < last_write || saved[first_read..].matches(" &").count() > 2, "{saved}");
+        // The session does it again exactly, and a script of a shell leaves the same state.
+        let mut sh = Command::new(IRQLAB);
+        sh.args(["sh", "--script", "again.sh"]).current_dir(&folder.0).env("NO_COLOR", "1");
+        let mut child = sh.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("irqlab");
+        child.stdin.take().expect("its input").write_all(b"cat /proc/interrupts\n").expect("a line");
+        let again = child.wait_with_output().expect("its end");
+        let again = String::from_utf8_lossy(&again.stdout).into_owned();
+        assert!(again.contains(&text("interrupts")), "{kernel}: {again}\n{}", text("interrupts"));
+        let plain: String =
+            saved.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
+        let mut lab = Lab::boot(
+            &Machine::parse("m", &Machine::EMBEDDED.replacen("v5.4", kernel, 1)).expect("a machine"),
+        );
+        lab.run_script(&plain).expect("a script");
+        assert_eq!(without_counts(&lab.state()), without_counts(&state), "{kernel}: {plain}");
+        for name in ["saved.sh", "again.sh", "state-done.txt", "interrupts"] {
+            fs::remove_file(folder.0.join(name)).expect("a file");
+        }
+    }
+}
+
+#[test]
+fn what_the_machine_does_not_understand_is_told() {
+    if !can_enter("what_the_machine_does_not_understand_is_told") {
+        return;
+    }
+    // It says so to who asked, to who watches, and whenever it is asked.
+    let said = bash(&[], "sleep 99999999999999999999; echo $?; lab refused");
+    assert_eq!(said.matches("sleep 100000000000000000000: ").count(), 3, "{said}");
+    assert!(said.contains("\n1\n") || said.starts_with("1\n"), "{said}");
+}
+
 /// The state that a script leaves in the shell and in `irqlab run`, where it is asked for by name.
 fn same_states(machine: &Path, script: &str, what: &str) {
     let folder = Folder::new(&format!("enter-{}", what.replace(['/', ' '], "-")));
@@ -258,7 +351,7 @@ fn soon(what: &str, is: impl Fn() -> bool) {
 /// A shell with a program in it that runs for long, and whose number of seconds nobody else has.
 fn long_shell(seconds: &str) -> Child {
     let line = format!("while :; do cat /proc/interrupts > /dev/null; done & /bin/sleep {seconds}; true");
-    let mut command = Command::new(IRQLAB);
+    let mut command = alone(IRQLAB);
     command.args(["enter", "--", "bash", "-c", &line]).stdin(Stdio::null()).stdout(Stdio::null());
     let child = command.stderr(Stdio::null()).spawn().expect("irqlab");
     soon("the program runs", || !processes(seconds).is_empty());
@@ -320,6 +413,163 @@ fn mistakes_are_answered() {
     }
 }
 
+/// Runs a line of a shell as nobody, with a /dev/fuse that everybody may open where `open` says so; `None` where this
+/// cannot be arranged.
+fn as_nobody(test: &str, open: bool, line: &str) -> Option<Output> {
+    let folder = std::env::temp_dir().join(format!("irqlab-{test}-{}", std::process::id()));
+    fs::create_dir_all(&folder).expect("a folder");
+    // The program may lie where nobody else may go.
+    let copy = folder.join("irqlab");
+    fs::copy(IRQLAB, &copy).expect("a copy");
+    let mode = if open { "666" } else { "600" };
+    let arrange = format!(
+        "mknod fuse c 10 229 && chmod {mode} fuse && mount --bind fuse /dev/fuse && chmod 755 . irqlab && mkdir -m 777 dir && \
+         setpriv --reuid=65534 --regid=65534 --clear-groups true || exit 99\n\
+         exec setpriv --reuid=65534 --regid=65534 --clear-groups sh -c \"$0\""
+    );
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", &arrange, line]).current_dir(&folder).env("NO_COLOR", "1");
+    let output = command.stdin(Stdio::null()).output();
+    let _ = fs::remove_dir_all(&folder);
+    match output {
+        Ok(output) if output.status.code() != Some(99) && !nix::unistd::geteuid().is_root() => {
+            eprintln!("skipped: {test}: only root becomes nobody");
+            None
+        }
+        Ok(output) if output.status.code() != Some(99) => Some(output),
+        Ok(output) => {
+            eprintln!("skipped: {test}: {}", String::from_utf8_lossy(&output.stderr).trim());
+            None
+        }
+        Err(e) => {
+            eprintln!("skipped: {test}: unshare: {e}");
+            None
+        }
+    }
+}
+
+#[test]
+fn nobody_needs_to_be_root() {
+    if !can_enter("nobody_needs_to_be_root") {
+        return;
+    }
+    let line = "./irqlab enter --kernel 6.12 -- bash -c 'id -u; echo 0 > /sys/devices/system/cpu/cpu3/online; \
+                cat /sys/devices/system/cpu/online; taskset -c 5 dd if=/dev/nvme0n1 of=/dev/null bs=4k count=2 2> /dev/null; \
+                echo 2 > /proc/irq/29/smp_affinity'";
+    let Some(output) = as_nobody("nobody_needs_to_be_root", true, line) else { return };
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    if ["user namespace", "in its place"].iter().any(|lack| said.contains(lack)) {
+        eprintln!("skipped: nobody_needs_to_be_root: {said}");
+        return;
+    }
+    assert!(said.starts_with("0\n0-2,4-7\n") && said.contains("Operation not permitted"), "{said}");
+    // What nobody may open is named.
+    for command in ["./irqlab enter -- true", "./irqlab mount dir"] {
+        let Some(output) = as_nobody("nobody_may_open_fuse", false, command) else { return };
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{command}: {said}");
+        assert!(
+            said.contains("/dev/fuse cannot be opened") && said.contains("chmod 666"),
+            "{command}: {said}"
+        );
+    }
+}
+
+/// What docs/shell.md shows: sessions of a shell of the real system, each with the prompts behind it.
+fn tour() -> Vec<(String, Vec<(String, Vec<String>)>)> {
+    let guide = include_str!("../../../../docs/shell.md");
+    let mut sessions: Vec<(String, Vec<(String, Vec<String>)>)> = Vec::new();
+    for (_, text) in blocks(guide).iter().filter(|(language, _)| *language == "console") {
+        for line in text.lines() {
+            // What a session of `irqlab sh` prints can begin like a prompt.
+            let is_sh = sessions.last().is_some_and(|(opened, _)| opened.starts_with("irqlab sh"));
+            let prompt = if is_sh { "# :" } else { "# " };
+            if let Some(command) = line.strip_prefix("$ ") {
+                sessions.push((command.to_owned(), vec![(String::new(), Vec::new())]));
+            } else if let (Some(command), Some((_, commands))) =
+                (line.strip_prefix("# ").filter(|_| line.starts_with(prompt)), sessions.last_mut())
+            {
+                commands.push((command.to_owned(), Vec::new()));
+            } else if let Some((_, shown)) = sessions.last_mut().and_then(|(_, commands)| commands.last_mut())
+            {
+                shown.push(line.to_owned());
+            }
+        }
+    }
+    sessions
+}
+
+/// What stands between the outputs of two commands.
+const MARK: &str = "@@@";
+
+#[test]
+fn the_tour_is_as_it_says() {
+    if !has("irqbalance") || !can_enter("the_tour_is_as_it_says") {
+        return;
+    }
+    let folder = Folder::new("enter-tour");
+    let program = Path::new(IRQLAB).parent().expect("a folder").display().to_string();
+    let path = format!("{program}:{}", std::env::var("PATH").unwrap_or_default());
+    let mut ran = 0;
+    for (opened, commands) in tour() {
+        let shown_first = &commands[0].1;
+        if let Some(name) = opened.strip_prefix("cat ") {
+            fs::write(folder.0.join(name), shown_first.join("\n") + "\n").expect("a file");
+            continue;
+        }
+        let mut input = String::new();
+        for (command, shown) in &commands[1..] {
+            if let Some(name) = command.strip_prefix("cat ").filter(|name| name.ends_with(".sh")) {
+                fs::write(folder.0.join(name), shown.join("\n") + "\n").expect("a file");
+            }
+            // Ctrl-C ends who waits at a breakpoint. Jobs of a shell without a terminal do not hear it.
+            let line = match shown.last().map(String::as_str) {
+                Some("^C") => format!(
+                    "( {command} ) & waits=$!; until lab bt | grep -q take_cpu_down; do /bin/sleep 0.02; done; kill $waits; \
+                     wait $waits 2> /dev/null; echo '^C'"
+                ),
+                _ => command.clone(),
+            };
+            let mark =
+                if opened.starts_with("irqlab enter") { format!("echo {MARK}") } else { ":pwd".to_owned() };
+            if command != "exit" {
+                input.push_str(&format!("{line}\n{mark}\n"));
+            }
+        }
+        // What the program says and what its shell prints are one text on a terminal.
+        let mut sh = alone("sh");
+        sh.args(["-c", &format!("exec {opened} 2>&1")]).current_dir(&folder.0).env("PATH", &path);
+        sh.env("SHELL", "/bin/bash").env("NO_COLOR", "1").env("LC_ALL", "C");
+        sh.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = sh.spawn().expect("a shell");
+        let text = input.replacen("", "exec 2>&1\n", usize::from(opened.starts_with("irqlab enter")));
+        child.stdin.take().expect("its input").write_all(text.as_bytes()).expect("lines");
+        let output = child.wait_with_output().expect("its end");
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        let mark = if opened.starts_with("irqlab enter") { format!("{MARK}\n") } else { "/\n".to_owned() };
+        let mut parts = printed.split(&mark);
+        for (n, (command, shown)) in commands[1..].iter().filter(|(command, _)| command != "exit").enumerate()
+        {
+            let mut part =
+                parts.next().unwrap_or_else(|| panic!("`{command}` of `{opened}`: {printed}")).to_owned();
+            // What is said at the beginning.
+            let first = shown_first.join("\n");
+            if n == 0 && !first.is_empty() {
+                part = part
+                    .strip_prefix(&format!("{first}\n"))
+                    .unwrap_or_else(|| panic!("{printed}"))
+                    .to_owned();
+            } else if n == 0 && part.starts_with("Linux ") {
+                part = part.split_once('\n').map_or(String::new(), |(_, rest)| rest.to_owned());
+            }
+            let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
+            check(command, &shown, &part);
+            ran += 1;
+        }
+    }
+    assert!(ran >= 15, "{ran}");
+}
+
 // ---- programs of Linux distributions ----
 
 /// A machine of so many CPUs: an NVMe controller, and a network card whose interrupts can be moved.
@@ -332,9 +582,6 @@ fn server(kernel: &str, cpus: u32) -> String {
         cpus + 1
     )
 }
-
-/// irqbalance listens at an address that it makes of its process number. In new namespaces of processes these are alike.
-static ALONE: Mutex<()> = Mutex::new(());
 
 /// A program is installed; where not, its test says that it skips.
 fn has(program: &str) -> bool {
@@ -356,7 +603,6 @@ fn irqbalance_moves_what_can_be_moved() {
     if !has("irqbalance") || !can_enter("irqbalance_moves_what_can_be_moved") {
         return;
     }
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = Folder::new("enter-irqbalance");
     for (kernel, errno) in [
         ("v5.4", "Input/output error"),
@@ -425,7 +671,6 @@ fn irqbalance_stays_for_a_minute_of_the_machine() {
     if !has("irqbalance") || !can_enter("irqbalance_stays_for_a_minute_of_the_machine") {
         return;
     }
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = Folder::new("enter-irqbalanced");
     for kernel in ["v5.4", "v6.12", "v7.3"] {
         for cpus in [8, 32, 112] {
@@ -435,7 +680,7 @@ fn irqbalance_stays_for_a_minute_of_the_machine() {
             let line = "irqbalance -f -t 1 > log.txt 2>&1 & for n in 1 2 3 4 5 6 7 8; do /bin/sleep 1.1;\n\
                         taskset -c 1 dd if=/dev/nvme0n1 of=/dev/null bs=4k count=20 skip=$n iflag=direct 2>/dev/null; done\n\
                         kill -0 $! && kill $!; wait; lab save saved.sh; head -c 200 /proc/stat";
-            let mut program = Command::new(IRQLAB);
+            let mut program = alone(IRQLAB);
             program.args(["enter", "--speed", "10", "machine.toml", "--", "bash", "-c", line]);
             let output = program.current_dir(&folder.0).stdin(Stdio::null()).output().expect("irqlab");
             let saved =
@@ -480,6 +725,19 @@ fn tools_say_what_the_machine_file_says() {
             let found = said.lines().find_map(|line| line.strip_prefix(&format!("{key}:")).map(str::trim));
             assert_eq!(found, Some(value), "{key}: {said}");
         }
+    }
+    if has("lsblk") {
+        let said = tool("lsblk -b -n -o NAME,MAJ:MIN,RM,SIZE,RO,TYPE");
+        let words: Vec<&str> = said.split_whitespace().collect();
+        let sectors: u64 = tool("cat /sys/block/nvme0n1/size").trim().parse().expect("a number");
+        assert_eq!(words, ["nvme0n1", "259:0", "0", &(sectors * 512).to_string(), "0", "disk"], "{said}");
+    }
+    if has("lspci") {
+        let said = tool("lspci -n -D");
+        assert!(
+            said.contains("0000:02:00.0 0108: 1b36:0010") && said.contains("0000:00:00.0 0600: 8086:29c0"),
+            "{said}"
+        );
     }
     if has("lsirq") {
         let said = tool("lsirq -n -o IRQ,NAME");
