@@ -139,6 +139,7 @@ pub fn read(k: &Kernel, path: &str) -> Result<String, Errno> {
         ["proc", "softirqs"] => Ok(proc::show_softirqs(k)),
         ["proc", "stat"] => Ok(proc::show_stat(k)),
         ["proc", "version"] => Ok(proc::version(k)),
+        ["proc", "bus", "pci", "devices"] => Ok(pci::proc_devices(k)),
         ["proc", "partitions"] => Ok(block::show_partitions(k)),
         ["proc", "cmdline"] => Ok(line(&k.saved_command_line)),
         ["proc", "irq", "default_smp_affinity"] => Ok(irqcore::proc::default_affinity_show(k)),
@@ -395,9 +396,19 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
     let mut found = match *path {
         [] => names(&["dev", "proc", "sys"]),
         ["dev"] => disk_names(k).into_iter().chain(names(&["kmsg", "null"])).collect(),
-        ["proc"] => {
-            names(&["cmdline", "cpuinfo", "interrupts", "irq", "partitions", "softirqs", "stat", "version"])
-        }
+        ["proc"] => names(&[
+            "bus",
+            "cmdline",
+            "cpuinfo",
+            "interrupts",
+            "irq",
+            "partitions",
+            "softirqs",
+            "stat",
+            "version",
+        ]),
+        ["proc", "bus"] => names(&["pci"]),
+        ["proc", "bus", "pci"] => names(&["devices"]),
         ["proc", "irq"] => {
             let mut all = irqs(false);
             all.push("default_smp_affinity".to_owned());

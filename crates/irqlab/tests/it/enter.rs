@@ -239,6 +239,15 @@ fn what_the_machine_does_not_understand_is_told() {
     assert!(said.contains("\n1\n") || said.starts_with("1\n"), "{said}");
 }
 
+/// The state that a script leaves in a bash that knows nothing of the lab, which reads lines of the recorder as comments.
+fn state_of_plain_bash(machine: &Path, script: &str, folder: &Path) -> String {
+    fs::write(folder.join("plain.sh"), script).expect("a script");
+    let machine = machine.to_str().expect("a path");
+    let output = enter(&[machine], &["bash", "-c", "bash plain.sh; exec lab state plain"], folder);
+    let path = folder.join("state-plain.txt");
+    fs::read_to_string(path).unwrap_or_else(|e| panic!("{script}: {e}: {output:?}"))
+}
+
 /// The state that a script leaves in the shell and in `irqlab run`, where it is asked for by name.
 fn same_states(machine: &Path, script: &str, what: &str) {
     let folder = Folder::new(&format!("enter-{}", what.replace(['/', ' '], "-")));
@@ -286,6 +295,15 @@ fn the_examples_of_the_docs_leave_the_same_state_in_bash() {
                 &machine,
                 &format!("{example}\n#: state example\n"),
                 &format!("example {n} {kernel}"),
+            );
+            let mut lab = Lab::boot(
+                &Machine::parse("m", &Machine::EMBEDDED.replacen("v5.4", kernel, 1)).expect("a machine"),
+            );
+            lab.run_script(example).expect("an example");
+            assert_eq!(
+                without_counts(&state_of_plain_bash(&machine, example, &folder.0)),
+                without_counts(&lab.state()),
+                "example {n} {kernel}: {example}"
             );
         }
     }
@@ -392,6 +410,49 @@ fn nothing_is_left_whoever_is_killed() {
         soon("all processes end", || processes(&seconds).is_empty());
         let word = format!("while :; do cat /proc/interrupts > /dev/null; done & /bin/sleep {seconds}; true");
         soon("all shells end", || processes(&word).is_empty());
+    }
+    assert!(!fs::read_to_string("/proc/self/mountinfo").expect("a list").contains("irqlab"));
+}
+
+/// Processes of the system that have a word anywhere in their command line.
+fn processes_with(word: &str) -> Vec<Pid> {
+    let all = fs::read_dir("/proc").expect("processes").flatten();
+    all.filter_map(|entry| {
+        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
+        let line = fs::read(entry.path().join("cmdline")).ok()?;
+        String::from_utf8_lossy(&line).contains(word).then(|| Pid::from_raw(pid))
+    })
+    .collect()
+}
+
+#[test]
+fn nothing_is_left_at_whatever_moment_somebody_is_killed() {
+    if !can_enter("nothing_is_left_at_whatever_moment_somebody_is_killed") {
+        return;
+    }
+    for round in 0..20 {
+        let word = format!("round-{}-{round}", std::process::id());
+        // Writers that wait, readers, a reader of the disk, and a breakpoint now and then.
+        let stop = if round % 3 == 0 { "lab break take_cpu_down > /dev/null;" } else { "" };
+        let line = format!(
+            ": {word}; {stop} while :; do\n\
+                for c in 2 3; do echo 0 > /sys/devices/system/cpu/cpu$c/online & done; cat /proc/interrupts > /dev/null\n\
+                dd if=/dev/nvme0n1 of=/dev/null bs=4k count=9 iflag=direct & sleep 1 & wait\n\
+                for c in 2 3; do echo 1 > /sys/devices/system/cpu/cpu$c/online; done\n\
+             done"
+        );
+        let mut command = alone(IRQLAB);
+        command.args(["enter", "--", "bash", "-c", &line]).stdin(Stdio::null()).stdout(Stdio::null());
+        let mut emulator = command.stderr(Stdio::null()).spawn().expect("irqlab");
+        std::thread::sleep(Duration::from_millis(round * 41 % 600));
+        let found = processes_with(&word);
+        if let Some(victim) = found.get(round as usize % found.len().max(1)) {
+            let _ = kill(*victim, Signal::SIGKILL);
+        }
+        std::thread::sleep(Duration::from_millis(round % 5));
+        let _ = kill(Pid::from_raw(emulator.id().cast_signed()), Signal::SIGKILL);
+        emulator.wait().expect("its end");
+        soon(&format!("all end: {:?}", processes_with(&word)), || processes_with(&word).is_empty());
     }
     assert!(!fs::read_to_string("/proc/self/mountinfo").expect("a list").contains("irqlab"));
 }

@@ -49,13 +49,42 @@ impl Ids {
     }
 }
 
-/// Regions of a function that is no bridge, of a kernel with `CONFIG_PCI_IOV` (`PCI_BRIDGE_RESOURCES`).
-const REGIONS: usize = 13;
+/// Regions of a function that is no bridge, of a kernel without `CONFIG_PCI_IOV` (`PCI_BRIDGE_RESOURCES`): six and the ROM.
+const REGIONS: usize = 7;
 
 /// Text of `resource` (`resource_show()`).
 // DEVIATION: base address registers have no addresses, so that no region has one.
 pub(super) fn resource() -> String {
     "0x0000000000000000 0x0000000000000000 0x0000000000000000\n".repeat(REGIONS)
+}
+
+/// Text of /proc/bus/pci/devices (`show_device()` of drivers/pci/proc.c), in the order in which buses are scanned.
+// DEVIATION: no region has an address or a size, as in `resource`.
+pub(super) fn proc_devices(k: &Kernel) -> String {
+    let mut rows: Vec<(String, String)> = Vec::new();
+    let mut row = |name: String, ids: &Ids, irq: u32, driver: Option<&str>| {
+        let digits = name.split([':', '.']).skip(1).map(|part| u32::from_str_radix(part, 16).unwrap_or(0));
+        let place = match digits.collect::<Vec<_>>()[..] {
+            [bus, device, function] => format!("{bus:02x}{:02x}", device << 3 | function),
+            _ => String::new(),
+        };
+        let Ids { vendor, device, .. } = ids;
+        let mut text = format!("{place}\t{vendor:04x}{device:04x}\t{irq:x}");
+        for _ in 0..2 * REGIONS {
+            let _ = write!(text, "\t{:16x}", 0);
+        }
+        let _ = writeln!(text, "\t{}", driver.unwrap_or_default());
+        rows.push((name, text));
+    };
+    if has_bridge(k) {
+        row(BRIDGE.to_owned(), &IDS, 0, None);
+    }
+    for dev in (0..k.pci.devs.len() as u32).map(PciDevId) {
+        let pci = k.pci_dev(dev);
+        row(pci.name(), &Ids::of(k, dev), pci.irq, k.pci_driver_of(dev).map(|driver| driver.name));
+    }
+    rows.sort();
+    rows.into_iter().map(|(_, text)| text).collect()
 }
 
 /// The host bridge of the board.
