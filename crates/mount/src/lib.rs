@@ -17,7 +17,7 @@
 //! nothing depends on the clock of the real system.
 //!
 //! Computing takes no time in the machine. Where the programs are known ([`Machine::programs_of`]), no time passes in it before
-//! all of them wait for something, so that what they give at one time begins at one time ([`process`]). In that case the
+//! all of them wait for something, so that what they give at one time begins at one time. In that case the
 //! order is that of the numbers of processes: the shell's own line first, then those of its jobs.
 //!
 //! # What it doesn't implement
