@@ -194,6 +194,8 @@ pub struct Session {
     begun: Vec<(usize, ActorId)>,
     checkpoints: BTreeMap<u64, Checkpoint>,
     spacing: u64,
+    /// Where a jump goes while it is under way, and 0 otherwise.
+    aim: u64,
     stops: BTreeMap<u32, Stop>,
     next_stop: u32,
     /// How often breakpoints and watches were changed.
@@ -267,6 +269,7 @@ impl Session {
             begun: Vec::new(),
             checkpoints: BTreeMap::new(),
             spacing: NEAR,
+            aim: 0,
             stops: BTreeMap::new(),
             next_stop: 1,
             stops_changed: 0,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kstate::trace::{Args, Ctx, FnMeta, Observer, Record, What};
+use kstate::trace::{Args, FnMeta, Observer, Record, What};
 use kstate::tracing::Mark;
 use kstate::{CtxId, Kernel};
 
@@ -20,6 +20,8 @@ const RECENT: u64 = 512;
 pub(super) const KEPT: usize = 256;
 /// Records beyond which what is not looked at any more is forgotten.
 const MOST_RECORDS: usize = 2_000_000;
+/// Records for which there is always room.
+const FEW_RECORDS: usize = 1 << 16;
 
 /// Pictures that are taken at once when a step is done again; going to the next record mostly finds one.
 const PICTURES: usize = 16;
@@ -57,12 +59,62 @@ pub(super) struct Checkpoint {
 /// again, so that a jump forward appends it instead.
 #[derive(Debug, Default)]
 pub(super) struct Ahead {
-    /// How many contexts were opened before these.
-    contexts: usize,
-    ctxs: Vec<Ctx>,
     /// How many records come before these, counted from power-on.
     at: usize,
+    /// Those of one jump each, the soonest last: a jump moves only what it jumps over.
+    pieces: Vec<Piece>,
+    /// How many they are.
+    left: usize,
+}
+
+/// Records, of which the first so many are over again.
+#[derive(Debug)]
+struct Piece {
+    over: usize,
     records: Vec<Record>,
+}
+
+impl Ahead {
+    /// Moves records between `over`, what is over, and what is to come, so that `to` of them are over. Where it is in
+    /// neither, both are forgotten. `dropped` were forgotten before those in `over`; returns how many are then.
+    fn turn(&mut self, over: &mut Vec<Record>, dropped: usize, to: usize) -> usize {
+        let now = dropped + over.len();
+        // What was done again since the last jump is over, and known twice.
+        let again = now.checked_sub(self.at).unwrap_or(self.left);
+        self.take(again, |_| ());
+        self.at = to;
+        if to < dropped || to > now + self.left {
+            *self = Self { at: to, ..Self::default() };
+            over.clear();
+            over.shrink_to(FEW_RECORDS);
+            return to;
+        }
+        match now.checked_sub(to) {
+            Some(back @ 1..) => {
+                self.pieces.push(Piece { over: 0, records: over.split_off(to - dropped) });
+                self.left += back;
+            }
+            Some(0) => {}
+            None => self.take(to - now, |records| over.extend_from_slice(records)),
+        }
+        dropped
+    }
+
+    /// Takes the first so many away; `with` is shown them.
+    fn take(&mut self, many: usize, mut with: impl FnMut(&[Record])) {
+        let mut wanted = many.min(self.left);
+        self.left -= wanted;
+        while let Some(piece) = self.pieces.last_mut() {
+            let until = (piece.over + wanted).min(piece.records.len());
+            with(&piece.records[piece.over..until]);
+            wanted -= until - piece.over;
+            piece.over = until;
+            if until < piece.records.len() {
+                break;
+            }
+            self.pieces.pop();
+        }
+    }
 }
 
 /// Pictures of the machine at records of one step.
@@ -225,7 +277,10 @@ impl Session {
             self.guarded();
         }
         self.forget();
-        if self.step.is_multiple_of(NEAR) {
+        // On the way to a step far ahead nobody comes back to what is near.
+        if self.step.is_multiple_of(NEAR)
+            && (self.step + RECENT >= self.aim || self.step.is_multiple_of(self.spacing))
+        {
             self.keep();
         }
         true
@@ -245,8 +300,9 @@ impl Session {
         self.dropped += gone;
     }
 
-    /// The state as it is.
+    /// The state as it is. It has in common with the machine what neither changes.
     pub(super) fn checkpoint(&mut self) -> Checkpoint {
+        self.k.share();
         let records = core::mem::take(&mut self.k.trace.records);
         let contexts = core::mem::take(&mut self.k.trace.ctxs);
         let mut stacks = self.stacks.clone();
@@ -278,7 +334,9 @@ impl Session {
         let checkpoint = self.checkpoint();
         self.checkpoints.insert(self.step, checkpoint);
         let recent = self.step.saturating_sub(RECENT);
-        while self.checkpoints.keys().filter(|at| at.is_multiple_of(self.spacing)).count() > self.kept {
+        while self.step.is_multiple_of(self.spacing)
+            && self.checkpoints.keys().filter(|at| at.is_multiple_of(self.spacing)).count() > self.kept
+        {
             self.spacing *= 2;
         }
         let spacing = self.spacing;
@@ -300,6 +358,7 @@ impl Session {
         let troubles = self.troubles;
         let mut unread = Vec::new();
         let mut finished = true;
+        self.aim = to;
         while self.step < to {
             let before = self.step;
             if !self.tick(&mut unread)
@@ -314,6 +373,7 @@ impl Session {
                 break;
             }
         }
+        self.aim = 0;
         self.stops = stops;
         self.troubles = troubles;
         self.rest();
@@ -347,7 +407,6 @@ impl Session {
     /// Keeps the state as the one before the step that comes next.
     pub(super) fn remember(&mut self) {
         if self.before.as_ref().is_none_or(|(at, _)| *at != self.step) {
-            self.k.share();
             self.before = Some((self.step, self.checkpoint()));
         }
     }
@@ -382,7 +441,8 @@ impl Session {
         }
         let first = records.saturating_sub(self.dropped).min(trace.records.len());
         let later = trace.records.split_off(first);
-        let later_contexts = trace.ctxs.split_off(contexts.min(trace.ctxs.len()));
+        let own_contexts = trace.ctxs.len();
+        trace.ctxs.reopen(contexts);
         k.trace = trace;
         let mut observer = observer;
         let (mut step, mut unread, mut troubles, mut client) = (at, Vec::new(), 0, Client::default());
@@ -418,8 +478,7 @@ impl Session {
         let marks = core::mem::replace(&mut trace.marks, own_marks);
         trace.records.truncate(first);
         trace.records.extend(later);
-        trace.ctxs.truncate(contexts);
-        trace.ctxs.extend(later_contexts);
+        trace.ctxs.reopen(own_contexts);
         self.k.trace = trace;
         k.trace.on = true;
         let (records, dropped) = (records + reached - first, self.dropped);
@@ -532,28 +591,14 @@ impl Session {
         let Checkpoint { k, shell, vars, applied, begun, records, contexts, marks, dropped, stacks } =
             checkpoint;
         self.begun = begun;
-        let mut kept = core::mem::take(&mut self.k.trace.records);
-        let mut ctxs = core::mem::take(&mut self.k.trace.ctxs);
-        let mut ahead = core::mem::take(&mut self.ahead);
-        ctxs.extend(ahead.ctxs.drain(..).skip(ctxs.len().saturating_sub(ahead.contexts)));
-        if let Some(known) = (self.dropped + kept.len()).checked_sub(ahead.at) {
-            kept.extend(ahead.records.drain(..).skip(known));
-        }
+        let mut over = core::mem::take(&mut self.k.trace.records);
+        let ctxs = core::mem::take(&mut self.k.trace.ctxs);
         let forgotten = self.dropped.saturating_sub(dropped);
-        if records < self.dropped || records > self.dropped + kept.len() {
-            // Before what is remembered, or beyond it.
-            kept.clear();
-            self.dropped = records;
-        }
-        self.ahead = Ahead {
-            contexts,
-            ctxs: ctxs.split_off(contexts.min(ctxs.len())),
-            at: records,
-            records: kept.split_off(records - self.dropped),
-        };
+        self.dropped = self.ahead.turn(&mut over, self.dropped, records);
         self.k = k;
-        self.k.trace.records = kept;
+        self.k.trace.records = over;
         self.k.trace.ctxs = ctxs;
+        self.k.trace.ctxs.reopen(contexts);
         self.k.trace.marks = marks;
         for mark in &mut self.k.trace.marks {
             mark.at = mark.at.saturating_sub(forgotten);
@@ -619,5 +664,54 @@ pub(super) fn follow(stacks: &mut Stacks, record: &Record) {
             }
         }
         What::Tracepoint(_) | What::Warn(_) | What::Hardware(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kstate::CpuId;
+
+    /// Records that can be told apart by their time.
+    fn records(times: core::ops::Range<usize>) -> Vec<Record> {
+        let record = |time| Record {
+            ctx: CtxId(0),
+            cpu: CpuId(0),
+            time: time as u64,
+            what: What::Warn("it was counted"),
+        };
+        times.map(record).collect()
+    }
+
+    #[test]
+    fn a_jump_within_what_is_known_loses_no_record() {
+        let (mut ahead, mut over, dropped) = (Ahead::default(), records(10..100), 10);
+        let (mut seed, mut end) = (1u64, 100);
+        for _ in 0..500 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let to = dropped + (seed >> 33) as usize % (end - dropped + 1);
+            assert_eq!(ahead.turn(&mut over, dropped, to), dropped);
+            assert_eq!(over, records(dropped..to));
+            // Some of them are done again, and now and then some for the first time.
+            let again = to + (seed >> 20) as usize % 30;
+            over.extend(records(to..again));
+            end = end.max(again);
+        }
+        assert_eq!(ahead.turn(&mut over, dropped, end), dropped);
+        assert_eq!(over, records(dropped..end));
+    }
+
+    #[test]
+    fn a_jump_beyond_what_is_known_forgets_it() {
+        for to in [5, 101] {
+            let (mut ahead, mut over) = (Ahead::default(), records(10..100));
+            ahead.turn(&mut over, 10, 50);
+            assert_eq!(ahead.turn(&mut over, 10, to), to);
+            assert!(over.is_empty());
+            // What is recorded from there on comes after it.
+            over.extend(records(to..to + 5));
+            assert_eq!(ahead.turn(&mut over, to, to + 3), to);
+            assert_eq!(over, records(to..to + 3));
+        }
     }
 }

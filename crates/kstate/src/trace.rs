@@ -3,6 +3,7 @@
 use core::any::Any;
 use core::fmt;
 use core::hash::{Hash, Hasher};
+use core::ops::{Deref, DerefMut};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -217,6 +218,75 @@ pub struct Ctx {
     pub roots: &'static [&'static str],
 }
 
+/// The contexts that were opened, in their order; it reads as a slice of them.
+///
+/// Going back in time closes the later ones, but leaves them where they are: going on opens the same ones again, and
+/// a run of a million steps has so many that moving them takes longer than the steps.
+#[derive(Default)]
+pub struct Contexts {
+    known: Vec<Ctx>,
+    /// How many of them are open.
+    open: usize,
+}
+
+impl Contexts {
+    /// Opens the next.
+    pub fn open(&mut self, ctx: Ctx) -> CtxId {
+        match self.known.get_mut(self.open) {
+            Some(known) => *known = ctx,
+            None => self.known.push(ctx),
+        }
+        self.open += 1;
+        CtxId(self.open as u32 - 1)
+    }
+
+    /// Only the first so many are open now, or so many again that were open before.
+    pub fn reopen(&mut self, open: usize) {
+        self.open = open.min(self.known.len());
+    }
+
+    /// Forgets all but the first.
+    pub fn truncate(&mut self, len: usize) {
+        self.open = self.open.min(len);
+        self.known.truncate(self.open);
+    }
+}
+
+impl Deref for Contexts {
+    type Target = [Ctx];
+
+    fn deref(&self) -> &[Ctx] {
+        &self.known[..self.open]
+    }
+}
+
+impl DerefMut for Contexts {
+    fn deref_mut(&mut self) -> &mut [Ctx] {
+        &mut self.known[..self.open]
+    }
+}
+
+/// A copy has those that are open.
+impl Clone for Contexts {
+    fn clone(&self) -> Self {
+        Self { known: self.to_vec(), open: self.open }
+    }
+}
+
+impl PartialEq for Contexts {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Contexts {}
+
+impl fmt::Debug for Contexts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
 /// How much of a run is recorded.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Recorded {
@@ -247,7 +317,7 @@ pub struct Trace {
     /// What happened, in order.
     pub records: Vec<Record>,
     /// Who the contexts are.
-    pub ctxs: Vec<Ctx>,
+    pub ctxs: Contexts,
     /// What the kernel calls the functions that records of hardware are about.
     pub devices: BTreeMap<PciDevId, String>,
     /// Those of them that no driver has given a name yet.
@@ -314,8 +384,7 @@ impl Trace {
 
     /// Opens a context.
     pub fn open(&mut self, actor: Actor, roots: &'static [&'static str]) -> CtxId {
-        self.ctxs.push(Ctx { actor, roots });
-        CtxId(self.ctxs.len() as u32 - 1)
+        self.ctxs.open(Ctx { actor, roots })
     }
 }
 
