@@ -144,6 +144,8 @@ pub struct Command {
     pub cpu: Option<u32>,
     /// What runs.
     pub program: Program,
+    /// What goes wrong is not printed: `2>/dev/null`.
+    pub quiet: bool,
 }
 
 /// The programs there are.

@@ -109,8 +109,8 @@ const LAST_SLEEP: u64 = 1 << 62;
 /// What the current command does.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Busy {
-    /// A task runs; what to say when it fails.
-    Task { task: TaskId, what: String, line: usize },
+    /// A task runs; what to say when it fails, unless nobody wants to see it.
+    Task { task: TaskId, what: String, line: usize, quiet: bool },
     /// Time passes: what the command itself sleeps, then what the shell needs.
     Sleep { until: u64 },
     /// It waits for its jobs.
@@ -479,7 +479,7 @@ impl Process {
     fn act(&mut self, turn: &mut Turn<'_, '_>) -> Progress {
         match self.busy.take() {
             None => self.begin(turn),
-            Some(Busy::Task { task, what, line }) => {
+            Some(Busy::Task { task, what, line, quiet }) => {
                 let k = &mut *turn.bench.k;
                 let result: Result<(), Errno> = match k.sched.tasks[task.index()].state {
                     TaskState::Done(value) => Result::from_slot(value),
@@ -488,7 +488,7 @@ impl Process {
                 };
                 self.ready(k);
                 if let Err(e) = result {
-                    turn.complain(line, &what, e);
+                    turn.complain(line, &what, e, quiet);
                 }
                 Progress::Returned
             }
@@ -554,7 +554,7 @@ impl Process {
             match &statement.action {
                 Action::Assign { name, .. } => {
                     if !self.pass(&statement.action) {
-                        turn.complain(statement.span.line, name, Errno::E2BIG);
+                        turn.complain(statement.span.line, name, Errno::E2BIG, false);
                     }
                 }
                 Action::For { .. } => {
@@ -612,7 +612,10 @@ impl Process {
             Err(e) => Err(("taskset: failed to set affinity".to_owned(), e)),
         };
         if let Err((what, errno)) = result {
-            turn.complain(line, &what, errno);
+            turn.complain(line, &what, errno, command.quiet);
+        }
+        if let Some(Busy::Task { quiet, .. }) = &mut self.busy {
+            *quiet = command.quiet;
         }
         if self.busy.is_none() {
             self.ready(turn.bench.k);
@@ -745,8 +748,10 @@ impl Process {
 }
 
 impl Turn<'_, '_> {
-    fn complain(&mut self, line: usize, what: &str, errno: Errno) {
-        self.bench.terminal.push(format!("{}: line {line}: {what}: {errno}", self.script.name));
+    fn complain(&mut self, line: usize, what: &str, errno: Errno, quiet: bool) {
+        if !quiet {
+            self.bench.terminal.push(format!("{}: line {line}: {what}: {errno}", self.script.name));
+        }
         let (actor, what) = (self.actor, what.to_owned());
         self.complaints.push(Complaint { actor, line, what, errno: Some(errno) });
     }
@@ -771,7 +776,7 @@ fn shell_cpu(k: &Kernel, pinned: Option<u32>) -> Result<CpuId, Errno> {
 
 /// Starts a frame as a task of the shell.
 fn start(k: &mut Kernel, cpu: CpuId, call: Call<Result<(), Errno>>, what: String, line: usize) -> Busy {
-    Busy::Task { task: k.spawn(TaskKind::Task, cpu, call.frame, &[]), what, line }
+    Busy::Task { task: k.spawn(TaskKind::Task, cpu, call.frame, &[]), what, line, quiet: false }
 }
 
 /// `dd` with direct I/O: one read after the other, up to `count`, the end of the disk or an error. A read that

@@ -20,9 +20,10 @@ type Tokens = std::iter::Peekable<std::vec::IntoIter<(Ready, Span)>>;
 impl Place<'_> {
     pub(super) fn expand(&self, line: &Line, vars: &Variables) -> Result<Command, ScriptError> {
         let mut ready = Vec::new();
-        let mut target = false;
+        let (mut target, mut quiet) = (false, false);
         for (token, span) in &line.tokens {
             match token {
+                Token::Quiet => quiet = true,
                 // The name of a file is one word, whatever is in it.
                 Token::Word(word) if target => ready.push((Ready::Word(word.value(vars)), *span)),
                 Token::Word(word) => {
@@ -36,7 +37,7 @@ impl Place<'_> {
         let mut rest = ready.into_iter().peekable();
         let command = self.command(&mut rest, line.end)?;
         match rest.next() {
-            None => Ok(command),
+            None => Ok(Command { quiet, ..command }),
             Some((_, span)) => {
                 Err(self.expected(span, "the command ends before this", "the end of the line"))
             }
@@ -130,7 +131,7 @@ impl Place<'_> {
             }
             _ => return Err(self.expected(span, format!("no command `{word}`"), PROGRAMS)),
         };
-        Ok(Command { cpu, program })
+        Ok(Command { cpu, program, quiet: false })
     }
 
     fn echo(&self, tokens: &mut Tokens, end: Span) -> Result<Program, ScriptError> {

@@ -39,6 +39,8 @@ pub(super) enum Token {
     Into {
         append: bool,
     },
+    /// `2>/dev/null`: nobody wants to see what goes wrong.
+    Quiet,
     /// `;`
     Semicolon,
     /// `&`
@@ -133,6 +135,10 @@ impl Place<'_> {
                     chars.next();
                     let append = chars.next_if(|&(_, c)| c == '>').is_some();
                     let to = from + 1 + usize::from(append);
+                    if let Some(end) = self.errors_go_nowhere(&mut tokens, at, from, to) {
+                        while chars.next_if(|&(at, _)| at < end).is_some() {}
+                        continue;
+                    }
                     if chars.peek().is_some_and(|&(_, c)| c == '&') {
                         let message = "`>&` joins outputs, and commands have one here";
                         return Err(self.expected(at.span(from, to + 1), message, "a path behind `>`"));
@@ -148,6 +154,31 @@ impl Place<'_> {
             }
         }
         Ok(tokens)
+    }
+
+    /// `2>/dev/null`: what goes wrong with the command is not printed. Where it ends is returned.
+    fn errors_go_nowhere(
+        &self,
+        tokens: &mut Vec<(Token, Span)>,
+        at: Source<'_>,
+        from: usize,
+        to: usize,
+    ) -> Option<usize> {
+        const NOWHERE: &str = "/dev/null";
+        let (Token::Word(word), span) = tokens.last()? else { return None };
+        if word.plain() != Some("2") || span.offset + span.len != at.start + from {
+            return None;
+        }
+        let rest = at.text.get(to..)?;
+        let path = rest.trim_start_matches([' ', '\t']);
+        let behind = path.strip_prefix(NOWHERE)?;
+        if !behind.is_empty() && !behind.starts_with([' ', '\t', ';', '&', '\n', '#', '>']) {
+            return None;
+        }
+        tokens.pop();
+        let end = to + (rest.len() - path.len()) + NOWHERE.len();
+        tokens.push((Token::Quiet, at.span(from - 1, end)));
+        Some(end)
     }
 
     /// A number right before `>` is no word but the descriptor that is redirected (POSIX 2.7). 1 is
@@ -168,7 +199,10 @@ impl Place<'_> {
         if digits != "1" {
             let message =
                 format!("`{digits}>` redirects descriptor {digits}, and commands have one output here");
-            let help = format!("write `{digits} >` with a blank for the word {digits}");
+            let help = match digits {
+                "2" => "`2>/dev/null` hides what goes wrong; `2 >` with a blank is the word 2".to_owned(),
+                _ => format!("write `{digits} >` with a blank for the word {digits}"),
+            };
             return Err(self.error(*span, message, "expected `>`, or `1>`", Some(help)));
         }
         tokens.pop();

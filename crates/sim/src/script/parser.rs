@@ -211,7 +211,7 @@ impl<'a> Parser<'a> {
                     words.push(word);
                 }
                 (Token::Semicolon | Token::Newline, _) => break,
-                (Token::Into { .. } | Token::Ampersand, span) => {
+                (Token::Into { .. } | Token::Quiet | Token::Ampersand, span) => {
                     return Err(place.expected(span, message, "`; do`"));
                 }
             }

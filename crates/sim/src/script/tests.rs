@@ -13,7 +13,7 @@ fn only(text: &str) -> Command {
 #[test]
 fn commands_mean_what_the_shell_means() {
     let check = |text: &str, expect: &str| {
-        let Command { cpu, program } = only(text);
+        let Command { cpu, program, .. } = only(text);
         let got = match program {
             Program::Echo { value, path, append } => {
                 format!("{cpu:?} echo{} [{value}] {}", if append { "+" } else { "" }, path.text)
@@ -177,7 +177,7 @@ fn a_job_is_one_command_or_loop() {
     let [first, second, third, wait] = &script.statements[..] else { panic!("{script:?}") };
     assert_eq!(script.source(first.span), "echo 1 > /a &");
     assert_eq!(script.source(second.span), "echo 2 > /b&");
-    assert!(matches!(&wait.action, Action::Run(Command { cpu: None, program: Program::Wait })));
+    assert!(matches!(&wait.action, Action::Run(Command { cpu: None, program: Program::Wait, .. })));
     let Action::Job { body } = &third.action else { panic!("{third:?}") };
     let [Statement { action: Action::For { body, .. }, .. }] = &body[..] else { panic!("{body:?}") };
     let [Statement { action: Action::Job { .. }, .. }, assert] = &body[..] else { panic!("{body:?}") };

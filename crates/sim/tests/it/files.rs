@@ -187,10 +187,28 @@ fn a_digit_before_a_redirection_is_a_descriptor() {
     assert_eq!(error(&mut lab, "echo 1>/proc/irq/9/smp_affinity"), INVALID);
     assert_eq!(sh(&mut lab, "echo 1 >/proc/irq/9/smp_affinity\ncat /proc/irq/9/smp_affinity"), "1");
     assert_eq!(sh(&mut lab, "echo '2'>/proc/irq/9/smp_affinity\ncat /proc/irq/9/smp_affinity"), "2");
-    for text in ["echo 3>/proc/irq/9/smp_affinity", "echo hello 2>/dev/null", "echo 11>/dev/null"] {
+    for text in [
+        "echo 3>/proc/irq/9/smp_affinity",
+        "echo hello 2>/tmp/errors",
+        "echo hello 2>/dev/nullx",
+        "echo 11>/dev/null",
+    ] {
         let e = Script::parse("script.sh", text).expect_err("a descriptor");
         assert!(e.to_string().contains("redirects descriptor"), "{e}");
     }
+    // What goes wrong is not printed, and is counted all the same.
+    let before = lab.complaints;
+    let lines = [
+        "echo 9 > /proc/irq/1/node 2>/dev/null",
+        "echo 9 2> /dev/null > /proc/irq/1/node",
+        "cat /nowhere 2>/dev/null",
+        "dd if=/dev/nowhere of=/dev/null bs=512 count=1 iflag=direct 2>/dev/null; echo here",
+    ];
+    for line in lines {
+        assert_eq!(sh(&mut lab, line), if line.ends_with("here") { "here" } else { "" }, "{line}");
+    }
+    assert_eq!(lab.complaints, before + lines.len());
+    assert_eq!(sh(&mut lab, "echo 2 2>/dev/null"), "2");
 }
 
 const CONTROL: &str = "/sys/devices/system/cpu/smt/control";
