@@ -1,6 +1,6 @@
 //! What the files of /sys/kernel/tracing are set to (kernel/trace/trace.c).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The tracer that `current_tracer` names.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -33,6 +33,15 @@ impl Tracer {
     }
 }
 
+/// The filter of a tracepoint (`struct event_filter`).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct EventFilter {
+    /// What the file shows: the expression, or a wrong one and what is wrong with it.
+    pub text: String,
+    /// The expression is one, so that events are filtered.
+    pub active: bool,
+}
+
 /// The settings of the tracer.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Tracing {
@@ -42,8 +51,14 @@ pub struct Tracing {
     pub current_tracer: Tracer,
     /// `set_ftrace_filter`; empty for all functions.
     pub set_ftrace_filter: BTreeSet<String>,
+    /// `set_graph_function`; empty for all functions.
+    pub set_graph_function: BTreeSet<String>,
+    /// `max_graph_depth`; 0 for any.
+    pub max_graph_depth: u64,
     /// Tracepoints whose `enable` is 1, by name.
     pub events: BTreeSet<&'static str>,
+    /// `filter` of a tracepoint, by its name.
+    pub filters: BTreeMap<&'static str, EventFilter>,
     /// `options/stacktrace`.
     pub stacktrace: bool,
 }
@@ -55,7 +70,10 @@ impl Default for Tracing {
             tracing_on: true,
             current_tracer: Tracer::Nop,
             set_ftrace_filter: BTreeSet::new(),
+            set_graph_function: BTreeSet::new(),
+            max_graph_depth: 0,
             events: BTreeSet::new(),
+            filters: BTreeMap::new(),
             stacktrace: false,
         }
     }

@@ -644,6 +644,8 @@ impl Process {
             }
         };
         written.map_err(|e| match e {
+            // The file is there: its own answer to what was written.
+            Errno::ENOENT if vfs::list(k, &path.text) == Err(Errno::ENOTDIR) => ("write error".to_owned(), e),
             Errno::ENOENT | Errno::EACCES | Errno::EISDIR | Errno::ENOTDIR => {
                 (format!("can't create {}", path.text), e)
             }
@@ -669,7 +671,7 @@ impl Process {
                 Ok(())
             }
             Program::Cat { path, quiet } => {
-                let text = vfs::read(k, &path.text).map_err(|e| (format!("cat: {}", path.text), e))?;
+                let text = vfs::consume(k, &path.text).map_err(|e| (format!("cat: {}", path.text), e))?;
                 if !quiet {
                     terminal.extend(text.lines().map(str::to_owned));
                 }

@@ -5,16 +5,22 @@
 //! tracer. A read of `trace` cuts its text out of the record.
 //!
 //! # What it doesn't implement
-//! Instances, triggers, filters on fields, per-CPU buffers and their size: nothing is overwritten. An interrupt shows as
+//! Instances, triggers, histograms, per-CPU buffers and their size: nothing is overwritten. An interrupt shows as
 //! taken by the idle task, because no capture compares which task it interrupts.
 
+use std::collections::BTreeMap;
+
 use kstate::kstrtox::kstrtoull;
-use kstate::trace::{Trace, What};
-use kstate::tracing::{Mark, MarkWhat, Tracer, Tracing};
+use kstate::trace::What;
+use kstate::tracing::{EventFilter, Mark, MarkWhat, Tracer, Tracing};
 use kstate::{Errno, Kernel};
 
 use record::formats::ftrace::{self, Buffer, Entry, Kind};
+use record::formats::tracecmd;
 use record::functions::Functions;
+
+mod filter;
+mod format;
 
 /// The tracepoints by system, both in the order of `ls`.
 pub const EVENTS: [(&str, &[&str]); 3] = [
@@ -55,15 +61,18 @@ pub const EVENTS: [(&str, &[&str]); 3] = [
     ),
 ];
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 12] = [
     "available_events",
     "available_filter_functions",
     "available_tracers",
     "current_tracer",
+    "max_graph_depth",
     "options/stacktrace",
     "set_ftrace_filter",
+    "set_graph_function",
     "trace",
     "trace_marker",
+    "trace_pipe",
     "tracing_on",
 ];
 
@@ -98,11 +107,14 @@ pub fn list(path: &[&str]) -> Result<Vec<String>, Errno> {
             [system] | [system, _] => {
                 let (_, names) = EVENTS.iter().find(|(s, _)| s == system).ok_or(Errno::ENOENT)?;
                 match rest {
-                    [_, event] if names.contains(event) => owned(&["enable"]),
-                    [_, "enable"] => return Err(Errno::ENOTDIR),
+                    [_, event] if names.contains(event) => owned(&OF_EVENT),
+                    [_, "enable" | "filter"] => return Err(Errno::ENOTDIR),
                     [_, _] => return Err(Errno::ENOENT),
-                    _ => owned(&names.iter().copied().chain(["enable"]).collect::<Vec<_>>()),
+                    _ => owned(&names.iter().copied().chain(["enable", "filter"]).collect::<Vec<_>>()),
                 }
+            }
+            [system, event, file] if OF_EVENT.contains(file) && named(system, event).is_some() => {
+                return Err(Errno::ENOTDIR);
             }
             _ if group(rest).is_some() => return Err(Errno::ENOTDIR),
             _ => return Err(Errno::ENOENT),
@@ -110,6 +122,21 @@ pub fn list(path: &[&str]) -> Result<Vec<String>, Errno> {
         _ if FILES.contains(&path.join("/").as_str()) => return Err(Errno::ENOTDIR),
         _ => return Err(Errno::ENOENT),
     })
+}
+
+/// The files of an event.
+const OF_EVENT: [&str; 4] = ["enable", "filter", "format", "id"];
+
+/// What the filter of a system shows: it has none of its own.
+const DEFAULT_SYS_FILTER_MESSAGE: &str = "### global filter ###\n\
+    # Use this to set filters for multiple events.\n\
+    # Only events with the given fields will be affected.\n\
+    # If no events are modified, an error message will be displayed here\n";
+
+/// The event of a system.
+fn named(system: &str, event: &str) -> Option<&'static str> {
+    let (_, names) = EVENTS.iter().find(|(s, _)| *s == system)?;
+    names.iter().copied().find(|name| *name == event)
 }
 
 fn flag(on: bool) -> String {
@@ -135,11 +162,27 @@ pub fn read(k: &Kernel, path: &[&str]) -> Result<String, Errno> {
             names.collect()
         }
         ["available_filter_functions"] => traceable(k).fold(String::new(), |text, name| text + name + "\n"),
-        ["set_ftrace_filter"] if set.set_ftrace_filter.is_empty() => {
-            "#### all functions enabled ####\n".to_owned()
+        ["set_ftrace_filter" | "set_graph_function"] => {
+            let names =
+                if path == ["set_ftrace_filter"] { &set.set_ftrace_filter } else { &set.set_graph_function };
+            match names.is_empty() {
+                true => "#### all functions enabled ####\n".to_owned(),
+                false => names.iter().fold(String::new(), |text, name| text + name + "\n"),
+            }
         }
-        ["set_ftrace_filter"] => {
-            set.set_ftrace_filter.iter().fold(String::new(), |text, name| text + name + "\n")
+        // Of the number that was written, which is a long, an int is kept and shown.
+        ["max_graph_depth"] => format!("{}\n", set.max_graph_depth as i32),
+        ["trace_pipe"] => ftrace::print_body(k, set.current_tracer, &buffer(k)),
+        ["events", system, "filter"] if EVENTS.iter().any(|(s, _)| s == system) => {
+            DEFAULT_SYS_FILTER_MESSAGE.to_owned()
+        }
+        ["events", system, event, file @ ("filter" | "format" | "id")] => {
+            let event = named(system, event).ok_or(Errno::ENOENT)?;
+            match *file {
+                "format" => tracecmd::event_text(k, event).ok_or(Errno::ENOENT)?,
+                "id" => format!("{}\n", tracecmd::event_id(event).ok_or(Errno::ENOENT)?),
+                _ => set.filters.get(event).map_or("none\n".to_owned(), |f| format!("{}\n", f.text)),
+            }
         }
         ["options", "stacktrace"] => flag(set.stacktrace),
         ["trace_marker"] => return Err(Errno::EINVAL),
@@ -207,13 +250,30 @@ pub fn write(k: &mut Kernel, path: &[&str], value: &str, append: bool) -> Result
                 _ => return Err(Errno::EINVAL),
             };
         }
-        ["set_ftrace_filter"] => {
+        ["max_graph_depth"] => set.max_graph_depth = u64::from(number(value)? as u32),
+        ["events", system, "filter"] if EVENTS.iter().any(|(s, _)| s == system) => {
+            let text = stripped(value)?;
+            // A filter that an event does not take is none for it, and an error for nobody.
+            for event in group(&[system, "enable"]).unwrap_or_default() {
+                let _ = set_filter(&mut set, event, text, true);
+            }
+        }
+        ["events", system, event, "filter"] => {
+            let event = named(system, event).ok_or(Errno::ENOENT)?;
+            let done = set_filter(&mut set, event, stripped(value)?, false);
+            apply(k, set);
+            return done;
+        }
+        ["set_ftrace_filter" | "set_graph_function"] => {
+            let graph = path == ["set_graph_function"];
             if !append {
-                set.set_ftrace_filter.clear();
+                let names = if graph { &mut set.set_graph_function } else { &mut set.set_ftrace_filter };
+                names.clear();
             }
             let before = set.clone();
             for word in value.split_whitespace() {
-                if !filter(k, &mut set, word) {
+                let names = if graph { &mut set.set_graph_function } else { &mut set.set_ftrace_filter };
+                if !pick(k, names, word) {
                     // Opening the file emptied the filter, whatever is written then.
                     apply(k, before);
                     return Err(Errno::EINVAL);
@@ -245,16 +305,41 @@ pub fn write(k: &mut Kernel, path: &[&str], value: &str, append: bool) -> Result
     Ok(())
 }
 
-/// Adds the functions that a word of `set_ftrace_filter` names, or with `!` takes them away; false
-/// when there are none.
-fn filter(k: &Kernel, set: &mut Tracing, word: &str) -> bool {
+/// What was written to a filter, without the blanks around it (`strstrip()`; only those behind it go for good).
+fn stripped(value: &str) -> Result<&str, Errno> {
+    const PAGE_SIZE: usize = 4096;
+    if value.len() >= PAGE_SIZE {
+        return Err(Errno::EINVAL);
+    }
+    Ok(value.split('\0').next().unwrap_or("").trim_end())
+}
+
+/// `apply_event_filter()`, or for an event of a system what `process_system_preds()` does.
+fn set_filter(set: &mut Tracing, event: &'static str, text: &str, of_system: bool) -> Result<(), Errno> {
+    if text.trim_start() == "0" {
+        set.filters.remove(event);
+        return Ok(());
+    }
+    let (shown, result) = match filter::parse(event, text) {
+        Ok(_) => (text.to_owned(), Ok(())),
+        Err(mistake) => {
+            let mistake = if of_system { mistake.of_system() } else { mistake };
+            (filter::with_mistake(text, &mistake), Err(mistake.errno))
+        }
+    };
+    set.filters.insert(event, EventFilter { text: shown, active: result.is_ok() });
+    result
+}
+
+/// Adds the functions that a word names, or with `!` takes them away; false when there are none.
+fn pick(k: &Kernel, names: &mut std::collections::BTreeSet<String>, word: &str) -> bool {
     let (remove, pattern) = word.strip_prefix('!').map_or((false, word), |rest| (true, rest));
     let matching: Vec<&str> = traceable(k).filter(|name| glob(pattern, name)).collect();
     for name in &matching {
         if remove {
-            set.set_ftrace_filter.remove(*name);
+            names.remove(*name);
         } else {
-            set.set_ftrace_filter.insert((*name).to_owned());
+            names.insert((*name).to_owned());
         }
     }
     !matching.is_empty()
@@ -302,16 +387,24 @@ fn apply(k: &mut Kernel, set: Tracing) {
 }
 
 /// What is in the buffer.
-fn buffer<'a>(trace: &'a Trace, functions: &Functions) -> Vec<Entry<'a>> {
+fn buffer(k: &Kernel) -> Vec<Entry<'_>> {
+    let (trace, functions) = (&k.trace, Functions::of(k.sem.version));
     let start = trace.marks.iter().rev().find(|m| m.what == MarkWhat::Clear).map_or(0, |m| m.at);
     let mut set = Tracing::default();
+    let mut filters = BTreeMap::new();
     let mut buffer = Buffer::new(trace);
     let mut marks = trace.marks.iter().peekable();
     // The first record that matters: nothing is kept before anybody asked for it.
     for at in 0..=trace.records.len() {
         while let Some(mark) = marks.next_if(|m| m.at <= at) {
             match &mark.what {
-                MarkWhat::Set(to) => set = to.clone(),
+                MarkWhat::Set(to) => {
+                    set = to.clone();
+                    let active = set.filters.iter().filter(|(_, filter)| filter.active);
+                    filters = active
+                        .filter_map(|(event, f)| Some((*event, filter::parse(event, &f.text).ok()?)))
+                        .collect();
+                }
                 MarkWhat::Clear => buffer.entries.clear(),
                 MarkWhat::Marker { text, time, cpu } => {
                     let kind = Kind::Marker(text);
@@ -326,14 +419,27 @@ fn buffer<'a>(trace: &'a Trace, functions: &Functions) -> Vec<Entry<'a>> {
                 let wanted = kept
                     && functions.get(meta.name).is_some_and(|f| f.traceable)
                     && (set.set_ftrace_filter.is_empty() || set.set_ftrace_filter.contains(meta.name));
-                let tracer = if wanted { set.current_tracer } else { Tracer::Nop };
+                // trace_graph_entry(): what is called below a function that is traced is traced, too.
+                let depth = buffer.depth(record.ctx);
+                let in_graph = set.current_tracer != Tracer::FunctionGraph
+                    || (depth > 0
+                        || set.set_graph_function.is_empty()
+                        || set.set_graph_function.contains(meta.name))
+                        && (set.max_graph_depth == 0 || (depth as u64) < set.max_graph_depth);
+                let tracer = if wanted && in_graph { set.current_tracer } else { Tracer::Nop };
                 buffer.enter(record, record.time, meta, tracer);
             }
             What::Exit { .. } => {
                 let seen = kept && set.current_tracer == Tracer::FunctionGraph;
                 buffer.exit(record, record.time, seen);
             }
-            What::Tracepoint(tracepoint) if kept && set.events.contains(tracepoint.name()) => {
+            What::Tracepoint(tracepoint)
+                if kept
+                    && set.events.contains(tracepoint.name())
+                    && filters
+                        .get(tracepoint.name())
+                        .is_none_or(|filter: &filter::Filter| filter.passes(trace, record, &tracepoint)) =>
+            {
                 buffer.event(record, record.time, tracepoint, set.stacktrace.then_some(functions));
             }
             What::Tracepoint(_) | What::Warn(_) | What::Hardware(_) => {}
@@ -342,9 +448,15 @@ fn buffer<'a>(trace: &'a Trace, functions: &Functions) -> Vec<Entry<'a>> {
     buffer.entries
 }
 
+/// What was read from `trace_pipe` is gone.
+// DEVIATION: a real read of it waits where nothing is there, and ends with who reads it; this one ends like other files.
+pub fn was_read(k: &mut Kernel) {
+    mark(k, MarkWhat::Clear);
+}
+
 /// The text of `trace`.
 pub fn text(k: &Kernel) -> String {
-    ftrace::print(k, k.tracing.current_tracer, &buffer(&k.trace, Functions::of(k.sem.version)))
+    ftrace::print(k, k.tracing.current_tracer, &buffer(k))
 }
 
 #[cfg(test)]

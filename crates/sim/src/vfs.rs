@@ -255,6 +255,21 @@ pub fn read(k: &Kernel, path: &str) -> Result<String, Errno> {
     }
 }
 
+/// Reads a file that a read may change: what was read from `trace_pipe` is gone.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn consume(k: &mut Kernel, path: &str) -> Result<String, Errno> {
+    let text = read(k, path)?;
+    let parts = parts(k, path);
+    if let ["sys", "kernel", "tracing", "trace_pipe"] | ["sys", "kernel", "debug", "tracing", "trace_pipe"] =
+        strs(&parts)[..]
+    {
+        tracefs::was_read(k);
+    }
+    Ok(text)
+}
+
 /// The same for files that are no text.
 ///
 /// # Errors
@@ -652,7 +667,12 @@ pub fn write_file(k: &mut Kernel, path: &str, text: &str, append: bool) -> Writt
     };
     if matches!(written, Written::Now(Err(Errno::ENOENT))) {
         let parts = parts(k, path);
-        return refused(k, &strs(&parts)).into();
+        let parts = strs(&parts);
+        // A file that is there may answer so itself.
+        if list_parts(k, &parts) == Err(Errno::ENOTDIR) {
+            return written;
+        }
+        return refused(k, &parts).into();
     }
     written
 }

@@ -1074,6 +1074,13 @@ const SEMANTICS: &[Row] = &[
         &[(Look::Terminal, "644", "640")],
     ),
     row(
+        "char_is_unsigned",
+        V5_4,
+        BARE,
+        "cat /sys/kernel/tracing/events/irq/irq_handler_entry/format\n",
+        &[(Look::Terminal, "name;\toffset:12;\tsize:4;\tsigned:1;", "name;\toffset:12;\tsize:4;\tsigned:0;")],
+    ),
+    row(
         "cpuhp_skips_empty_states",
         V5_4,
         PC,

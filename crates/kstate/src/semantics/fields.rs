@@ -656,6 +656,12 @@ macro_rules! fields {
         V6_12 on "five flags, and seven columns for a PID",
     }
 
+    /// How `format` of an event has a text's type.
+    char_is_unsigned: bool = "f_show()", "kernel/trace/trace_events.c", "6.2" {
+        V5_4 off "signed, as gcc has it on x86",
+        V6_12 on "unsigned, with -funsigned-char",
+    }
+
     // ---- CPU hotplug ----
 
     /// Whether hotplug states without a callback are called.

@@ -56,6 +56,8 @@ pub enum Kind<'a> {
     Enter {
         /// The function.
         name: &'static str,
+        /// Its arguments, where they are asked for (`funcgraph-args` of newer kernels).
+        args: Box<str>,
         /// The number of calls around it.
         depth: usize,
     },
@@ -95,6 +97,8 @@ type OpenCall = (&'static str, Option<u64>);
 #[derive(Debug)]
 pub struct Buffer<'a> {
     trace: &'a Trace,
+    /// Who knows what arguments are, where they are asked for.
+    args: Option<&'a Kernel>,
     stacks: BTreeMap<CtxId, Vec<OpenCall>>,
     /// What was written so far.
     pub entries: Vec<Entry<'a>>,
@@ -103,7 +107,12 @@ pub struct Buffer<'a> {
 impl<'a> Buffer<'a> {
     /// An empty buffer for the contexts of a record.
     pub fn new(trace: &'a Trace) -> Self {
-        Self { trace, stacks: BTreeMap::new(), entries: Vec::new() }
+        Self { trace, args: None, stacks: BTreeMap::new(), entries: Vec::new() }
+    }
+
+    /// How many calls of a context's stack the graph tracer saw.
+    pub fn depth(&self, ctx: CtxId) -> usize {
+        self.stacks.get(&ctx).map_or(0, |stack| depth(stack))
     }
 
     fn push(&mut self, record: &Record, time: u64, kind: Kind<'a>) {
@@ -120,7 +129,13 @@ impl<'a> Buffer<'a> {
         let stack = self.stacks.entry(record.ctx).or_default();
         let kind = match tracer {
             Tracer::Nop => None,
-            Tracer::FunctionGraph => Some(Kind::Enter { name: meta.name, depth: depth(stack) }),
+            Tracer::FunctionGraph => {
+                let args = match (self.args, &record.what) {
+                    (Some(k), What::Enter { args, .. }) => k.arguments(meta, args).into(),
+                    _ => "".into(),
+                };
+                Some(Kind::Enter { name: meta.name, args, depth: depth(stack) })
+            }
             Tracer::Function => {
                 let parent = stack.last().map(|(name, _)| *name).or_else(|| roots.first().copied());
                 Some(Kind::Call { name: meta.name, parent: parent.unwrap_or("ret_from_fork") })
@@ -181,7 +196,7 @@ fn irqs_off(tracepoint: &Tracepoint, open: &[OpenCall]) -> bool {
 
 /// Name and process id of whom a context belongs to. The ids are made up, but for the idle task's:
 /// nothing here forks. Every command is a process of its own, as commands at once have to be.
-pub(super) fn task(trace: &Trace, ctx: Option<CtxId>) -> (String, u32) {
+pub fn task(trace: &Trace, ctx: Option<CtxId>) -> (String, u32) {
     let Some((ctx, known)) = ctx.and_then(|ctx| Some((ctx, trace.ctxs.get(ctx.index())?))) else {
         return ("sh".to_owned(), FIRST_PID);
     };
@@ -230,6 +245,18 @@ fn flags(k: &Kernel, entry: &Entry<'_>) -> String {
 /// The text of the buffer under a tracer.
 pub fn print(k: &Kernel, tracer: Tracer, entries: &[Entry<'_>]) -> String {
     let mut out = format!("# tracer: {}\n#\n", tracer.name());
+    if tracer == Tracer::FunctionGraph {
+        out.push_str(TREE_HEAD);
+    } else {
+        head(&mut out, k, entries.len());
+    }
+    out.push_str(&print_body(k, tracer, entries));
+    out
+}
+
+/// The same without the lines at its head.
+pub fn print_body(k: &Kernel, tracer: Tracer, entries: &[Entry<'_>]) -> String {
+    let mut out = String::new();
     // Writing to a String does not fail.
     let _ = match tracer {
         Tracer::FunctionGraph => tree(&mut out, k, entries),
@@ -238,10 +265,15 @@ pub fn print(k: &Kernel, tracer: Tracer, entries: &[Entry<'_>]) -> String {
     out
 }
 
-fn lines(out: &mut String, k: &Kernel, entries: &[Entry<'_>]) -> core::fmt::Result {
+const TREE_HEAD: &str =
+    "# CPU  DURATION                  FUNCTION CALLS\n# |     |   |                     |   |   |   |\n";
+
+/// The lines above those of events (`print_func_help_header_irq()`).
+fn head(out: &mut String, k: &Kernel, n: usize) {
     let wide = k.sem.trace_shows_migrate_disable;
-    let (n, cpus) = (entries.len(), k.topo.online.weight());
-    writeln!(out, "# entries-in-buffer/entries-written: {n}/{n}   #P:{cpus}\n#")?;
+    let cpus = k.topo.online.weight();
+    // Writing to a String does not fail.
+    let _ = writeln!(out, "# entries-in-buffer/entries-written: {n}/{n}   #P:{cpus}\n#");
     out.push_str(if wide {
         "#                                _-----=> irqs-off/BH-disabled\n\
          #                               / _----=> need-resched\n\
@@ -260,6 +292,10 @@ fn lines(out: &mut String, k: &Kernel, entries: &[Entry<'_>]) -> core::fmt::Resu
          #           TASK-PID   CPU#  ||||    TIMESTAMP  FUNCTION\n\
          #              | |       |   ||||       |         |\n"
     });
+}
+
+fn lines(out: &mut String, k: &Kernel, entries: &[Entry<'_>]) -> core::fmt::Result {
+    let wide = k.sem.trace_shows_migrate_disable;
     for entry in entries {
         let (name, pid) = task(&k.trace, entry.ctx);
         let width = if wide { 7 } else { 5 };
@@ -323,10 +359,6 @@ struct Printed {
 }
 
 fn tree(out: &mut String, k: &Kernel, entries: &[Entry<'_>]) -> core::fmt::Result {
-    out.push_str(
-        "# CPU  DURATION                  FUNCTION CALLS\n\
-         # |     |   |                     |   |   |   |\n",
-    );
     let width = k.topo.nr_cpu_ids.saturating_sub(1).to_string().len();
     // For each entry the next one on its CPU: a call with nothing between it and its return is one line.
     let mut next: Vec<Option<usize>> = vec![None; entries.len()];
@@ -349,7 +381,7 @@ fn tree(out: &mut String, k: &Kernel, entries: &[Entry<'_>]) -> core::fmt::Resul
             writeln!(out, "{SWITCH}{column}{} => {}\n{SWITCH}", centred(&before), centred(&who))?;
         }
         match &entry.kind {
-            Kind::Enter { name, depth } => {
+            Kind::Enter { name, args, depth } => {
                 let arrows = IRQ_ENTRIES.contains(name);
                 if arrows {
                     writeln!(out, "{column}  ==========> |")?;
@@ -362,14 +394,14 @@ fn tree(out: &mut String, k: &Kernel, entries: &[Entry<'_>]) -> core::fmt::Resul
                 if let Some(end) = end {
                     leaf_ends[end] = true;
                     let took = duration(entries[end].time - entry.time);
-                    writeln!(out, "{column}{took}{:indent$}{name}();", "")?;
+                    writeln!(out, "{column}{took}{:indent$}{name}({args});", "")?;
                     cpu.depth = depth.saturating_sub(1);
                     cpu.entered.remove(depth);
                     if arrows {
                         writeln!(out, "{column}  <========== |")?;
                     }
                 } else {
-                    writeln!(out, "{column}{NO_DURATION}{:indent$}{name}() {{", "")?;
+                    writeln!(out, "{column}{NO_DURATION}{:indent$}{name}({args}) {{", "")?;
                     cpu.depth = *depth;
                     cpu.entered.insert(*depth, *name);
                 }
@@ -403,8 +435,8 @@ fn comment(out: &mut String, column: &str, depth: usize, text: impl core::fmt::D
 
 /// What a tracer that was on during a slice, with all events, has in its buffer. The time is the
 /// slice's, so that durations have something to show.
-pub(super) fn recorded<'a>(slice: &Slice<'a>, tracer: Tracer) -> Vec<Entry<'a>> {
-    let mut buffer = Buffer::new(slice.trace);
+pub(super) fn recorded<'a>(slice: &Slice<'a>, tracer: Tracer, args: Option<&'a Kernel>) -> Vec<Entry<'a>> {
+    let mut buffer = Buffer { args, ..Buffer::new(slice.trace) };
     for (time, record, shown) in slice.clocked() {
         match record.what {
             What::Enter { meta, .. } => {
@@ -422,12 +454,17 @@ pub(super) fn recorded<'a>(slice: &Slice<'a>, tracer: Tracer) -> Vec<Entry<'a>> 
 /// The text of the function_graph tracer with its default options and all events, of a part of what
 /// `k` recorded.
 pub fn graph(k: &Kernel, slice: &Slice<'_>) -> String {
-    print(k, Tracer::FunctionGraph, &recorded(slice, Tracer::FunctionGraph))
+    print(k, Tracer::FunctionGraph, &recorded(slice, Tracer::FunctionGraph, None))
+}
+
+/// The same with the arguments of the calls, as newer kernels have them with `funcgraph-args`.
+pub fn graph_with_arguments<'a>(k: &'a Kernel, slice: &Slice<'a>) -> String {
+    print(k, Tracer::FunctionGraph, &recorded(slice, Tracer::FunctionGraph, Some(k)))
 }
 
 /// The text of all events without a tracer, of a part of what `k` recorded.
 pub fn events(k: &Kernel, slice: &Slice<'_>) -> String {
-    print(k, Tracer::Nop, &recorded(slice, Tracer::Nop))
+    print(k, Tracer::Nop, &recorded(slice, Tracer::Nop, None))
 }
 
 #[cfg(test)]

@@ -145,8 +145,21 @@ fn format(name: &str, id: u16, fields: &str, print: &str) -> String {
     format!("name: {name}\nID: {id}\nformat:\n{common}\n{fields}\nprint fmt: {print}\n")
 }
 
-/// The `format` text of a tracepoint.
-fn event_format(id: u16, (system, name, print): (&str, &str, &str)) -> String {
+/// The number of a tracepoint: what `id` of /sys/kernel/tracing/events says. On a real machine it depends on everything
+/// that was linked into the kernel.
+pub fn event_id(name: &str) -> Option<u16> {
+    let at = EVENTS.iter().position(|(_, event, _)| *event == name)?;
+    Some(FIRST_EVENT + at as u16)
+}
+
+/// What `format` of a tracepoint says on a kernel; `None` where none has the name.
+pub fn event_text(k: &Kernel, name: &str) -> Option<String> {
+    let event = EVENTS.iter().find(|(_, event, _)| *event == name)?;
+    Some(event_format(event_id(name)?, *event, !k.sem.char_is_unsigned))
+}
+
+/// The `format` text of a tracepoint; `signed` says whether a letter is.
+fn event_format(id: u16, (system, name, print): (&str, &str, &str), signed: bool) -> String {
     let mut fields = String::new();
     let mut printed = format!("\"{print}\"");
     for (of, ty, at) in layout(system, name) {
@@ -159,7 +172,7 @@ fn event_format(id: u16, (system, name, print): (&str, &str, &str)) -> String {
             Type::Unsigned => (format!("unsigned int {of}"), format!("REC->{of}")),
             Type::Bool => (format!("bool {of}"), format!("REC->{of}")),
         };
-        fields.push_str(&field(&declared, at, ty.size(), ty == Type::Int));
+        fields.push_str(&field(&declared, at, ty.size(), ty == Type::Int || ty == Type::DataLoc && signed));
         // Writing to a String does not fail.
         let _ = write!(printed, ", {argument}");
     }
@@ -309,7 +322,7 @@ fn event_data(data: &mut Vec<u8>, system: &str, tracepoint: &Tracepoint) {
 
 /// The file, of a part of what `k` recorded.
 pub fn encode(k: &Kernel, slice: &Slice<'_>) -> Vec<u8> {
-    let entries = recorded(slice, Tracer::FunctionGraph);
+    let entries = recorded(slice, Tracer::FunctionGraph, None);
     let names: BTreeSet<&str> = entries
         .iter()
         .filter_map(|entry| match entry.kind {
@@ -354,7 +367,7 @@ pub fn encode(k: &Kernel, slice: &Slice<'_>) -> Vec<u8> {
         data.extend_from_slice(&[flags, 0]);
         data.extend_from_slice(&pid.to_le_bytes());
         match &entry.kind {
-            Kind::Enter { name, depth } => {
+            Kind::Enter { name, depth, .. } => {
                 data.extend_from_slice(&symbols.address(name).to_le_bytes());
                 data.extend_from_slice(&(*depth as u32).to_le_bytes());
             }
@@ -373,7 +386,7 @@ pub fn encode(k: &Kernel, slice: &Slice<'_>) -> Vec<u8> {
         ring.close();
     }
 
-    let mut out = head();
+    let mut out = head(!k.sem.char_is_unsigned);
     sized(&mut out, 4, symbols.text().as_bytes());
     // Texts of trace_printk(): none.
     sized(&mut out, 4, b"");
@@ -394,8 +407,8 @@ pub fn encode(k: &Kernel, slice: &Slice<'_>) -> Vec<u8> {
     out
 }
 
-/// What the file begins with: that it is one, and what its events look like.
-fn head() -> Vec<u8> {
+/// What the file begins with: that it is one, and what its events look like. `signed` says whether a letter is.
+fn head(signed: bool) -> Vec<u8> {
     let mut out = b"\x17\x08\x44tracing6\0".to_vec();
     // The bytes of its numbers are in little-endian order, and a long has eight of them.
     out.extend_from_slice(&[0, 8]);
@@ -411,7 +424,7 @@ fn head() -> Vec<u8> {
     }
     let mut systems: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (id, event) in (FIRST_EVENT..).zip(EVENTS) {
-        systems.entry(event.0).or_default().push(event_format(id, event));
+        systems.entry(event.0).or_default().push(event_format(id, event, signed));
     }
     out.extend_from_slice(&(systems.len() as u32).to_le_bytes());
     for (system, formats) in systems {

@@ -26,6 +26,7 @@ mod reports;
 mod scripts;
 mod testmod;
 mod tidy;
+mod tracefs;
 mod vfs_fuzz;
 mod virtio;
 mod virtio_net;
