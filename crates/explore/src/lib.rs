@@ -42,7 +42,7 @@ mod schedule;
 mod shrink;
 
 pub use blocked::wait_for;
-pub use narrate::{Detail, Misfit, Narration, narrate};
+pub use narrate::{Chosen, Detail, Misfit, Narration, Told, narrate};
 pub use schedule::{Schedule, ScheduleError};
 pub use shrink::shrink;
 

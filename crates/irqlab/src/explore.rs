@@ -238,8 +238,8 @@ fn status(ended: &Ended) -> Option<u8> {
 /// Searches, makes what was found short, and says what the quiet run prints.
 fn explore(case: &Case, search: &Search, stop: &Ended) -> diagnostic::Result<Report> {
     let root = case.world(false);
-    let detail = Detail { longest: search.depth() as usize, calls: false };
-    let quiet = narrate(&root, &Schedule::default(), detail, |_| {});
+    let detail = Detail { longest: search.depth() as usize, ..Detail::default() };
+    let quiet = narrate(&root, &Schedule::default(), &detail, |_| {});
     let mut report = Report::of(case, search, quiet.terminal);
     let mut progress = Progress::new();
     let findings: Vec<(Option<u64>, Finding)> = match search.strategy {

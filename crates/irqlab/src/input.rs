@@ -213,6 +213,17 @@ pub fn print(text: &str) -> Result<(), OutputError> {
     out.finish()
 }
 
+/// Prints a value as JSON, for programs.
+///
+/// # Errors
+/// When the output cannot be written.
+pub fn json(value: &impl serde::Serialize) -> diagnostic::Result<()> {
+    let text = serde_json::to_string_pretty(value).map_err(|e| diagnostic::report!("{e}"))?;
+    let mut out = Output::new();
+    out.line(text)?;
+    Ok(out.finish()?)
+}
+
 /// Says something on standard error. Who has closed it does not want to know.
 pub fn complain(text: impl core::fmt::Display) {
     let _ = writeln!(anstream::stderr(), "{text}");

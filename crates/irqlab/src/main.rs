@@ -9,6 +9,7 @@ mod exit;
 mod experiment;
 mod explain;
 mod explore;
+mod filter;
 mod format;
 mod generate;
 mod hardware;

@@ -178,8 +178,8 @@ fn exhibit(args: &Args, id: &str) -> diagnostic::Result<Page> {
             let world = World::new(lab, &script);
             let schedule = match (given, class) {
                 (Some(schedule), _) => {
-                    let detail = Detail { longest: LONGEST, calls: false };
-                    narrate(&world, &schedule, detail, |_| {}).fits(&schedule).map_err(|misfit| {
+                    let detail = Detail { longest: LONGEST, ..Detail::default() };
+                    narrate(&world, &schedule, &detail, |_| {}).fits(&schedule).map_err(|misfit| {
                         let expected = "a schedule of this exhibit, script, machine and kernel";
                         OptionError::new("--schedule", misfit.to_string(), expected)
                     })?;

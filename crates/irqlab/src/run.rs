@@ -5,11 +5,13 @@ use std::process::ExitCode;
 
 use compare::capture;
 use diagnostic::file::Existing;
+use record::filter::Filter;
 use sim::lab::Lab;
 use sim::script::Script;
 use sim::state::Sections;
 
 use crate::exit::DIFFERS;
+use crate::filter;
 use crate::format;
 use crate::hardware;
 use crate::input::Output;
@@ -37,6 +39,8 @@ pub struct Args {
     format: format::Args,
     #[command(flatten)]
     hardware: hardware::Args,
+    #[command(flatten)]
+    filter: filter::Args,
     /// States also show topology and queue maps
     #[arg(long)]
     full_states: bool,
@@ -83,21 +87,29 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
         ));
     }
     let script = Script::parse(&script_name, &script_text)?;
+    let filter = args.filter.filter();
     if args.format.is_some() {
-        return format::run(
-            &args.format,
-            args.hardware,
-            &machine,
+        let asked = format::Asked {
+            machine: &machine,
             semantics,
-            &script,
-            args.out.as_deref(),
-            Existing::forced(args.force),
-        );
+            script: &script,
+            hardware: args.hardware,
+            filter: &filter,
+        };
+        return format::run(&args.format, asked, args.out.as_deref(), Existing::forced(args.force));
+    }
+    if args.out.is_some() && filter != Filter::default() {
+        return Err(diagnostic::report!(
+            help = "without --out what is left is printed; with --format it is written to the file of --out",
+            "the files of a capture are whole, or `irqlab verify` would find differences"
+        ));
     }
     let sections = Sections { topology: args.full_states, queues: args.full_states };
     let mut lab = Lab::boot_with(&machine, semantics, args.hardware.recorded());
+    lab.filter = filter;
     let outputs = lab.run(&script, |_| sections);
     given_up(&lab)?;
+    filter::check(&lab.filter, &lab.k)?;
     // Everything is known before the first file is written, so that a mistake leaves nothing behind.
     if let Some(out) = &args.out {
         let existing = Existing::forced(args.force);

@@ -117,9 +117,18 @@ impl Kernel {
     /// The arguments of a call that were recorded, as `name=value`: numbers as C's `long`, what is a pointer in C by what
     /// it points to.
     pub fn arguments(&self, meta: &FnMeta, words: &Args) -> String {
-        let recorded = meta.args.iter().enumerate().filter_map(|(n, param)| Some((param, words.get(n)?)));
-        let shown = recorded.map(|(param, word)| format!("{}={}", param.name, self.argument(param, word)));
+        let shown = self.named_arguments(meta, words).map(|(name, value)| format!("{name}={value}"));
         shown.collect::<Vec<_>>().join(", ")
+    }
+
+    /// The same, each with its name.
+    pub fn named_arguments(
+        &self,
+        meta: &FnMeta,
+        words: &Args,
+    ) -> impl Iterator<Item = (&'static str, String)> {
+        let recorded = meta.args.iter().enumerate().filter_map(|(n, param)| Some((param, words.get(n)?)));
+        recorded.map(|(param, word)| (param.name, self.argument(param, word)))
     }
 
     /// A recorded argument as people read it.

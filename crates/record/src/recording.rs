@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 
-use kstate::CtxId;
-use kstate::trace::{Actor, Ctx, FnMeta, Record, Trace, Tracepoint, What};
+use kstate::trace::{Actor, Args, Ctx, FnMeta, Record, Trace, Tracepoint, What};
+use kstate::{CtxId, Kernel};
 
 use crate::functions::{Function, Functions};
 
@@ -23,6 +23,19 @@ pub struct Options {
     /// script did. It does belong when the script itself reads: so a recording has this set when a
     /// `dd` stands between its marks, wherever the recording is kept and whatever it is called.
     pub io: bool,
+}
+
+/// What a call is shown as.
+pub type CallText<'a> = dyn Fn(&FnMeta, &Args) -> Cow<'static, str> + 'a;
+
+/// A call as captures have it: the function's name.
+pub fn name_of(meta: &FnMeta, _: &Args) -> Cow<'static, str> {
+    Cow::Borrowed(meta.name)
+}
+
+/// A call with its arguments, by the names that a machine has for them.
+pub fn with_arguments(k: &Kernel) -> impl Fn(&FnMeta, &Args) -> Cow<'static, str> {
+    |meta, args| Cow::Owned(format!("{}({})", meta.name, k.arguments(meta, args)))
 }
 
 /// One line of a call tree.
@@ -150,6 +163,8 @@ fn is_number(text: &str) -> bool {
 /// A tree while it is put together.
 struct Draft {
     ctx: CtxId,
+    /// The function of the first line.
+    root: Option<&'static str>,
     lines: Vec<Line>,
     /// By line: a function of kernel/cpu.c.
     plumbing: Vec<bool>,
@@ -221,6 +236,17 @@ impl<'a> Shown<'a> {
 impl Recording {
     /// What happened between two marks, which are indices into `trace.records`.
     pub fn between(trace: &Trace, marks: Range<usize>, functions: &Functions, options: Options) -> Self {
+        Self::between_with(trace, marks, functions, options, &name_of)
+    }
+
+    /// The same, with calls shown as `text` says.
+    pub fn between_with(
+        trace: &Trace,
+        marks: Range<usize>,
+        functions: &Functions,
+        options: Options,
+        text: &CallText<'_>,
+    ) -> Self {
         let (before, records) = split(trace, marks);
         let mut tracer = Shown::new(functions);
         let mut open: Vec<Open> = trace.ctxs.iter().map(|_| Open::default()).collect();
@@ -247,7 +273,7 @@ impl Recording {
         for record in records {
             let Some(open) = open.get_mut(record.ctx.index()) else { continue };
             match record.what {
-                What::Enter { meta, .. } => {
+                What::Enter { meta, ref args } => {
                     let function = tracer.get(meta);
                     open.calls.push(function.is_some());
                     let Some(function) = function else {
@@ -267,6 +293,7 @@ impl Recording {
                     let at = *open.draft.get_or_insert_with(|| {
                         drafts.push(Draft {
                             ctx: record.ctx,
+                            root: Some(function.name),
                             lines: Vec::new(),
                             plumbing: Vec::new(),
                             handled: false,
@@ -275,7 +302,7 @@ impl Recording {
                         });
                         drafts.len() - 1
                     });
-                    let entry = Entry::Call(Cow::Borrowed(function.name));
+                    let entry = Entry::Call(text(meta, args));
                     drafts[at].lines.push(Line { depth: open.depth, entry });
                     drafts[at].plumbing.push(function.is_plumbing());
                     open.depth += 1;
@@ -339,7 +366,11 @@ impl Recording {
                             return None;
                         }
                     }
-                    _ if !options.io && matches!(tree.root()?, "nvme_queue_rq" | "virtio_queue_rq") => {
+                    _ if !options.io
+                        && draft
+                            .root
+                            .is_some_and(|root| matches!(root, "nvme_queue_rq" | "virtio_queue_rq")) =>
+                    {
                         return None;
                     }
                     _ => {}
@@ -377,12 +408,22 @@ fn split(trace: &Trace, marks: Range<usize>) -> (&[Record], &[Record]) {
 /// Of the interrupt tracepoints only those of vectors and of the matrix are asked for: entry and
 /// exit of every handler would drown them.
 pub fn events(trace: &Trace, marks: Range<usize>, functions: &Functions) -> Vec<StackedEvent> {
+    events_with(trace, marks, functions, &name_of)
+}
+
+/// The same, with calls shown as `text` says.
+pub fn events_with(
+    trace: &Trace,
+    marks: Range<usize>,
+    functions: &Functions,
+    text: &CallText<'_>,
+) -> Vec<StackedEvent> {
     let (before, records) = split(trace, marks);
-    let mut stacks: Vec<Vec<&'static str>> = trace.ctxs.iter().map(|_| Vec::new()).collect();
+    let mut stacks: Vec<Vec<(&'static FnMeta, Args)>> = trace.ctxs.iter().map(|_| Vec::new()).collect();
     let mut step = |record: &Record, events: Option<&mut Vec<StackedEvent>>| {
         let Some(stack) = stacks.get_mut(record.ctx.index()) else { return };
         match record.what {
-            What::Enter { meta, .. } => stack.push(meta.name),
+            What::Enter { meta, args } => stack.push((meta, args)),
             What::Exit { .. } => {
                 stack.pop();
             }
@@ -391,13 +432,14 @@ pub fn events(trace: &Trace, marks: Range<usize>, functions: &Functions) -> Vec<
                 if is_handler_event(&tracepoint) || is_background(&ctx.actor) {
                     return;
                 }
-                let frames = stack.iter().rev().chain(ctx.roots);
+                let calls = stack.iter().rev().filter(|(meta, _)| functions.in_stacks(meta.name));
+                let roots = ctx.roots.iter().filter(|name| functions.in_stacks(name));
                 events.push(StackedEvent {
                     actor: event_label(&ctx.actor),
                     tracepoint: tracepoint.to_string(),
-                    stack: frames
-                        .filter(|name| functions.in_stacks(name))
-                        .map(|name| Cow::Borrowed(*name))
+                    stack: calls
+                        .map(|(meta, args)| text(meta, args))
+                        .chain(roots.map(|name| Cow::Borrowed(*name)))
                         .collect(),
                 });
             }

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use kstate::trace::{Trace, What};
+use kstate::trace::{Args, FnMeta, Trace, What};
 use kstate::{CpuId, Irq};
 
 use crate::functions::Functions;
-use crate::recording::event_label;
+use crate::recording::{CallText, event_label, name_of};
 
 /// One stack, and how often it came up.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -38,7 +38,20 @@ pub fn reaching_within(
     name: &str,
     functions: &Functions,
 ) -> Vec<Stack> {
-    let mut open: Vec<Vec<&'static str>> = trace.ctxs.iter().map(|_| Vec::new()).collect();
+    reaching_with(trace, records, name, functions, &name_of, &|_| true)
+}
+
+/// The same, with calls shown as `text` says: where that has arguments, stacks differ by them. Only records that
+/// `counts` picks are looked at.
+pub fn reaching_with(
+    trace: &Trace,
+    records: Range<usize>,
+    name: &str,
+    functions: &Functions,
+    text: &CallText<'_>,
+    counts: &dyn Fn(usize) -> bool,
+) -> Vec<Stack> {
+    let mut open: Vec<Vec<(&'static FnMeta, Args)>> = trace.ctxs.iter().map(|_| Vec::new()).collect();
     let mut stacks: Vec<Stack> = Vec::new();
     for (i, record) in trace.records.iter().enumerate().take(records.end) {
         let (Some(calls), Some(ctx)) = (open.get_mut(record.ctx.index()), trace.ctxs.get(record.ctx.index()))
@@ -46,8 +59,8 @@ pub fn reaching_within(
             continue;
         };
         let fired = match record.what {
-            What::Enter { meta, .. } => {
-                calls.push(meta.name);
+            What::Enter { meta, args } => {
+                calls.push((meta, args));
                 if meta.name != name {
                     continue;
                 }
@@ -60,15 +73,15 @@ pub fn reaching_within(
             What::Tracepoint(t) if t.name() == name => Some(t),
             What::Tracepoint(_) | What::Warn(_) | What::Hardware(_) => continue,
         };
-        if i < records.start {
+        if i < records.start || !counts(i) {
             continue;
         }
+        let shown = |frame: &str| functions.in_stacks(frame) || frame == name;
+        let calls = calls.iter().rev().filter(|(meta, _)| shown(meta.name));
+        let roots = ctx.roots.iter().filter(|root| shown(root));
         let frames: Vec<Cow<'static, str>> = calls
-            .iter()
-            .rev()
-            .chain(ctx.roots)
-            .filter(|f| functions.in_stacks(f) || **f == name)
-            .map(|f| Cow::Borrowed(*f))
+            .map(|(meta, args)| text(meta, args))
+            .chain(roots.map(|root| Cow::Borrowed(*root)))
             .collect();
         let actor = event_label(&ctx.actor);
         let at = stacks.iter().position(|s| s.frames == frames && s.actor == actor);

@@ -12,6 +12,7 @@ use crate::script::{Action, Failure, Script, Variables};
 use crate::shell::{Bench, Progress, Shell};
 use crate::state::{self, Sections};
 use crate::{boot, engine};
+use record::filter::{Filter, Leave, Levels};
 use record::formats::{events, flow, hardware};
 use record::functions::Functions;
 
@@ -49,6 +50,8 @@ pub struct Lab {
     pub complaints: usize,
     /// A script was not run to its end, since it would have filled the memory: where it was, and with what.
     pub given_up: Option<String>,
+    /// What of recordings is shown.
+    pub filter: Filter,
     /// What no recording asks for need not be kept.
     forgets: bool,
 }
@@ -75,7 +78,15 @@ impl Lab {
 
     /// Puts a machine that runs already on the bench.
     pub fn on(k: Kernel) -> Self {
-        Self { k, terminal: Vec::new(), failed: Vec::new(), complaints: 0, given_up: None, forgets: false }
+        Self {
+            k,
+            terminal: Vec::new(),
+            failed: Vec::new(),
+            complaints: 0,
+            given_up: None,
+            filter: Filter::default(),
+            forgets: false,
+        }
     }
 
     /// The functions in scope of the kernel that runs.
@@ -218,16 +229,27 @@ impl Lab {
     pub fn text_of(&mut self, marked: &Marked, sections: Sections) -> String {
         let Marked { planned, records } = marked;
         let functions = self.functions();
-        let trace = &self.k.trace;
+        let leave = match planned.kind {
+            Kind::Flow => Leave::Calls,
+            Kind::Events | Kind::BootEvents => Leave::Points,
+            Kind::State => return state::text(&mut self.k, sections),
+            Kind::Msix => return state::msix_text(&self.k),
+        };
+        let (filter, levels) = (&self.filter, Levels::Traced(functions));
+        let cut = (!filter.shows_all()).then(|| filter.cut(&self.k.trace, records.clone(), levels, leave));
+        let (trace, records) = match &cut {
+            None => (&self.k.trace, records.clone()),
+            Some(cut) => (&cut.trace, cut.records.clone()),
+        };
+        let with_args = record::with_arguments(&self.k);
+        let call: &record::CallText<'_> = if filter.args { &with_args } else { &record::name_of };
         match planned.kind {
             Kind::Flow => {
                 let options = record::Options { io: planned.io };
-                flow::print(&record::Recording::between(trace, records.clone(), functions, options))
+                flow::print(&record::Recording::between_with(trace, records, functions, options, call))
             }
-            Kind::Events => events::print(&record::events(trace, records.clone(), functions)),
-            Kind::BootEvents => events::print_boot(&record::boot_events(trace, records.clone())),
-            Kind::State => state::text(&mut self.k, sections),
-            Kind::Msix => state::msix_text(&self.k),
+            Kind::BootEvents => events::print_boot(&record::boot_events(trace, records)),
+            _ => events::print(&record::events_with(trace, records, functions, call)),
         }
     }
 
@@ -239,7 +261,13 @@ impl Lab {
         let trace = &self.k.trace;
         (trace.hardware && is_recording).then(|| {
             let (stem, _) = planned.file.rsplit_once('.').unwrap_or((&planned.file, ""));
-            let text = hardware::print(trace, records.clone(), self.functions());
+            let levels = Levels::Traced(self.functions());
+            let text = if self.filter.shows_all() {
+                hardware::print(trace, records.clone(), self.functions())
+            } else {
+                let cut = self.filter.cut(trace, records.clone(), levels, Leave::Points);
+                hardware::print(&cut.trace, cut.records, self.functions())
+            };
             (format!("{stem}.{HARDWARE}"), text)
         })
     }

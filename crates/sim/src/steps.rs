@@ -35,10 +35,15 @@ pub fn describe(k: &Kernel, step: &Step) -> String {
 
 /// The outermost functions among the records from `from` on, in a line; `None` where nothing was called.
 pub fn summary(trace: &Trace, from: usize) -> Option<String> {
+    summary_of(trace, from, |_| true)
+}
+
+/// The same for records that `shows` picks. It picks a call's return as it picked the call.
+pub fn summary_of(trace: &Trace, from: usize, shows: impl Fn(usize) -> bool) -> Option<String> {
     const SHOWN: usize = 6;
     let mut depth: BTreeMap<CtxId, usize> = BTreeMap::new();
     let (mut names, mut calls, mut fired): (Vec<&str>, usize, usize) = (Vec::new(), 0, 0);
-    for record in trace.records.iter().skip(from) {
+    for (_, record) in trace.records.iter().enumerate().skip(from).filter(|(i, _)| shows(*i)) {
         let depth = depth.entry(record.ctx).or_default();
         match record.what {
             What::Enter { meta, .. } => {
@@ -66,10 +71,22 @@ pub fn flow(
     open: &mut BTreeMap<CtxId, usize>,
     cursor: Option<usize>,
 ) -> String {
+    flow_of(k, records, open, cursor, |_| true)
+}
+
+/// The same for records that `shows` picks. It picks a call's return as it picked the call.
+pub fn flow_of(
+    k: &Kernel,
+    records: Range<usize>,
+    open: &mut BTreeMap<CtxId, usize>,
+    cursor: Option<usize>,
+    shows: impl Fn(usize) -> bool,
+) -> String {
     let trace = &k.trace;
     let mut out = String::new();
     let mut ctx = None;
-    for (i, record) in trace.records.iter().enumerate().take(records.end).skip(records.start) {
+    let shown = trace.records.iter().enumerate().take(records.end).skip(records.start);
+    for (i, record) in shown.filter(|(i, _)| shows(*i)) {
         if ctx != Some(record.ctx) {
             ctx = Some(record.ctx);
             let _ = match trace.ctxs.get(record.ctx.index()) {

@@ -31,13 +31,23 @@ fn field_value(trace: &Trace, field: Field) -> Value {
 
 /// The text, a line per record after the line that says what it is.
 pub fn print(slice: &Slice<'_>, version: KernelVersion, cpus: u32) -> String {
+    print_numbered(slice, version, cpus, |n| n)
+}
+
+/// The same for a record of which something was left out: `number` says which record of the run one is.
+pub fn print_numbered(
+    slice: &Slice<'_>,
+    version: KernelVersion,
+    cpus: u32,
+    number: impl Fn(usize) -> usize,
+) -> String {
     let head = json!({"schema": "irqlab-trace", "version": SCHEMA, "kernel": version.name(), "cpus": cpus});
     let mut out = format!("{head}\n");
     let end = slice.records.end.min(slice.trace.records.len());
     for n in slice.records.start..end {
         let record = &slice.trace.records[n];
         let mut line = Map::new();
-        line.insert("n".into(), n.into());
+        line.insert("n".into(), number(n).into());
         line.insert("time".into(), record.time.into());
         if record.ctx == Trace::NOBODY {
             line.insert("cpu".into(), Value::Null);

@@ -13,6 +13,7 @@ use kstate::trace::{Actor, Record, Trace, What};
 use crate::functions::Functions;
 
 pub mod events;
+mod export;
 pub mod flow;
 pub mod ftrace;
 pub mod graph;
@@ -26,6 +27,7 @@ pub mod tracecmd;
 mod tracks;
 pub mod xml;
 
+pub use export::{Export, Format, Unfit};
 pub use story::story;
 
 /// What one record is taken to last, in nanoseconds.

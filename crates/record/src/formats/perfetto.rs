@@ -11,6 +11,7 @@
 //! # What it doesn't implement
 //! Interning of names: a trace is as long as its names are.
 
+use kstate::Kernel;
 use kstate::trace::{Hardware, What};
 
 use super::tracks::{CPUS, Flows, HARDWARE, TASKS, place, tracks};
@@ -92,6 +93,11 @@ impl Message {
 
 /// The trace, ready for a file.
 pub fn encode(slice: &Slice<'_>) -> Vec<u8> {
+    encode_with(slice, None)
+}
+
+/// The same; calls have their arguments where a machine is given that knows what they are.
+pub fn encode_with(slice: &Slice<'_>, args_of: Option<&Kernel>) -> Vec<u8> {
     let (of, named) = tracks(slice);
     let mut trace = Message::default();
     let mut cleared = false;
@@ -150,13 +156,17 @@ pub fn encode(slice: &Slice<'_>) -> Vec<u8> {
         };
         let event = Message::default().number(field::EVENT_TRACK, track);
         let event = match record.what {
-            What::Enter { meta, .. } => {
+            What::Enter { meta, ref args } => {
                 depth[ctx] += 1;
                 let event = event
                     .number(field::EVENT_TYPE, SLICE_BEGIN)
                     .text(field::EVENT_CATEGORY, "function")
                     .text(field::EVENT_NAME, meta.name)
                     .message(field::EVENT_ANNOTATION, &annotation("file", slice.functions.file_of(meta)));
+                let named = args_of.into_iter().flat_map(|k| k.named_arguments(meta, args));
+                let event = named.fold(event, |event, (name, value)| {
+                    event.message(field::EVENT_ANNOTATION, &annotation(name, &value))
+                });
                 arrow(event, arrives)
             }
             What::Exit { .. } => {
