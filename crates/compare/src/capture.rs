@@ -135,19 +135,30 @@ fn optional(path: &Path) -> Result<Option<String>, CaptureError> {
     }
 }
 
-/// The capture folders that a path stands for: itself, or, where it is no capture, those right in it,
-/// sorted by name.
+/// Whether a folder is a capture.
+pub fn is_capture(folder: &Path) -> bool {
+    folder.join("machine.toml").exists()
+}
+
+/// The capture folders that a path stands for: itself, or, where it is no capture, those in it, in order of their names.
+/// A folder of captures may be in a folder, as one for each kernel is.
 pub fn folders(path: &Path) -> Vec<PathBuf> {
-    let is_capture = |folder: &Path| folder.join("machine.toml").exists();
-    let entries = if is_capture(path) { None } else { fs::read_dir(path).ok() };
-    let mut folders: Vec<PathBuf> = entries
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|folder| is_capture(folder))
-        .collect();
-    folders.sort();
-    if folders.is_empty() { vec![path.to_owned()] } else { folders }
+    let found = captures(path, DEEPEST);
+    if found.is_empty() { vec![path.to_owned()] } else { found }
+}
+
+/// How many folders a capture is in at most.
+const DEEPEST: u32 = 3;
+
+fn captures(path: &Path, deepest: u32) -> Vec<PathBuf> {
+    if is_capture(path) {
+        return vec![path.to_owned()];
+    }
+    let Some(deepest) = deepest.checked_sub(1) else { return Vec::new() };
+    let entries = fs::read_dir(path).into_iter().flatten();
+    let mut inside: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    inside.sort();
+    inside.iter().flat_map(|folder| captures(folder, deepest)).collect()
 }
 
 /// Writes a folder: the machine, the script and what was recorded; all of it or nothing.

@@ -13,21 +13,31 @@ use sim::state::Sections;
 
 use crate::exit::DIFFERS;
 use crate::experiment::apply;
-use crate::input::{OptionError, Output, print};
-use crate::input::{kernel, read};
+use crate::input::{OptionError, json, kernel, machine_file, print};
+use crate::opening::{Changes, script_text};
 
 /// Options of `irqlab diff`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Capture folder whose machine and script to run
-    #[arg(value_name = "DIR", conflicts_with_all = ["machine", "script"])]
-    folder: Option<PathBuf>,
-    /// Machine file (TOML)
-    #[arg(long, value_name = "FILE", requires = "script")]
+    /// Capture folder whose machine and script to run, or a script (`-` for standard input)
+    #[arg(value_name = "DIR|SCRIPT", conflicts_with = "script")]
+    subject: Option<PathBuf>,
+    /// Machine file (TOML) [default: the folder's, or the embedded machine]
+    #[arg(long, value_name = "FILE", conflicts_with = "exhibit")]
     machine: Option<PathBuf>,
-    /// Script to run on both
-    #[arg(long, value_name = "FILE", requires = "machine", required_unless_present = "folder")]
+    /// Machine and script of an exhibit of the museum, such as M03
+    #[arg(long, value_name = "ID")]
+    exhibit: Option<String>,
+    /// Script to run on both, `-` for standard input
+    #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
+    #[command(flatten)]
+    changes: Changes,
+    /// Change one behaviour of both runs' kernels
+    #[arg(long, value_name = "FIELD=VALUE")]
+    set: Vec<String>,
+    #[arg(long = "kernel", hide = true)]
+    one_kernel: Option<String>,
     /// Kernel of the first run [default: the oldest]
     #[arg(long, visible_alias = "from", value_name = KernelVersion::CHOICE, value_parser = kernel)]
     left: Option<KernelVersion>,
@@ -50,40 +60,79 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
-    let (name, machine_text, script, states) = match (&args.folder, &args.machine, &args.script) {
-        (Some(folder), _, _) => {
-            let capture = Capture::read(folder)?;
-            let states: Vec<(String, Sections)> = capture
-                .files
-                .iter()
-                .filter_map(|(planned, text)| Some((planned.file.clone(), Sections::of(text.as_deref()?))))
-                .collect();
-            (folder.join("machine.toml").display().to_string(), capture.machine, capture.script, states)
-        }
-        (None, Some(machine), Some(path)) => {
-            let script = Script::parse(&path.display().to_string(), &read(path)?)?;
-            (machine.display().to_string(), read(machine)?, script, Vec::new())
-        }
-        // clap refuses this.
-        _ => return Err(diagnostic::report!("a machine and a script are needed")),
-    };
+    if args.one_kernel.is_some() {
+        let found = "two kernels are compared";
+        return Err(OptionError::new("--kernel", found, "--from KERNEL and --to KERNEL").into());
+    }
+    let Subject { name, machine: machine_text, script, states } = subject(args)?;
+    let machine_text = args.changes.apply(&name, machine_text)?;
     let machine = Machine::parse(&name, &machine_text)?;
     let (left, right) = kernels(args.left, args.right)?;
-    let left = experiment("--left-set", left, &args.left_set)?;
-    let right = experiment("--right-set", right, &args.right_set)?;
+    // What both have comes first, so that a run's own change of the same field is a mistake that is named.
+    for version in [left, right] {
+        experiment("--set", version, &args.set)?;
+    }
+    let both = |own: &[String]| args.set.iter().chain(own).cloned().collect::<Vec<_>>();
+    let left = experiment("--left-set", left, &both(&args.left_set))?;
+    let right = experiment("--right-set", right, &both(&args.right_set))?;
     let report = diff::between(&machine, &script, left, right, |file| {
         states.iter().find(|(f, _)| f == file).map(|(_, s)| *s).unwrap_or_default()
     })?;
     if args.json {
-        let mut out = Output::new();
-        let text = serde_json::to_string_pretty(&report).map_err(|e| diagnostic::report!("{e}"))?;
-        out.line(text)?;
-        out.finish()?;
+        json(&report)?;
     } else {
         let detail = if args.full { Detail::FULL } else { Detail::SHORT };
         print(&text(&report, detail))?;
     }
     Ok(ExitCode::from(if report.is_empty() { 0 } else { DIFFERS }))
+}
+
+/// What is run on both kernels.
+struct Subject {
+    name: String,
+    machine: String,
+    script: Script,
+    /// What the states of a capture show, by their files.
+    states: Vec<(String, Sections)>,
+}
+
+/// What the options name.
+fn subject(args: &Args) -> diagnostic::Result<Subject> {
+    let capture = args.subject.as_deref().filter(|path| path.is_dir());
+    if let Some(folder) = capture {
+        if args.exhibit.is_some() || args.machine.is_some() {
+            let option = if args.exhibit.is_some() { "--exhibit" } else { "--machine" };
+            let found = format!("{} has a machine and a script", folder.display());
+            return Err(OptionError::new(option, found, "a script in place of the folder").into());
+        }
+        let capture = Capture::read(folder)?;
+        let states = capture
+            .files
+            .iter()
+            .filter_map(|(planned, text)| Some((planned.file.clone(), Sections::of(text.as_deref()?))));
+        return Ok(Subject {
+            name: folder.join("machine.toml").display().to_string(),
+            states: states.collect(),
+            machine: capture.machine,
+            script: capture.script,
+        });
+    }
+    let exhibit = args.exhibit.as_deref().map(crate::museum::find).transpose()?;
+    let (name, machine) = match exhibit {
+        Some(exhibit) => (format!("{}/machine.toml", exhibit.id), exhibit.machine.to_owned()),
+        None => machine_file(args.machine.as_deref())?,
+    };
+    let (script_name, script) = match (args.subject.as_ref().or(args.script.as_ref()), exhibit) {
+        (Some(path), _) => script_text(path)?,
+        (None, Some(exhibit)) => (format!("{}/script.sh", exhibit.id), exhibit.script.to_owned()),
+        (None, None) => {
+            return Err(diagnostic::report!(
+                help = "expected a capture folder, a script, or --exhibit ID",
+                "there is nothing to run on two kernels"
+            ));
+        }
+    };
+    Ok(Subject { name, machine, script: Script::parse(&script_name, &script)?, states: Vec::new() })
 }
 
 /// Which kernels to compare: a kernel with the one after it, unless said otherwise.

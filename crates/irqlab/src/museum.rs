@@ -6,12 +6,16 @@ use std::process::ExitCode;
 
 use anstyle::Style;
 use diagnostic::file::{self, Existing};
-use explore::museum::{Class, EXHIBITS, Exhibit, Search, describe, explore_line, replay_line, schedule_line};
+use explore::museum::{
+    Class, EXHIBITS, Exhibit, Outcome, Search, Searched, describe, explore_line, replay_line, schedule_line,
+};
 use kstate::semantics::{KernelVersion, Semantics};
+use serde::Serialize;
 
 use crate::exit::DIFFERS;
 use crate::input::kernel;
-use crate::input::{OptionError, Output, print};
+use crate::input::{OptionError, Output, json, print};
+use crate::opening::Elsewhere;
 
 /// Bugs of real kernels, to be looked at.
 ///
@@ -31,6 +35,68 @@ pub struct Args {
     /// Replace an exhibit that was written to DIR before
     #[arg(long, requires = "export")]
     force: bool,
+    /// Print JSON (docs/formats.md)
+    #[arg(long, conflicts_with = "export")]
+    json: bool,
+    #[arg(long = "set", hide = true)]
+    set: Vec<String>,
+    #[command(flatten)]
+    elsewhere: Elsewhere,
+}
+
+/// What `--json` prints without an id.
+#[derive(Serialize)]
+struct JsonList {
+    schema: &'static str,
+    version: u32,
+    exhibits: Vec<JsonExhibit>,
+}
+
+#[derive(Serialize)]
+struct JsonExhibit {
+    id: &'static str,
+    title: String,
+    class: &'static str,
+    live: Vec<&'static str>,
+    fixed_in: String,
+}
+
+impl JsonExhibit {
+    fn of(exhibit: &Exhibit) -> Self {
+        Self {
+            id: exhibit.id,
+            title: exhibit.title.clone(),
+            class: exhibit.class.name(),
+            live: exhibit.live().map(KernelVersion::name).collect(),
+            fixed_in: exhibit.fixed_in.clone(),
+        }
+    }
+}
+
+/// What `--json` prints with an id.
+#[derive(Serialize)]
+struct JsonShown {
+    schema: &'static str,
+    version: u32,
+    #[serde(flatten)]
+    exhibit: JsonExhibit,
+    story: &'static str,
+    kernel: &'static str,
+    as_promised: bool,
+    sides: Vec<JsonSide>,
+    again: Vec<String>,
+}
+
+/// A run or a search of an exhibit.
+#[derive(Serialize)]
+struct JsonSide {
+    /// It is the side with the bug.
+    bug: bool,
+    runs: String,
+    /// Assertions that did not hold, or what the search found.
+    found: Vec<String>,
+    terminal: Vec<String>,
+    log: Vec<String>,
 }
 
 const HEAD: Style = Style::new().bold();
@@ -38,7 +104,18 @@ const NOTE: Style = Style::new().dimmed();
 
 /// Runs the command.
 pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
+    let why = "an exhibit has its machine, its script, and the kernels with the bug and without";
+    let instead = "`irqlab run --exhibit ID` or `irqlab sh --exhibit ID`, which take this option";
+    args.elsewhere.refused(why, instead)?;
+    if !args.set.is_empty() {
+        return Err(OptionError::new("--set", why, instead).into());
+    }
     let Some(id) = &args.id else {
+        if args.json {
+            let exhibits = EXHIBITS.iter().map(JsonExhibit::of).collect();
+            json(&JsonList { schema: "irqlab-museum", version: 1, exhibits })?;
+            return Ok(ExitCode::SUCCESS);
+        }
         print(&list())?;
         return Ok(ExitCode::SUCCESS);
     };
@@ -48,8 +125,22 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
         export(exhibit, folder, Existing::forced(args.force))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let (text, as_promised) = show(exhibit, kernel);
-    print(&text)?;
+    let sides = sides(exhibit, kernel);
+    let as_promised = sides.as_promised;
+    if args.json {
+        json(&JsonShown {
+            schema: "irqlab-museum",
+            version: 1,
+            exhibit: JsonExhibit::of(exhibit),
+            story: exhibit.story,
+            kernel: kernel.name(),
+            as_promised,
+            sides: sides.json,
+            again: sides.lines,
+        })?;
+    } else {
+        print(&show(exhibit, &sides))?;
+    }
     Ok(if as_promised { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) })
 }
 
@@ -115,26 +206,37 @@ fn story(text: &str) -> String {
     shown
 }
 
-/// The story, both sides, and how to see it again; and whether both sides are as they should be.
-fn show(exhibit: &Exhibit, kernel: KernelVersion) -> (String, bool) {
-    let mut text = format!("{HEAD}{}  {}{HEAD:#}\n\n{}\n", exhibit.id, exhibit.title, story(exhibit.story));
-    let sides = match exhibit.class {
+/// Both sides of an exhibit.
+fn sides(exhibit: &Exhibit, kernel: KernelVersion) -> Sides {
+    match exhibit.class {
         Class::Race(search) => searched(exhibit, kernel, search),
         Class::State | Class::Order => run_twice(exhibit, kernel),
-    };
+    }
+}
+
+/// The story, both sides, and how to see it again.
+fn show(exhibit: &Exhibit, sides: &Sides) -> String {
+    let mut text = format!("{HEAD}{}  {}{HEAD:#}\n\n{}\n", exhibit.id, exhibit.title, story(exhibit.story));
     text.push_str(&sides.text);
     // Writing to a string cannot fail.
+    let _ = writeln!(
+        text,
+        "`irqlab sh --exhibit {0}` and `irqlab tui --exhibit {0}` stop, look and go back in it.",
+        exhibit.id
+    );
     let _ = writeln!(text, "{NOTE}Again, step by step:{NOTE:#}");
     for line in &sides.lines {
         let _ = writeln!(text, "  {line}");
     }
-    (text, sides.as_promised)
+    text
 }
 
 /// An exhibit with the bug and without.
 struct Sides {
     /// For people.
     text: String,
+    /// For programs.
+    json: Vec<JsonSide>,
     /// The command lines that show them again.
     lines: Vec<String>,
     /// There is a bug on the one side and none on the other.
@@ -159,6 +261,7 @@ fn run_twice(exhibit: &Exhibit, kernel: KernelVersion) -> Sides {
     let folder = exhibit.id.to_lowercase();
     let mut sides = Sides {
         text: String::new(),
+        json: vec![ran(true, &bug, &with)],
         lines: vec![
             format!("irqlab museum {} --export {folder}", exhibit.id),
             replay_line(&bug, &folder, "bug"),
@@ -172,10 +275,34 @@ fn run_twice(exhibit: &Exhibit, kernel: KernelVersion) -> Sides {
     }
     for (i, (other, semantics)) in without.iter().enumerate() {
         sides.without(semantics, &other.text_beside(&with));
+        sides.json.push(ran(false, semantics, other));
         sides.as_promised &= other.failed.is_empty();
         sides.lines.push(replay_line(semantics, &folder, &format!("fixed{}", i + 1)));
     }
     sides
+}
+
+/// A run, for programs.
+fn ran(bug: bool, semantics: &Semantics, outcome: &Outcome) -> JsonSide {
+    JsonSide {
+        bug,
+        runs: describe(semantics),
+        found: outcome.failed.iter().map(ToString::to_string).collect(),
+        terminal: outcome.terminal.clone(),
+        log: outcome.log.clone(),
+    }
+}
+
+/// A search, for programs.
+fn looked(bug: bool, semantics: &Semantics, searched: &Searched) -> JsonSide {
+    let found = searched.found.as_ref();
+    JsonSide {
+        bug,
+        runs: describe(semantics),
+        found: found.map(|found| found.finding.text.trim_end().to_owned()).into_iter().collect(),
+        terminal: found.map_or_else(Vec::new, |found| found.terminal.clone()),
+        log: found.map_or_else(Vec::new, |found| found.log.clone()),
+    }
 }
 
 /// What the interleavings of an exhibit come to.
@@ -185,6 +312,7 @@ fn searched(exhibit: &Exhibit, kernel: KernelVersion, search: Search) -> Sides {
     let with = side(&bug);
     let mut sides = Sides {
         text: String::new(),
+        json: vec![looked(true, &bug, &with)],
         lines: vec![explore_line(exhibit, &bug, search)],
         as_promised: with.found.is_some(),
     };
@@ -195,6 +323,7 @@ fn searched(exhibit: &Exhibit, kernel: KernelVersion, search: Search) -> Sides {
     for semantics in exhibit.without_bug(kernel) {
         let other = side(&semantics);
         sides.without(&semantics, &other.text());
+        sides.json.push(looked(false, &semantics, &other));
         sides.as_promised &= other.complete;
         sides.lines.push(explore_line(exhibit, &semantics, search));
     }

@@ -39,6 +39,45 @@ pub struct Changes {
     nvme: Option<u32>,
 }
 
+/// Options that say which machine is opened, for a command that opens none that could be chosen. They are known so that
+/// the answer can say why.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct Elsewhere {
+    #[arg(long = "machine", hide = true)]
+    other_machine: Option<PathBuf>,
+    #[arg(long = "exhibit", hide = true)]
+    other_exhibit: Option<String>,
+    #[arg(long = "script", hide = true)]
+    other_script: Option<PathBuf>,
+    #[arg(long = "cmdline", hide = true)]
+    other_cmdline: Option<String>,
+    #[arg(long = "cpus", hide = true)]
+    other_cpus: Option<String>,
+    #[arg(long = "nvme", hide = true)]
+    other_nvme: Option<String>,
+}
+
+impl Elsewhere {
+    /// Whether none of them was given.
+    ///
+    /// # Errors
+    /// For the first that was: `why` it has no place here, and what does that instead.
+    pub fn refused(&self, why: &str, instead: &str) -> Result<(), OptionError> {
+        let given = [
+            ("--machine", self.other_machine.is_some()),
+            ("--exhibit", self.other_exhibit.is_some()),
+            ("--script", self.other_script.is_some()),
+            ("--cmdline", self.other_cmdline.is_some()),
+            ("--cpus", self.other_cpus.is_some()),
+            ("--nvme", self.other_nvme.is_some()),
+        ];
+        match given.into_iter().find(|(_, given)| *given) {
+            Some((option, _)) => Err(OptionError::new(option, why, instead)),
+            None => Ok(()),
+        }
+    }
+}
+
 /// A machine that can be booted.
 #[derive(Debug)]
 pub struct Opened {

@@ -10,37 +10,44 @@ use ::import::tree::Entry;
 use diagnostic::file::{self, Existing};
 use diagnostic::report;
 use sim::lab::Lab;
-use sim::machine::Machine;
+use sim::script::Script;
 use sim::state::Sections;
 
-use crate::experiment::Experiment;
-use crate::input::{Output, machine_file};
-use crate::opening::Changes;
+use crate::input::Output;
+use crate::opening::{Opened, Opening, script_text};
 
 /// Options of `irqlab state`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Machine file (TOML) [default: the embedded machine]
-    #[arg(value_name = "MACHINE")]
-    machine: Option<PathBuf>,
+    /// Machine file (TOML); the same as --machine
+    #[arg(value_name = "MACHINE", conflicts_with_all = ["machine", "exhibit"])]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    opening: Opening,
+    /// Script that runs before, `-` for standard input [default: none, or the exhibit's]
+    #[arg(long, value_name = "FILE")]
+    script: Option<PathBuf>,
     /// Folder to write /proc and /sys to, as `lscpu --sysroot` and `irqlab import` read them; it must not exist
     /// [default: the state is printed as a capture has it]
     #[arg(long, value_name = "DIR")]
     sysroot: Option<PathBuf>,
-    #[command(flatten)]
-    changes: Changes,
-    #[command(flatten)]
-    experiment: Experiment,
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
-    let (name, text) = machine_file(args.machine.as_deref())?;
-    let text = args.changes.apply(&name, text)?;
-    let mut machine = Machine::parse(&name, &text)?;
-    let semantics = args.experiment.semantics(machine.kernel)?;
-    machine.kernel = semantics.version;
+    let mut opening = args.opening.clone();
+    opening.machine = opening.machine.or_else(|| args.file.clone());
+    let Opened { machine, semantics, script: exhibit, .. } = opening.open()?;
     let mut lab = Lab::boot_with(&machine, semantics, false);
+    let script = match (&args.script, exhibit) {
+        (Some(path), _) => Some(script_text(path)?),
+        (None, Some(text)) => Some(("the exhibit's script".to_owned(), text.to_owned())),
+        (None, None) => None,
+    };
+    if let Some((name, text)) = script {
+        lab.run_each(&Script::parse(&name, &text)?, |_| {}, |_, _| {});
+        crate::run::given_up(&lab)?;
+    }
     let mut out = Output::new();
     match &args.sysroot {
         None => out.text(&sim::state::text(&mut lab.k, Sections { topology: true, queues: true }))?,

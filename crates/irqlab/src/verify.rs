@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use compare::capture::{self, Capture};
-use compare::verify;
+use compare::verify::{self, Difference, LineAt, Outcome, Report, Row};
+use serde::Serialize;
 
 use crate::exit::DIFFERS;
 use crate::experiment::Experiment;
-use crate::input::Output;
+use crate::input::{Output, json};
+use crate::opening::Elsewhere;
 
 /// Options of `irqlab verify`.
 #[derive(clap::Args)]
@@ -18,22 +20,118 @@ pub struct Args {
     folders: Vec<PathBuf>,
     #[command(flatten)]
     experiment: Experiment,
+    #[command(flatten)]
+    elsewhere: Elsewhere,
     /// Show what differs, in context
     #[arg(short, long)]
     verbose: bool,
+    /// Print JSON (docs/formats.md), with everything that differs
+    #[arg(long, conflicts_with = "verbose")]
+    json: bool,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Json {
+    schema: &'static str,
+    version: u32,
+    passed: bool,
+    captures: Vec<JsonCapture>,
+}
+
+#[derive(Serialize)]
+struct JsonCapture {
+    folder: String,
+    kernel: &'static str,
+    experiment: Option<String>,
+    passed: bool,
+    files: Vec<JsonFile>,
+}
+
+#[derive(Serialize)]
+struct JsonFile {
+    file: String,
+    /// `compared`, `not-made`, `missing` or `not-taken`.
+    outcome: &'static str,
+    lines: usize,
+    differences: Vec<JsonDifference>,
+}
+
+#[derive(Serialize)]
+struct JsonDifference {
+    place: String,
+    expected: Option<JsonLine>,
+    got: Option<JsonLine>,
+}
+
+#[derive(Serialize)]
+struct JsonLine {
+    line: usize,
+    text: String,
+}
+
+impl JsonLine {
+    fn of(line: Option<LineAt>) -> Option<Self> {
+        line.map(|LineAt { number, text }| Self { line: number, text })
+    }
+}
+
+/// A report, for programs.
+fn files(report: Report) -> Vec<JsonFile> {
+    let rows = report.rows.into_iter();
+    rows.map(|Row { file, kind: _, outcome }| {
+        let (outcome, comparison) = match outcome {
+            Outcome::Compared(comparison) => ("compared", comparison),
+            Outcome::NotMade => ("not-made", Default::default()),
+            Outcome::Missing => ("missing", Default::default()),
+            Outcome::NotTaken => ("not-taken", Default::default()),
+        };
+        let differences = comparison.differences.into_iter();
+        let differences = differences.map(|Difference { place, expected_line, got_line }| JsonDifference {
+            place,
+            expected: JsonLine::of(expected_line),
+            got: JsonLine::of(got_line),
+        });
+        JsonFile { file, outcome, lines: comparison.lines_compared, differences: differences.collect() }
+    })
+    .collect()
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
+    args.elsewhere.refused(
+        "a capture was taken on one machine, with one script: on another there is nothing to compare with",
+        "`irqlab run` with the machine.toml and script.sh of the folder, which takes this option",
+    )?;
     let mut passed = true;
+    let mut captures = Vec::new();
     let mut out = Output::new();
     for folder in args.folders.iter().flat_map(|path| capture::folders(path)) {
+        if folder.exists() && !capture::is_capture(&folder) {
+            return Err(diagnostic::report!(
+                help = "expected a folder with machine.toml and script.sh, or one in which there are such folders",
+                "{} is no capture",
+                folder.display()
+            ));
+        }
         let capture = Capture::read(&folder)?;
         let machine = capture.machine()?;
         let semantics = args.experiment.semantics(machine.kernel)?;
+        let kernel = semantics.version.name();
         let note = args.experiment.note(&semantics);
         let (report, lab) = verify::run_with(&capture, &machine, semantics);
         crate::run::given_up(&lab)?;
+        passed &= report.passed();
+        if args.json {
+            captures.push(JsonCapture {
+                folder: folder.display().to_string(),
+                kernel,
+                experiment: note,
+                passed: report.passed(),
+                files: files(report),
+            });
+            continue;
+        }
         out.line(folder.display())?;
         if let Some(note) = note {
             out.line(format_args!("# {note}"))?;
@@ -45,8 +143,10 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
             }
             out.text(&report.diff())?;
         }
-        passed &= report.passed();
         out.flush()?;
+    }
+    if args.json {
+        json(&Json { schema: "irqlab-verify", version: 1, passed, captures })?;
     }
     Ok(ExitCode::from(if passed { 0 } else { DIFFERS }))
 }

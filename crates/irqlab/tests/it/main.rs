@@ -8,6 +8,7 @@ mod formats;
 mod ftrace;
 mod generate;
 mod guide;
+mod json;
 mod lesson;
 mod library;
 mod licences;
