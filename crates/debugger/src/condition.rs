@@ -7,6 +7,7 @@ use kstate::trace::Record;
 
 use crate::fields;
 use crate::watch::{self, Path};
+use record::filter::fits;
 
 /// A comparison.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,7 +54,7 @@ impl Op {
             Self::Le => order.is_le(),
             Self::Gt => order.is_gt(),
             Self::Ge => order.is_ge(),
-            Self::Like => matches(right, left),
+            Self::Like => fits(right, left),
         }
     }
 }
@@ -62,30 +63,6 @@ impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(OPS.iter().find(|(_, op)| op == self).map_or("", |(text, _)| text))
     }
-}
-
-/// A name fits a pattern in which `*` stands for any letters and `?` for one.
-pub(crate) fn matches(pattern: &str, name: &str) -> bool {
-    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
-    // The place behind the last star, and what of the name it has swallowed so far.
-    let (mut p, mut n, mut star) = (0, 0, None);
-    while n < name.len() {
-        match pattern.get(p) {
-            Some('*') => {
-                star = Some((p + 1, n));
-                p += 1;
-            }
-            Some(c) if *c == '?' || *c == name[n] => (p, n) = (p + 1, n + 1),
-            _ => match star {
-                Some((after, swallowed)) => {
-                    (p, n) = (after, swallowed + 1);
-                    star = Some((after, swallowed + 1));
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|c| *c == '*')
 }
 
 /// What is compared.
@@ -219,27 +196,5 @@ fn machine(
         Ok(values) if values.len() > 1 && !field.contains('.') => Err(refused()),
         Err(e) if path.owner_is_there(k) => Err(e),
         _ => Ok(path),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_are_those_of_a_shell() {
-        for (pattern, name, fits) in [
-            ("irq_matrix_*", "irq_matrix_alloc", true),
-            ("irq_matrix_*", "irq_startup", false),
-            ("*_vector", "free_vector", true),
-            ("*a*b", "aab", true),
-            ("*a*b", "aabc", false),
-            ("v?ctor", "vector", true),
-            ("", "", true),
-            ("*", "", true),
-            ("?", "", false),
-        ] {
-            assert_eq!(matches(pattern, name), fits, "{pattern} {name}");
-        }
     }
 }

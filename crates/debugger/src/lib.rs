@@ -25,6 +25,7 @@ use sim::shell::{ActorId, Progress, Shell};
 mod client;
 mod complete;
 mod condition;
+mod export;
 mod fields;
 mod reading;
 mod run;
@@ -46,7 +47,7 @@ pub use timeline::{Filter, StepKind, StepNote};
 pub use view::{CallLine, LineKind, Source, View, hierarchy};
 
 /// The words of the lab, with what they take and what they do.
-pub const WORDS: [(&str, &str, &str); 30] = [
+pub const WORDS: [(&str, &str, &str); 31] = [
     (":step", "[N]", "do the next thing: an interrupt, a softirq, a task up to its next wait, an event"),
     (":into", "", "go to the next call, return or tracepoint (s)"),
     (":next", "", "go over the next function call of this stack (n)"),
@@ -81,9 +82,18 @@ pub const WORDS: [(&str, &str, &str); 30] = [
         "[N]",
         "the steps around here: who moved, which function, which interrupts; * is where something stopped",
     ),
-    (":filter", "irq N | cpu N", "list only such steps; without arguments, all"),
+    (
+        ":filter",
+        "irq N | cpu N | function PATTERN | depth N | actor PATTERN | args on",
+        "what `:steps`, `:flow` and `:export` show, several of them together; without arguments, all",
+    ),
     (":find", "TEXT", "go on to the call or tracepoint that has it, in what was done already"),
     (":log", "", "the lines typed so far, with their steps"),
+    (
+        ":export",
+        "[--force] FILE [FORMAT]",
+        "write what this session recorded: json, perfetto, flow, ftrace, ...",
+    ),
     (":save", "[--force] FILE", "write a file that does this session again"),
     (":pwd", "", "the folder in which `cat` and `ls` look"),
     (":version", "", "the machine and its kernel"),
@@ -147,15 +157,17 @@ pub struct Reply {
     pub failed: bool,
 }
 
-/// What `:save` wants to be written.
+/// What `:save` or `:export` wants to be written.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Save {
     /// Where to.
     pub file: String,
     /// What.
-    pub text: String,
+    pub bytes: Vec<u8>,
     /// The file may be there already.
     pub replace: bool,
+    /// What to say once it is written.
+    pub said: String,
 }
 
 /// Something a user did that changes the machine.
@@ -224,6 +236,10 @@ pub struct Session {
     /// What the steps were about, in their order.
     notes: Vec<StepNote>,
     filter: Option<Filter>,
+    /// What of the record is shown.
+    shown: record::filter::Filter,
+    /// How many records there were when the session began, counted from power-on.
+    began: usize,
     /// Where relative paths begin.
     folder: String,
     /// What is to be said with the answer to a line.
@@ -287,6 +303,8 @@ impl Session {
             client: Client::default(),
             notes: Vec::new(),
             filter: None,
+            shown: record::filter::Filter::default(),
+            began: base,
             folder: "/".to_owned(),
             said: String::new(),
             printed: 0,
@@ -350,10 +368,13 @@ impl Session {
         let bare = bare.filter(|_| !(first == "watch" && rest.starts_with('-')));
         let answer = match bare.unwrap_or(first) {
             "" => Ok(String::new()),
-            ":save" => match self.save(rest.trim()) {
-                Ok(save) => return Reply { save: Some(save), ..Reply::default() },
-                Err(e) => Err(e),
-            },
+            word @ (":save" | ":export") => {
+                let save = if word == ":save" { self.save(rest.trim()) } else { self.export(rest.trim()) };
+                match save {
+                    Ok(save) => return Reply { save: Some(save), ..Reply::default() },
+                    Err(e) => Err(e),
+                }
+            }
             ":quit" | ":q" | ":exit" | "logout" => return Reply { quit: true, ..Reply::default() },
             word if word.starts_with(':') => self.word(word, rest.trim()),
             _ => match self.typed_for_the_shell(text) {
@@ -484,7 +505,7 @@ impl Session {
                 let n = if rest.is_empty() { 1 } else { number(rest)? };
                 if n > self.step {
                     return Err(format!(
-                        "the session is at step {}: there are no {n} steps to go back",
+                        "the session is at step {}, which is less than {n} to go back",
                         self.step
                     ));
                 }

@@ -109,10 +109,15 @@ struct Program {
     quiet: bool,
 }
 
+/// What a name behind `<` ends at.
+const ENDS_A_NAME: &str = " \t|<>;&$`()#'\"\\*?[{";
+
 /// Splits a line into its programs; `None` where it is more than programs and pipes.
 fn programs(line: &str) -> Option<Vec<Program>> {
     let mut programs = vec![Program::default()];
     let mut word: Option<Word> = None;
+    // What the first program reads.
+    let mut from: Option<String> = None;
     let mut chars = line.chars().peekable();
     let push = |programs: &mut Vec<Program>, word: &mut Option<Word>| {
         if let (Some(word), Some(program)) = (word.take(), programs.last_mut()) {
@@ -154,6 +159,21 @@ fn programs(line: &str) -> Option<Vec<Program>> {
                     _ => return None,
                 }
             }
+            '<' if word.is_none()
+                && programs.len() == 1
+                && !matches!(chars.peek(), Some('<' | '(' | '&')) =>
+            {
+                while chars.next_if(|c| c.is_whitespace()).is_some() {}
+                let file: String =
+                    core::iter::from_fn(|| chars.next_if(|c| !ENDS_A_NAME.contains(*c))).collect();
+                if file.is_empty()
+                    || chars.peek().is_some_and(|c| !c.is_whitespace() && *c != '|')
+                    || from.is_some()
+                {
+                    return None;
+                }
+                from = Some(file);
+            }
             '>' | '<' | ';' | '&' | '$' | '`' | '(' | ')' | '#' => return None,
             c => {
                 let word = word.get_or_insert_with(empty);
@@ -163,6 +183,10 @@ fn programs(line: &str) -> Option<Vec<Program>> {
         }
     }
     push(&mut programs, &mut word);
+    if let Some(file) = from {
+        let word = |text: String| Word { text, pattern: false };
+        programs.insert(0, Program { words: vec![word("cat".to_owned()), word(file)], quiet: false });
+    }
     if programs.iter().any(|program| program.words.is_empty()) { None } else { Some(programs) }
 }
 

@@ -6,6 +6,8 @@
 use core::fmt::Write as _;
 use std::sync::Arc;
 
+use super::export::forced;
+use super::time::Place;
 use super::{Input, Save, Session};
 use sim::script::Script;
 use sim::shell::COMMAND_TIME;
@@ -24,6 +26,8 @@ pub struct Origin {
     pub kernel: String,
     /// What was set before boot, as `FIELD=VALUE`.
     pub set: Vec<String>,
+    /// What hardware does is not recorded.
+    pub no_hardware: bool,
 }
 
 /// What was typed, as a file has it.
@@ -48,6 +52,12 @@ pub struct Saved {
     pub origin: Origin,
     typed: Vec<(u64, Typed)>,
     end: u64,
+    /// The record at which it stood.
+    record: Option<usize>,
+    /// What stops it: the number, how often it is to be passed, and the word that set it.
+    stops: Vec<(u32, u64, String)>,
+    /// Words of the lab that change what is shown.
+    words: Vec<String>,
 }
 
 impl Saved {
@@ -91,6 +101,16 @@ impl Saved {
                 "session" => {}
                 "kernel" => saved.origin.kernel = rest.to_owned(),
                 "boot" => saved.origin.set.push(rest.to_owned()),
+                "hardware" if rest == "off" => saved.origin.no_hardware = true,
+                "stop" => {
+                    let wrong = || wrong("NUMBER PASSES :break or :watch");
+                    let mut parts = rest.splitn(3, ' ');
+                    let number = parts.next().and_then(|n| n.parse().ok()).ok_or_else(wrong)?;
+                    let passes = parts.next().and_then(|n| n.parse().ok()).ok_or_else(wrong)?;
+                    let word = parts.next().filter(|w| w.starts_with(":break ") || w.starts_with(":watch "));
+                    saved.stops.push((number, passes, word.ok_or_else(wrong)?.to_owned()));
+                }
+                "word" => saved.words.push(rest.to_owned()),
                 "step" | "beside" => {
                     let step = step(rest)?;
                     let line = String::new();
@@ -109,10 +129,18 @@ impl Saved {
                     at = None;
                 }
                 "end" => {
-                    saved.end = step(rest)?;
+                    let (end, record) = rest.split_once(':').map_or((rest, None), |(a, b)| (a, Some(b)));
+                    saved.end = step(end)?;
+                    let record =
+                        record.map(|record| record.parse::<usize>().map_err(|_| wrong("STEP:RECORD")));
+                    saved.record = record.transpose()?;
                     at = None;
                 }
-                _ => return Err(wrong("session, kernel, boot, step, beside, shell, set or end")),
+                _ => {
+                    let known =
+                        "session, kernel, boot, hardware, step, beside, shell, set, stop, word or end";
+                    return Err(wrong(known));
+                }
             }
         }
         Ok(Some(saved))
@@ -149,6 +177,11 @@ impl Session {
             reach(self, *at)?;
             let input = match typed {
                 Typed::Line(text) | Typed::Beside(text) => {
+                    // The line before is over where the next one was typed. It may take no step, and sets variables.
+                    let alone = matches!(typed, Typed::Line(_));
+                    if alone && self.shell.is_some() && self.tick(&mut Vec::new()) {
+                        return Err(format!("what was typed before step {at} is not over there"));
+                    }
                     let script = Script::parse_with("sh", text, &self.vars)
                         .map_err(|e| format!("the line typed at step {at}: {e}; {}", e.label()))?;
                     let beside = self.shell.is_some() && matches!(typed, Typed::Beside(_));
@@ -163,17 +196,30 @@ impl Session {
             self.branch(input);
             self.feed();
         }
-        reach(self, saved.end)
+        reach(self, saved.end)?;
+        let tell = |word: &str, e: String| format!("`{word}`: {e}");
+        for word in &saved.words {
+            let reply = self.line(word);
+            if reply.failed {
+                return Err(tell(word, reply.text.trim_end().to_owned()));
+            }
+        }
+        for (number, passes, word) in &saved.stops {
+            self.set_stop(*number, *passes, word).map_err(|e| tell(word, e))?;
+        }
+        if let Some(record) = saved.record {
+            self.go_to(Place { step: saved.end, record: record.checked_sub(1) })?;
+        }
+        Ok(())
     }
 
     pub(super) fn save(&self, rest: &str) -> Result<Save, String> {
-        let forced =
-            rest.strip_prefix("--force").filter(|r| r.is_empty() || r.starts_with(char::is_whitespace));
-        let file = forced.unwrap_or(rest).trim();
+        let (replace, file) = forced(rest);
         if file.is_empty() {
             return Err("`:save` needs a file; expected a name".to_owned());
         }
-        Ok(Save { file: file.to_owned(), text: self.script(), replace: forced.is_some() })
+        let said = format!("{file} does this session again");
+        Ok(Save { file: file.to_owned(), bytes: self.script().into_bytes(), replace, said })
     }
 
     /// A script that does the session again, up to where it stands.
@@ -188,6 +234,9 @@ impl Session {
             for line in origin.machine.lines() {
                 let _ = writeln!(text, "{}", format!("{MACHINE}{line}").trim_end());
             }
+        }
+        if !self.k.trace.hardware {
+            let _ = writeln!(text, "{SIGN}hardware off");
         }
         let inputs = &self.inputs[..self.applied];
         // Lines in a row that were under way together, and are jobs for a shell.
@@ -214,7 +263,18 @@ impl Session {
                 let _ = writeln!(text, "{SIGN}{FOR_A_SHELL}\nwait");
             }
         }
-        let _ = writeln!(text, "{SIGN}end {}", self.step);
+        if self.folder != "/" {
+            let _ = writeln!(text, "{SIGN}word cd {}", self.folder);
+        }
+        let filter = self.filter_words();
+        if !filter.is_empty() {
+            let _ = writeln!(text, "{SIGN}word :filter {filter}");
+        }
+        for (number, passes, word) in self.stops_as_words() {
+            let _ = writeln!(text, "{SIGN}stop {number} {passes} {word}");
+        }
+        let record = self.cursor.map_or_else(String::new, |at| format!(":{}", at - self.base + 1));
+        let _ = writeln!(text, "{SIGN}end {}{record}", self.step);
         text
     }
 }

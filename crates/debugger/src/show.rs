@@ -10,6 +10,7 @@ use kstate::{CpuId, CtxId, Irq, TaskId};
 use super::Session;
 use super::time::{Call, Place};
 use crate::watch::{self, Path};
+use record::filter::{Chooser, Levels};
 use record::functions::Functions;
 use record::{HARDWARE, event_label};
 use sim::shell::Progress;
@@ -125,8 +126,20 @@ impl Session {
         let mut open: BTreeMap<CtxId, usize> =
             self.stacks.iter().map(|(ctx, stack)| (*ctx, stack.len())).collect();
         let until = self.cursor.map_or(self.k.trace.records.len(), |at| at + 1);
-        let out = steps::flow(&self.k, self.base..until, &mut open, self.cursor);
-        if out.is_empty() { "the last step called nothing\n".to_owned() } else { out }
+        if self.shown.shows_all() {
+            let out = steps::flow(&self.k, self.base..until, &mut open, self.cursor);
+            return if out.is_empty() { "the last step called nothing\n".to_owned() } else { out };
+        }
+        let mut chooser = Chooser::of(self.here());
+        for (ctx, stack) in &self.stacks {
+            for Call { meta, args } in stack {
+                chooser.entered(&self.shown, *ctx, meta, args, Levels::All);
+            }
+        }
+        let kept = chooser.choose(&self.shown, &self.k.trace, self.base..until, Levels::All);
+        let shows = |at: usize| kept[at - self.base];
+        let out = steps::flow_of(&self.k, self.base..until, &mut open, self.cursor, shows);
+        if out.is_empty() { "nothing of the last step fits `:filter`\n".to_owned() } else { out }
     }
 
     /// The stack where the session stands, innermost first.

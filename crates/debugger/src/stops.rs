@@ -11,9 +11,10 @@ use kstate::Kernel;
 use kstate::trace::{HARDWARE, Observer, Record, Tracepoint, What};
 
 use super::Session;
-use crate::condition::{Condition, matches};
+use crate::condition::Condition;
 use crate::fields;
 use crate::watch::Path;
+use record::filter::fits;
 use record::functions::Functions;
 use sim::tracefs;
 
@@ -293,7 +294,7 @@ impl Session {
                 ));
             }
             let before = names.len();
-            names.extend(known().filter(|known| matches(part, known)));
+            names.extend(known().filter(|known| fits(part, known)));
             if names.len() > before || names.contains(part) {
                 continue;
             }
@@ -355,6 +356,30 @@ impl Session {
         self.stops_changed += 1;
         self.stops.insert(n, Stop { kind, hits: 0, ignore: 0, told: false });
         n
+    }
+
+    /// What stops the session: the number, how often it is to be passed, and the word that sets it.
+    pub(super) fn stops_as_words(&self) -> Vec<(u32, u64, String)> {
+        let word = |stop: &Stop| match &stop.kind {
+            Kind::Break { name, condition: None, .. } => format!(":break {name}"),
+            Kind::Break { name, condition: Some(c), .. } => format!(":break {name} if {c}"),
+            Kind::Watch { path, .. } => format!(":watch {path}"),
+        };
+        self.stops.iter().map(|(n, stop)| (*n, stop.ignore, word(stop))).collect()
+    }
+
+    /// Sets a breakpoint or watch under the number that it had.
+    pub(super) fn set_stop(&mut self, number: u32, passes: u64, word: &str) -> Result<(), String> {
+        self.next_stop = number;
+        match word.split_once(' ') {
+            Some((":watch", rest)) => self.set_watch(rest)?,
+            Some((_, rest)) => self.set_break(rest)?,
+            None => return Err("there is nothing to stop at".to_owned()),
+        };
+        if let Some(stop) = self.stops.get_mut(&number) {
+            stop.ignore = passes;
+        }
+        Ok(())
     }
 
     fn list_stops(&self) -> String {

@@ -7,6 +7,7 @@ use kstate::{CpuId, Irq};
 
 use super::Session;
 use record::event_label;
+use record::functions::Functions;
 use sim::engine::Step;
 use sim::shell::Progress;
 
@@ -200,18 +201,71 @@ impl Session {
 
     pub(super) fn set_filter(&mut self, rest: &str) -> Result<String, String> {
         let words: Vec<&str> = rest.split_whitespace().collect();
-        let expected =
-            || format!("`{rest}` picks no steps; expected irq N, cpu N, or nothing for all of them");
-        self.filter = match words[..] {
-            [] => None,
-            ["irq", n] => Some(Filter::Irq(Irq(n.parse().map_err(|_| expected())?))),
-            ["cpu", n] => Some(Filter::Cpu(CpuId(n.parse().map_err(|_| expected())?))),
-            _ => return Err(expected()),
+        let expected = || {
+            format!(
+                "`{rest}` picks nothing; expected irq N, cpu N, function PATTERN, depth N, actor PATTERN or args on, or \
+                 nothing for all of it"
+            )
         };
-        Ok(match self.filter {
-            Some(filter) => format!("steps of {filter} are listed\n"),
-            None => "all steps are listed\n".to_owned(),
-        })
+        let (mut steps, mut shown) = (None, record::filter::Filter::default());
+        for pair in words.chunks(2) {
+            let [kind, value] = *pair else { return Err(expected()) };
+            let number = || value.parse::<u32>().map_err(|_| expected());
+            match kind {
+                "irq" => {
+                    // Steps are listed by the first interrupt, or by a CPU where one is given.
+                    steps.get_or_insert(Filter::Irq(Irq(number()?)));
+                    shown.irqs.push(Irq(number()?));
+                }
+                "cpu" => steps = Some(Filter::Cpu(CpuId(number()?))),
+                "function" => shown.functions.push(value.to_owned()),
+                "depth" => shown.depth = Some(number()?.max(1) as usize),
+                "actor" => shown.actors.push(value.to_owned()),
+                "args" if matches!(value, "on" | "off") => shown.args = value == "on",
+                _ => return Err(expected()),
+            }
+        }
+        let functions = Functions::of(self.k.sem.version);
+        shown.check(&self.k, functions).map_err(|e| format!("{e}; expected {}", e.there))?;
+        (self.filter, self.shown) = (steps, shown);
+        Ok(self.filter_text())
+    }
+
+    fn filter_text(&self) -> String {
+        let steps = match self.filter {
+            Some(filter) => format!("steps of {filter} are listed"),
+            None => "all steps are listed".to_owned(),
+        };
+        let words = self.filter_words();
+        match self.shown.shows_all() {
+            true => format!("{steps}\n"),
+            false => format!("{steps}; of records is shown: {words}\n"),
+        }
+    }
+
+    /// What `:filter` takes to have this filter.
+    pub(super) fn filter_words(&self) -> String {
+        let record::filter::Filter { irqs, functions, depth, actors, args } = &self.shown;
+        let mut words: Vec<String> = irqs.iter().map(|irq| format!("irq {irq}")).collect();
+        if let Some(Filter::Cpu(cpu)) = self.filter {
+            words.push(format!("cpu {cpu}"));
+        }
+        words.extend(functions.iter().map(|pattern| format!("function {pattern}")));
+        words.extend(depth.iter().map(|depth| format!("depth {depth}")));
+        words.extend(actors.iter().map(|pattern| format!("actor {pattern}")));
+        words.extend(args.then(|| "args on".to_owned()));
+        words.join(" ")
+    }
+
+    /// A session of which only this is shown.
+    ///
+    /// # Errors
+    /// What can show nothing of the machine as it is.
+    pub fn with_filter(mut self, filter: record::filter::Filter) -> Result<Self, record::filter::Nothing> {
+        filter.check(&self.k, Functions::of(self.k.sem.version))?;
+        self.filter = filter.irqs.first().copied().map(Filter::Irq);
+        self.shown = filter;
+        Ok(self)
     }
 
     /// Goes on to the next call, tracepoint or return in which a text is found.

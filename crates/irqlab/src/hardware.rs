@@ -24,8 +24,9 @@ impl Args {
         if self.hardware == Some(Switch::On) { Recorded::Hardware } else { Recorded::Kernel }
     }
 
-    /// The same in a session, which has them of itself.
-    pub fn in_session(self) -> Recorded {
-        if self.hardware == Some(Switch::Off) { Recorded::Kernel } else { Recorded::Hardware }
+    /// The same in a session, which has them of itself unless `off` is what was saved.
+    pub fn in_session(self, off: bool) -> Recorded {
+        let on = self.hardware.map_or(!off, |switch| switch == Switch::On);
+        if on { Recorded::Hardware } else { Recorded::Kernel }
     }
 }

@@ -23,6 +23,7 @@ use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
 
 use crate::exit::{DIFFERS, MISTAKE};
+use crate::filter;
 use crate::hardware;
 use crate::input::{Output, complain, read_line};
 use crate::opening::{self, Opening};
@@ -41,9 +42,13 @@ pub struct Args {
 /// Where a session begins.
 #[derive(clap::Args)]
 pub struct Start {
-    /// Saved session that is done again, or script of which every line is typed, before you type
-    #[arg(long, value_name = "FILE")]
+    /// Saved session that is done again, or script of which every line is typed, before you type; `-` for standard
+    /// input
+    #[arg(value_name = "SCRIPT")]
     script: Option<PathBuf>,
+    /// The same
+    #[arg(long = "script", value_name = "FILE", conflicts_with = "script")]
+    named: Option<PathBuf>,
     /// Line that is typed before you type; may be repeated
     #[arg(long, short, value_name = "LINE")]
     command: Vec<String>,
@@ -51,12 +56,21 @@ pub struct Start {
     opening: Opening,
     #[command(flatten)]
     hardware: hardware::Args,
+    #[command(flatten)]
+    filter: filter::Args,
 }
 
 impl Start {
     /// A session on a machine into which nothing is typed but the script of an exhibit.
-    pub const fn on(opening: Opening, hardware: hardware::Args) -> Self {
-        Self { script: None, command: Vec::new(), opening, hardware }
+    pub fn on(opening: Opening, hardware: hardware::Args) -> Self {
+        Self {
+            script: None,
+            named: None,
+            command: Vec::new(),
+            opening,
+            hardware,
+            filter: filter::Args::default(),
+        }
     }
 }
 
@@ -115,7 +129,7 @@ impl Begun {
 pub fn session(start: &Start) -> diagnostic::Result<Begun> {
     let mut lines = Vec::new();
     let mut saved = None;
-    if let Some(path) = &start.script {
+    if let Some(path) = start.script.as_ref().or(start.named.as_ref()) {
         let (name, text) = opening::script_text(path)?;
         saved = Saved::parse(&text).map_err(|e| diagnostic::report!("{name}: {e}"))?;
         if saved.is_none() {
@@ -141,11 +155,22 @@ pub fn session(start: &Start) -> diagnostic::Result<Begun> {
     let changed = opened.semantics.differences(opened.semantics.version);
     let set =
         changed.iter().map(|f| format!("{}={}", f.name, opened.semantics.get(f.name).unwrap_or_default()));
-    let origin =
-        Origin { machine: opened.text, kernel: shipped.version.name().to_owned(), set: set.collect() };
+    let origin = Origin {
+        machine: opened.text,
+        kernel: shipped.version.name().to_owned(),
+        set: set.collect(),
+        no_hardware: false,
+    };
     let mut k = Lab::boot_with(&opened.machine, opened.semantics).into_kernel();
-    k.trace.record(start.hardware.in_session());
-    let mut session = Session::new(k, &opened.name).with_origin(origin);
+    let no_hardware = saved.as_ref().is_some_and(|saved| saved.origin.no_hardware);
+    k.trace.record(start.hardware.in_session(no_hardware));
+    let filter = start.filter.filter();
+    let session = Session::new(k, &opened.name).with_origin(origin);
+    let mut session =
+        session.with_filter(filter).map_err(|nothing| match filter::fitted(Some(&nothing)) {
+            Err(e) => e.into(),
+            Ok(()) => diagnostic::report!("{nothing}"),
+        })?;
     if let Some(saved) = &saved {
         session
             .again_as(saved)
@@ -154,14 +179,14 @@ pub fn session(start: &Start) -> diagnostic::Result<Begun> {
     Ok(Begun { session, lines, note: opened.note })
 }
 
-/// Writes what `:save` asked for, and says what became of it.
+/// Writes what `:save` or `:export` asked for, and says what became of it.
 ///
 /// # Errors
 /// What to say where it cannot be written.
 pub fn write_saved(save: &Save) -> Result<String, String> {
-    let Save { file, text, replace } = save;
-    match file::write(Path::new(file), text.as_bytes(), Existing::forced(*replace)) {
-        Ok(()) => Ok(format!("{file} does this session again")),
+    let Save { file, bytes, replace, said } = save;
+    match file::write(Path::new(file), bytes, Existing::forced(*replace)) {
+        Ok(()) => Ok(said.clone()),
         Err(e) => Err(diagnostic::Report::from(e).to_string()),
     }
 }
@@ -403,9 +428,11 @@ mod mutated {
         let mut numbers = Numbers(11);
         let start = || Start {
             script: None,
+            named: None,
             command: Vec::new(),
             opening: Opening::default(),
             hardware: hardware::Args::default(),
+            filter: filter::Args::default(),
         };
         let embedded = || self::session(&start()).expect("the embedded machine").session;
         let mut session = embedded();

@@ -24,6 +24,8 @@ pub const PRINTED: usize = 1 << 20;
 pub const WEIGHT: usize = 1024;
 /// Weight of all machines that are open. One more, and those that were used least recently are closed.
 pub const WEIGHTS: usize = 2048;
+/// Bytes that `:save` and `:export` give to a browser.
+pub const SAVED: usize = 16 << 20;
 /// States of the past that a session keeps. What goes back runs from the one before.
 pub const STATES: usize = 12;
 /// Resident memory of the whole server in MiB, whatever its clients do. A test fills it.

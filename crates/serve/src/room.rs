@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use debugger::{Attendant, Origin, Save, Session};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use debugger::{Attendant, Origin, Reply, Save, Session};
 use kstate::trace::Recorded;
 use page::{Case, Page, Run};
 use serde::Serialize;
@@ -58,7 +60,28 @@ pub struct Saved {
     /// The name.
     pub file: String,
     /// What.
-    pub text: String,
+    #[serde(flatten)]
+    pub content: Content,
+}
+
+/// What a file has in it: JSON has no bytes.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Content {
+    /// Text.
+    Text(String),
+    /// Something else, as Base64.
+    Base64(String),
+}
+
+impl Saved {
+    fn of(Save { file, bytes, .. }: Save) -> Self {
+        let content = match String::from_utf8(bytes) {
+            Ok(text) => Content::Text(text),
+            Err(e) => Content::Base64(STANDARD.encode(e.as_bytes())),
+        };
+        Self { file, content }
+    }
 }
 
 /// A page that is ready to be sent.
@@ -233,6 +256,22 @@ impl Attendant for Bounds {
     }
 }
 
+/// A reply without a file that is too large.
+fn bounded(reply: Reply) -> Reply {
+    match reply.save {
+        Some(save) if save.bytes.len() > limits::SAVED => {
+            let text = format!(
+                "{} would have {} MiB, and {} are the most here; expected a `:filter`, or another format\n",
+                save.file,
+                save.bytes.len().div_ceil(1 << 20),
+                limits::SAVED >> 20
+            );
+            Reply { text: reply.text + &text, failed: true, save: None, ..reply }
+        }
+        save => Reply { save, ..reply },
+    }
+}
+
 /// The thread's part of a room.
 struct Keeper {
     opened: Opened,
@@ -262,6 +301,7 @@ impl Keeper {
             set: set
                 .map(|f| format!("{}={}", f.name, opened.semantics.get(f.name).unwrap_or_default()))
                 .collect(),
+            no_hardware: false,
         };
         let mut session = Session::new(k, &opened.name).with_origin(origin);
         session.keep_at_most(limits::STATES);
@@ -290,11 +330,17 @@ impl Keeper {
     fn line(&mut self, line: &str) -> Answer {
         let running = || self.running.lock().unwrap_or_else(PoisonError::into_inner);
         *running() = Running { until: Instant::now() + limits::LINE_TIME, stopped: None };
-        let reply = self.session.line(line);
+        let reply = {
+            let _alone = line
+                .trim_start()
+                .starts_with(":export")
+                .then(|| self.bench.lock().unwrap_or_else(PoisonError::into_inner));
+            bounded(self.session.line(line))
+        };
         let stopped = running().stopped;
         self.changed += 1;
         let text = reply.text + &stopped.map(Stopped::told).unwrap_or_default();
-        let save = reply.save.map(|Save { file, text, .. }| Saved { file, text });
+        let save = reply.save.map(Saved::of);
         Answer {
             text,
             incomplete: reply.incomplete,

@@ -2,11 +2,18 @@
 
 use debugger::Session;
 use kstate::semantics::KernelVersion;
+use kstate::trace::Recorded;
 use sim::lab::Lab;
 use sim::machine::Machine;
 
 fn session(version: KernelVersion) -> Session {
     Session::new(Lab::boot(&Machine::embedded(version)).k, "the embedded machine")
+}
+
+fn session_with(version: KernelVersion, hardware: bool) -> Session {
+    let mut k = Lab::boot(&Machine::embedded(version)).k;
+    k.trace.record(if hardware { Recorded::Hardware } else { Recorded::Kernel });
+    Session::new(k, "the embedded machine")
 }
 
 /// What a line comes to.
@@ -20,8 +27,8 @@ enum Comes<'a> {
 }
 use Comes::{Instead, To, ToNothing};
 
-/// Sixty-nine lines of an administrator who looks at the interrupts of a machine.
-const ADMIN: [(&str, Comes<'_>); 69] = [
+/// Seventy-one lines of an administrator who looks at the interrupts of a machine.
+const ADMIN: [(&str, Comes<'_>); 71] = [
     ("uname -r", To("5.4")),
     ("nproc", To("8")),
     ("pwd", To("/")),
@@ -69,6 +76,8 @@ const ADMIN: [(&str, Comes<'_>); 69] = [
     ("sudo cat /proc/irq/24/smp_affinity_list", To("3")),
     ("echo ff | sudo tee /proc/irq/24/smp_affinity", ToNothing),
     ("cat /proc/irq/24/smp_affinity_list", To("0-7")),
+    ("cat < /proc/irq/24/smp_affinity_list", To("0-7")),
+    ("wc -l < /proc/irq/24/smp_affinity_list", To("1")),
     ("cat /sys/kernel/debug/irq/irqs/29", To("handle_edge_irq")),
     ("cat /sys/kernel/debug/irq/domains/VECTOR | head -20", To("name:")),
     ("cat /sys/devices/system/cpu/online", To("0-7")),
@@ -195,6 +204,44 @@ fn a_breakpoint_that_cannot_stop_is_refused_and_one_that_passes_is_told() {
 }
 
 #[test]
+fn the_way_of_an_interrupt_is_all_that_its_filter_shows() {
+    for &version in KernelVersion::ALL {
+        let mut session = session_with(version, true);
+        session.line("taskset -c 4 dd if=/dev/nvme0n1 of=/dev/null bs=4k count=1 iflag=direct");
+        // The interrupt of the queue that serves CPU 4.
+        let irq = if version == KernelVersion::V7_3 { 27 } else { 29 };
+        let filter = session.line(&format!(":filter irq {irq}")).text;
+        assert!(filter.contains(&format!("steps of irq {irq} are listed")), "{filter}");
+        let mut shown = String::new();
+        for step in 1..=session.end() {
+            session.line(&format!(":goto {step}"));
+            shown += &session.line(":flow").text;
+        }
+        for way in ["hw::message", "hw::irr", "hw::isr", "handle_edge_irq", "nvme_irq", "hw::eoi"] {
+            assert!(shown.contains(way), "{version:?}: no {way} in\n{shown}");
+        }
+        // What the command did before is not about the interrupt.
+        assert!(!shown.contains("blk_mq_get_tag"), "{shown}");
+    }
+}
+
+#[test]
+fn what_is_almost_right_is_answered_with_what_was_meant() {
+    let mut session = session(KernelVersion::V6_12);
+    let mut says = |line: &str, what: &str| {
+        let reply = session.line(line);
+        assert!(reply.failed && reply.text.contains(what), "{line}: {}", reply.text);
+    };
+    says(":print matrix", "perhaps vector_matrix");
+    says(":watch nonsense", "a path that begins with sem");
+    says(":back", "at step 0, which is less than 1 to go back");
+    says(":diplay", "did you mean");
+    says(":break vector_config if foo == 29", "irq");
+    says(":export x nonsense", "expected one of story, flow");
+    says(":export", "needs a file");
+}
+
+#[test]
 fn steps_are_listed_filtered_and_searched() {
     let mut session = session(KernelVersion::V5_4);
     session.line(":break irq_shutdown if irq == 29");
@@ -234,7 +281,9 @@ impl Numbers {
 
 #[test]
 fn a_session_that_is_saved_is_done_again() {
-    const LINES: [&str; 14] = [
+    const LINES: [&str; 21] = [
+        "c=4",
+        "echo ${c} > /proc/irq/24/smp_affinity_list",
         "echo 0 > /sys/devices/system/cpu/cpu3/online",
         "echo 1 > /sys/devices/system/cpu/cpu3/online",
         "echo 1 > /sys/class/nvme/nvme0/reset_controller",
@@ -249,23 +298,38 @@ fn a_session_that_is_saved_is_done_again() {
         ":delete",
         ":back 3",
         ":step 5",
+        ":watch apicd.hw_irq_cfg.vector of irq 29",
+        ":into",
+        ":ignore 1 2",
+        ":filter irq 29 function irq_* depth 3 actor kworker",
+        "cd /proc/irq",
     ];
-    for seed in 0..24 {
+    for seed in 0..36 {
         let version = KernelVersion::ALL[seed % KernelVersion::ALL.len()];
         let mut numbers = Numbers(seed as u64);
-        let mut first = session(version);
+        let hardware = seed % 2 == 0;
+        let text =
+            |session: &mut Session| String::from_utf8(session.line(":save x").save.unwrap().bytes).unwrap();
+        let mut first = session_with(version, hardware);
         for _ in 0..8 {
             first.line(LINES[numbers.below(LINES.len())]);
         }
-        first.line(":goto end");
-        let save = first.line(":save x").save.unwrap();
-        let saved = debugger::Saved::parse(&save.text).unwrap().unwrap();
+        if seed % 3 == 0 {
+            first.line(":goto end");
+        }
+        let save = text(&mut first);
+        let saved = debugger::Saved::parse(&save).unwrap().unwrap();
         assert_eq!(saved.origin.kernel, version.name());
-        let mut second = session(version);
-        second.again_as(&saved).unwrap_or_else(|e| panic!("seed {seed}: {e}\n{}", save.text));
-        assert!(second.kernel() == first.kernel(), "seed {seed}:\n{}", save.text);
+        assert_eq!(saved.origin.no_hardware, !hardware);
+        let mut second = session_with(version, hardware);
+        second.again_as(&saved).unwrap_or_else(|e| panic!("seed {seed}: {e}\n{save}"));
+        assert!(second.kernel() == first.kernel(), "seed {seed}:\n{save}");
         assert_eq!(second.step(), first.step());
-        assert_eq!(second.line(":log").text, first.line(":log").text);
-        assert_eq!(second.line(":save x").save.unwrap().text, save.text);
+        // What stops it and what it shows are as they were; what was hit is counted anew.
+        for line in [":log", ":pwd", ":flow"] {
+            let shown = |session: &mut Session| session.line(line).text.replace('*', " ");
+            assert_eq!(shown(&mut second), shown(&mut first), "seed {seed}: {line}\n{save}");
+        }
+        assert_eq!(text(&mut second), save, "seed {seed}");
     }
 }

@@ -25,7 +25,8 @@ fn typed(session: &mut Session, lines: &str) -> String {
         }
         pending.clear();
         out.push_str(&reply.text);
-        if let Some(Save { file, text, .. }) = reply.save {
+        if let Some(Save { file, bytes, .. }) = reply.save {
+            let text = String::from_utf8(bytes).unwrap();
             out.push_str(&format!("-> {file}\n{text}"));
         }
     }
@@ -177,7 +178,7 @@ fn a_session_that_is_saved_does_the_same_again() {
     let mut first = session(KernelVersion::V6_12);
     let lines = "echo 0 > /sys/devices/system/cpu/cpu2/online\nfor i in 3 4; do echo 0 > /sys/devices/system/cpu/cpu$i/online; done\n";
     typed(&mut first, lines);
-    let text = first.line(":save x").save.unwrap().text;
+    let text = String::from_utf8(first.line(":save x").save.unwrap().bytes).unwrap();
     let mut lab = Lab::boot(&Machine::embedded(KernelVersion::V6_12));
     lab.run_each(&sim::script::Script::parse("x", &text).unwrap(), |_| {}, |_, _| {});
     assert!(lab.k == *first.kernel());

@@ -4,6 +4,7 @@ mod enter;
 mod examples;
 mod explain;
 mod explore;
+mod filters;
 mod formats;
 mod ftrace;
 mod generate;

@@ -461,6 +461,11 @@ fn no_file_is_written_and_what_is_saved_goes_to_the_browser() {
     let answer = server.line(session, ":save mine.sh");
     assert_eq!(answer["save"]["file"], "mine.sh");
     assert!(answer["save"]["text"].as_str().unwrap().contains("echo 4 > /proc/irq/1/smp_affinity"));
+    let answer = server.line(session, ":export mine.json");
+    assert!(answer["save"]["text"].as_str().unwrap().contains("\"schema\":\"irqlab-trace\""), "{answer}");
+    // What is no text is Base64: a trace.dat begins with 17 08 44 and its name.
+    let answer = server.line(session, ":export mine.dat");
+    assert!(answer["save"]["base64"].as_str().unwrap().starts_with("FwhEdHJhY2luZ"), "{answer}");
     server.page(session);
     assert_eq!(std::fs::read_dir(&server.folder).unwrap().count(), 0);
     let opened = std::fs::read_dir(format!("/proc/{}/fd", server.child.id())).unwrap();
@@ -498,6 +503,14 @@ fn memory_stays_below_what_is_stated() {
         let text = answer["text"].as_str().unwrap();
         assert!(text.contains("a session has 100000 records at most here"), "{text}");
         server.page(session);
+        for format in ["json", "events", "trace-cmd"] {
+            let answer = server.line(session, &format!(":export x {format}"));
+            let said = answer["text"].as_str().unwrap();
+            assert!(
+                answer["save"].is_object() || said.contains("MiB, and 16 are the most"),
+                "{format}: {said}"
+            );
+        }
     };
     let mut first = None;
     for (round, (count, cpus, controllers)) in [(9, 64, 1), (9, 64, 1), (2, 200, 4)].into_iter().enumerate() {

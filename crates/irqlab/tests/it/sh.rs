@@ -24,7 +24,7 @@ fn lines_come_from_a_pipe_as_well() {
     let input = "for i in 1 2\ndo\necho $i\ndone\n:print topo.online\n:quit\necho never\n";
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "1\n2\ntopo.online = {0-7}\n");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "1\n2\ntopo.online = 0-7\n");
     assert!(output.status.success());
 }
 
@@ -109,6 +109,101 @@ fn a_saved_session_is_opened_again() {
     let output = Command::new(env!("CARGO_BIN_EXE_irqlab")).args(["run", name]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("`:set` was typed"));
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+/// F4: the same with any options, on every kernel. What was typed, what stops the session, where it stands, what it shows and
+/// what it has recorded is as it was, and only the file's name is given.
+#[test]
+fn sessions_with_any_options_are_done_again() {
+    const OPTIONS: [&[&str]; 14] = [
+        &["--hardware=off"],
+        &["--hardware=off"],
+        &["--hardware=on"],
+        &["--cpus", "6"],
+        &["--nvme", "3"],
+        &["--cmdline", "irqaffinity=1 isolcpus=managed_irq,5"],
+        &["--set", "vector_cleanup=timer"],
+        &["--set", "migrate_completes_move_first=on"],
+        &["--irq", "24"],
+        &["--function", "irq_*", "--depth", "2"],
+        &["--actor", "*"],
+        &["--args"],
+        &["--irq", "24", "--args"],
+        &["--exhibit", "M05"],
+    ];
+    const LINES: [&str; 16] = [
+        "echo 0 > /sys/devices/system/cpu/cpu3/online",
+        "echo 1 > /sys/devices/system/cpu/cpu3/online",
+        "echo 1 > /sys/class/nvme/nvme0/reset_controller",
+        "echo 2 > /proc/irq/24/smp_affinity_list",
+        "taskset -c 1 dd if=/dev/nvme0n1 of=/dev/null bs=4k count=2 iflag=direct",
+        "cd /proc/irq/27",
+        ":set hctx_drain=on",
+        ":break irq_shutdown",
+        ":break vector_config if irq == 27",
+        ":break hw::message if vector >= 33",
+        ":watch apicd.hw_irq_cfg.vector of irq 27",
+        ":continue",
+        ":into",
+        ":back 2",
+        ":delete 1",
+        ":filter function nvme_* depth 4 args on",
+    ];
+    let folder = std::env::temp_dir().join(format!("irqlab-any-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut number = 2u64;
+    let mut below = move |n: usize| {
+        number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (number >> 33) as usize % n
+    };
+    for seed in 0..24 {
+        let kernel = ["v5.4", "v6.12", "v7.3"][seed % 3];
+        let mut options = vec!["--kernel", kernel];
+        // A kind of option is given once, and an exhibit has its machine.
+        for _ in 0..3 {
+            let drawn = OPTIONS[below(OPTIONS.len())];
+            if !options.contains(&drawn[0])
+                && !options.iter().any(|o| o.starts_with("--hardware") && drawn[0].starts_with("--hardware"))
+            {
+                options.extend(drawn);
+            }
+        }
+        let file = |name: &str| folder.join(format!("{seed}-{name}")).display().to_string();
+        let probe = |export: &str| {
+            format!(
+                ":export {export} json\n:log\n:set\n:pwd\n:where\n:flow\ncat /proc/interrupts\n:print irq 27\n"
+            )
+        };
+        let mut lines: Vec<&str> = (0..6).map(|_| LINES[below(LINES.len())]).collect();
+        let save = format!(":save {}", file("saved.sh"));
+        lines.push(&save);
+        let (first, second) = (file("first.json"), file("second.json"));
+        let (_, text) = piped(&options, &format!("{}\n{}", lines.join("\n"), probe(&first)));
+        let of = format!("{options:?} {lines:?}");
+        let shown = text.split_once(" does this session again\n").unwrap_or_else(|| panic!("{of}: {text}")).1;
+        let (_, again) = piped(
+            &["--script", &file("saved.sh")],
+            &format!(":save {}\n{}", file("again.sh"), probe(&second)),
+        );
+        let again =
+            again.split_once(" does this session again\n").unwrap_or_else(|| panic!("{of}: {again}")).1;
+        // What was hit is counted anew, and each export names its file.
+        let plain = |text: &str| text.replace("second.json", "first.json").replace('*', " ");
+        assert_eq!(plain(again), plain(shown), "{of}");
+        assert!(
+            std::fs::read(&first).unwrap() == std::fs::read(&second).unwrap(),
+            "{of}: the records differ"
+        );
+        let has_hardware = std::fs::read_to_string(&first).unwrap().contains("\"hw::");
+        assert!(!(has_hardware && options.contains(&"--hardware=off")), "{of}");
+        let session = |name: &str| {
+            let text = std::fs::read_to_string(file(name)).unwrap();
+            // The head names the machine as it was opened.
+            text.split_once('\n').unwrap().1.to_owned()
+        };
+        assert_eq!(session("again.sh"), session("saved.sh"), "{of}");
+    }
     let _ = std::fs::remove_dir_all(folder);
 }
 
