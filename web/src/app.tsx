@@ -12,10 +12,8 @@ import { Lanes } from "./lanes";
 import { Lesson } from "./lesson";
 import { Search } from "./search";
 import { State } from "./state";
-import { Store, type Theme, useStore } from "./store";
+import { NEXT_THEME, Store, useStore } from "./store";
 import { Why } from "./why";
-
-const NEXT: Record<Theme, Theme> = { auto: "dark", dark: "light", light: "auto" };
 
 export function App({ store }: { store: Store }): JSX.Element {
   const view = useStore(store);
@@ -44,7 +42,7 @@ export function App({ store }: { store: Store }): JSX.Element {
         <span class="tools">
           <button onClick={() => store.set({ dialog: "search" })} title="search (/)">search</button>
           <button onClick={() => void share()} title="copy the address of this place">share</button>
-          <button onClick={() => store.set({ theme: NEXT[view.theme] })} title="dark, light, or as the system has it (d)">
+          <button onClick={() => store.set({ theme: NEXT_THEME[view.theme] })} title="dark, light, or as the system has it (d)">
             {view.theme === "auto" ? "◐" : view.theme === "dark" ? "●" : "○"}<span class="hidden"> theme: {view.theme}</span>
           </button>
           <button onClick={() => store.set({ dialog: "help" })} title="keys and signs (?)" aria-label="help">?</button>

@@ -2,7 +2,7 @@
 
 import { setClock } from "./lanes";
 import { call, step } from "./move";
-import { Store, TABS, type Theme } from "./store";
+import { NEXT_THEME, Store, TABS } from "./store";
 
 /** What somebody types into takes its own keys. */
 function isTaken(target: EventTarget | null): boolean {
@@ -30,7 +30,7 @@ export function pressed(store: Store, event: KeyboardEvent): void {
   else if (event.key === "?") store.set({ dialog: store.view.dialog === "help" ? null : "help" });
   else if (event.key === "b") store.set({ beginner: !store.view.beginner });
   else if (event.key === "t") setClock(store, store.view.clock === "record" ? "time" : "record");
-  else if (event.key === "d") store.set({ theme: ({ auto: "dark", dark: "light", light: "auto" } as Record<Theme, Theme>)[store.view.theme] });
+  else if (event.key === "d") store.set({ theme: NEXT_THEME[store.view.theme] });
   else if (event.key === "+" || event.key === "=") zoom(store, 0.5);
   else if (event.key === "-") zoom(store, 2);
   else if (event.key === "0") zoom(store, Infinity);

@@ -8,6 +8,8 @@ import type { PageData } from "./schema";
 
 export type Clock = "record" | "time";
 export type Theme = "auto" | "light" | "dark";
+/** What the next press of the key or the button makes of a theme. */
+export const NEXT_THEME: Record<Theme, Theme> = { auto: "dark", dark: "light", light: "auto" };
 export type Tab = "interrupt" | "interrupts" | "vectors" | "apic" | "messages" | "domains" | "queues";
 export const TABS: Tab[] = ["interrupt", "interrupts", "vectors", "apic", "messages", "domains", "queues"];
 

@@ -41,7 +41,7 @@ export interface Answer extends Place {
   failed: boolean;
   stopped: string | null;
   quit: boolean;
-  save: { file: string; text: string } | null;
+  save: { file: string; text: string } | { file: string; base64: string } | null;
 }
 
 export interface Wanted {
@@ -106,5 +106,5 @@ export const server = {
   close: (session: number): Promise<object> => post("/api/close", { session }),
   page: async (session: number): Promise<PageData> =>
     checked((await (await ask(`/api/page?session=${session}`)).json()) as PageData),
-  share: (session: number): string => `/api/share?session=${session}`,
+  share: async (session: number): Promise<Blob> => (await ask(`/api/share?session=${session}`)).blob(),
 };

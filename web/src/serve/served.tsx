@@ -71,7 +71,7 @@ function Served({ choices, first }: { choices: Choices; first: Shown }): JSX.Ele
     }
     setPending("");
     if (answer.text) say({ kind: answer.failed ? "failed" : "said", text: answer.text });
-    if (answer.save) download(answer.save.file, answer.save.text);
+    if (answer.save) download(answer.save.file, "text" in answer.save ? answer.save.text : bytes(answer.save.base64));
     if (answer.quit) say({ kind: "said", text: "This window is closed like any other; the server ends with Ctrl-C.\n" });
     setPlace(answer);
     const { step, end, records } = answer;
@@ -129,6 +129,7 @@ function Served({ choices, first }: { choices: Choices; first: Shown }): JSX.Ele
     });
   };
 
+  const share = (): void => void work(async () => download("irqlab.html", await server.share(shown.session.session)));
   const stop = (): void => void server.interrupt(shown.session.session).catch(complain);
   const key = (event: KeyboardEvent): void => {
     const { selectionStart, selectionEnd } = event.currentTarget as HTMLInputElement;
@@ -161,7 +162,7 @@ function Served({ choices, first }: { choices: Choices; first: Shown }): JSX.Ele
             {place.busy && " · in the middle of a command"}{running && " · running"}
           </span>
           <button onClick={stop} disabled={!running}>stop</button>
-          <a class="button" href={server.share(shown.session.session)} download="irqlab.html">share as a file</a>
+          <button onClick={share} disabled={running}>share as a file</button>
         </div>
         <div role="tabpanel" id="served-panel" aria-labelledby={`tab-${panel}`}>
           {panel === "prompt" && (
@@ -192,9 +193,14 @@ function Served({ choices, first }: { choices: Choices; first: Shown }): JSX.Ele
   );
 }
 
+/** What Base64 stands for. */
+function bytes(text: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+}
+
 /** Gives the browser something to save. */
-function download(name: string, text: string): void {
-  const address = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
+function download(name: string, content: BlobPart): void {
+  const address = URL.createObjectURL(new Blob([content], { type: typeof content === "string" ? "text/plain" : "application/octet-stream" }));
   const link = Object.assign(document.createElement("a"), { href: address, download: name });
   link.click();
   URL.revokeObjectURL(address);
