@@ -48,20 +48,15 @@ pub fn flatten(value: &dyn Debug) -> Vec<Leaf> {
                     parent.count = parent.count.saturating_sub(1);
                 }
                 let key = key.join(" ");
-                let key = if scope.name.is_empty() { key } else { format!("{}({key})", scope.name) };
+                let key = if is_id(&scope.name) { key } else { wrapped(&scope.name, &key) };
                 value_line(&mut out, &mut scopes, Some(&key), rest);
                 continue;
             }
             // A number in a wrapper, or a variant with one value.
             let single = scope.tuple && out.len() == scope.start + 1 && out[scope.start].0 == scope.path;
-            if single
-                && !scope.name.is_empty()
-                && scope.name != "Some"
-                && !scope.name.ends_with("Id")
-                && scope.name != "Irq"
-            {
+            if single && !is_id(&scope.name) {
                 let value = &mut out[scope.start].1;
-                *value = format!("{}({value})", scope.name);
+                *value = wrapped(&scope.name, value);
             }
             continue;
         }
@@ -71,6 +66,81 @@ pub fn flatten(value: &dyn Debug) -> Vec<Leaf> {
         }
     }
     out
+}
+
+/// A number with a name, or something that may not be there: it is its value.
+fn is_id(name: &str) -> bool {
+    name.is_empty() || name == "Some" || name.ends_with("Id") || name == "Irq"
+}
+
+/// What the kernel or people call a value that the program calls otherwise.
+const SPOKEN: [(&str, &str); 13] = [
+    ("None", "-"),
+    ("[]", "-"),
+    ("{}", "-"),
+    ("Idle", "swapper"),
+    ("InFlight", "MQ_RQ_IN_FLIGHT"),
+    ("Complete", "MQ_RQ_COMPLETE"),
+    ("Drv", "REQ_OP_DRV_IN"),
+    ("Read", "REQ_OP_READ"),
+    ("Write", "REQ_OP_WRITE"),
+    ("Done", "ended"),
+    ("IoApic", "mp_chip_data"),
+    ("Apic", "apic_chip_data"),
+    ("Boot", "boot"),
+];
+
+/// A word as people write it: `HandleEdgeIrq` is `handle_edge_irq`.
+fn word(name: &str) -> String {
+    if let Some((_, known)) = SPOKEN.iter().find(|(of, _)| *of == name) {
+        return (*known).to_owned();
+    }
+    let camel = name.starts_with(|c: char| c.is_ascii_uppercase())
+        && name.contains(|c: char| c.is_ascii_lowercase())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric());
+    if !camel {
+        return name.to_owned();
+    }
+    let mut out = String::new();
+    for (at, c) in name.char_indices() {
+        if c.is_ascii_uppercase() && at > 0 {
+            out.push('_');
+        }
+        out.push(c.to_ascii_lowercase());
+    }
+    out
+}
+
+/// A value as people write it.
+fn spoken(value: &str) -> String {
+    // A set of CPUs is a list of them.
+    if let Some(list) = value.strip_prefix('{').and_then(|v| v.strip_suffix('}'))
+        && !list.is_empty()
+    {
+        return list.to_owned();
+    }
+    match value.split_once('(') {
+        Some((name, inner)) if !value.starts_with('"') => {
+            wrapped(name, &spoken(inner.strip_suffix(')').unwrap_or(inner)))
+        }
+        _ => word(value),
+    }
+}
+
+/// A value with the name of its kind: `migration/4`, `until 6.028040000 s`.
+fn wrapped(name: &str, value: &str) -> String {
+    match (name, value.parse::<u64>()) {
+        (name, _) if is_id(name) => value.to_owned(),
+        // The threads of a CPU.
+        ("Cpuhp" | "Migration" | "Idle", _) => format!("{}/{value}", word(name)),
+        ("Until", Ok(time)) => format!("until {}.{:09} s", time / 1_000_000_000, time % 1_000_000_000),
+        ("Waiting", _) => format!("waits {value}"),
+        // What a free place is linked with is nobody's value.
+        ("Free", _) => "free".to_owned(),
+        // The lower half is the place in a table.
+        ("CpuhpNode", Ok(key)) => format!("#{}", key as u32),
+        _ => format!("{} {value}", word(name)),
+    }
 }
 
 fn value_line(out: &mut Vec<Leaf>, scopes: &mut Vec<Scope>, name: Option<&str>, rest: &str) {
@@ -95,7 +165,7 @@ fn value_line(out: &mut Vec<Leaf>, scopes: &mut Vec<Scope>, name: Option<&str>, 
         _ => {
             let value = rest.trim_end_matches(',');
             // What is not there has no value.
-            out.push((path, if value == "None" { "-" } else { value }.to_owned()));
+            out.push((path, spoken(value)));
         }
     }
 }
@@ -296,7 +366,13 @@ impl Path {
             let where_to = match self.owner {
                 Owner::Machine => {
                     let names: Vec<&str> = self::roots(k).iter().map(|(name, _)| *name).collect();
-                    format!("a path that begins with {}", names.join(", "))
+                    let near: Vec<&str> =
+                        names.iter().copied().filter(|name| name.contains(self.path.as_str())).collect();
+                    if near.is_empty() {
+                        format!("a path that begins with {}", names.join(", "))
+                    } else {
+                        format!("perhaps {}", near.join(" or "))
+                    }
                 }
                 Owner::Irq(_) => OF_IRQ.to_owned(),
                 Owner::Cpu(_) => OF_CPU.to_owned(),
@@ -367,13 +443,13 @@ mod tests {
             std::collections::BTreeMap::from([(Irq(7), vec![1])]),
         );
         let expect = [
-            ("", "Until(5)"),
+            ("", "until 0.000000005 s"),
             ("1.dest_apicid", "1"),
             ("1.vector", "2"),
             ("2", "\"a: {\""),
             ("3.0", "1"),
             ("3.1", "-"),
-            ("4.Irq(7).0", "1"),
+            ("4.7.0", "1"),
         ];
         let expect: Vec<Leaf> = expect.iter().map(|(p, v)| ((*p).to_owned(), (*v).to_owned())).collect();
         assert_eq!(flatten(&value), expect);

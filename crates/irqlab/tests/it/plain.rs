@@ -33,6 +33,22 @@ echo 1 > /sys/class/nvme/nvme0/reset_controller
 echo 0 > /sys/devices/system/cpu/cpu4/online
 :where
 bt
+:print sem
+:print params
+:print housekeeping
+:print topo
+:print irq
+:print vector_matrix
+:print apic
+:print remap
+:print msi
+:print pci
+:print blk
+:print nvme
+:print hotplug
+:print sched
+:print workqueue
+:print tracing
 :step 40
 :flow
 :where
