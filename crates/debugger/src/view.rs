@@ -86,6 +86,8 @@ pub struct View<'a> {
     pub source: Option<Source>,
     /// The interrupt that what is under the cursor is about.
     pub irq: Option<Irq>,
+    /// The function, tracepoint or record of hardware under the cursor.
+    pub subject: Option<&'static str>,
 }
 
 impl Session {
@@ -177,6 +179,18 @@ impl Session {
             progress: (until - self.base, records.len() - self.base),
             source: self.source(until),
             irq,
+            subject: self.subject(until),
+        }
+    }
+
+    /// What the record before `until` is about.
+    fn subject(&self, until: usize) -> Option<&'static str> {
+        let at = until.checked_sub(1).filter(|at| *at >= self.base)?;
+        match self.k.trace.records[at].what {
+            What::Enter { meta, .. } | What::Exit { meta, .. } => Some(meta.name),
+            What::Tracepoint(t) => Some(t.name()),
+            What::Hardware(hardware) => Some(hardware.name()),
+            What::Warn(_) => self.stack_at(at).last().map(|call| call.meta.name),
         }
     }
 

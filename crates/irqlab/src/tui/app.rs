@@ -39,6 +39,8 @@ pub struct Ui {
     pub irq: Option<Irq>,
     /// The steps are listed in place of the calls.
     pub lists_steps: bool,
+    /// What the function under the cursor is for takes the place of the interrupt.
+    pub explains: bool,
     /// What is inside a call that is over is not shown.
     pub fold: bool,
     /// Columns by which the tree is moved to the left, beside what its depth asks for.
@@ -157,6 +159,8 @@ impl App {
             KeyCode::Char('u') if control => self.clear(),
             KeyCode::Char('l') if control => self.ui.lists_steps = !self.ui.lists_steps,
             KeyCode::Char('f') if control => self.ui.fold = !self.ui.fold,
+            KeyCode::Char('e') if control => self.ui.explains = !self.ui.explains,
+            KeyCode::F(2) => self.ui.explains = !self.ui.explains,
             KeyCode::Left if shift => self.ui.left = self.ui.left.saturating_sub(8),
             KeyCode::Right if shift => self.ui.left = self.ui.left.saturating_add(8).min(400),
             KeyCode::Up if alt => self.ui.map.0 = self.ui.map.0.saturating_sub(1),

@@ -5,6 +5,7 @@ use core::fmt::Write as _;
 use debugger::{CallLine, LineKind, StepKind, StepNote, View, hierarchy};
 use kstate::apic::MANAGED_IRQ_SHUTDOWN_VECTOR;
 use kstate::hw::lapic::VectorReg;
+use kstate::semantics::KernelVersion;
 use kstate::{CpuId, Irq, Kernel};
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
@@ -23,27 +24,26 @@ const EVENT: Style = Style::new().fg(Color::Green);
 const WARNING: Style = Style::new().fg(Color::Red);
 
 /// The keys, as the last row shows them.
-const KEYS: &str = "? help ←→ call PgUp/PgDn step ^L list / find F5 run ^N irq Tab output ^D quit";
+const KEYS: &str = "? help ←→ call PgUp/Dn step ^L list ^E explain / find F5 run ^N irq Tab output";
 
 /// The keys, as the help explains them.
 const HELP: &str = "\
 ← →         a call or tracepoint back, on (while nothing is typed)
 PgUp PgDn   a step back, on              Home End   the first, the last step
-F5 F8 F9    go on, over a call, out of the function
-? F1        this
+F5 F8 F9    go on, over a call, out of the function     ? F1   this
 ^L ^F       list the steps in place of the calls; fold calls that are over
 /           find a call or tracepoint    :filter irq N, cpu N lists such steps
 shift ← →   the rest of what is cut      alt ← → ↑ ↓ moves the map
 ^N ^P Esc   the next, the last interrupt, the one under the cursor
+^E F2       what is under the cursor explained, in place of the interrupt
 Tab         complete the word; with nothing typed: the calls or what was printed
 ↑ ↓         lines typed before           ^C ^D      forget the line, leave
 mouse       drag the time bar; click a call or a vector; turn the wheel
 
-Map: . free  m kept for a managed interrupt  M its vector  A another vector
-S the system's  * the interrupt's  o where it was before  ┊ columns that are free
-on all CPUs. Time: ▁ to █ how many calls of tasks and of interrupts, ┬ a line was
-typed, ◆ something stopped. Registers, vectors and
-flags are those at the call under the cursor.
+Map: . free  m reserved for a managed interrupt  M its vector  A another vector
+S the system's  * the interrupt's  o where it was before  ┊ free on all CPUs
+Time: ▁ to █ calls of tasks and of interrupts, ┬ a line was typed, ◆ a stop
+Registers, vectors and flags are those at the call under the cursor.
 ";
 
 /// Draws everything.
@@ -63,7 +63,7 @@ pub fn screen(frame: &mut Frame<'_>, view: &View<'_>, ui: &Ui) {
         } else {
             calls(frame, areas.calls, view, ui);
         }
-        interrupt(frame, areas.irq, view.k, irq, ui.irq.is_some());
+        right(frame, areas.irq, view, irq, ui);
         map(frame, areas.map, view.k, irq, ui.map);
     }
     if areas.output.height > 0 {
@@ -270,16 +270,84 @@ fn calls(frame: &mut Frame<'_>, area: Rect, view: &View<'_>, ui: &Ui) {
     frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()).scroll((0, ui.left)), inner);
 }
 
-fn interrupt(frame: &mut Frame<'_>, area: Rect, k: &Kernel, irq: Option<Irq>, chosen: bool) {
+/// Rows that lines take, broken at words as the screen breaks them.
+fn rows(lines: &[Line<'_>], width: u16) -> u16 {
+    let width = usize::from(width).max(1);
+    let rows_of = |line: &Line<'_>| {
+        let text: String = line.spans.iter().map(|span| span.content.as_ref()).collect();
+        let (mut rows, mut column) = (1, 0);
+        for word in text.split(' ') {
+            let len = Span::raw(word).width();
+            let gap = usize::from(column > 0);
+            if column + gap + len > width && column > 0 {
+                rows += 1;
+                column = 0;
+            }
+            let start = if column > 0 { column + 1 } else { 0 };
+            // A word that is longer than a row is broken.
+            rows += (start + len).saturating_sub(1) / width;
+            column = if start + len > width { (start + len - 1) % width + 1 } else { start + len };
+        }
+        rows
+    };
+    u16::try_from(lines.iter().map(rows_of).sum::<usize>()).unwrap_or(u16::MAX)
+}
+
+/// Rows below which a text is not begun.
+const FEW: u16 = 4;
+
+/// The interrupt, and below it what the function under the cursor is for, as far as there is room.
+fn right(frame: &mut Frame<'_>, area: Rect, view: &View<'_>, irq: Option<Irq>, ui: &Ui) {
+    if ui.explains {
+        explained(frame, area, view);
+        return;
+    }
+    let (title, lines) = interrupt(view.k, irq, ui.irq.is_some());
+    let needed = rows(&lines, area.width) + 1;
+    let left = area.height.saturating_sub(needed);
+    let above = if left >= FEW && view.subject.is_some() { needed } else { area.height };
+    let upper = Rect { height: above, ..area };
+    let text = Paragraph::new(lines).block(panel(&title)).wrap(Wrap { trim: false });
+    frame.render_widget(text, upper);
+    if above < area.height {
+        explained(frame, Rect { y: area.y + above, height: area.height - above, ..area }, view);
+    }
+}
+
+/// What the function, tracepoint or record of hardware under the cursor is.
+fn explained(frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
+    let Some(subject) = view.subject else {
+        let text = Paragraph::new(Line::styled("Nothing is under the cursor.", DIM));
+        frame.render_widget(text.block(panel(" What it is ")).wrap(Wrap { trim: true }), area);
+        return;
+    };
+    let found = explain::look_up(subject);
+    let entry = found.answers.iter().find(|entry| entry.name == subject).or(found.answers.first());
+    let mut lines = Vec::new();
+    match entry.filter(|entry| !entry.text.is_empty()) {
+        Some(entry) => {
+            lines.extend(entry.text.lines().map(|line| Line::raw(line.to_owned())));
+            if entry.kernels.len() < KernelVersion::ALL.len() {
+                lines.push(Line::styled(format!("in {}", entry.kernels.join(", ")), DIM));
+            }
+        }
+        None => lines.push(Line::styled("No text is written for it.", DIM)),
+    }
+    let more = rows(&lines, area.width) + 1 > area.height;
+    let title = if more { format!(" {subject} (:explain has all of it) ") } else { format!(" {subject} ") };
+    let text = Paragraph::new(lines).block(panel(&title)).wrap(Wrap { trim: true });
+    frame.render_widget(text, area);
+}
+
+/// The panel of an interrupt: its title and its lines.
+fn interrupt(k: &Kernel, irq: Option<Irq>, chosen: bool) -> (String, Vec<Line<'static>>) {
     let desc = irq.and_then(|irq| Some((irq, k.find_desc(irq)?)));
     let Some((irq, desc)) = desc else {
         let text = match irq {
             Some(irq) => format!("There is no irq {irq} here."),
             None => "None under the cursor; ^N shows one.".to_owned(),
         };
-        let text = Paragraph::new(Line::styled(text, DIM)).block(panel(" Interrupt "));
-        frame.render_widget(text.wrap(Wrap { trim: true }), area);
-        return;
+        return (" Interrupt ".to_owned(), vec![Line::styled(text, DIM)]);
     };
     let names: Vec<&str> = desc.action.iter().map(|action| &*action.name).collect();
     let chosen = if chosen { " (chosen)" } else { "" };
@@ -312,8 +380,7 @@ fn interrupt(frame: &mut Frame<'_>, area: Rect, k: &Kernel, irq: Option<Irq>, ch
     let flags = explain::flags::flag_names(k, irq);
     let flags: Vec<&str> = flags.iter().map(|name| name.strip_prefix("IRQD_").unwrap_or(name)).collect();
     lines.push(Line::from(vec![Span::styled("IRQD_ ", BOLD), Span::raw(flags.join(" "))]));
-    let block = panel(&title);
-    frame.render_widget(Paragraph::new(lines).block(block).wrap(Wrap { trim: false }), area);
+    (title, lines)
 }
 
 /// The part of the map that is shown.
@@ -406,7 +473,7 @@ fn vectors(register: &VectorReg, width: usize) -> String {
 fn map(frame: &mut Frame<'_>, area: Rect, k: &Kernel, irq: Option<Irq>, moved: (i16, i16)) {
     let part = Part::of(area, k, irq, moved);
     let matrix = &k.vector_matrix;
-    let title = " CPUs and vectors: . free  m kept  M managed  A taken  S system  * this  o old ";
+    let title = " CPUs and vectors: . free m reserved M managed A taken S system * this o old ";
     let mut scale = format!("{:<width$}", "cpu irr    isr", width = usize::from(MARGIN));
     let margin = scale.len();
     for (column, vector) in part.columns.iter().enumerate() {

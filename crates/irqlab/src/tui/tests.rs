@@ -42,6 +42,9 @@ fn keys(app: &mut App, text: &str) {
                     "^d" => (KeyCode::Char('d'), KeyModifiers::CONTROL),
                     "^l" => (KeyCode::Char('l'), KeyModifiers::CONTROL),
                     "^f" => (KeyCode::Char('f'), KeyModifiers::CONTROL),
+                    "^e" => (KeyCode::Char('e'), KeyModifiers::CONTROL),
+                    "m-up" => (KeyCode::Up, KeyModifiers::ALT),
+                    "m-down" => (KeyCode::Down, KeyModifiers::ALT),
                     "^n" => (KeyCode::Char('n'), KeyModifiers::CONTROL),
                     f => (KeyCode::F(f[1..].parse().unwrap()), KeyModifiers::NONE),
                 };
@@ -228,6 +231,50 @@ fn the_screen_is_never_empty() {
         assert!(screen(&app, size).contains(" Steps "));
         // The last system vector is on the map, behind what is free everywhere.
         assert!(after.contains('\u{250a}') && after.contains("236"), "{after}");
+    }
+}
+
+/// Rank 13 of what was asked for: what is this function for, with the cursor on it.
+#[test]
+fn what_is_under_the_cursor_is_explained() {
+    for &version in KernelVersion::ALL {
+        let text = explain::look_up("irq_shutdown").answers[0].text.split('.').next().unwrap().to_owned();
+        let first: Vec<&str> = text.split_whitespace().take(3).collect();
+        let mut app = app(version);
+        keys(&mut app, ":break irq_shutdown<enter>echo 0 > /sys/devices/system/cpu/cpu4/online<enter>");
+        let shows = |app: &App, size| screen(app, size).contains(&first.join(" "));
+        // On a large screen it is below the interrupt, on a small one in its place.
+        assert!(shows(&app, SIZES[1]) && screen(&app, SIZES[1]).contains("handle_edge_irq"));
+        assert!(!shows(&app, SIZES[0]));
+        keys(&mut app, "<^e>");
+        let small = screen(&app, SIZES[0]);
+        assert!(shows(&app, SIZES[0]) && !small.contains("handle_edge_irq"), "{small}");
+        keys(&mut app, "<f2>");
+        assert!(!shows(&app, SIZES[0]));
+    }
+}
+
+/// Rank 14: with 64 CPUs the map shows the CPU of the interrupt that is looked at, and keys move it.
+#[test]
+fn the_map_of_many_cpus_follows_the_interrupt() {
+    let text = "kernel = \"v5.4\"\n[cpus]\npossible = 64\n[[pci]]\naddress = \"0000:00:03.0\"\nmodel = \"nvme\"\n\
+                io_queue_pairs_max = 64\nmsix_vectors = 65\nintx_gsi = 23\n";
+    let machine = Machine::parse("machine.toml", text).unwrap();
+    for size in SIZES {
+        let mut app = App::new(Session::new(Lab::boot(&machine).into_kernel(), "64 CPUs"));
+        keys(
+            &mut app,
+            "cat /proc/irq/24/effective_affinity_list<enter>:break vector_config if cpu == 57<enter>",
+        );
+        keys(&mut app, "echo 1 > /sys/class/nvme/nvme0/reset_controller<enter>");
+        let row = |text: &str, cpu: u32| text.lines().any(|line| line.starts_with(&format!(" {cpu:>2} ")));
+        let at = screen(&app, size);
+        assert!(row(&at, 57) && !row(&at, 2), "{at}");
+        for _ in 0..60 {
+            keys(&mut app, "<m-up>");
+        }
+        let moved = screen(&app, size);
+        assert!(row(&moved, 2) && !row(&moved, 57), "{moved}");
     }
 }
 
