@@ -1,6 +1,6 @@
 //! What the signals of a terminal do to a session.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -8,6 +8,9 @@ use std::time::Duration;
 use diagnostic::Context as _;
 use nix::sys::termios::{SetArg, tcgetattr, tcsetattr};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+/// What a terminal is told so that it marks no more what is pasted.
+const END_BRACKETED_PASTE: &[u8] = b"\x1b[?2004l";
 
 /// How soon after a signal the program is over.
 const SOON: Duration = Duration::from_millis(20);
@@ -57,6 +60,10 @@ pub fn end_at_once(restore: impl Fn() + Send + 'static) -> diagnostic::Result<()
 pub fn terminal_restorer() -> impl Fn() + Send + 'static {
     let now = tcgetattr(io::stdin()).ok().map(std::sync::Mutex::new);
     move || {
+        // Who edits lines asks that what is pasted is marked. The other thread may hold what buffers standard output.
+        if io::stdout().is_terminal() {
+            let _ = nix::unistd::write(io::stdout(), END_BRACKETED_PASTE);
+        }
         if let Some(Ok(termios)) = now.as_ref().map(|now| now.lock()) {
             // There may be no terminal any more.
             let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &termios);

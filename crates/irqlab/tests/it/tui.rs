@@ -29,11 +29,16 @@ struct Person {
 }
 
 impl Person {
+    /// At the screen of `irqlab tui`.
     fn at(rows: u16, cols: u16, options: &str) -> Self {
+        Self::running(rows, cols, &format!("tui {options}"))
+    }
+
+    fn running(rows: u16, cols: u16, arguments: &str) -> Self {
         let mut command = Command::new("sh");
         let program = env!("CARGO_BIN_EXE_irqlab");
         // The size of a new pseudo-terminal is nothing.
-        let line = format!("stty rows {rows} cols {cols} echo; exec '{program}' tui {options}");
+        let line = format!("stty rows {rows} cols {cols} echo; exec '{program}' {arguments}");
         command.args(["-c", &line]).env("TERM", "xterm-256color").env_remove("NO_COLOR");
         let process = PtyProcess::new(command).unwrap();
         let mut screen = process.get_file_handle().unwrap();
@@ -180,6 +185,33 @@ fn a_long_command_leaves_the_screen_alive_and_can_be_stopped() {
         person.sees("[");
         person.types("\x04");
         person.leaves(0);
+    }
+}
+
+/// F2: the shell at a prompt, and in the middle of a command.
+#[test]
+fn the_shell_ends_at_once_when_it_is_told_to() {
+    if !has_pty() {
+        return;
+    }
+    for signal in [Signal::SIGTERM, Signal::SIGHUP] {
+        for busy in [false, true] {
+            let mut person = Person::running(24, 80, "sh --history /dev/null/nowhere");
+            person.sees("Ctrl-D leaves");
+            if busy {
+                person.types("for i in 1 2 3 4 5 6 7 8 9; do dd if=/dev/nvme0n1 of=/dev/null bs=512 count=100000 iflag=direct; done\r");
+                person.shows("Ctrl-C stops the machine");
+            }
+            let start = Instant::now();
+            person.process.signal(signal).unwrap();
+            person.leaves(128 + signal as i32);
+            // `leaves()` looks for a moment whether something more is written.
+            assert!(
+                start.elapsed() < Duration::from_secs(5),
+                "{signal}, busy: {busy}: {:?}",
+                start.elapsed()
+            );
+        }
     }
 }
 
