@@ -1,5 +1,6 @@
 //! Options, and what every mistake of a user ends in.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -127,7 +128,7 @@ enum Command {
 
 /// Runs the command line and returns the exit status.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(in_order(std::env::args_os().collect())) {
         Ok(cli) => cli,
         Err(e) => {
             let _ = e.print();
@@ -175,9 +176,40 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Arguments as the command line wants them: `irqlab --kernel v6.12 run` is `irqlab run --kernel v6.12`.
+fn in_order(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    const OF_A_KERNEL: [&str; 2] = ["--kernel", "--set"];
+    let mut at = 1;
+    while let Some(word) = arguments.get(at).and_then(|word| word.to_str()) {
+        match word.split_once('=') {
+            Some((option, _)) if OF_A_KERNEL.contains(&option) => at += 1,
+            None if OF_A_KERNEL.contains(&word) => at += 2,
+            _ => break,
+        }
+    }
+    let named = arguments.get(at).and_then(|word| word.to_str());
+    if at > 1 && named.is_some_and(|name| Cli::command().find_subcommand(name).is_some()) {
+        arguments[1..=at].rotate_right(1);
+    }
+    arguments
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kernel_may_stand_before_the_command() {
+        let check = |line: &str, expect: &str| {
+            let words = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
+            assert_eq!(in_order(words(line)), words(expect), "{line}");
+        };
+        check("irqlab --kernel v6.12 --set=a=b run x.sh", "irqlab run --kernel v6.12 --set=a=b x.sh");
+        check("irqlab --kernel v6.12", "irqlab --kernel v6.12");
+        check("irqlab --kernel run", "irqlab --kernel run");
+        check("irqlab --kernel v6.12 x.sh", "irqlab --kernel v6.12 x.sh");
+        check("irqlab run --kernel v6.12", "irqlab run --kernel v6.12");
+    }
 
     #[test]
     fn the_options_of_every_command_agree_with_each_other() {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::exit::DIFFERS;
 use crate::input::{
-    FileError, Line, Lines, OptionError, Output, check_cpus, expected, kernels, parse_kernel,
+    FileError, Line, Lines, OptionError, Output, check_cpus, complain, expected, kernels, parse_kernel,
 };
 
 mod compare;
@@ -310,6 +310,12 @@ fn places(args: &Args) -> Result<Places, OptionError> {
         None => vec![CpuMask::first_n(cpus)],
         Some(text) => lists("--nodes", text)?,
     };
+    if let ([_], Some(text)) = (&nodes[..], args.nodes.as_deref().filter(|text| text.contains(','))) {
+        complain(format_args!(
+            "--nodes {text} is one node; `;` stands between nodes: --nodes '{}'",
+            text.replace(',', ";")
+        ));
+    }
     let l2: Option<Vec<CpuMask>> = args.l2.as_deref().map(|text| lists("--l2", text)).transpose()?;
     if nodes.len() > MAX_NODES as usize {
         let found = format!("{} nodes", nodes.len());

@@ -136,7 +136,9 @@ impl SetError {
     /// What would have been right.
     pub fn expected(&self) -> String {
         match self {
-            Self::UnknownField { close, .. } if close.is_empty() => "a field of Semantics".to_owned(),
+            Self::UnknownField { close, .. } if close.is_empty() => {
+                "a field that `irqlab semantics` lists".to_owned()
+            }
             Self::UnknownField { close, .. } => format!("a field, perhaps {}", close.join(" or ")),
             Self::UnknownValue { expected, .. } => expected.join(" or "),
         }
@@ -366,6 +368,6 @@ mod tests {
         check("hctx_drain", "2", "`hctx_drain` has no value `2`", "off or on");
         check("vector_clean", "ipi", "there is no field `vector_clean`", "a field, perhaps vector_cleanup");
         check("hctx-drian", "on", "there is no field `hctx-drian`", "a field, perhaps hctx_drain");
-        check("cheese", "on", "there is no field `cheese`", "a field of Semantics");
+        check("cheese", "on", "there is no field `cheese`", "a field that `irqlab semantics` lists");
     }
 }

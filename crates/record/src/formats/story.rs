@@ -41,9 +41,13 @@ fn tell(lines: &[Line], depth: usize) -> Vec<Told> {
     out
 }
 
+/// How often it came again.
+fn more(times: u32) -> String {
+    if times > 1 { format!("   (and {} more like it)", times - 1) } else { String::new() }
+}
+
 fn print(out: &mut String, told: &Told, depth: usize) {
-    let times =
-        if told.times > 1 { format!("   (and {} more like it)", told.times - 1) } else { String::new() };
+    let times = more(told.times);
     // Writing to a string cannot fail.
     let _ = writeln!(out, "{:1$}{2}{times}", "", depth * 2, told.text);
     for below in &told.below {
@@ -54,10 +58,19 @@ fn print(out: &mut String, told: &Told, depth: usize) {
 /// The text of a recording for people.
 pub fn story(recording: &Recording) -> String {
     let mut out = String::new();
+    // A tree is what its actor does.
+    let mut trees: Vec<Told> = Vec::new();
     for tree in &recording.trees {
-        let _ = writeln!(out, "{}:", tree.actor);
-        for told in tell(&tree.lines, 0) {
-            print(&mut out, &told, 1);
+        let told = Told { text: tree.actor.clone(), times: 1, below: tell(&tree.lines, 0) };
+        match trees.last_mut() {
+            Some(last) if last.is_like(&told) => last.times += 1,
+            _ => trees.push(told),
+        }
+    }
+    for tree in &trees {
+        let _ = writeln!(out, "{}:{}", tree.text, more(tree.times));
+        for told in &tree.below {
+            print(&mut out, told, 1);
         }
         out.push('\n');
     }
@@ -72,6 +85,13 @@ mod tests {
     fn neighbours_that_differ_in_numbers_only_are_counted() {
         let text = "# task\na\n  b\n    @ t: x=1\n  b\n    @ t: x=2\n  b\n  c\n";
         let expect = "task:\n  a\n    b   (and 1 more like it)\n      @ t: x=1\n    b\n    c\n\n";
+        assert_eq!(story(&crate::formats::flow::parse(text).unwrap()), expect);
+    }
+
+    #[test]
+    fn equal_trees_of_an_actor_are_counted() {
+        let text = "# boot\na\n# boot\na\n# boot\nb\n# task\nb\n# task\nb\n  c\n";
+        let expect = "boot:   (and 1 more like it)\n  a\n\nboot:\n  b\n\ntask:\n  b\n\ntask:\n  b\n    c\n\n";
         assert_eq!(story(&crate::formats::flow::parse(text).unwrap()), expect);
     }
 }
