@@ -7,15 +7,16 @@ use explore::World;
 use kstate::semantics::Semantics;
 use kstate::trace::Recorded;
 use kstate::{Errno, Kernel};
-use record::formats::{events, flow, hardware};
-use record::{Options, Recording, stacks};
+use record::filter::Levels;
+use record::formats::{Export, Format};
+use record::{Options, name_of, stacks, with_arguments};
 use sim::machine::Machine;
 use sim::script::{Failure, Script, Statement};
 use sim::state::{self, Sections};
 use sim::vfs;
 
 use crate::explore::{Bound, Explored, explore};
-use crate::{Mistake, diff};
+use crate::{Filter, Mistake, diff, filter};
 
 /// A booted machine, and what was recorded while it ran the last script.
 ///
@@ -117,7 +118,49 @@ impl Lab {
     /// assert!(hardware.contains("hw::eoi: cpu=4 vector=33 broadcast=0  < apic_ack_irq\n"));
     /// ```
     pub fn hardware(&self) -> String {
-        hardware::print(&self.lab.k.trace, self.records.clone(), self.lab.functions())
+        self.shown(Format::Hardware)
+    }
+
+    /// The same, as far as a filter shows it.
+    ///
+    /// ```
+    /// # use irqlab_test::{Filter, KernelVersion, Lab, Machine};
+    /// # let mut lab = Lab::boot(&Machine::embedded(KernelVersion::V5_4));
+    /// lab.record_hardware();
+    /// lab.run_script("for c in 4 5; do taskset -c $c dd if=/dev/nvme0n1 of=/dev/null bs=4k count=1 iflag=direct; done")
+    ///     .unwrap();
+    /// let hardware = lab.hardware_of(&Filter::new().irq(29)).unwrap();
+    /// assert!(hardware.contains("hw::isr: cpu=4 vector=33") && !hardware.contains("cpu=5"), "{hardware}");
+    /// ```
+    ///
+    /// # Errors
+    /// A filter that can show nothing of this run, and one that wants arguments of calls, of which there are none.
+    pub fn hardware_of(&self, filter: &Filter) -> Result<String, Mistake> {
+        self.picked(Format::Hardware, filter)
+    }
+
+    /// What the last script left in the record, in a format.
+    fn shown(&self, format: Format) -> String {
+        // What shows all fits every run and every format.
+        self.picked(format, &Filter::new()).unwrap_or_default()
+    }
+
+    fn picked(&self, format: Format, filter: &Filter) -> Result<String, Mistake> {
+        let k = &self.lab.k;
+        filter.0.check(k, self.lab.functions()).map_err(|nothing| filter::mistake(&nothing))?;
+        let export = Export {
+            k,
+            records: self.records.clone(),
+            options: self.options,
+            filter: &filter.0,
+            domains: None,
+            vectors: false,
+            title: "",
+        };
+        let unfit =
+            |e: record::formats::Unfit| Mistake::new(e.to_string(), format!("expected {}", e.expected));
+        let bytes = export.write(format).map_err(unfit)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// Runs a script, and records it. What its commands printed is returned, what went wrong among
@@ -174,8 +217,28 @@ impl Lab {
     /// assert!(lab.flow().starts_with("# task\nirq_can_set_affinity_usr\n"), "{}", lab.flow());
     /// ```
     pub fn flow(&self) -> String {
-        let functions = self.lab.functions();
-        flow::print(&Recording::between(&self.lab.k.trace, self.records.clone(), functions, self.options))
+        self.shown(Format::Flow)
+    }
+
+    /// The same, as far as a filter shows it.
+    ///
+    /// ```
+    /// # use irqlab_test::{Filter, KernelVersion, Lab, Machine};
+    /// # let mut lab = Lab::boot(&Machine::embedded(KernelVersion::V5_4));
+    /// lab.run_script("echo 0 > /sys/devices/system/cpu/cpu4/online").unwrap();
+    /// // What becomes of interrupt 29, which only CPU 4 may take, and who calls that.
+    /// let flow = lab.flow_of(&Filter::new().irq(29).actor("migration").depth(5).args()).unwrap();
+    /// assert!(flow.contains("      migrate_one_irq(irq=29)\n        irq_shutdown_and_deactivate(irq=29)\n"), "{flow}");
+    ///
+    /// let mistake = lab.flow_of(&Filter::new().function("migrate_one_irk")).unwrap_err();
+    /// assert!(mistake.to_string().contains("perhaps migrate_one_irq"), "{mistake}");
+    /// ```
+    ///
+    /// # Errors
+    /// A filter that can show nothing of this run: an interrupt that never was there, a function that the kernel does not
+    /// have, an actor that did nothing.
+    pub fn flow_of(&self, filter: &Filter) -> Result<String, Mistake> {
+        self.picked(Format::Flow, filter)
     }
 
     /// The tracepoints of the last script with their stacks, as the text of an `.events` file.
@@ -187,7 +250,23 @@ impl Lab {
     /// assert!(lab.events().contains("@ vector_config: irq=24"), "{}", lab.events());
     /// ```
     pub fn events(&self) -> String {
-        events::print(&record::events(&self.lab.k.trace, self.records.clone(), self.lab.functions()))
+        self.shown(Format::Events)
+    }
+
+    /// The same, as far as a filter shows it. Stacks stay whole.
+    ///
+    /// ```
+    /// # use irqlab_test::{Filter, KernelVersion, Lab, Machine};
+    /// # let mut lab = Lab::boot(&Machine::embedded(KernelVersion::V5_4));
+    /// lab.run_script("echo 0 > /sys/devices/system/cpu/cpu4/online").unwrap();
+    /// let events = lab.events_of(&Filter::new().function("irq_shutdown")).unwrap();
+    /// assert!(events.lines().filter(|line| line.starts_with("# ")).all(|line| line == "# migration"), "{events}");
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Lab::flow_of`].
+    pub fn events_of(&self, filter: &Filter) -> Result<String, Mistake> {
+        self.picked(Format::Events, filter)
     }
 
     /// The stacks on which a kernel function was called, or a tracepoint fired, during the last script, or
@@ -203,8 +282,30 @@ impl Lab {
     /// assert_eq!(lab.stacks("nvme_reset_work"), "");
     /// ```
     pub fn stacks(&self, name: &str) -> String {
-        let functions = self.lab.functions();
-        let found = stacks::reaching_within(&self.lab.k.trace, self.records.clone(), name, functions);
+        self.stacks_of(name, &Filter::new()).unwrap_or_default()
+    }
+
+    /// The same, as far as a filter shows it. With arguments, stacks differ by them.
+    ///
+    /// ```
+    /// # use irqlab_test::{Filter, KernelVersion, Lab, Machine};
+    /// # let mut lab = Lab::boot(&Machine::embedded(KernelVersion::V5_4));
+    /// lab.run_script("echo 0 > /sys/devices/system/cpu/cpu4/online").unwrap();
+    /// let stacks = lab.stacks_of("irq_shutdown", &Filter::new().irq(29).args()).unwrap();
+    /// assert!(stacks.starts_with("# migration, 1 time\n[4] irq_shutdown(desc=irq 29)\n"), "{stacks}");
+    /// assert_eq!(lab.stacks_of("irq_shutdown", &Filter::new().irq(30)).unwrap(), "");
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Lab::flow_of`].
+    pub fn stacks_of(&self, name: &str, filter: &Filter) -> Result<String, Mistake> {
+        let (k, functions) = (&self.lab.k, self.lab.functions());
+        filter.0.check(k, functions).map_err(|nothing| filter::mistake(&nothing))?;
+        let kept = filter.0.chosen(&k.trace, self.records.clone(), Levels::Traced(functions));
+        let with_args = with_arguments(k);
+        let call: &record::CallText<'_> = if filter.0.args { &with_args } else { &name_of };
+        let counts = |at: usize| kept[at - self.records.start];
+        let found = stacks::reaching_with(&k.trace, self.records.clone(), name, functions, call, &counts);
         let mut text = String::new();
         for (i, stack) in found.iter().enumerate() {
             let gap = if i == 0 { "" } else { "\n" };
@@ -213,7 +314,7 @@ impl Lab {
             let _ = writeln!(text, "{gap}# {}, {} {times}", stack.actor, stack.count);
             text.push_str(&stacks::print(stack));
         }
-        text
+        Ok(text)
     }
 
     /// The vectors of every CPU now: how many are free, managed and in use, and which.

@@ -15,6 +15,7 @@
 //! (tests/captures/README.md), the language of scripts is in docs/scripts.md.
 //!
 //! [`diff()`] runs one script on two kernels and says what differs and which behaviour explains it.
+//! A [`Filter`] picks what of a recording is shown: one interrupt, the calls below a function, what an actor did.
 //! [`Lab::explore`] tries many interleavings of a script. Whatever a test gets wrong is a [`Mistake`], which says where.
 //!
 //! The crate needs neither the command line nor a terminal. It is not linked with insta, whose macros it only calls
@@ -25,11 +26,13 @@
 
 mod diff;
 mod explore;
+mod filter;
 mod lab;
 mod mistake;
 
 pub use diff::{Diff, Variant, diff};
 pub use explore::{Bound, Explored, Finding};
+pub use filter::Filter;
 pub use kstate::semantics::{KernelVersion, Semantics};
 pub use kstate::{Errno, Kernel};
 pub use lab::Lab;
