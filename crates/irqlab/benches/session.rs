@@ -1,9 +1,11 @@
-//! Going back in a session: on the embedded machine after a command, and after a million steps. The
+//! Going to and fro in a session, by records and by steps. By records: in the longest step of a controller reset, on the
+//! embedded machine and with 64 CPUs, where 20 ms and 200 ms are meant to be enough for the slowest. By steps: on the embedded machine after a command, and after a million steps. The
 //! slowest sample is what a person waits for; 50 ms are meant to be enough.
 
 use debugger::Session;
 use divan::Bencher;
 use kstate::semantics::{KernelVersion, Semantics};
+use kstate::trace::Recorded;
 use sim::machine::Machine;
 
 fn main() {
@@ -24,6 +26,69 @@ fn session(steps: u64) -> Session {
         session.line(&format!("dd if=/dev/nvme0n1 of=/dev/null bs=512 count={reads} iflag=direct"));
     }
     session
+}
+
+/// A session in the middle of the longest step of a reset, and how many records that has.
+fn in_long_step(cpus: u32) -> (Session, u64, usize) {
+    let version = KernelVersion::default();
+    let machine = match cpus {
+        8 => Machine::embedded(version),
+        cpus => {
+            let text = format!(
+                "kernel = \"{}\"\n[cpus]\npossible = {cpus}\n[[pci]]\naddress = \"0000:00:03.0\"\nmodel = \"nvme\"\n\
+                 io_queue_pairs_max = {cpus}\nmsix_vectors = {}\nintx_gsi = 23\n",
+                version.name(),
+                cpus + 1
+            );
+            Machine::parse("machine.toml", &text).expect("a machine")
+        }
+    };
+    let k = sim::boot::boot(&machine, Semantics::of(version), Recorded::Hardware);
+    let mut session = Session::new(k, "a machine");
+    session.line("echo 1 > /sys/class/nvme/nvme0/reset_controller");
+    let view = session.view();
+    let longest = view.steps.iter().max_by_key(|note| note.calls).map_or(0, |note| note.step);
+    session.line(&format!(":goto {longest}"));
+    let (_, records) = session.view().progress;
+    (session, longest, records)
+}
+
+const CPUS: [u32; 2] = [8, 64];
+
+/// One record on, again and again, and what a screen asks of the machine there.
+#[divan::bench(args = CPUS, sample_count = 300, sample_size = 1)]
+fn record_on(bencher: Bencher, cpus: u32) {
+    let (mut session, step, records) = in_long_step(cpus);
+    session.line(&format!(":goto {step}:1"));
+    assert!(records > if cpus == 8 { 400 } else { 3000 }, "a long step has {records} records");
+    bencher.bench_local(|| {
+        session.forward().map(drop).unwrap_or_default();
+        session.view().irq
+    });
+}
+
+/// One record back, again and again.
+#[divan::bench(args = CPUS, sample_count = 300, sample_size = 1)]
+fn record_back(bencher: Bencher, cpus: u32) {
+    let (mut session, step, records) = in_long_step(cpus);
+    session.line(&format!(":goto {step}:{records}"));
+    bencher.bench_local(|| {
+        session.backward().unwrap_or_default();
+        session.view().irq
+    });
+}
+
+/// From any record of the step to any other.
+#[divan::bench(args = CPUS, sample_count = 100, sample_size = 1)]
+fn record_anywhere(bencher: Bencher, cpus: u32) {
+    let (mut session, step, records) = in_long_step(cpus);
+    let mut seed = 1u64;
+    bencher
+        .with_inputs(|| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            format!(":goto {step}:{}", 1 + (seed >> 33) % records as u64)
+        })
+        .bench_local_refs(|line| session.line(line));
 }
 
 /// One step back, again and again.
