@@ -298,25 +298,16 @@ pub fn replay_line(semantics: &Semantics, folder: &str, out: &str) -> String {
 /// A kernel and what is changed in it, as options.
 pub fn options(semantics: &Semantics) -> String {
     let mut text = format!("--kernel {}", semantics.version.name());
-    for change in changes(semantics) {
+    for change in semantics.changes() {
         // Writing to a string cannot fail.
         let _ = write!(text, " --set {change}");
     }
     text
 }
 
-/// What of `semantics` no kernel of its version has, as `--set` takes it.
-pub fn changes(semantics: &Semantics) -> Vec<String> {
-    let changed = semantics.differences(semantics.version);
-    changed
-        .into_iter()
-        .map(|field| format!("{}={}", field.name, semantics.get(field.name).unwrap_or_default()))
-        .collect()
-}
-
 /// A kernel and what is changed in it, in words.
 pub fn describe(semantics: &Semantics) -> String {
-    let changes = changes(semantics);
+    let changes = semantics.changes();
     let kernel = semantics.version.name();
     if changes.is_empty() {
         format!("{kernel} as it is")

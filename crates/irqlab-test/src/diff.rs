@@ -3,7 +3,6 @@
 use core::fmt;
 
 use compare::diff::{self, Report, text};
-use explore::museum;
 use kstate::semantics::{KernelVersion, Semantics};
 use sim::machine::Machine;
 use sim::script::Script;
@@ -42,7 +41,7 @@ impl From<Semantics> for Variant {
 
 /// A kernel and what was changed in it, as options of the command line have it.
 pub(crate) fn name(semantics: &Semantics) -> String {
-    let changes = museum::changes(semantics);
+    let changes = semantics.changes();
     let changes: String = changes.iter().map(|change| format!(" {change}")).collect();
     semantics.version.name().to_owned() + &changes
 }

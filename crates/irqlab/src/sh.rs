@@ -152,13 +152,10 @@ pub fn session(start: &Start) -> diagnostic::Result<Begun> {
     }
     lines.extend(start.command.iter().cloned());
     let shipped = Semantics::of(opened.semantics.version);
-    let changed = opened.semantics.differences(opened.semantics.version);
-    let set =
-        changed.iter().map(|f| format!("{}={}", f.name, opened.semantics.get(f.name).unwrap_or_default()));
     let origin = Origin {
         machine: opened.text,
         kernel: shipped.version.name().to_owned(),
-        set: set.collect(),
+        set: opened.semantics.changes(),
         no_hardware: false,
     };
     let mut k = Lab::boot_with(&opened.machine, opened.semantics).into_kernel();

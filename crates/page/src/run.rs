@@ -80,14 +80,11 @@ pub struct Case<'a> {
 impl Run {
     pub(crate) fn new(k: &Kernel, name: &str, commands: Vec<Command>, told: Told, state: States) -> Self {
         let version = k.sem.version;
-        let set = k.sem.differences(version).into_iter();
         let about = told.explained(k);
         Self {
             kernel: version.name(),
             name: name.to_owned(),
-            set: set
-                .map(|field| format!("{}={}", field.name, k.sem.get(field.name).unwrap_or_default()))
-                .collect(),
+            set: k.sem.changes(),
             cpus: k.topo.nr_cpu_ids,
             cmdline: k.saved_command_line.to_string(),
             commands,

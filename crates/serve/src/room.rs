@@ -294,13 +294,10 @@ impl Keeper {
         };
         k.trace.record(Recorded::Hardware);
         let booted = k.trace.records.len();
-        let set = opened.semantics.differences(opened.semantics.version).into_iter();
         let origin = Origin {
             machine: opened.text.clone(),
             kernel: opened.semantics.version.name().to_owned(),
-            set: set
-                .map(|f| format!("{}={}", f.name, opened.semantics.get(f.name).unwrap_or_default()))
-                .collect(),
+            set: opened.semantics.changes(),
             no_hardware: false,
         };
         let mut session = Session::new(k, &opened.name).with_origin(origin);

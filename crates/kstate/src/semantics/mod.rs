@@ -200,6 +200,12 @@ impl Semantics {
         Self::fields().iter().filter(|field| (field.get)(self) != (field.get)(&kernel)).collect()
     }
 
+    /// What is changed in the kernel of this version, each as `FIELD=VALUE`, which `--set` takes.
+    pub fn changes(&self) -> Vec<String> {
+        let changed = self.differences(self.version).into_iter();
+        changed.map(|field| format!("{}={}", field.name, self.get(field.name).unwrap_or_default())).collect()
+    }
+
     /// Whether one of the kernels behaves like this.
     pub fn is_shipped(&self) -> bool {
         KernelVersion::ALL.iter().any(|version| self.differences(*version).is_empty())
