@@ -228,7 +228,7 @@ impl Lab {
     /// lab.run_script("echo 0 > /sys/devices/system/cpu/cpu4/online").unwrap();
     /// // What becomes of interrupt 29, which only CPU 4 may take, and who calls that.
     /// let flow = lab.flow_of(&Filter::new().irq(29).actor("migration").depth(5).args()).unwrap();
-    /// assert!(flow.contains("      migrate_one_irq(irq=29)\n        irq_shutdown_and_deactivate(irq=29)\n"), "{flow}");
+    /// assert!(flow.contains("      migrate_one_irq(irq=29)\n        irq_force_complete_move(irq=29)\n"), "{flow}");
     ///
     /// let mistake = lab.flow_of(&Filter::new().function("migrate_one_irk")).unwrap_err();
     /// assert!(mistake.to_string().contains("perhaps migrate_one_irq"), "{mistake}");
@@ -292,7 +292,7 @@ impl Lab {
     /// # let mut lab = Lab::boot(&Machine::embedded(KernelVersion::V5_4));
     /// lab.run_script("echo 0 > /sys/devices/system/cpu/cpu4/online").unwrap();
     /// let stacks = lab.stacks_of("irq_shutdown", &Filter::new().irq(29).args()).unwrap();
-    /// assert!(stacks.starts_with("# migration, 1 time\n[4] irq_shutdown(desc=irq 29)\n"), "{stacks}");
+    /// assert!(stacks.starts_with("# migration, 1 time\n[4] irq_shutdown(irq=29)\n"), "{stacks}");
     /// assert_eq!(lab.stacks_of("irq_shutdown", &Filter::new().irq(30)).unwrap(), "");
     /// ```
     ///
