@@ -123,6 +123,9 @@ enum Order {
         /// Devices of a driver are probed from the highest address down.
         reversed: bool,
     },
+    /// One after the other and each to its end, in the order of the numbers that the machine file lists: drivers that
+    /// are modules are loaded in any order.
+    Numbered,
     /// Controllers come up together, in an order that this seed decides from step to step.
     Drawn(u64),
     /// They come up together and take these turns.
@@ -132,11 +135,12 @@ enum Order {
 /// How many orders are drawn.
 const DRAWS: u64 = 64;
 
-const ORDERS: [Order; 4] = [
+const ORDERS: [Order; 5] = [
     Order::Fixed { settles: true, reversed: false },
     Order::Fixed { settles: false, reversed: false },
     Order::Fixed { settles: true, reversed: true },
     Order::Fixed { settles: false, reversed: true },
+    Order::Numbered,
 ];
 
 /// How many of the interrupts that the machine file lists have their name, and how many of those
@@ -155,7 +159,7 @@ fn likeness(k: &Kernel, machine: &Machine) -> (usize, usize) {
 fn find_turns(machine: &Machine, semantics: Semantics) -> Option<Vec<Turn>> {
     let none = &mut |_: &Kernel| {};
     let mut k = before_drivers(power_on(machine, semantics), machine, Recorded::Nothing, none);
-    let devs = add_functions(&mut k, machine, false);
+    let devs = add_functions(&mut k, machine, &ORDERS[0]);
     let turns = start_together(&mut k, &devs, none);
     order::find(k, turns, machine)
 }
@@ -240,7 +244,7 @@ fn boot_in(
     after: &mut impl FnMut(&Kernel),
 ) -> Kernel {
     let mut k = before_drivers(k, machine, recorded, after);
-    let devs = add_functions(&mut k, machine, matches!(order, Order::Fixed { reversed: true, .. }));
+    let devs = add_functions(&mut k, machine, order);
     if let Order::Turns(list) = order {
         let mut turns = start_together(&mut k, &devs, after);
         for &turn in list {
@@ -261,7 +265,7 @@ fn boot_in(
                 continue;
             }
             engine::run_task(&mut k, task, after);
-            if matches!(order, Order::Fixed { settles: true, .. }) {
+            if matches!(order, Order::Fixed { settles: true, .. } | Order::Numbered) {
                 settle(&mut k, after);
             }
         }
@@ -355,14 +359,20 @@ fn power_on(machine: &Machine, semantics: Semantics) -> Kernel {
 
 /// Puts the functions on the bus, and lists those that are bound at boot in the order in which their
 /// drivers probe, which is that of their registration.
-fn add_functions(k: &mut Kernel, machine: &Machine, reversed: bool) -> Vec<PciDevId> {
+fn add_functions(k: &mut Kernel, machine: &Machine, order: &Order) -> Vec<PciDevId> {
     let mut bound = Vec::new();
-    for device in &machine.pci {
+    for (at, device) in machine.pci.iter().enumerate() {
         let dev = add_function(k, device);
         let driver = pci_bus_match(k, dev).filter(|drv| k.pci.drivers[drv.index()].built_in);
-        bound.extend(driver.map(|driver| (driver, dev, device.probe.or(device.irqs.first().copied()))));
+        let listed = || {
+            let numbers = machine.boot_interrupts.iter().filter(|i| i.device == at).map(|i| i.irq.0);
+            // Who takes no messages is in nobody's way.
+            (*order == Order::Numbered).then(|| numbers.min().unwrap_or(0))
+        };
+        let first = device.probe.or(device.irqs.first().copied()).or_else(listed);
+        bound.extend(driver.map(|driver| (driver, dev, first)));
     }
-    if reversed {
+    if matches!(order, Order::Fixed { reversed: true, .. }) {
         bound.reverse();
     }
     // Who has the lower numbers came first.

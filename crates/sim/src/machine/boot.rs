@@ -420,10 +420,10 @@ impl<'a> Known<'a> {
         }
         // Which function is the driver's first is the order of their probes. A function's own key is the
         // number of its queues.
-        let instance = |text: &str, model| number(text).is_some_and(|n| (n as usize) < of(model).count());
+        let instance = |text: &str, count: usize| number(text).is_some_and(|n| (n as usize) < count);
         let most = |model| of(model).filter(here).filter_map(|d| d.parameters.first().copied()).max();
         if let Some((controller, queue)) = action.strip_prefix("nvme").and_then(|rest| rest.split_once('q')) {
-            return instance(controller, NVME)
+            return instance(controller, of(NVME).count())
                 && number(queue).zip(most(NVME)).is_some_and(|(queue, most)| queue <= most);
         }
         let Some(rest) = action.strip_prefix("virtio") else { return false };
@@ -434,7 +434,8 @@ impl<'a> Known<'a> {
             "config" | "virtqueues" => !pin,
             _ => !pin && queue.strip_prefix("req.").and_then(number).is_some_and(|index| index < queues),
         };
-        fits && instance(disk, VIRTIO_BLK)
+        // The bus numbers its devices, whatever they are (`register_virtio_device()`).
+        fits && instance(disk, self.pci.iter().filter(|d| d.model.name.starts_with("virtio")).count())
     }
 
     /// A CPU that boot brings up, and a vector that a device can have.
@@ -573,6 +574,21 @@ mod tests {
         {
             assert!(check(&vector(25, name, 0, 34)).contains("is no action of interrupt 25"), "{name}");
         }
+    }
+
+    #[test]
+    fn virtio_devices_of_every_kind_are_numbered_together() {
+        let disk = |name: &str| {
+            let text = format!(
+                "kernel = \"v6.12\"\n[cpus]\npossible = 2\n[[pci]]\naddress = \"0000:00:03.0\"\nmodel = \"virtio-scsi\"\n\
+                 request_queues = 2\nmsix_vectors = 0\nintx_gsi = 23\n[[pci]]\naddress = \"0000:00:04.0\"\nmodel = \"virtio-blk\"\n\
+                 request_queues = 1\nmsix_vectors = 0\nintx_gsi = 20\n{}",
+                vector(20, name, 0, 34)
+            );
+            Machine::parse("m.toml", &text).map_err(|e| e.to_string())
+        };
+        assert!(disk("virtio1").is_ok());
+        assert_eq!(disk("virtio2").unwrap_err(), "`virtio2` is no action of interrupt 20");
     }
 
     #[test]

@@ -113,3 +113,36 @@ fn who_finds_no_vector_does_without() {
         assert_eq!(sim::invariants::check_invariants(&lab.k), Ok(()));
     }
 }
+
+#[test]
+fn a_driver_that_is_a_module_comes_after_all_others() {
+    // Its device is the first on the bus, and its driver would be registered before NVMe's.
+    let mut text = "kernel = \"v7.3\"\n[cpus]\npossible = 2\n[[pci]]\naddress = \"0000:00:03.0\"\nmodel = \"virtio-net\"\n\
+                    queue_pairs = 1\nmsix_vectors = 2\nintx_gsi = 23\n[[pci]]\naddress = \"0000:00:04.0\"\nmodel = \"nvme\"\n\
+                    io_queue_pairs_max = 1\nmsix_vectors = 2\nintx_gsi = 20\n"
+        .to_owned();
+    for (irq, name, cpu, vector) in
+        [(4, "ttyS0", 1, 35), (9, "acpi", 1, 32), (12, "i8042", 1, 33), (1, "i8042", 0, 33)]
+    {
+        let _ =
+            write!(text, "[[boot.vector]]\nirq = {irq}\nname = \"{name}\"\ncpu = {cpu}\nvector = {vector}\n");
+    }
+    let listed = [
+        (24, "nvme0q0", 4, 0, 0, 34),
+        (25, "nvme0q1", 4, 1, 1, 34),
+        (26, "virtio0-config", 3, 0, 0, 35),
+        (27, "virtio0-virtqueues", 3, 1, 1, 36),
+    ];
+    for (irq, name, slot, index, cpu, vector) in listed {
+        let _ = write!(
+            text,
+            "[[boot.interrupt]]\nirq = {irq}\nname = \"{name}\"\ndevice = \"0000:00:0{slot}.0\"\nindex = {index}\n\
+             cpu = {cpu}\nvector = {vector}\nmanaged = {}\n",
+            name == "nvme0q1"
+        );
+    }
+    let lab = Lab::boot(&Machine::parse("machine.toml", &text).unwrap());
+    for (irq, name, ..) in listed {
+        assert_eq!(&*lab.k.find_desc(Irq(irq)).unwrap().action[0].name, name);
+    }
+}
