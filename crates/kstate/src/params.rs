@@ -23,8 +23,10 @@ pub struct Params {
     pub nox2apic: bool,
     /// The opposite of `dmar_disabled`, drivers/iommu/intel; `None` for what the configuration says.
     pub intel_iommu: Option<bool>,
+    /// Of rcupdate: `rcu_expedited`.
+    pub rcu_expedited: i32,
     /// Of nvme: `use_threaded_interrupts`.
-    pub nvme_use_threaded_interrupts: bool,
+    pub nvme_use_threaded_interrupts: i32,
     /// Of nvme: `write_queues`.
     pub nvme_write_queues: u32,
     /// Of nvme: `poll_queues`.
@@ -68,7 +70,8 @@ impl Default for Params {
             cpuhp_parallel_bringup: true,
             nox2apic: false,
             intel_iommu: None,
-            nvme_use_threaded_interrupts: false,
+            rcu_expedited: 0,
+            nvme_use_threaded_interrupts: 0,
             nvme_write_queues: 0,
             nvme_poll_queues: 0,
             nvme_io_queue_depth: 1024,

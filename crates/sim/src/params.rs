@@ -110,9 +110,13 @@ static WORDS: &[Word] = &[
     // PCI and drivers.
     early("pci", pcimsi::kernel::pci_setup).without(words::pci),
     early("acpi", parse_acpi).without(words::acpi),
+    module("rcupdate.rcu_expedited", |k, value| {
+        k.params.rcu_expedited = kstrtoint(value.ok_or(Errno::EINVAL)?.as_bytes(), 0)?;
+        Ok(())
+    }),
     module("nvme.use_threaded_interrupts", |k, value| {
         let text = value.ok_or(Errno::EINVAL)?;
-        k.params.nvme_use_threaded_interrupts = kstrtoint(text.as_bytes(), 0)? != 0;
+        k.params.nvme_use_threaded_interrupts = kstrtoint(text.as_bytes(), 0)?;
         Ok(())
     }),
     module("nvme.write_queues", |k, value| {
@@ -150,37 +154,63 @@ pub struct ModuleParam {
     pub module: &'static str,
     /// The parameter.
     pub name: &'static str,
+    /// The file's permission bits.
+    pub mode: u16,
     /// The word of the command line, which a write goes to.
     word: &'static str,
-    show: fn(&Kernel) -> u32,
+    show: fn(&Kernel) -> String,
+    /// The kernels that have the file.
+    there: fn(&Semantics) -> bool,
 }
 
-/// Those that are read again after boot: a controller's next reset sees what was written. 5.4 has no file for
-/// `use_threaded_interrupts`.
+impl ModuleParam {
+    const fn new(word: &'static str, module: &'static str, show: fn(&Kernel) -> String) -> Self {
+        // A word is the module's name, a dot, and the parameter's.
+        let (_, name) = word.split_at(module.len() + 1);
+        Self { module, name, mode: 0o644, word, show, there: |_| true }
+    }
+
+    const fn read_only(self) -> Self {
+        Self { mode: 0o444, ..self }
+    }
+
+    const fn only(self, there: fn(&Semantics) -> bool) -> Self {
+        Self { there, ..self }
+    }
+}
+
+/// 5.4 keeps numbers of queues as an int.
+fn queues(k: &Kernel, value: u32) -> String {
+    if k.sem.nvme_queue_params_checked { value.to_string() } else { (value as i32).to_string() }
+}
+
+/// Those that the model reads. A controller's next reset, or a driver's next probe, sees what was written.
 static FILES: &[ModuleParam] = &[
-    ModuleParam {
-        module: "nvme",
-        name: "io_queue_depth",
-        word: "nvme.io_queue_depth",
-        show: |k| k.params.nvme_io_queue_depth,
-    },
-    ModuleParam {
-        module: "nvme",
-        name: "poll_queues",
-        word: "nvme.poll_queues",
-        show: |k| k.params.nvme_poll_queues,
-    },
-    ModuleParam {
-        module: "nvme",
-        name: "write_queues",
-        word: "nvme.write_queues",
-        show: |k| k.params.nvme_write_queues,
-    },
+    ModuleParam::new("nvme.io_queue_depth", "nvme", |k| queues(k, k.params.nvme_io_queue_depth)),
+    ModuleParam::new("nvme.poll_queues", "nvme", |k| queues(k, k.params.nvme_poll_queues)),
+    ModuleParam::new("nvme.use_threaded_interrupts", "nvme", |k| {
+        k.params.nvme_use_threaded_interrupts.to_string()
+    })
+    .read_only()
+    .only(|sem| sem.nvme_queue_params_checked),
+    ModuleParam::new("nvme.write_queues", "nvme", |k| queues(k, k.params.nvme_write_queues)),
+    ModuleParam::new("nvme_core.admin_timeout", "nvme_core", |k| k.params.nvme_admin_timeout.to_string()),
+    ModuleParam::new("nvme_core.io_timeout", "nvme_core", |k| k.params.nvme_io_timeout.to_string()),
+    ModuleParam::new("virtio_blk.num_request_queues", "virtio_blk", |k| {
+        k.params.virtblk_num_request_queues.to_string()
+    })
+    .only(|sem| sem.virtblk_poll_queues),
+    ModuleParam::new("virtio_blk.poll_queues", "virtio_blk", |k| k.params.virtblk_poll_queues.to_string())
+        .only(|sem| sem.virtblk_poll_queues),
+    ModuleParam::new("virtio_blk.queue_depth", "virtio_blk", |k| k.params.virtblk_queue_depth.to_string())
+        .read_only(),
 ];
 
 /// The files of a module below /sys/module/MODULE/parameters.
-pub fn module_params(module: &str) -> impl Iterator<Item = &'static ModuleParam> {
-    FILES.iter().filter(move |param| param.module == module)
+// DEVIATION: parameters that change nothing here have no files: those of power states, of host memory and of the
+// controller's memory buffer, of retries and of multipath. `admin_timeout` and `io_timeout` take 1 to 1000000 seconds.
+pub fn module_params(k: &Kernel, module: &str) -> impl Iterator<Item = &'static ModuleParam> {
+    FILES.iter().filter(move |param| param.module == module && (param.there)(&k.sem))
 }
 
 /// The modules that have such files.
@@ -192,16 +222,17 @@ pub fn modules() -> impl Iterator<Item = &'static str> {
 impl ModuleParam {
     /// `param_attr_show()`.
     pub fn show(&self, k: &Kernel) -> String {
-        // 5.4 keeps numbers of queues as an int.
-        let value = (self.show)(k);
-        if k.sem.nvme_queue_params_checked { value.to_string() } else { (value as i32).to_string() }
+        (self.show)(k)
     }
 
     /// `param_attr_store()`.
     ///
     /// # Errors
-    /// Those of the parameter's own function.
+    /// Those of the parameter's own function, and `EINVAL` for a time that is not modelled.
     pub fn store(&self, k: &mut Kernel, text: &str) -> Result<(), Errno> {
+        if self.module == "nvme_core" && no_time(Some(text)).is_some() {
+            return Err(Errno::EINVAL);
+        }
         match WORDS.iter().find(|word| word.name == self.word).map(|word| word.takes) {
             Some(Takes::Module(set)) => set(k, Some(text)),
             _ => Err(Errno::ENOENT),

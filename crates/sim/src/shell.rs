@@ -665,6 +665,10 @@ impl Process {
             Program::Echo { value, path, append } => {
                 self.write(k, cpu, &format!("{value}\n"), path, *append, line)
             }
+            // Nothing to print is no write, and of an open file of the tracer's alone something comes.
+            Program::Printf { text, path, .. } if text.is_empty() && opens_without_effect(k, &path.text) => {
+                Ok(())
+            }
             Program::Printf { text, path, append } => self.write(k, cpu, text, path, *append, line),
             Program::Print { value } => {
                 terminal.push(value.clone());
@@ -757,6 +761,14 @@ impl Turn<'_, '_> {
         let (actor, what) = (self.actor, what.to_owned());
         self.complaints.push(Complaint { actor, line, what, errno: Some(errno) });
     }
+}
+
+/// Opening a file for writing does nothing but that. It fails for a file of sysfs that nobody may write
+/// (`kernfs_fop_open()`), and empties a file of the tracer.
+fn opens_without_effect(k: &Kernel, path: &str) -> bool {
+    let tracer = path.starts_with("/sys/kernel/tracing") || path.starts_with("/sys/kernel/debug/tracing");
+    let found = vfs::attributes::attributes(k, path);
+    !tracer && found.is_ok_and(|file| file.kind == vfs::attributes::Kind::File && file.mode & 0o222 != 0)
 }
 
 /// The CPU a command runs on: the one it is pinned to, else the first that is online. Where CPUs are

@@ -149,7 +149,7 @@ pub fn read(k: &Kernel, path: &str) -> Result<String, Errno> {
             let desc = k.find_desc(irq).filter(|desc| desc.proc_dir).ok_or(Errno::ENOENT)?;
             Ok((irq_file(file)?.show)(k, desc))
         }
-        ["sys", "devices", "system", "cpu", file] if cpu::FILES.contains(&file) => {
+        ["sys", "devices", "system", "cpu", file] if cpu::files(k).any(|known| known == file) => {
             cpu::cpu_file(k, file).map(line).ok_or(Errno::ENOENT)
         }
         ["sys", "devices", "system", "cpu", "smt", "control"] => Ok(line(smt::control_show(k))),
@@ -176,7 +176,7 @@ pub fn read(k: &Kernel, path: &str) -> Result<String, Errno> {
             cpu::cache_file(k, cpu, index, file).map(line).ok_or(Errno::ENOENT)
         }
         ["sys", "module", module, "parameters", name] => {
-            let mut params = params::module_params(module);
+            let mut params = params::module_params(k, module);
             params.find(|param| param.name == name).map(|param| line(param.show(k))).ok_or(Errno::ENOENT)
         }
         ["sys", "devices", "system", "node", file] if cpu::NODES.contains(&file) => {
@@ -571,7 +571,7 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
         ["sys", "devices", "system"] => names(&["cpu", "node"]),
         ["sys", "devices", "system", "cpu"] => {
             let cpus = k.topo.possible.iter().map(|cpu| format!("cpu{cpu}"));
-            cpus.chain(names(&cpu::FILES)).chain(names(&["smt"])).collect()
+            cpus.chain(cpu::files(k).map(str::to_owned)).chain(names(&["smt"])).collect()
         }
         ["sys", "devices", "system", "cpu", "smt"] => names(&["active", "control"]),
         ["sys", "devices", "system", "cpu", cpu]
@@ -602,9 +602,11 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
             names(&cpu::CACHE)
         }
         ["sys", "module"] => params::modules().map(str::to_owned).collect(),
-        ["sys", "module", module] if params::module_params(module).next().is_some() => names(&["parameters"]),
-        ["sys", "module", module, "parameters"] if params::module_params(module).next().is_some() => {
-            params::module_params(module).map(|param| param.name.to_owned()).collect()
+        ["sys", "module", module] if params::module_params(k, module).next().is_some() => {
+            names(&["parameters"])
+        }
+        ["sys", "module", module, "parameters"] if params::module_params(k, module).next().is_some() => {
+            params::module_params(k, module).map(|param| param.name.to_owned()).collect()
         }
         ["sys", "devices", "system", "node"] => {
             let nodes = (0..k.topo.nr_node_ids).map(|node| format!("node{node}"));
@@ -743,10 +745,13 @@ fn try_write(k: &mut Kernel, path: &str, text: &str, append: bool) -> Result<Wri
             Ok(Written::Now(irqcore::debugfs::irq_debug_write(k, irq, text)))
         }
         ["sys", "module", module, "parameters", name]
-            if params::module_params(module).any(|param| param.name == name) =>
+            if params::module_params(k, module).any(|param| param.name == name) =>
         {
-            let mut params = params::module_params(module);
-            let param = params.find(|param| param.name == name).ok_or(Errno::ENOENT)?;
+            let param = params::module_params(k, module).find(|param| param.name == name);
+            let param = param.ok_or(Errno::ENOENT)?;
+            if param.mode & 0o200 == 0 {
+                return Err(Errno::EACCES);
+            }
             Ok(Written::Now(param.store(k, text)))
         }
         ["sys", "kernel", "debug", "irqlab", file] if testmod::FILES.contains(&file) => {

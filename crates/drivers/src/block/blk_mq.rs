@@ -8,7 +8,7 @@ use kcore::cpu::{
 };
 use kcore::rcu::tree::synchronize_rcu;
 use kcore::sched::core::cpus_share_cache;
-use kcore::sched::isolation::{HkType, housekeeping_cpumask};
+use kcore::sched::isolation::cpu_is_isolated;
 use kcore::workqueue::KWORKER_ROOTS;
 use kfn::kframe;
 use kstate::blk::{
@@ -175,7 +175,7 @@ fn blk_mq_map_swqueue(k: &mut Kernel, q: QueueId) {
         hctx.mapped_cpus.clone_from(&hctx.cpumask);
     }
     if k.sem.hctx_skips_isolated_cpus {
-        let housekeeping = housekeeping_cpumask(k, HkType::Domain);
+        let housekeeping: CpuMask = k.topo.possible.iter().filter(|&cpu| !cpu_is_isolated(k, cpu)).collect();
         for hctx in &mut k.blk.q_mut(q).queue_hw_ctx {
             hctx.cpumask.and_assign(&housekeeping);
         }

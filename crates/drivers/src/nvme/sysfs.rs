@@ -29,8 +29,10 @@ impl Attribute {
 }
 
 /// `nvme_dev_attrs`: the files of every controller, in the order of `ls`.
-pub static NVME_DEV_ATTRS: [Attribute; 9] = [
+pub static NVME_DEV_ATTRS: [Attribute; 11] = [
     Attribute::ro("address", |k, ctrl| k.pci_dev(k.nvme.dev(ctrl).dev).name()),
+    // A subsystem has one controller here.
+    Attribute::ro("cntlid", |_, _| "0".to_owned()),
     Attribute::ro("firmware_rev", |_, _| format!("{:<8}", "1.0")),
     Attribute::ro("model", |_, _| format!("{:<40}", "irqlab NVMe Ctrl")),
     Attribute::ro("queue_count", |k, ctrl| k.nvme.dev(ctrl).queue_count.to_string()),
@@ -39,6 +41,7 @@ pub static NVME_DEV_ATTRS: [Attribute; 9] = [
     Attribute::ro("serial", |k, ctrl| format!("{:<20}", k.nvme.dev(ctrl).serial)),
     Attribute::ro("sqsize", |k, ctrl| k.nvme.dev(ctrl).q_depth.saturating_sub(1).to_string()),
     Attribute::ro("state", |k, ctrl| k.nvme.dev(ctrl).state.name().to_owned()),
+    Attribute::ro("transport", |_, _| "pcie".to_owned()),
 ];
 
 /// `nvme_sysfs_reset()`: resets the controller and waits for the end of it.

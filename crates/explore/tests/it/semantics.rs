@@ -887,6 +887,21 @@ const SEMANTICS: &[Row] = &[
         print(lab, format!("unbound work: {cpus}."));
     }),
     row(
+        "nohz_full_null",
+        V6_12,
+        BARE,
+        "cat /sys/devices/system/cpu/nohz_full\necho end\n",
+        &[(Look::Terminal, "(null)\nend", "")],
+    )
+    .given(&[("no_hz_full", "on")]),
+    row(
+        "die_id_counts_all",
+        V5_4,
+        Pc { cpus: "possible = 4\nsockets = 2\n", ..BARE },
+        "cat /sys/devices/system/cpu/cpu2/topology/die_id\n",
+        &[(Look::Terminal, "0", "1")],
+    ),
+    row(
         "housekeeping_leaves_one_cpu",
         V6_12,
         Pc { cmdline: "nohz_full=0-1 isolcpus=domain,2-3", cpus: CPUS_4, ..BARE },
@@ -1229,6 +1244,14 @@ const SEMANTICS: &[Row] = &[
         "",
         &[(Look::State, "mq/0/cpu_list\n0\n", "mq/0/cpu_list\n0, 1\n")],
     ),
+    row(
+        "isolated_without_tick",
+        V6_12,
+        Pc { cmdline: "nohz_full=1,3", ..ISOLATED },
+        "",
+        &[(Look::State, "mq/0/cpu_list\n0\n", "mq/0/cpu_list\n0, 1\n")],
+    )
+    .given(&[("no_hz_full", "on")]),
     row(
         "complete_remote_first",
         V5_4,

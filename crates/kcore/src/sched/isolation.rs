@@ -9,12 +9,19 @@
 use kstate::bitmap::{bitmap_parselist, nr_cpumask_bits};
 pub use kstate::isolation::HkType;
 use kstate::isolation::{HK_TYPE_MAX, Housekeeping};
-use kstate::{CpuMask, Kernel};
+use kstate::{CpuId, CpuMask, Kernel};
 
 /// `housekeeping_cpumask()`: the CPUs that are left to this kind of work; all possible ones where
 /// nothing is isolated.
 pub fn housekeeping_cpumask(k: &Kernel, kind: HkType) -> CpuMask {
     k.housekeeping.mask(kind).unwrap_or(&k.topo.possible).clone()
+}
+
+/// `cpu_is_isolated()`, include/linux/sched/isolation.h: the CPU is left out of the scheduler's domains or,
+/// for a kernel that asks for it, runs without a tick.
+pub fn cpu_is_isolated(k: &Kernel, cpu: CpuId) -> bool {
+    let taken = |kind| k.housekeeping.mask(kind).is_some_and(|left| !left.contains(cpu));
+    taken(HkType::Domain) || k.sem.isolated_without_tick && taken(HkType::Tick)
 }
 
 /// `"Build with CONFIG_NO_HZ_FULL"`.

@@ -570,6 +570,16 @@ macro_rules! fields {
         V5_4 off "not: nohz_full= and the flag nohz of isolcpus= are refused",
         "CONFIG_NO_HZ_FULL" on "it can, and unbound work leaves the CPUs of nohz_full=",
     }
+    /// What nohz_full in /sys/devices/system/cpu says where no CPU is without a tick.
+    nohz_full_null: bool = "print_cpus_nohz_full()", "drivers/base/cpu.c" {
+        V5_4 on "(null), since there is no mask",
+        V7_3 off "an empty line",
+    }
+    /// Which dies the number of a CPU's die counts.
+    die_id_counts_all: bool = "topo_set_ids()", "arch/x86/kernel/cpu/topology_common.c" {
+        V5_4 off "those of its package",
+        V6_12 on "those of the machine",
+    }
     /// What the flag nohz of isolcpus= keeps away from the CPUs.
     housekeeping_kernel_noise: bool = "housekeeping_isolcpus_setup()", "kernel/sched/isolation.c" {
         V5_4 off "the tick; nohz_full= also keeps away unbound work, timers, RCU and kernel threads",
@@ -793,6 +803,11 @@ macro_rules! fields {
     hctx_skips_isolated_cpus: bool = "blk_mq_map_swqueue()", "block/blk-mq.c", "6.10 (a46c27026da1)" {
         V5_4 off "it does",
         V6_12 on "it does not, so that no kworker runs there",
+    }
+    /// Whether a CPU without a tick counts as isolated.
+    isolated_without_tick: bool = "cpu_is_isolated()", "include/linux/sched/isolation.h" {
+        V5_4 on "it does, where isolation is asked for at all: its queues' own work stays away from it",
+        V7_3 off "it does not: only who is left out of the scheduler's domains is",
     }
     /// Which CPUs count as a hardware queue's own when one comes online.
     hctx_online_tests_cpumask: bool = "blk_mq_hctx_notify_online()", "block/blk-mq.c", "6.10 (7b815817aa58)" {

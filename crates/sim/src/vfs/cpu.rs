@@ -1,13 +1,20 @@
 //! Files of /sys/devices/system/{cpu,node}: drivers/base/{cpu,topology,cacheinfo,node}.c and
 //! arch/x86/kernel/cpu/cacheinfo.c.
 
+use std::collections::BTreeMap;
+
 use kcore::sched::isolation::{HkType, housekeeping_cpumask};
 use kcore::x86::topology::topology_cluster_id;
 use kstate::topology::CpuPlace;
 use kstate::{CpuId, CpuMask, Kernel};
 
 /// Files of /sys/devices/system/cpu beside the folders.
-pub(super) const FILES: [&str; 6] = ["isolated", "kernel_max", "offline", "online", "possible", "present"];
+const FILES: [&str; 7] = ["isolated", "kernel_max", "nohz_full", "offline", "online", "possible", "present"];
+
+/// Those that this kernel has.
+pub(super) fn files(k: &Kernel) -> impl Iterator<Item = &'static str> {
+    FILES.into_iter().filter(|file| *file != "nohz_full" || k.sem.no_hz_full)
+}
 
 /// Files of a CPU's topology, and those of its cluster, which younger kernels have.
 const TOPOLOGY: [&str; 13] = [
@@ -48,7 +55,7 @@ fn mask(k: &Kernel, file: &str, cpus: &CpuMask) -> String {
 }
 
 /// A file of /sys/devices/system/cpu.
-// DEVIATION: `enabled`, `nohz_full` and, since 7.0, `housekeeping` are not there. `kernel_max` is the largest NR_CPUS that this
+// DEVIATION: `enabled` and, since 7.0, `housekeeping` are not there. `kernel_max` is the largest NR_CPUS that this
 // kernel can be built with, and `offline` leaves out the CPUs beyond `nr_cpu_ids`.
 pub(super) fn cpu_file(k: &Kernel, file: &str) -> Option<String> {
     let topo = &k.topo;
@@ -59,6 +66,12 @@ pub(super) fn cpu_file(k: &Kernel, file: &str) -> Option<String> {
         "offline" => topo.possible.andnot(&topo.online).list(),
         // print_cpus_isolated().
         "isolated" => topo.possible.andnot(&housekeeping_cpumask(k, HkType::Domain)).list(),
+        // print_cpus_nohz_full().
+        "nohz_full" if k.sem.no_hz_full => match k.housekeeping.mask(HkType::Tick) {
+            Some(housekeeping) => topo.possible.andnot(housekeeping).list(),
+            None if k.sem.nohz_full_null => "(null)".to_owned(),
+            None => String::new(),
+        },
         "kernel_max" => (kstate::cpumask::MAX_CPUS - 1).to_string(),
         _ => return None,
     })
@@ -70,22 +83,31 @@ fn topology_core_cpumask(k: &Kernel, cpu: CpuId) -> CpuMask {
     k.topo.online.iter().filter(|other| k.topo.cpus[other.index()].socket == socket).collect()
 }
 
-/// The number of a CPU's core among those of its package.
-// DEVIATION: cores are numbered without gaps. A machine file has no widths of CPUID leaf 0xb, by which the kernel cuts the
-// APIC ID.
+/// How far an APIC ID is shifted for the number of its core and for that of its package (`x86_topo_system.dom_shifts`, which
+/// CPUID leaf 0xb fills).
+// DEVIATION: a machine file has APIC IDs and no CPUID. The widths are the smallest that fit: CPUs of a core agree above the
+// first, those of a package above the second. Bits that no ID has belong to threads that were switched off.
+fn apic_id_shifts(k: &Kernel) -> (u32, u32) {
+    let places = || k.topo.present.iter().map(|cpu| &k.topo.cpus[cpu.index()]);
+    let width = |key: fn(&CpuPlace) -> u32| {
+        let mut first = BTreeMap::new();
+        let differing = places().fold(0, |bits, place| {
+            bits | (*first.entry(key(place)).or_insert(place.apic_id.0) ^ place.apic_id.0)
+        });
+        u32::BITS - differing.leading_zeros()
+    };
+    let used = places().fold(0, |bits, place| bits | place.apic_id.0);
+    let unused = if used == 0 { 0 } else { used.trailing_zeros() };
+    let core = width(|place| place.core).max(unused);
+    (core, width(|place| place.socket).max(core))
+}
+
+/// The number of a CPU's core in its package: what lies between the two shifts of its APIC ID (`topo_set_ids()`,
+/// `detect_extended_topology()`).
 pub(super) fn core_id(k: &Kernel, cpu: CpuId) -> u32 {
-    let place = &k.topo.cpus[cpu.index()];
-    let mut cores: Vec<u32> = k
-        .topo
-        .present
-        .iter()
-        .map(|other| &k.topo.cpus[other.index()])
-        .filter(|other| other.socket == place.socket)
-        .map(|other| other.core)
-        .collect();
-    cores.sort_unstable();
-    cores.dedup();
-    cores.iter().position(|core| *core == place.core).unwrap_or_default() as u32
+    let (core, package) = apic_id_shifts(k);
+    let low = k.topo.cpus[cpu.index()].apic_id.0 & !u32::MAX.checked_shl(package).unwrap_or(0);
+    low.checked_shr(core).unwrap_or(0)
 }
 
 /// The names of the files in a CPU's topology.
@@ -101,6 +123,7 @@ pub(super) fn topology_file(k: &Kernel, cpu: CpuId, file: &str) -> Option<String
         "physical_package_id" => k.topo.cpus[cpu.index()].socket.to_string(),
         "core_id" => core_id(k, cpu).to_string(),
         // A package has one die.
+        "die_id" if k.sem.die_id_counts_all => k.topo.cpus[cpu.index()].socket.to_string(),
         "die_id" => "0".to_owned(),
         "thread_siblings" | "thread_siblings_list" | "core_cpus" | "core_cpus_list" => {
             mask(k, file, &k.topo.siblings[cpu.index()])

@@ -578,7 +578,9 @@ fn numbers_of_queues_are_read_again_at_a_reset() {
             version.name()
         );
         let mut lab = Lab::boot(&Machine::parse("machine.toml", &text).expect("a machine"));
-        assert_eq!(sh(&mut lab, &format!("ls {parameters}")), "io_queue_depth\npoll_queues\nwrite_queues");
+        let threaded = if version == V5_4 { "" } else { "use_threaded_interrupts\n" };
+        let names = format!("io_queue_depth\npoll_queues\n{threaded}write_queues");
+        assert_eq!(sh(&mut lab, &format!("ls {parameters}")), names);
         assert_eq!(sh(&mut lab, &format!("cat {parameters}/write_queues")), "1");
         let wrong = error(&mut lab, &format!("echo x > {parameters}/write_queues"));
         assert_eq!(wrong, "Invalid argument");
@@ -595,4 +597,67 @@ fn numbers_of_queues_are_read_again_at_a_reset() {
         sh(&mut lab, "echo 1 > /sys/class/nvme/nvme0/reset_controller\nsleep 1");
         sh(&mut lab, "dd if=/dev/nvme0n1 of=/dev/null bs=4k count=2 iflag=direct");
     }
+}
+
+#[test]
+fn timeouts_and_ways_of_interrupts_are_parameters() {
+    let words = "nvme_core.io_timeout=5 nvme.use_threaded_interrupts=2 virtio_blk.queue_depth=64";
+    for version in [V5_4, V6_12, V7_3] {
+        let text = format!("kernel = \"{}\"\ncmdline = \"{words}\"\n[cpus]\npossible = 2\n", version.name());
+        let mut lab = Lab::boot(&Machine::parse("machine.toml", &text).expect("a machine"));
+        let core = "/sys/module/nvme_core/parameters";
+        assert_eq!(sh(&mut lab, &format!("cat {core}/io_timeout; cat {core}/admin_timeout")), "5\n60");
+        sh(&mut lab, &format!("echo 0x10 > {core}/io_timeout"));
+        assert_eq!(sh(&mut lab, &format!("cat {core}/io_timeout")), "16");
+        assert_eq!(error(&mut lab, &format!("echo 0 > {core}/io_timeout")), "Invalid argument");
+        let blk = "/sys/module/virtio_blk/parameters";
+        assert_eq!(sh(&mut lab, &format!("cat {blk}/queue_depth")), "64");
+        assert_eq!(
+            sh(&mut lab, &format!("stat -c %a {blk}/queue_depth; stat -c %a {core}/io_timeout")),
+            "444\n644"
+        );
+        let threaded = "cat /sys/module/nvme/parameters/use_threaded_interrupts";
+        if version == V5_4 {
+            assert_eq!(error(&mut lab, threaded), "No such file or directory");
+        } else {
+            assert_eq!(sh(&mut lab, threaded), "2");
+            let write = threaded.replace("cat", "echo 1 >");
+            assert_eq!(error(&mut lab, &write), "Permission denied");
+        }
+    }
+}
+
+#[test]
+fn cores_and_dies_have_the_numbers_of_apic_ids() {
+    let ids = |version: KernelVersion, cpus: &str| {
+        let text = format!("kernel = \"{}\"\n[cpus]\n{cpus}", version.name());
+        let mut lab = Lab::boot(&Machine::parse("machine.toml", &text).expect("a machine"));
+        let cpus = lab.k.topo.online.iter().collect::<Vec<_>>();
+        let file = |cpu, name| format!("/sys/devices/system/cpu/cpu{cpu}/topology/{name}");
+        let read = |lab: &mut Lab, name| {
+            let words: Vec<String> =
+                cpus.iter().map(|&cpu| sh(lab, &format!("cat {}", file(cpu, name)))).collect();
+            words.join(" ")
+        };
+        (read(&mut lab, "core_id"), read(&mut lab, "die_id"))
+    };
+    let is = |core: &str, die: &str| (core.to_owned(), die.to_owned());
+    // Three cores have room for four, which shows in the IDs of the second package.
+    let two = "possible = 6\nsockets = 2\n";
+    assert_eq!(ids(V5_4, two), is("0 1 2 0 1 2", "0 0 0 0 0 0"));
+    assert_eq!(ids(V7_3, two), is("0 1 2 0 1 2", "0 0 0 1 1 1"));
+    // A part of a server's cores is switched off, and its threads are numbered behind all cores.
+    let gaps = "possible = 6\nsiblings = [\"0,3\", \"1,4\", \"2,5\"]\napic_ids = [0, 4, 10, 1, 5, 11]\n";
+    assert_eq!(ids(V6_12, gaps), is("0 2 5 0 2 5", "0 0 0 0 0 0"));
+    // Threads were switched off by the firmware: their bit is in no ID.
+    assert_eq!(ids(V6_12, "possible = 3\napic_ids = [0, 2, 6]\n"), is("0 1 3", "0 0 0"));
+}
+
+#[test]
+fn nothing_to_print_is_no_write() {
+    let mut lab = Lab::boot(&Machine::embedded(V6_12));
+    let mask = "/proc/irq/9/smp_affinity";
+    assert_eq!(error(&mut lab, &format!("echo '' > {mask}")), "Invalid argument");
+    assert_eq!(sh(&mut lab, &format!("printf '' > {mask}")), "");
+    assert_eq!(error(&mut lab, "printf '' > /sys/devices/system/cpu/possible"), "Permission denied");
 }

@@ -331,7 +331,7 @@ pub(super) fn queue_request_irq(k: &mut Kernel, id: NvmeId, qid: u16) -> Result<
     let name = format!("nvme{}q{qid}", d(k, id).instance);
     let irq = Handler { name: "nvme_irq", call: nvme_irq };
     let check = Handler { name: "nvme_irq_check", call: nvme_irq_check };
-    let threaded = k.params.nvme_use_threaded_interrupts;
+    let threaded = k.params.nvme_use_threaded_interrupts != 0;
     let (handler, thread_fn) = if threaded { (check, Some(irq)) } else { (irq, None) };
     let dev_id = k.nvmeq_dev_id(id, qid);
     pcimsi::kernel::pci_request_irq(k, pdev, vector, Some(handler), thread_fn, dev_id, &name)
