@@ -8,6 +8,7 @@ use kstate::{CpuId, Errno, Kernel};
 
 use super::deadline::{FAIR_SERVER_BW, dl_bw_check_overflow, dl_bw_deactivate};
 use super::topology::{build_perf_domains, build_sched_domains};
+use crate::rcu::tree::synchronize_rcu;
 
 /// The run queue of a CPU that comes is made ready. Here it has nothing that could be wrong.
 pub(crate) fn sched_cpu_starting(_k: &mut Kernel, _cpu: CpuId) -> Result<(), Errno> {
@@ -33,10 +34,17 @@ pub(crate) fn sched_cpu_activate(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno
 }
 
 /// No more tasks are put on the CPU, unless those that have a claim would not fit on the others: it
-/// stays active then.
+/// stays active then. Who has chosen the CPU before is waited for, some ticks long, and timers expire meanwhile.
+// DEVIATION: where every order is looked at, the wait is left out: a device that takes longer than a grace period is a device
+// that completes after a grace period of no time.
 #[kframe("kernel/sched/core.c", part)]
 pub(crate) fn sched_cpu_deactivate(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
     k.topo.active.clear(cpu);
+    if !k.oracle.interleave {
+        let user = |kind: TaskKind| kind == TaskKind::Task;
+        push_away(k, cpu, user);
+        call!(synchronize_rcu());
+    }
     if !k.hotplug.system_running {
         return Ok(());
     }
@@ -65,14 +73,18 @@ fn cpuset_update_active_cpus(k: &mut Kernel) {
 
 /// Tasks that may run elsewhere leave a CPU that goes down.
 pub(crate) fn sched_cpu_dying(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
-    let Some(elsewhere) = k.topo.active.first().or_else(|| k.topo.online.first()) else { return Ok(()) };
-    for task in &mut k.sched.tasks {
-        let bound = matches!(task.kind, TaskKind::Cpuhp(_) | TaskKind::Migration(_) | TaskKind::Idle(_));
-        if task.cpu == cpu && !bound {
-            task.cpu = elsewhere;
-        }
-    }
+    let bound = |kind| matches!(kind, TaskKind::Cpuhp(_) | TaskKind::Migration(_) | TaskKind::Idle(_));
+    push_away(k, cpu, |kind| !bound(kind));
     Ok(())
+}
+
+/// Such tasks of a CPU run on an active one from now on, whatever they are pinned to (`is_cpu_allowed()`,
+/// `select_fallback_rq()`).
+fn push_away(k: &mut Kernel, cpu: CpuId, which: impl Fn(TaskKind) -> bool) {
+    let Some(elsewhere) = k.topo.active.first().or_else(|| k.topo.online.first()) else { return };
+    for task in k.sched.tasks.iter_mut().filter(|task| task.cpu == cpu && which(task.kind)) {
+        task.cpu = elsewhere;
+    }
 }
 
 /// `cpus_share_cache()`.

@@ -240,3 +240,21 @@ fn instances_whose_callback_ran_before_another_failed_are_undone() {
         }
     }
 }
+
+#[test]
+fn a_vector_that_was_left_is_given_back_before_the_cpu_goes() {
+    // sched_cpu_deactivate() waits for a grace period, and the timer of the old vector takes one tick.
+    for version in [KernelVersion::V6_12, KernelVersion::V7_3] {
+        let text = format!(
+            "kernel = \"{}\"\n[cpus]\npossible = 4\ninterrupt_remapping = true\n[[pci]]\naddress = \"0000:00:03.0\"\n\
+             model = \"nvme\"\nio_queue_pairs_max = 2\nmsix_vectors = 3\nintx_gsi = 23\n",
+            version.name()
+        );
+        let mut lab = Lab::boot(&Machine::parse("machine.toml", &text).expect("a machine"));
+        let script = "echo 1 > /proc/irq/25/smp_affinity_list\nsleep 1\n#: events down\n\
+                      echo 2 > /proc/irq/25/smp_affinity_list\necho 0 > /sys/devices/system/cpu/cpu2/online\n#: end\n";
+        let script = Script::parse("script.sh", script).expect("a script");
+        let files = lab.run(&script, |_| Default::default());
+        assert!(files[0].text.contains("vector_free_moved: irq=25 cpu=1"), "{version:?}: {}", files[0].text);
+    }
+}
