@@ -41,12 +41,22 @@ impl Session {
                 let known = ENDINGS.iter().find(|(known, _)| *known == ending);
                 (file, known.map_or(Format::Story, |(_, format)| *format))
             }
-            [file, name] => {
-                let format = Format::from_name(name)
-                    .ok_or_else(|| format!("`{name}` is no format; expected one of {}", Format::names()))?;
-                (file, format)
+            // Both orders are in use: `perf` has the format first, `cp` the file last.
+            [first, second] => match (Format::from_name(second), Format::from_name(first)) {
+                (Some(format), _) => (first, format),
+                (None, Some(format)) => (second, format),
+                (None, None) => {
+                    let names = Format::names();
+                    return Err(format!("`{second}` is no format; expected one of {names}"));
+                }
+            },
+            [] => return Err("`:export` needs a file; expected FILE [FORMAT]".to_owned()),
+            [_, _, more, ..] => {
+                return Err(format!(
+                    "`:export` takes a file and a format, not `{more}`; expected FILE [FORMAT], and \
+                     `:filter` before it to choose what is written"
+                ));
             }
-            _ => return Err("`:export` needs a file; expected FILE [FORMAT]".to_owned()),
         };
         if format.needs_hardware() && !self.k.trace.hardware {
             return Err(

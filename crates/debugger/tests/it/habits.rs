@@ -239,6 +239,10 @@ fn what_is_almost_right_is_answered_with_what_was_meant() {
     says(":break vector_config if foo == 29", "irq");
     says(":export x nonsense", "expected one of story, flow");
     says(":export", "needs a file");
+    says(":export x flow --irq 25", "takes a file and a format, not `--irq`");
+    let [file_last, format_last] = [":export flow x", ":export x flow"].map(|line| session.line(line).save);
+    assert_eq!(file_last.as_ref().map(|save| save.file.as_str()), Some("x"));
+    assert_eq!(file_last, format_last);
 }
 
 #[test]
