@@ -79,6 +79,7 @@ impl Session {
             filter: &self.shown,
             domains: None,
             vectors: false,
+            clock: None,
             title: &self.name,
         };
         let bytes = export.write(format).map_err(|e| format!("{e}; expected {}", e.expected))?;

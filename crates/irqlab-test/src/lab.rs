@@ -155,6 +155,7 @@ impl Lab {
             filter: &filter.0,
             domains: None,
             vectors: false,
+            clock: None,
             title: "",
         };
         let unfit =

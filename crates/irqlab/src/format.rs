@@ -10,7 +10,7 @@ use kstate::semantics::Semantics;
 use kstate::trace::Recorded;
 use record::Options;
 use record::filter::Filter;
-use record::formats::{Export, Format, Unfit};
+use record::formats::{Export, Format, Unfit, perfetto};
 use sim::lab::Lab;
 use sim::machine::Machine;
 use sim::plan::Kind;
@@ -37,6 +37,18 @@ pub struct Args {
     /// With --format svg: the vectors of all CPUs at the end instead of the calls
     #[arg(long, requires = "format", conflicts_with_all = ["domains", "recording"])]
     vectors: bool,
+    /// With --format perfetto: what is taken for time [default: virtual]
+    #[arg(long, value_enum, value_name = "CLOCK", requires = "format")]
+    clock: Option<Clock>,
+}
+
+/// What a trace takes for time.
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+enum Clock {
+    /// The time of the emulated PC, in which code takes none
+    Virtual,
+    /// The order of the records: a microsecond each
+    Record,
 }
 
 /// Reads the name of a format.
@@ -52,6 +64,7 @@ pub fn unfit(Unfit { option, found, expected }: Unfit) -> OptionError {
     let option = match option {
         "args" => "--args",
         "vectors" => "--vectors",
+        "clock" => "--clock",
         _ => "--domains",
     };
     OptionError::new(option, found, expected)
@@ -130,6 +143,10 @@ pub fn run(
         filter,
         domains: args.domains.map(Irq),
         vectors: args.vectors,
+        clock: args.clock.map(|clock| match clock {
+            Clock::Virtual => perfetto::Clock::Virtual,
+            Clock::Record => perfetto::Clock::Record,
+        }),
         title,
     };
     let bytes = export.write(format).map_err(unfit)?;

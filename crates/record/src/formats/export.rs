@@ -133,6 +133,8 @@ pub struct Export<'a> {
     pub domains: Option<Irq>,
     /// The vectors of all CPUs as they are now instead of the calls, for a picture.
     pub vectors: bool,
+    /// What a trace takes for time, for the format that has a choice.
+    pub clock: Option<perfetto::Clock>,
     /// What a picture is of.
     pub title: &'a str,
 }
@@ -143,7 +145,7 @@ impl Export<'_> {
     /// # Errors
     /// For what the format has no place for, and for an interrupt that is not there.
     pub fn write(&self, format: Format) -> Result<Vec<u8>, Unfit> {
-        let Self { k, options, filter, domains, vectors, title, .. } = *self;
+        let Self { k, options, filter, domains, vectors, clock, title, .. } = *self;
         let functions = Functions::of(k.sem.version);
         if domains.is_some() && !format.is_graph() {
             let found = "this format has no graph".to_owned();
@@ -156,6 +158,10 @@ impl Export<'_> {
         if vectors && format != Format::Svg {
             let found = "this format is no picture".to_owned();
             return Err(Unfit { option: "vectors", found, expected: "--format svg".to_owned() });
+        }
+        if clock.is_some() && format != Format::Perfetto {
+            let found = "this format has one time".to_owned();
+            return Err(Unfit { option: "clock", found, expected: "--format perfetto".to_owned() });
         }
         let argless = matches!(
             format,
@@ -203,6 +209,10 @@ impl Export<'_> {
         let with_args = with_arguments(k);
         let call: &CallText<'_> = if filter.args { &with_args } else { &name_of };
         let recording = || Recording::between_with(trace, records.clone(), functions, options, call);
+        let number = |n: usize| match &cut {
+            None => n,
+            Some(cut) => n.checked_sub(cut.records.start).map_or(n, |at| cut.numbers[at]),
+        };
         let text = match format {
             Format::Story => story(&recording()),
             Format::Flow => flow::print(&recording()),
@@ -215,13 +225,17 @@ impl Export<'_> {
             Format::Hardware => hardware::print(trace, records, functions),
             Format::Json => {
                 let cpus = k.topo.possible.iter().last().map_or(1, |CpuId(last)| last + 1);
-                let number = |n: usize| match &cut {
-                    None => n,
-                    Some(cut) => n.checked_sub(cut.records.start).map_or(n, |at| cut.numbers[at]),
-                };
                 json::print_numbered(&slice, k.sem.version, cpus, number)
             }
-            Format::Perfetto => return Ok(perfetto::encode_with(&slice, filter.args.then_some(k))),
+            Format::Perfetto => {
+                let how = perfetto::How {
+                    clock: clock.unwrap_or_default(),
+                    args_of: filter.args.then_some(k),
+                    number: &number,
+                    counters: cut.is_none(),
+                };
+                return Ok(perfetto::encode_with(&slice, &how));
+            }
             Format::Dot => graph::dot(&graph::calls(&slice)),
             Format::Mermaid => graph::mermaid(&graph::calls(&slice)),
             Format::MermaidSequence => sequence::mermaid(&slice),
