@@ -57,6 +57,8 @@ struct Check {
     name: String,
     /// Lines that were compared.
     lines: usize,
+    /// A real machine did not get to it, so there was nothing to compare.
+    not_taken: bool,
     /// What is wrong with it.
     wrong: Option<Wrong>,
     /// The file's new content.
@@ -133,7 +135,8 @@ fn check(row: Row, made: &[Made]) -> Check {
             (0, Some(Wrong { what, detail: String::new() }), text())
         }
     };
-    Check { name: row.file, lines, wrong, accept }
+    let not_taken = row.outcome == Outcome::NotTaken;
+    Check { name: row.file, lines, not_taken, wrong, accept }
 }
 
 /// What the script printed, where that is expected.
@@ -182,7 +185,7 @@ fn run_one(folder: &Path, experiment: &Experiment) -> diagnostic::Result<Vec<Che
                 detail: failed.iter().map(|line| format!("{line}\n")).collect(),
             }
         });
-        checks.push(Check { name: "assertions".to_owned(), lines: 0, wrong, accept: None });
+        checks.push(Check { name: "assertions".to_owned(), lines: 0, not_taken: false, wrong, accept: None });
     }
     if checks.is_empty() {
         return Err(diagnostic::report!(
@@ -259,8 +262,10 @@ fn show(done: &Done, verbose: bool, out: &mut Output) -> diagnostic::Result<()> 
         }
         Ok(checks) if done.passed() => {
             let lines: usize = checks.iter().map(|check| check.lines).sum();
+            let skipped = checks.iter().filter(|check| check.not_taken).count();
+            let skipped = if skipped == 0 { String::new() } else { format!(", {skipped} not taken") };
             let checks = counted(checks.len(), "check");
-            out.line(format_args!("ok    {folder}: {checks}, {}", counted(lines, "line")))?;
+            out.line(format_args!("ok    {folder}: {checks}, {}{skipped}", counted(lines, "line")))?;
         }
         Ok(checks) => {
             out.line(format_args!("FAIL  {folder}"))?;

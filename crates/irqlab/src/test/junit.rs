@@ -17,6 +17,9 @@ pub fn text(all: &[Done]) -> String {
     let failures = |done: &Done| {
         done.result.as_ref().map_or(0, |checks| checks.iter().filter(|check| check.wrong.is_some()).count())
     };
+    let skipped = |done: &Done| {
+        done.result.as_ref().map_or(0, |checks| checks.iter().filter(|check| check.not_taken).count())
+    };
     let errors = |done: &Done| usize::from(done.result.is_err());
     let count = |of: &dyn Fn(&Done) -> usize| -> usize { all.iter().map(of).sum() };
     let time: Duration = all.iter().map(|done| done.took).sum();
@@ -24,10 +27,11 @@ pub fn text(all: &[Done]) -> String {
     // Writing to a String cannot fail.
     let _ = writeln!(
         out,
-        "<testsuites name=\"irqlab\" tests=\"{}\" failures=\"{}\" errors=\"{}\" time=\"{}\">",
+        "<testsuites name=\"irqlab\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"{}\">",
         count(&checks),
         count(&failures),
         count(&errors),
+        count(&skipped),
         seconds(time)
     );
     for done in all {
@@ -35,17 +39,21 @@ pub fn text(all: &[Done]) -> String {
         let folder = Escaped(&folder);
         let _ = writeln!(
             out,
-            "  <testsuite name=\"{folder}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" time=\"{}\">",
+            "  <testsuite name=\"{folder}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"{}\">",
             checks(done),
             failures(done),
             errors(done),
+            skipped(done),
             seconds(done.took)
         );
         match &done.result {
             Ok(checks) => {
-                for Check { name, wrong, .. } in checks {
+                for Check { name, wrong, not_taken, .. } in checks {
                     let _ = write!(out, "    <testcase classname=\"{folder}\" name=\"{}\"", Escaped(name));
                     let _ = match wrong {
+                        None if *not_taken => {
+                            writeln!(out, ">\n      <skipped message=\"not taken\"/>\n    </testcase>")
+                        }
                         None => writeln!(out, "/>"),
                         Some(wrong) => writeln!(
                             out,

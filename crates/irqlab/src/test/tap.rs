@@ -13,10 +13,11 @@ fn description(text: &str) -> String {
 /// The points of a test, numbered on from `number`.
 pub fn points(done: &Done, number: &mut usize) -> String {
     let mut out = String::new();
-    let mut point = |ok: bool, name: &str, message: Option<(&str, &str)>| {
+    let mut point = |ok: bool, name: &str, not_taken: bool, message: Option<(&str, &str)>| {
         *number += 1;
         let not = if ok { "" } else { "not " };
-        out.push_str(&format!("{not}ok {number} - {}\n", description(name)));
+        let skip = if not_taken { " # SKIP not taken" } else { "" };
+        out.push_str(&format!("{not}ok {number} - {}{skip}\n", description(name)));
         if let Some((what, detail)) = message {
             // A text of JSON is one of YAML.
             let message = serde_json::to_string(what).unwrap_or_default();
@@ -34,10 +35,10 @@ pub fn points(done: &Done, number: &mut usize) -> String {
             for check in checks {
                 let name = format!("{folder}/{}", check.name);
                 let message = check.wrong.as_ref().map(|wrong| (wrong.what.as_str(), wrong.detail.as_str()));
-                point(check.wrong.is_none(), &name, message);
+                point(check.wrong.is_none(), &name, check.not_taken, message);
             }
         }
-        Err(report) => point(false, &folder.to_string(), Some((&report.to_string(), &report.plain()))),
+        Err(report) => point(false, &folder.to_string(), false, Some((&report.to_string(), &report.plain()))),
     }
     out
 }
