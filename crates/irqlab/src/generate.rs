@@ -34,7 +34,7 @@ pub struct Man {
 fn values(called: &str) -> Option<Vec<PossibleValue>> {
     let fields = || Semantics::fields().iter();
     Some(match called {
-        KernelVersion::CHOICE => {
+        KernelVersion::CHOICE | "KERNEL" | "VERSION" => {
             KernelVersion::ALL.iter().map(|version| PossibleValue::new(version.name())).collect()
         }
         "FIELD=VALUE" => fields()
@@ -63,10 +63,33 @@ fn listed(command: Command) -> Command {
     names.iter().fold(command, |command, name| command.mut_subcommand(name, listed))
 }
 
+/// What fish is told of arguments that are no options, which clap_complete leaves out for it.
+fn positional(command: &Command) -> String {
+    // Within the quotes of fish two characters are special.
+    let quoted = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
+    let mut out = String::new();
+    for command in command.get_subcommands() {
+        let values = command.get_positionals().flat_map(clap::Arg::get_possible_values);
+        for value in values.filter(|value| !value.is_hide_set()) {
+            let (of, name) = (command.get_name(), quoted(value.get_name()));
+            let help = value.get_help().map(|help| format!(" -d {}", quoted(&help.to_string())));
+            let help = help.unwrap_or_default();
+            out.push_str(&format!(
+                "complete -c irqlab -n \"__fish_irqlab_using_subcommand {of}\" -f -a {name}{help}\n"
+            ));
+        }
+    }
+    out
+}
+
 /// Prints what a shell completes.
 pub fn completions(args: &Completions, command: Command) -> diagnostic::Result<ExitCode> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut listed(command), "irqlab", &mut script);
+    let mut command = listed(command);
+    clap_complete::generate(args.shell, &mut command, "irqlab", &mut script);
+    if args.shell == Shell::Fish {
+        script.extend(positional(&command).bytes());
+    }
     let mut out = Output::new();
     out.bytes(&script)?;
     out.finish()?;
