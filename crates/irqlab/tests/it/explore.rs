@@ -333,7 +333,7 @@ fn the_example_of_the_documentation_finds_what_it_says() {
     let document = include_str!("../../../../docs/explore.md");
     let script = *blocks(document, "sh").last().unwrap();
     let folder = Folder::new("example", "", script);
-    std::fs::write(folder.0.join("pc.toml"), blocks(document, "toml")[0]).unwrap();
+    std::fs::write(folder.0.join("pc.toml"), blocks(document, "toml").last().unwrap()).unwrap();
     for kernel in ["v5.4", "v6.12"] {
         let (status, text) = folder.run(&format!("{EXPLORE} --kernel {kernel} --runs 200"));
         assert_eq!(status, 1, "{kernel}: {text}");

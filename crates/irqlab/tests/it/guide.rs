@@ -1,13 +1,8 @@
-//! Every command of docs/import.md and of the README's part about a server runs, and prints what is shown.
+//! What the commands of docs/import.md read, which `documents.rs` runs, and the collector on the computer that tests.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-use crate::readme::{blocks, check, commands};
-
-const GUIDE: &str = include_str!("../../../../docs/import.md");
-const README: &str = include_str!("../../../../README.md");
 
 /// The machine that stands in for a server.
 pub const SERVER: &str = "kernel = \"v6.12\"\n[cpus]\npossible = 12\npresent = 12\n\
@@ -55,7 +50,7 @@ impl Drop for Folder {
 }
 
 /// What the commands read, under the names that they use.
-fn prepare(folder: &Folder) {
+pub fn prepare(folder: &Folder) {
     folder.write("emulated.toml", SERVER);
     folder.done("irqlab state emulated.toml --sysroot emulated");
     let sos = "sosreport-db1-2026";
@@ -90,35 +85,6 @@ fn prepare(folder: &Folder) {
     );
 }
 
-/// Runs the commands of a text in their order.
-fn run(folder: &Folder, text: &str) -> usize {
-    let mut ran = 0;
-    for (command, shown) in commands(&blocks(text), "$ ") {
-        // The collector reads the emulated machine in place of the one that the tests run on.
-        let line = command.replace("sh collect.sh", "sh collect.sh emulated");
-        let output = folder.run(&line);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        // Whatever this machine is, it is answered.
-        let here = command == "irqlab import /";
-        assert!(output.status.success() || here && output.status.code() == Some(2), "`{command}`: {said}");
-        if !here && !shown.is_empty() {
-            check(command, &shown, &String::from_utf8_lossy(&output.stdout));
-        }
-        ran += 1;
-    }
-    ran
-}
-
-#[cfg(unix)]
-#[test]
-fn every_command_of_the_guide_runs() {
-    let folder = Folder::new("guide");
-    prepare(&folder);
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the root");
-    std::os::unix::fs::symlink(root.join("tests"), folder.0.join("tests")).expect("a link");
-    assert!(run(&folder, GUIDE) >= 12);
-}
-
 #[cfg(unix)]
 #[test]
 fn the_collector_runs_on_the_machine_that_tests() {
@@ -126,15 +92,4 @@ fn the_collector_runs_on_the_machine_that_tests() {
     folder.done("irqlab import --collect > collect.sh && sh collect.sh > here.tar && tar tf here.tar");
     let code = folder.run("irqlab import here.tar --out here.toml").status.code();
     assert!(matches!(code, Some(0 | 2)), "{code:?}");
-}
-
-/// The folder in which the README imports a server: commands with `import` in them, and what they make.
-#[cfg(unix)]
-#[test]
-fn the_readme_imports_a_server() {
-    let folder = Folder::new("readme-import");
-    prepare(&folder);
-    let (_, part) = README.split_once("What about my own server?").expect("the part");
-    let (part, _) = part.split_once("\n### ").expect("its end");
-    assert!(run(&folder, part) >= 4);
 }

@@ -1,5 +1,6 @@
 //! The command line as its users see it: a file per subject.
 
+mod documents;
 mod enter;
 mod examples;
 mod explain;

@@ -1,11 +1,10 @@
-//! The README is honest: its commands work as written, and print what it shows.
+//! The README's tour is honest: its commands work as written, and print what it shows. The other commands of the README
+//! are run by `documents.rs`.
 //!
 //! A line of three dots stands for any lines, a line that ends in them for any line that begins like
 //! it.
 
-use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use debugger::Session;
@@ -39,7 +38,7 @@ pub fn commands<'a>(blocks: &[(&str, &'a str)], prompt: &str) -> Vec<(&'a str, V
 }
 
 /// Whether what is shown is what was printed.
-fn shows(shown: &[&str], printed: &[&str]) -> bool {
+pub fn shows(shown: &[&str], printed: &[&str]) -> bool {
     match (shown, printed) {
         ([], []) => true,
         (["...", rest @ ..], _) => (0..=printed.len()).any(|skip| shows(rest, &printed[skip..])),
@@ -59,7 +58,7 @@ pub fn check(command: &str, shown: &[&str], printed: &str) {
     let lines: Vec<&str> = printed.lines().collect();
     assert!(
         shows(shown, &lines),
-        "`{command}` prints\n{printed}\nand the README shows\n{}",
+        "`{command}` prints\n{printed}\nand the document shows\n{}",
         shown.join("\n")
     );
 }
@@ -96,48 +95,6 @@ fn the_guided_tour_is_as_it_says() {
     let step = session.step();
     assert!(session.line(":back").text.starts_with(&format!("step {}", step - 1)));
     assert!(session.line(":goto 1").text.starts_with("step 1,"));
-}
-
-#[cfg(unix)]
-#[test]
-fn every_other_command_prints_what_is_shown() {
-    let folder = std::env::temp_dir().join(format!("irqlab-readme-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
-    let tests: PathBuf = folder.join("tests");
-    std::os::unix::fs::symlink(root.join("tests"), &tests).unwrap();
-    std::os::unix::fs::symlink(root.join("examples"), folder.join("examples")).unwrap();
-    fs::write(folder.join("machine.toml"), Machine::EMBEDDED).unwrap();
-    let blocks = blocks(README);
-    let script = blocks.iter().find(|(language, _)| *language == "sh").unwrap().1;
-    fs::write(folder.join("script.sh"), script).unwrap();
-    let mut ran = 0;
-    for (command, shown) in commands(&blocks, "$ ") {
-        let arguments = match command.strip_prefix("irqlab ") {
-            Some("sh") => continue,
-            // A server has to be there for these: the tests of the guide to imports run them.
-            Some(arguments) if arguments.starts_with("import ") => continue,
-            None if command.starts_with("sh collect.sh") => continue,
-            Some(arguments) => arguments,
-            None if command == "irqlab" => "",
-            None => {
-                assert_eq!(command, "cargo install --path crates/irqlab", "a command that nothing checks");
-                continue;
-            }
-        };
-        let output = irqlab().args(arguments.split_whitespace()).current_dir(&folder).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        // Runs that differ and what is found are an answer, which the status tells.
-        let answers =
-            ["irqlab diff", "irqlab explore", "irqlab replay", "irqlab spread --from", "irqlab whatif"];
-        let differs =
-            answers.iter().any(|begin| command.starts_with(begin)) && output.status.code() == Some(1);
-        assert!(output.status.success() || differs, "`{command}`: {said}");
-        check(command, &shown, &String::from_utf8(output.stdout).unwrap());
-        ran += 1;
-    }
-    assert!(ran >= 5, "{ran}");
-    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]

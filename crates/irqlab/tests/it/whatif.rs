@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::readme::{blocks, check, commands};
+use crate::readme::blocks;
 
 const SERVER: &str = "tests/machines/server.toml";
 const CROWDED: &str = "tests/machines/crowded.toml";
@@ -145,19 +145,6 @@ fn json_is_as_its_schema_says() {
     assert!(wrong(&schema, &schema, &value, "answer").is_some());
     value = serde_json::json!({});
     assert!(wrong(&schema, &schema, &value, "answer").is_some_and(|said| said.ends_with("is missing")));
-}
-
-#[test]
-fn the_page_shows_what_is_printed() {
-    let mut ran = 0;
-    let page = page();
-    for (command, shown) in commands(&blocks(&page), "$ ") {
-        let words = shlex::split(command.strip_prefix("irqlab whatif ").expect("a what-if")).unwrap();
-        let output = whatif(&words.iter().map(String::as_str).collect::<Vec<_>>());
-        check(command, &shown, &text(&output));
-        ran += 1;
-    }
-    assert!(ran >= 6, "{ran}");
 }
 
 #[test]
