@@ -171,7 +171,10 @@ const NS_SECTORS: u64 = 131_072;
 /// The kind of device. Between two accesses of the host it may complete a command.
 pub static MODEL: DeviceModel = DeviceModel {
     name: "nvme",
-    parameters: &[Parameter { key: "io_queue_pairs_max", min: 1, max: 65535 }],
+    parameters: &[
+        Parameter { key: "io_queue_pairs_max", min: 1, max: 65535, default: None },
+        Parameter { key: "lost_sector", min: 0, max: NO_SECTOR - 1, default: Some(NO_SECTOR) },
+    ],
     msix_table: (0, 0x2000),
     power_on,
     event: |k, dev, word| event(k, id_of(k, dev), NvmeEvent::from_slot(word)),
@@ -225,10 +228,27 @@ fn power_on(k: &mut Kernel, dev: PciDevId, function: &mut PciFunction, parameter
     let id = NvmeId(k.hw.nvme.len() as u32);
     let io_queue_pairs_max = parameters.first().copied().unwrap_or(1);
     let serial = format!("irqlab-{id}");
-    k.hw.nvme.push(new_controller(dev, io_queue_pairs_max as u16, &serial, NS_SECTORS));
+    let mut controller = new_controller(dev, io_queue_pairs_max as u16, &serial, NS_SECTORS);
+    controller.lost_sector = parameters.get(1).copied().filter(|sector| *sector != NO_SECTOR);
+    k.hw.nvme.push(controller);
     (function.vendor_id, function.device_id, function.class_code) = (0x1b36, 0x0010, 0x01_0802);
     function.bars[0] = Bar::Registers;
     function.unit = id.0;
+}
+
+/// No sector, where the number of one would stand.
+const NO_SECTOR: u32 = u32::MAX;
+
+/// Whether the controller loses this command, as one with an error does: it never completes it. It does so once.
+fn loses(c: &mut NvmeController, qid: u16, command: &NvmeCommand) -> bool {
+    let Some(lost) = c.lost_sector else { return false };
+    let first = u64::from(command.cdw10) | u64::from(command.cdw11) << 32;
+    let sectors = first..=first.saturating_add(u64::from(command.cdw12 & 0xffff));
+    let loses = qid != 0 && command.opcode == opcode::READ && sectors.contains(&u64::from(lost));
+    if loses {
+        c.lost_sector = None;
+    }
+    loses
 }
 
 /// The event of a controller.
@@ -406,6 +426,7 @@ fn reset(k: &mut Kernel, id: NvmeId) {
         ns_sectors: _,
         serial: _,
         bad_doorbells: _,
+        lost_sector: _,
     } = m(k, id);
     *intms = 0;
     *csts &= !CSTS_CFS;
@@ -488,9 +509,13 @@ fn sq_doorbell(k: &mut Kernel, id: NvmeId, qid: u16, tail: u32) {
     }
     sq.tail = tail as u16;
     let mut fetched = 0;
-    while sq.head != sq.tail {
+    while let Some(sq) = c.sqs.get_mut(&qid).filter(|sq| sq.head != sq.tail) {
         let command = c.sq_mem.remove(&(qid, sq.head)).unwrap_or_default();
         sq.head = (sq.head + 1) % sq.size;
+        if loses(c, qid, &command) {
+            continue;
+        }
+        let Some(sq) = c.sqs.get_mut(&qid) else { break };
         if qid == 0 && command.opcode == opcode::ASYNC_EVENT && c.aer.len() < AER_LIMIT {
             // Completed when an event occurs, which is never.
             c.aer.push(command);

@@ -50,7 +50,7 @@ const S_UNSUPP: u8 = 2;
 /// The kind of PCI device.
 pub static MODEL: DeviceModel = DeviceModel {
     name: "virtio-blk",
-    parameters: &[Parameter { key: "request_queues", min: 1, max: 1024 }],
+    parameters: &[Parameter { key: "request_queues", min: 1, max: 1024, default: None }],
     power_on,
     ..hw::MODEL
 };

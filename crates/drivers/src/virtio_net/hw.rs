@@ -26,7 +26,7 @@ pub const F_MQ: u64 = 1 << 22;
 /// The kind of PCI device.
 pub static MODEL: DeviceModel = DeviceModel {
     name: "virtio-net",
-    parameters: &[Parameter { key: "queue_pairs", min: 1, max: 511 }],
+    parameters: &[Parameter { key: "queue_pairs", min: 1, max: 511, default: None }],
     power_on,
     raise: Some(raise),
     ..hw::MODEL

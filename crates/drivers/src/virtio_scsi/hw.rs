@@ -22,7 +22,7 @@ pub const VQ_BASE: u16 = 2;
 /// The kind of PCI device.
 pub static MODEL: DeviceModel = DeviceModel {
     name: "virtio-scsi",
-    parameters: &[Parameter { key: "request_queues", min: 1, max: 1024 }],
+    parameters: &[Parameter { key: "request_queues", min: 1, max: 1024, default: None }],
     power_on,
     ..hw::MODEL
 };

@@ -112,6 +112,8 @@ pub struct NvmeController {
     pub dbbuf: bool,
     /// Sectors of 512 bytes of namespace 1; 0 without a namespace.
     pub ns_sectors: u64,
+    /// The first read of this sector is never completed.
+    pub lost_sector: Option<u32>,
     /// Serial number.
     pub serial: String,
     /// Doorbell writes that named a queue that does not exist or a slot out of range.

@@ -102,6 +102,8 @@ pub struct Parameter {
     pub min: u32,
     /// The largest value.
     pub max: u32,
+    /// What it is where the file says nothing; `None` where the file has to.
+    pub default: Option<u32>,
 }
 
 /// A kind of device, as what a PCI function is made with and does on its own. The crate of the

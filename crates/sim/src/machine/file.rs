@@ -636,7 +636,11 @@ impl<'a> Function<'a> {
             }
         }
         let value = |p: &Parameter| {
-            let number = self.number(p.key)?.ok_or_else(|| {
+            let number = self.number(p.key)?;
+            if let (None, Some(default)) = (&number, p.default) {
+                return Ok(default);
+            }
+            let number = number.ok_or_else(|| {
                 self.report.error(
                     self.find("model").map_or(self.table.span(), Spanned::span),
                     format!("a {} needs `{}`", model.name, p.key),
