@@ -41,7 +41,7 @@ pub mod random;
 mod schedule;
 mod shrink;
 
-pub use blocked::wait_for;
+pub use blocked::{wait_for, waits_for_itself};
 pub use narrate::{Chosen, Detail, Misfit, Narration, Told, narrate};
 pub use schedule::{Schedule, ScheduleError};
 pub use shrink::shrink;
@@ -240,7 +240,10 @@ impl World {
         if let Some(line) = said {
             return Some(Wrong::new(Kind::Log, line.clone()));
         }
-        check_invariants(&self.k).err().map(|broken| Wrong::new(Kind::Invariant, broken))
+        if let Err(broken) = check_invariants(&self.k) {
+            return Some(Wrong::new(Kind::Invariant, broken));
+        }
+        blocked::waits_for_itself(&self.k).map(|circle| Wrong::new(Kind::Deadlock, circle))
     }
 
     /// What is wrong with a world in which nothing more will happen.

@@ -1011,25 +1011,32 @@ pub fn cpu_device_up(k: &mut Kernel, cpu: CpuId) -> Result<(), Errno> {
 
 #[kframe("kernel/cpu.c")]
 fn cpu_maps_update_begin(k: &mut Kernel) {
-    wait_until!(!k.hotplug.cpu_add_remove_lock, WaitOn::HotplugLock);
-    k.hotplug.cpu_add_remove_lock = true;
+    wait_until!(!k.hotplug.cpu_add_remove_lock.is_locked(), WaitOn::HotplugLock);
+    k.hotplug.cpu_add_remove_lock.lock(k.cur.task);
 }
 
 fn cpu_maps_update_done(k: &mut Kernel) {
-    k.hotplug.cpu_add_remove_lock = false;
+    k.hotplug.cpu_add_remove_lock.unlock();
     k.wake(WaitOn::HotplugLock);
 }
 
 /// Readers of this lock never sleep while they hold it, so that only another writer is in the way.
 #[kframe("kernel/cpu.c")]
 fn cpus_write_lock(k: &mut Kernel) {
-    wait_until!(!k.hotplug.cpu_hotplug_lock, WaitOn::HotplugLock);
-    k.hotplug.cpu_hotplug_lock = true;
+    wait_until!(!k.hotplug.cpu_hotplug_lock.is_locked(), WaitOn::HotplugLock);
+    k.hotplug.cpu_hotplug_lock.lock(k.cur.task);
 }
 
 fn cpus_write_unlock(k: &mut Kernel) {
-    k.hotplug.cpu_hotplug_lock = false;
+    k.hotplug.cpu_hotplug_lock.unlock();
     k.wake(WaitOn::HotplugLock);
+}
+
+/// Waits until no CPU comes or goes. Who reads holds the lock for no longer than a step, so that nobody has to
+/// drop it.
+#[kframe("kernel/cpu.c", part)]
+pub fn cpus_read_lock(k: &mut Kernel) {
+    wait_until!(!k.hotplug.cpu_hotplug_lock.is_locked(), WaitOn::HotplugLock);
 }
 
 // ---- boot ----

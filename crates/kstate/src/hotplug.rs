@@ -2,7 +2,7 @@
 //! include/linux/cpuhotplug.h).
 
 use crate::named::by_name;
-use crate::sched::{Call, Slot};
+use crate::sched::{Call, Mutex, Slot};
 use crate::shared::Shared;
 use crate::{CpuId, CpuMask, Errno, Kernel, QueueId, TaskId};
 
@@ -158,6 +158,11 @@ impl Slot for CpuhpState {
 pub struct CpuhpNode(pub u64);
 
 impl CpuhpNode {
+    /// The request queue and the hardware queue of [`CpuhpNode::of_hctx`].
+    pub const fn hctx(self) -> (QueueId, u32) {
+        (QueueId((self.0 >> 32) as u32), self.0 as u32)
+    }
+
     /// A hardware queue as an instance of the steps of block/ (`hctx->cpuhp_online`).
     pub fn of_hctx(q: QueueId, hctx: u32) -> Self {
         Self(u64::from(q.0) << 32 | u64::from(hctx))
@@ -384,9 +389,9 @@ pub struct Hotplug {
     /// Somebody holds `device_hotplug_lock`, drivers/base/core.c.
     pub device_hotplug_lock: bool,
     /// Somebody holds `cpu_add_remove_lock`.
-    pub cpu_add_remove_lock: bool,
+    pub cpu_add_remove_lock: Mutex,
     /// Somebody holds `cpu_hotplug_lock` for writing.
-    pub cpu_hotplug_lock: bool,
+    pub cpu_hotplug_lock: Mutex,
     /// `cpu_hotplug_disabled`.
     pub cpu_hotplug_disabled: u32,
     /// `cpus_booted_once_mask`.

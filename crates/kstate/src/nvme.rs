@@ -3,7 +3,7 @@
 use crate::blk::HCTX_MAX_TYPES;
 use crate::irqdesc::DevId;
 use crate::named::by_name;
-use crate::sched::WaitOn;
+use crate::sched::{Mutex, WaitOn};
 use crate::{DiskId, Kernel, NvmeId, PciDevId, QueueId, ReqId, TagSetId, WorkId};
 
 /// `enum nvme_ctrl_state`.
@@ -132,7 +132,7 @@ pub struct NvmeDev {
     /// Queues for polling that were asked for.
     pub nr_poll_queues: u32,
     /// Somebody holds `shutdown_lock`.
-    pub shutdown_lock: bool,
+    pub shutdown_lock: Mutex,
     /// The registers are mapped.
     pub bar: bool,
     /// The doorbell buffer exists.

@@ -5,7 +5,7 @@ use crate::data::Data;
 use crate::irqdomain::IrqAllocInfo;
 use crate::msi::{IrqAffinity, IrqAffinityDesc};
 use crate::named::by_name;
-use crate::sched::Call;
+use crate::sched::{Call, Mutex};
 use crate::sorted::SortedMap;
 use crate::{DomainId, Errno, Irq, Kernel, MsiDescId, PciDevId, PciDriverId};
 
@@ -173,7 +173,7 @@ pub struct PciDev {
     /// What the allocation that is under way was asked for; `None` while there is none.
     pub msi_setup: Option<Box<MsiSetup>>,
     /// Somebody holds `device_lock()`: a driver is being bound or unbound.
-    pub device_lock: bool,
+    pub device_lock: Mutex,
     /// The driver it is bound to.
     pub driver: Option<PciDriverId>,
     /// `dev_get_drvdata()`: what its driver keeps, unless the driver has a place of its own in the state.

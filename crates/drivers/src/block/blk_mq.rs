@@ -619,7 +619,7 @@ pub fn blk_mq_init(k: &mut Kernel) {
 
 /// `hlist_entry_safe()`: the hardware queue behind an instance.
 fn hlist_entry_safe(node: CpuhpNode) -> (QueueId, u32) {
-    (QueueId((node.0 >> 32) as u32), node.0 as u32)
+    node.hctx()
 }
 
 /// `__blk_mq_add_cpuhp()`; in 5.4 a piece of `blk_mq_init_hctx()`.

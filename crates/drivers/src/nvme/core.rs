@@ -141,13 +141,14 @@ pub(super) fn nvme_init_ctrl(k: &mut Kernel, id: NvmeId, ops: NvmeCtrlOps) {
 /// `mutex_lock(&dev->shutdown_lock)`.
 #[kframe("kernel/locking/mutex.c", part)]
 pub(super) fn lock_shutdown(k: &mut Kernel, id: NvmeId) {
-    wait_until!(!d(k, id).shutdown_lock, d(k, id).state_wq());
-    dm(k, id).shutdown_lock = true;
+    wait_until!(!d(k, id).shutdown_lock.is_locked(), d(k, id).state_wq());
+    let owner = k.cur.task;
+    dm(k, id).shutdown_lock.lock(owner);
 }
 
 /// `mutex_unlock(&dev->shutdown_lock)`.
 pub(super) fn unlock_shutdown(k: &mut Kernel, id: NvmeId) {
-    dm(k, id).shutdown_lock = false;
+    dm(k, id).shutdown_lock.unlock();
     let on = d(k, id).state_wq();
     k.wake(on);
 }

@@ -429,7 +429,7 @@ wait
     root
 }
 
-/// No script that is known makes tasks wait for each other, so two of them are made to.
+/// Tasks that wait for the end of each other: no script makes them (exhibit M29 is another circle), so two of them are made to.
 #[test]
 fn a_circle_of_tasks_is_a_deadlock() {
     let mut root = two_readers();

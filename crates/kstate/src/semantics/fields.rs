@@ -179,6 +179,11 @@ macro_rules! fields {
         V5_4 ("irq-build-affinity-masks" Spread::IrqBuildAffinityMasks) "vectors are dealt to CPUs, within each node",
         V6_12 ("group-cpus-evenly" Spread::GroupCpusEvenly) "CPUs are put into groups, which the block layer uses too",
     }
+    /// Whether vectors are spread only while no CPU comes or goes.
+    spread_takes_hotplug_lock: bool = "group_cpus_evenly()", "lib/group_cpus.c", "6.7 (0263f92fadbb)" {
+        V5_4 on "cpus_read_lock(): who spreads waits for a CPU that comes or goes, even where that CPU waits for it",
+        V6_12 off "the present CPUs are copied, and nobody waits",
+    }
     /// How the vectors of a device are divided among nodes.
     nodes_share_by_cpus: bool = "alloc_nodes_vectors()", "kernel/irq/affinity.c", "5.4 (b1a5a73e64e9)" {
         "5.3" off "evenly, in the order of their numbers, and a small node keeps what it has CPUs for",

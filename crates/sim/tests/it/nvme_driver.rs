@@ -311,12 +311,12 @@ fn a_reset_that_meets_a_shutdown_ends_with_the_result_of_what_went_well() {
     while !came_up(&k) {
         assert!(engine::step(&mut k, limit).is_some(), "the controller comes up");
     }
-    k.nvme.dev_mut(NVME).shutdown_lock = true;
+    k.nvme.dev_mut(NVME).shutdown_lock.lock(None);
     let line = "nvme nvme0: Disabling device after reset failure: 0".to_owned();
     while !k.log.contains(&line) {
         assert!(engine::step(&mut k, limit).is_some(), "{:#?}", k.log);
     }
-    k.nvme.dev_mut(NVME).shutdown_lock = false;
+    k.nvme.dev_mut(NVME).shutdown_lock.unlock();
     k.wake(WaitOn::Driver(DEV, 0));
     run(&mut k, 5 * SECOND);
     assert_eq!(k.nvme.dev(NVME).state, NvmeCtrlState::Dead);

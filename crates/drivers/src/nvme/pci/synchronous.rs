@@ -102,13 +102,14 @@ fn nvme_reap_pending_cqes(k: &mut Kernel, id: NvmeId) {
 /// `ENODEV` then.
 #[kfn("drivers/nvme/host/pci.c")]
 pub(super) fn nvme_setup_io_queues_trylock(k: &mut Kernel, id: NvmeId) -> Result<(), Errno> {
-    if d(k, id).shutdown_lock {
+    if d(k, id).shutdown_lock.is_locked() {
         return Err(Errno::ENODEV);
     }
     if d(k, id).state != NvmeCtrlState::Connecting {
         return Err(Errno::ENODEV);
     }
-    dm(k, id).shutdown_lock = true;
+    let owner = k.cur.task;
+    dm(k, id).shutdown_lock.lock(owner);
     Ok(())
 }
 
@@ -310,10 +311,11 @@ fn nvme_pci_update_nr_queues(k: &mut Kernel, id: NvmeId) -> bool {
         nvme_alloc_io_tag_set(k, id);
         return true;
     }
-    if d(k, id).shutdown_lock {
+    if d(k, id).shutdown_lock.is_locked() {
         return false;
     }
-    dm(k, id).shutdown_lock = true;
+    let owner = k.cur.task;
+    dm(k, id).shutdown_lock.lock(owner);
     if d(k, id).online_queues == 0 {
         core::unlock_shutdown(k, id);
         return false;

@@ -2,6 +2,7 @@
 
 use irqcore::affinity::irq_calc_affinity_vectors;
 use irqcore::msi::{alloc_msi_entry, free_msi_entry};
+use kcore::cpu::cpus_read_lock;
 use kfn::{kfn, kframe};
 use kstate::irqchip::IRQCHIP_ONESHOT_SAFE;
 use kstate::irqdesc::Irqd;
@@ -24,7 +25,7 @@ use crate::kernel::msi::{
     PCI_MSI_DATA_64, PCI_MSI_FLAGS, PCI_MSI_FLAGS_QMASK, PCI_MSI_FLAGS_QSIZE, PCI_MSI_MASK_32,
     PCI_MSI_MASK_64, PCI_MSIX_FLAGS, create_masks, hierarchical_domain, msix_map_region, pci_intx_for_msi,
     pci_msi_domain_write_msg, pci_msi_set_enable, pci_msi_supported, pci_msi_vec_count,
-    pci_msix_clear_and_set_ctrl, pci_msix_vec_count, tell_vectors,
+    pci_msix_clear_and_set_ctrl, pci_msix_vec_count, tell_vectors, waits_for_hotplug,
 };
 use crate::kernel::{PCI_IRQ_VIRTUAL, msi_multi_mask, msix_table_size};
 
@@ -253,6 +254,9 @@ fn msi_verify_entries(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
 #[kframe("drivers/pci/msi.c")]
 fn msi_capability_init(k: &mut Kernel, dev: PciDevId, nvec: u32, affd: bool) -> Result<u32, Errno> {
     pci_msi_set_enable(k, dev, false);
+    if waits_for_hotplug(k, dev, nvec, affd) {
+        call!(cpus_read_lock());
+    }
     let entry: MsiDescId = msi_setup_entry(k, dev, nvec, affd);
 
     let mask: u32 = msi_multi_mask(k.msi.descs[entry].multi_cap);
@@ -328,6 +332,9 @@ fn msix_capability_init(
     let control = pci_read_config_word(k, dev, k.pci_dev(dev).msix_cap + PCI_MSIX_FLAGS);
     if !msix_map_region(k, dev, msix_table_size(control)) {
         return Err(Errno::ENOMEM);
+    }
+    if waits_for_hotplug(k, dev, nvec, affd) {
+        call!(cpus_read_lock());
     }
     msix_setup_entries(k, dev, entries, nvec, affd);
 

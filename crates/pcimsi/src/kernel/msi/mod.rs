@@ -126,6 +126,17 @@ fn pci_msi_enabled(k: &mut Kernel) -> bool {
     }
 }
 
+/// Something is to be spread, on a kernel that does so only while no CPU comes or goes.
+// DEVIATION: irq_build_affinity_masks() and group_cpus_evenly() take the lock themselves. Here it is taken by the function
+// that asks for the masks: nobody sees what lies between.
+fn waits_for_hotplug(k: &mut Kernel, dev: PciDevId, nvec: u32, affd: bool) -> bool {
+    if !affd || !k.sem.spread_takes_hotplug_lock {
+        return false;
+    }
+    let affd = &k.pci_dev_mut(dev).msi_setup().affd;
+    nvec > affd.pre_vectors.wrapping_add(affd.post_vectors)
+}
+
 /// `affd ? irq_create_affinity_masks(nvec, affd) : NULL`.
 fn create_masks(k: &mut Kernel, dev: PciDevId, nvec: u32, affd: bool) -> Option<Vec<IrqAffinityDesc>> {
     if !affd {

@@ -3,6 +3,7 @@
 use irqcore::affinity::irq_calc_affinity_vectors;
 use irqcore::msi::per_device::msi_first_desc;
 use irqcore::msi::{msi_domain_insert_msi_desc, msi_setup_device_data};
+use kcore::cpu::cpus_read_lock;
 use kfn::{kfn, kframe};
 use kstate::irqdesc::Irqd;
 use kstate::msi::{
@@ -27,6 +28,7 @@ use crate::kernel::msi::{
     PCI_MSI_DATA_64, PCI_MSI_FLAGS, PCI_MSI_FLAGS_QMASK, PCI_MSI_FLAGS_QSIZE, PCI_MSI_MASK_32,
     PCI_MSI_MASK_64, PCI_MSIX_FLAGS, create_masks, msix_map_region, pci_intx_for_msi, pci_msi_set_enable,
     pci_msi_supported, pci_msi_vec_count, pci_msix_clear_and_set_ctrl, pci_msix_vec_count, tell_vectors,
+    waits_for_hotplug,
 };
 use crate::kernel::{PCI_IRQ_VIRTUAL, msi_multi_mask, msix_table_size};
 
@@ -241,6 +243,9 @@ fn msi_capability_init(k: &mut Kernel, dev: PciDevId, nvec: u32, affd: bool) -> 
     // Off at the function, but on for what the setup asks about. Since 6.15 it counts as on when everything
     // has worked; nobody looks in between.
     k.pci_dev_mut(dev).msi_enabled = true;
+    if waits_for_hotplug(k, dev, nvec, affd) {
+        call!(cpus_read_lock());
+    }
     let masks = create_masks(k, dev, nvec, affd);
     k.pci_dev_mut(dev).msi_setup().masks = masks;
     let ret: Result<u32, Errno> = Ok(0);
@@ -455,6 +460,9 @@ fn msix_setup_interrupts(
     nvec: u32,
     affd: bool,
 ) -> Result<u32, Errno> {
+    if waits_for_hotplug(k, dev, nvec, affd) {
+        call!(cpus_read_lock());
+    }
     let masks = create_masks(k, dev, nvec, affd);
     k.pci_dev_mut(dev).msi_setup().masks = masks;
     if k.sem.msi_setup_split {
