@@ -48,11 +48,21 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let &Args { address, port, .. } = args;
     let server = Server::listen(Options { address, port, machines })
         .context(|| format!("cannot listen at {address}, port {port}"))?;
+    let address = server.address();
+    let mut told = Ok(());
+    let begun = || {
+        told = tell(&address);
+        told.is_ok()
+    };
+    server.run(begun).context(|| "cannot serve".to_owned())?;
+    told?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tell(address: &str) -> diagnostic::Result<()> {
     let mut out = Output::new();
-    out.line(server.address())?;
+    out.line(address)?;
     out.line("Open this address in a browser on this computer. It has the token in it: who knows it may use the server.")?;
     out.line("Ctrl-C ends the server.")?;
-    out.finish()?;
-    server.run().context(|| "cannot serve".to_owned())?;
-    Ok(ExitCode::SUCCESS)
+    Ok(out.finish()?)
 }

@@ -107,23 +107,27 @@ impl Server {
         self.state.guard.address()
     }
 
-    /// Answers until Ctrl-C, or until the process is asked to end.
+    /// Answers until Ctrl-C, or until the process is asked to end. `begun` is called once these are caught, and says
+    /// whether to go on: who learns the address from it can end the server in order from then on.
     ///
     /// # Errors
     /// Where the system has no means to do so.
-    pub fn run(self) -> io::Result<()> {
+    pub fn run(self, begun: impl FnOnce() -> bool) -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let result = LocalSet::new().block_on(&runtime, self.serve());
+        let result = LocalSet::new().block_on(&runtime, self.serve(begun));
         // A session may be in the middle of a step, and nobody waits for it.
         runtime.shutdown_background();
         result
     }
 
-    async fn serve(self) -> io::Result<()> {
+    async fn serve(self, begun: impl FnOnce() -> bool) -> io::Result<()> {
         let listener = TcpListener::from_std(self.listener)?;
         let state = Rc::new(self.state);
         let places = Arc::new(Semaphore::new(limits::CONNECTIONS));
         let mut end = core::pin::pin!(end()?);
+        if !begun() {
+            return Ok(());
+        }
         loop {
             let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
             let accepted = tokio::select! {
