@@ -18,8 +18,9 @@ use crate::readme::{blocks, shows};
 
 /// Commands that are not run here: the document, how they begin, and why.
 const LEFT_OUT: &[(&str, &str, &str)] = &[
-    ("README.md", "cargo install --path crates/irqlab", "it takes minutes: .ci/run does it in a fresh clone"),
-    ("README.md", "irqlab sh", "the_guided_tour_is_as_it_says types what stands below it"),
+    ("README.md", "cargo run --release", "it builds everything anew: .ci/run does it"),
+    ("README.md", "cargo test --workspace", "it is what runs here"),
+    ("README.md", "irqlab sh", "readme.rs types what stands below it"),
     ("docs/explore.md", "deploy/slurm/submit ", "it needs Slurm: deploy/slurm/check starts one"),
     ("docs/formats.md", "pip install trappy", "it needs the Python package index: .ci/run does it"),
     ("docs/formats.md", "PYTHON=python3 cargo test ", "it is a test of its own"),
@@ -44,6 +45,7 @@ const STATUSES: &[(&str, &str, &[i32])] = &[
     ("README.md", "irqlab explore --exhibit M12", &[1]),
     ("README.md", "irqlab replay --exhibit M12", &[1]),
     ("README.md", "irqlab spread --from ", &[1]),
+    ("README.md", "irqlab whatif --offline 4-7\n", &[1]),
     ("README.md", "irqlab whatif tests/machines/server.toml --offline 8-15\n", &[1]),
     ("README.md", "irqlab whatif tests/machines/crowded.toml ", &[1]),
     ("docs/explore.md", "irqlab explore race.sh --machine pc.toml ", &[1]),
@@ -245,6 +247,19 @@ fn every_command_runs_as_it_is_shown() {
     }
     for (n, (path, begin, _)) in STATUSES.iter().enumerate() {
         assert!(ran.iter().any(|ran| ran.statuses.contains(&n)), "{path} has no `{begin}`");
+    }
+}
+
+#[test]
+fn the_index_has_every_document() {
+    let documents = documents();
+    let index = &documents.iter().find(|(path, _)| path == "docs/README.md").expect("an index").1;
+    for (path, _) in &documents {
+        let name = path.strip_prefix("docs/").unwrap_or("README.md");
+        assert!(
+            name == "README.md" || index.contains(&format!("({name})")),
+            "docs/README.md does not have {name}"
+        );
     }
 }
 

@@ -98,6 +98,20 @@ fn the_guided_tour_is_as_it_says() {
 }
 
 #[test]
+fn the_first_breakpoint_is_as_it_says() {
+    let (_, steps) = README.split_once("## First steps").unwrap();
+    let commands = commands(&blocks(steps.split_once("\n## ").unwrap().0), "# ");
+    assert_eq!(commands.len(), 3);
+    let mut session = Session::new(
+        Lab::boot(&Machine::embedded(KernelVersion::default())).into_kernel(),
+        "the embedded machine",
+    );
+    for (command, shown) in &commands {
+        check(command, shown, &session.line(command).text);
+    }
+}
+
+#[test]
 fn dots_stand_for_what_is_left_out() {
     let printed = ["a", "b c", "d", "e"];
     assert!(shows(&["a", "b ...", "...", "e"], &printed));
