@@ -4,8 +4,7 @@ use kstate::apic::VectorIrq;
 use kstate::irqdesc::DevId;
 use kstate::trace::{Arg, FieldValue, FnMeta, HARDWARE, Hardware, Record, Trace, Tracepoint, What};
 use kstate::{Irq, Kernel, MsiDescId, PciDevId};
-
-include!(concat!(env!("OUT_DIR"), "/parameters.rs"));
+use sim::modelled;
 
 /// Types of parameters of which nothing is recorded beside those that are borrowed.
 const UNRECORDED: [&str; 18] = [
@@ -43,15 +42,21 @@ fn is_recorded(ty: &str) -> bool {
     !borrowed && !UNRECORDED.contains(&ty)
 }
 
-/// The parameters of a function that are recorded, with their types; `None` where it is not known.
+/// The parameters of a function that are recorded, with their types; `None` where it is not known. Functions of one name are
+/// one to a breakpoint, which stops in all of them.
 pub(crate) fn parameters(name: &str) -> Option<impl Iterator<Item = (&'static str, &'static str)>> {
-    let at = PARAMETERS.binary_search_by(|(known, _)| (*known).cmp(name)).ok()?;
-    Some(PARAMETERS[at].1.iter().copied().filter(|(_, ty)| is_recorded(ty)))
+    let mut all: Vec<(&str, &str)> = Vec::new();
+    for parameter in modelled::named(name).iter().flat_map(|function| function.parameters) {
+        if !all.iter().any(|(known, _)| *known == parameter.0) {
+            all.push(*parameter);
+        }
+    }
+    is_modelled(name).then(|| all.into_iter().filter(|(_, ty)| is_recorded(ty)))
 }
 
 /// The machine has this function.
 pub(crate) fn is_modelled(name: &str) -> bool {
-    PARAMETERS.binary_search_by(|(known, _)| (*known).cmp(name)).is_ok()
+    !modelled::named(name).is_empty()
 }
 
 /// A parameter of this name and type leads to one interrupt.
