@@ -359,13 +359,16 @@ fn virtblk_config_changed(k: &mut Kernel, id: VirtioId) {
 fn make_queue(k: &mut Kernel, id: VirtioId) -> Result<(), Errno> {
     let (dev, blk) = (k.virtio.dev(id), k.virtio.drvdata::<VirtioBlk>(id));
     let (nr_hw_queues, polls) = (blk.num_vqs, blk.io_queues[HCTX_TYPE_POLL] != 0);
-    let mut queue_depth = k.virtio.vq(id, 0).map_or(0, |vq| u32::from(vq.num_free));
-    if dev.features & F_INDIRECT_DESC == 0 {
-        // Without indirect tables a request takes at least two descriptors.
-        queue_depth /= 2;
-    }
-    if k.params.virtblk_queue_depth != 0 {
-        queue_depth = k.params.virtblk_queue_depth;
+    let mut queue_depth = k.params.virtblk_queue_depth;
+    if queue_depth == 0 {
+        queue_depth = k.virtio.vq(id, 0).map_or(0, |vq| u32::from(vq.num_free));
+        if dev.features & F_INDIRECT_DESC == 0 {
+            // Without indirect tables a request takes at least two descriptors.
+            queue_depth /= 2;
+        }
+        if k.sem.virtblk_depth_stays {
+            k.params.virtblk_queue_depth = queue_depth;
+        }
     }
     let nr_maps = if polls { HCTX_MAX_TYPES as u32 } else { 1 };
     let (ops, owner) = (virtio_mq_ops(k), u64::from(id.0));

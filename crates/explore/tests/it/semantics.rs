@@ -1443,6 +1443,13 @@ sleep 1
         &[(Look::Trace, "\nblk_mq_run_work_fn\nvirtio_queue_rq\n", "")],
     ),
     row(
+        "virtblk_depth_stays",
+        V5_4,
+        Pc { devices: &[DISK], ..PC },
+        "cat /sys/module/virtio_blk/parameters/queue_depth\n",
+        &[(Look::Terminal, "256", "")],
+    ),
+    row(
         "bdev_keeps_size",
         V5_4,
         Pc { devices: &[NVME_2], ..PC },

@@ -824,6 +824,11 @@ macro_rules! fields {
         V5_4 off "of the only queue in a softirq, in __blk_mq_complete_request()",
         V6_12 on "on the spot if the queue has one CPU and that one runs, before the number of queues is looked at",
     }
+    /// For how many disks the depth counts that virtio-blk takes from the size of a queue.
+    virtblk_depth_stays: bool = "virtblk_probe()", "drivers/block/virtio_blk.c" {
+        V5_4 on "for all disks after the first one: the depth stays in virtblk_queue_depth, the variable of the module parameter",
+        V6_12 off "for this disk alone",
+    }
     /// Whether the file of a disk has a size of its own.
     bdev_keeps_size: bool = "bdev_nr_bytes()", "include/linux/blkdev.h" {
         V5_4 on "that of bd_inode: it survives the disk, so that reads of one that goes fail with EIO; revalidate_disk() sets it and says so",
