@@ -8,6 +8,7 @@ use kstate::oracle::{Choice, Oracle};
 
 use states::States;
 
+use super::coverage::Seen;
 use super::fingerprint::{self, Reads};
 use super::graph::{Agent, Graph, Livelock, Passed, StepId};
 use super::jobs::crew;
@@ -66,6 +67,8 @@ pub struct Explored {
     pub ends: Vec<u64>,
     /// How many states there are, if not all were seen.
     pub estimate: Option<Estimate>,
+    /// What the steps have shown, if the world records.
+    pub seen: Option<Seen>,
 }
 
 impl Explored {
@@ -174,6 +177,7 @@ struct Arrival {
     print: u64,
     wrong: Option<Wrong>,
     target: Target,
+    shown: Option<Box<Seen>>,
 }
 
 /// How states are told apart.
@@ -189,8 +193,23 @@ impl Eye {
     }
 }
 
+/// What a step has shown, where that is noted.
+fn shown(taken: &mut Taken) -> Option<Box<Seen>> {
+    taken.world.covers().then(|| {
+        let mut shown = Box::<Seen>::default();
+        shown.step(&mut taken.world, taken.agent, &taken.made);
+        shown
+    })
+}
+
 /// Looks at the world behind a step. `seen` says which states are known.
-fn arrive(mut world: World, agent: Option<Agent>, eye: Eye, seen: &RwLock<States>) -> Arrival {
+fn arrive(
+    mut world: World,
+    agent: Option<Agent>,
+    shown: Option<Box<Seen>>,
+    eye: Eye,
+    seen: &RwLock<States>,
+) -> Arrival {
     let wrong = world.check();
     let broken = wrong.as_ref().is_some_and(|wrong| wrong.kind == Kind::Invariant);
     let print = eye.print(&world);
@@ -205,7 +224,7 @@ fn arrive(mut world: World, agent: Option<Agent>, eye: Eye, seen: &RwLock<States
         world.k.share();
         Target::Open(Box::new(world))
     };
-    Arrival { agent, print, wrong, target }
+    Arrival { agent, print, wrong, target, shown }
 }
 
 /// Things that are wrong, each text once.
@@ -299,8 +318,8 @@ impl Search<'_> {
     }
 
     /// Adds the state that everything begins in.
-    fn begin(&mut self) {
-        let Arrival { print, wrong, target, .. } = arrive(self.root.clone(), None, self.eye, self.seen);
+    fn begin(&mut self, root: World) {
+        let Arrival { print, wrong, target, .. } = arrive(root, None, None, self.eye, self.seen);
         let (state, _) = self.seen.write().unwrap_or_else(PoisonError::into_inner).add(print);
         if let Some(wrong) = wrong {
             let wrong = self.wrong(wrong);
@@ -318,7 +337,7 @@ impl Search<'_> {
         }
         let (mut steps, mut open) = (Vec::with_capacity(arrivals.len()), Vec::new());
         let mut whole = true;
-        for Arrival { agent, print, wrong, target } in arrivals {
+        for Arrival { agent, print, wrong, target, shown } in arrivals {
             let Some(agent) = agent else { continue };
             let full = self.result.covered.states >= self.bounds.states;
             let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
@@ -333,6 +352,9 @@ impl Search<'_> {
                 self.wrongs.at_step.insert((state, steps.len() as u32), wrong);
             }
             self.result.covered.transitions += 1;
+            if let Some(shown) = shown {
+                self.result.seen.get_or_insert_default().add(*shown);
+            }
             steps.push((agent, to));
             if new {
                 open.extend(self.add(to, Some(state), target, depth + 1));
@@ -505,8 +527,10 @@ pub fn explore_with(
     let reduction = if how.reduction { Reduction::of(script) } else { Reduction::default() };
     let eye = Eye { reads: Reads::of(script), reduction };
     let seen = RwLock::new(States::default());
+    // Ways are gone again to give them a schedule: that shows nothing new.
+    let unrecorded = root.unrecorded();
     let mut search = Search {
-        root,
+        root: &unrecorded,
         seen: &seen,
         graph: Graph::default(),
         open: Vec::new(),
@@ -516,11 +540,12 @@ pub fn explore_with(
         bounds,
         eye,
     };
-    search.begin();
+    search.begin(root.clone());
     let work = |world: Box<World>| {
         let mut arrivals = Vec::new();
-        steps_to_try(&world, reduction, |taken| {
-            arrivals.push(arrive(taken.world, Some(taken.agent), eye, &seen));
+        steps_to_try(&world, reduction, |mut taken| {
+            let shown = shown(&mut taken);
+            arrivals.push(arrive(taken.world, Some(taken.agent), shown, eye, &seen));
             ControlFlow::<()>::Continue(())
         });
         arrivals

@@ -6,7 +6,8 @@
 //! its own steps, or the shell or one of its jobs goes on. [`World::steps`] lists the possible steps. Every choice,
 //! between steps and inside a step, goes through the machine's oracle, so the list of its answers is a run.
 //! [`exhaustive`] tries all answers in every state that it has not seen. [`random`] draws them, uniformly or by
-//! priorities. [`shrink()`] shortens the [`Schedule`] of a [`Finding`], and [`narrate()`] shows the run.
+//! priorities. [`shrink()`] shortens the [`Schedule`] of a [`Finding`], and [`narrate()`] shows the run. [`coverage`] is
+//! what a search has seen of the model.
 //!
 //! Everything before the first background job runs the quiet way, because preparation is not part of the question. A
 //! script without jobs is explored from its beginning.
@@ -30,6 +31,7 @@ use sim::shell::{ActorId, Bench, Progress, Shell};
 
 mod blocked;
 pub mod checks;
+pub mod coverage;
 pub mod exhaustive;
 pub mod fingerprint;
 pub mod generate;

@@ -9,6 +9,8 @@ use kstate::{CpuId, PciDevId, TaskId};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::coverage::Seen;
+use super::graph;
 use super::jobs::crew;
 use super::shrink::Circles;
 use super::{Finding, Schedule, Step, World, Wrong};
@@ -87,6 +89,8 @@ pub struct Drawn {
     pub findings: Vec<(u64, Finding)>,
     /// The search was told to stop.
     pub stopped: bool,
+    /// What the steps have shown, if the world records.
+    pub seen: Option<Seen>,
 }
 
 /// Who takes a step: what has a priority of its own.
@@ -157,8 +161,15 @@ impl Priorities {
     }
 }
 
-/// One run. `longest` is that of the runs before, among whose steps priorities change.
-fn run(root: &World, plan: &Plan, number: u64, longest: usize) -> (Option<Wrong>, World, usize) {
+/// One run. `longest` is that of the runs before, among whose steps priorities change. `seen` takes what it shows, if that
+/// is noted.
+fn run(
+    root: &World,
+    plan: &Plan,
+    number: u64,
+    longest: usize,
+    mut seen: Option<&mut Seen>,
+) -> (Option<Wrong>, World, usize) {
     let seed = plan.seed.wrapping_add(number);
     let mut world = root.with(Oracle::seeded(seed));
     let mut priorities = match plan.strategy {
@@ -169,6 +180,7 @@ fn run(root: &World, plan: &Plan, number: u64, longest: usize) -> (Option<Wrong>
     let long = if number.is_multiple_of(CLOSELY) { 0 } else { LONG };
     for depth in 0..plan.depth {
         let steps = world.steps();
+        let made = world.k.oracle.log.len();
         let next = match &mut priorities {
             None => world.choose(&steps),
             Some(priorities) => {
@@ -179,6 +191,11 @@ fn run(root: &World, plan: &Plan, number: u64, longest: usize) -> (Option<Wrong>
         };
         let Some(next) = next else { return (world.check_end(), world, depth) };
         world.take(next);
+        if let Some(seen) = &mut seen {
+            let log = core::mem::take(&mut world.k.oracle.log);
+            seen.step(&mut world, graph::Agent::of(next), &log[made..]);
+            world.k.oracle.log = log;
+        }
         let mut wrong = world.check();
         if depth >= long && wrong.is_none() {
             circles.stepped(next, steps);
@@ -201,12 +218,16 @@ struct Made {
     number: u64,
     depth: usize,
     found: Option<(Wrong, Schedule)>,
+    seen: Option<Box<Seen>>,
 }
 
 impl Drawn {
     /// Adds the next run of a plan.
     fn add(&mut self, plan: &Plan, run: Made) {
-        let Made { number, depth, found } = run;
+        let Made { number, depth, found, seen } = run;
+        if let Some(seen) = seen {
+            self.seen.get_or_insert_default().add(*seen);
+        }
         self.runs += 1;
         self.steps += depth as u64;
         self.depth = self.depth.max(depth);
@@ -235,12 +256,13 @@ pub fn explore_with(
 ) -> Drawn {
     let mut drawn = Drawn::default();
     // The quiet run says how long runs are about.
-    let quiet = super::shrink::replay(root, &Schedule::default(), plan.depth, |_, _| {}).1;
+    let quiet = super::shrink::replay(&root.unrecorded(), &Schedule::default(), plan.depth, |_, _| {}).1;
     let make = |numbers: Vec<u64>| -> Vec<Made> {
         let made = numbers.into_iter().map(|number| {
-            let (wrong, mut world, depth) = run(root, plan, number, quiet);
+            let mut seen = root.covers().then(Box::<Seen>::default);
+            let (wrong, mut world, depth) = run(root, plan, number, quiet, seen.as_deref_mut());
             let found = wrong.map(|wrong| (wrong, Schedule::of(&world.take_log())));
-            Made { number, depth, found }
+            Made { number, depth, found, seen }
         });
         made.collect()
     };

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use diagnostic::Context as _;
 use diagnostic::file::{self, Existing};
+use explore::coverage::Seen;
 use explore::exhaustive::{self, Bounds, How};
 use explore::random::{self, Plan, Strategy};
 use explore::{Detail, Finding, Schedule, World, narrate, shrink};
@@ -17,10 +18,12 @@ use crate::case::{self, Case};
 use crate::exit::DIFFERS;
 use crate::input::{OptionError, Output};
 
+mod coverage;
 mod progress;
 mod report;
 mod sweep;
 
+use coverage::Coverage;
 use progress::Progress;
 use report::{Covered, Found, Report};
 
@@ -34,7 +37,7 @@ pub struct Args {
     search: Search,
     /// Print what results that were written with --json come to together, and explore nothing
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["script", "exhibit", "machine",
-        "kernel", "set", "strategy", "seed", "runs", "changes", "shard", "depth", "states", "findings", "no_reduction", "jobs"])]
+        "kernel", "set", "strategy", "seed", "runs", "changes", "shard", "depth", "states", "findings", "no_reduction", "jobs", "coverage"])]
     merge: Vec<PathBuf>,
     /// Search on every kernel, or the one of --kernel, as it is and with every other value of every field of `irqlab
     /// semantics`, and print one table
@@ -88,6 +91,10 @@ struct Search {
     /// Try every step in every state, also those that show nothing new (exhaustive)
     #[arg(long)]
     no_reduction: bool,
+    /// Say which of the modelled kernel functions were entered, what they returned and which kinds of steps were taken, and
+    /// list what never was
+    #[arg(long)]
+    coverage: bool,
     /// Threads that search; the result is the same with any number [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_JOBS))]
     jobs: Option<u16>,
@@ -238,39 +245,53 @@ fn status(ended: &Ended) -> Option<u8> {
 /// Searches, makes what was found short, and says what the quiet run prints.
 fn explore(case: &Case, search: &Search, stop: &Ended) -> diagnostic::Result<Report> {
     let root = case.world(false);
+    let mut before = Seen::default();
+    let covering = search.coverage.then(|| covering(case, &mut before));
+    let searched = covering.as_ref().unwrap_or(&root);
     let detail = Detail { longest: search.depth() as usize, ..Detail::default() };
     let quiet = narrate(&root, &Schedule::default(), &detail, |_| {});
     let mut report = Report::of(case, search, quiet.terminal);
     let mut progress = Progress::new();
+    let seen;
     let findings: Vec<(Option<u64>, Finding)> = match search.strategy {
         Way::Exhaustive => {
             let bounds = search.bounds();
-            let explored = exhaustive::explore_with(&root, bounds, search.how(), |so_far| {
+            let explored = exhaustive::explore_with(searched, bounds, search.how(), |so_far| {
                 progress.states(&so_far.covered, so_far.found, bounds.states);
                 go_on(stop)
             });
             report.stopped = explored.stopped;
             report.covered = Covered::of_states(&explored);
+            seen = explored.seen.unwrap_or_default();
             explored.findings.into_iter().map(|finding| (None, finding)).collect()
         }
         Way::Random | Way::Pct => {
             let plan = search.plan();
             let planned = plan.count();
-            let drawn = random::explore_with(&root, &plan, search.jobs(), |so_far| {
+            let drawn = random::explore_with(searched, &plan, search.jobs(), |so_far| {
                 progress.runs(so_far, planned);
                 go_on(stop)
             });
             report.stopped = drawn.stopped;
             report.covered = Covered::of_runs(&drawn, planned);
+            seen = drawn.seen.unwrap_or_default();
             drawn.findings.into_iter().map(|(run, finding)| (Some(run), finding)).collect()
         }
     };
+    report.coverage = search.coverage.then(|| Coverage::of(&[case.semantics.version], &before, &seen));
     for (i, (run, finding)) in findings.iter().enumerate() {
         progress.note(&format!("finding {} of {}: looking for a shorter list", i + 1, findings.len()));
         report.findings.push(found(case, &root, *run, finding));
     }
     progress.end();
     Ok(report)
+}
+
+/// The world of a case, recorded for what its search will note; `before` takes what was seen on the way there.
+fn covering(case: &Case, before: &mut Seen) -> World {
+    let mut world = case.world(true);
+    before.add(world.cover());
+    world
 }
 
 fn go_on(stop: &Ended) -> ControlFlow<()> {

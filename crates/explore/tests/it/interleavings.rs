@@ -6,8 +6,9 @@ use std::ops::ControlFlow;
 
 use std::collections::BTreeSet;
 
+use explore::coverage::{Ended, Seen, StepKind};
 use explore::exhaustive::{Bounds, Explored, How, explore, explore_with};
-use explore::random::{self, Plan, Strategy};
+use explore::random::{self, Drawn, Plan, Strategy};
 use explore::{Finding, Kind, Schedule, Step, World, shrink};
 use kfn::kframe;
 use kstate::event::Event;
@@ -46,6 +47,15 @@ impl Model {
     }
 
     fn world(&self, semantics: Semantics) -> World {
+        self.booted(semantics, false)
+    }
+
+    /// One that has recorded since it was switched on.
+    fn recorded(&self, semantics: Semantics) -> World {
+        self.booted(semantics, true)
+    }
+
+    fn booted(&self, semantics: Semantics, recorded: bool) -> World {
         let Self { cpus, cmdline, device, script } = self;
         let text = format!(
             "kernel = \"{}\"
@@ -61,7 +71,7 @@ intx_gsi = 23
             semantics.version.name()
         );
         let machine = Machine::parse("machine.toml", &text).expect("a machine");
-        let lab = Lab::boot_with(&machine, semantics, false);
+        let lab = Lab::boot_with(&machine, semantics, recorded);
         World::new(lab, &Script::parse("script.sh", script).expect("a script"))
     }
 }
@@ -121,6 +131,70 @@ fn a_reduced_search_finds_the_same() {
         }
         // On average over the models.
         assert!(fewer / SMALL.len() as f64 >= 5.0, "{}: {fewer}", kernel.name());
+    }
+}
+
+/// What a search sees of the functions: those of the model, the more the more it tries, and the same with any number of
+/// threads and with fewer steps. What it finds and covers does not change.
+#[test]
+fn a_search_knows_which_functions_it_has_seen() {
+    fn names(seen: Option<&Seen>) -> BTreeSet<&'static str> {
+        seen.expect("a world that records").functions().into_keys().map(|(name, _)| name).collect()
+    }
+    let search = |root: &World, jobs: usize, reduction: bool| {
+        explore_with(root, Bounds::default(), How { jobs, reduction }, |_| ControlFlow::Continue(()))
+    };
+    for kernel in [V5_4, V6_12, V7_3] {
+        let plain = AFFINITY.world(Semantics::of(kernel));
+        let mut root = AFFINITY.recorded(Semantics::of(kernel));
+        let before = root.cover();
+        let explored = search(&root, 1, false);
+        assert_eq!(search(&root, 3, false), explored, "{} with threads", kernel.name());
+        let reduced = search(&root, 2, true);
+        assert_eq!(names(reduced.seen.as_ref()), names(explored.seen.as_ref()), "{} reduced", kernel.name());
+        assert_eq!(
+            search(&plain, 1, false),
+            Explored { seen: None, ..explored.clone() },
+            "{}",
+            kernel.name()
+        );
+        let (before, seen) = (names(Some(&before)), names(explored.seen.as_ref()));
+        assert!(before.contains("request_threaded_irq") && !seen.contains("request_threaded_irq"));
+        for known in ["irq_do_set_affinity", "check_irq_resend", "apic_ack_edge"] {
+            assert!(seen.contains(known), "{}: {known} of {seen:?}", kernel.name());
+        }
+        // Nobody reads from the disk, and the old vector stays until an interrupt comes with the new one.
+        assert!(!seen.contains("nvme_queue_rq") && !seen.contains("free_moved_vector"));
+        let explored = explored.seen.expect("a world that records");
+        let ended = explored.functions().into_iter().find(|((name, _), _)| *name == "irq_do_set_affinity");
+        assert!(ended.is_some_and(|(_, ended)| ended.contains(&Ended::Zero)));
+        for kind in [StepKind::Interrupt, StepKind::InInterrupt, StepKind::Shell] {
+            assert!(explored.has_step(kind, false), "{kind:?}");
+        }
+        assert!(
+            explored.has_step(StepKind::Shell, true) && !explored.has_step(StepKind::RequestTimeout, false)
+        );
+        // One run is a part of it, and which run that is follows from its number alone.
+        let plan = |runs| Plan {
+            strategy: Strategy::Uniform,
+            seed: 1,
+            runs,
+            shard: 0,
+            shards: 1,
+            depth: 1000,
+            findings: 1,
+        };
+        let draw = |root: &World, runs, jobs| {
+            random::explore_with(root, &plan(runs), jobs, |_| ControlFlow::Continue(()))
+        };
+        let one = draw(&root, 0..1, 1);
+        assert!(names(one.seen.as_ref()).is_subset(&seen));
+        let all = draw(&root, 0..40, 1);
+        assert_eq!(draw(&root, 0..40, 3), all);
+        assert_eq!(draw(&plain, 0..40, 1), Drawn { seen: None, ..all.clone() });
+        let mut parts = draw(&root, 0..15, 1).seen.expect("a part");
+        parts.add(draw(&root, 15..40, 1).seen.expect("a part"));
+        assert_eq!(Some(parts), all.seen);
     }
 }
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(test)]
 use super::MAX_SHARDS;
+use super::coverage::Coverage;
 use super::{Search, Way};
 use crate::case::Case;
 use crate::input::FileError;
@@ -32,6 +33,9 @@ pub struct Report {
     pub prints: Vec<String>,
     /// What was found.
     pub findings: Vec<Found>,
+    /// What was seen of the modelled functions, if that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<Coverage>,
 }
 
 /// What two results must have in common to be put together.
@@ -222,7 +226,8 @@ impl Report {
             reduced: search.strategy == Way::Exhaustive && !search.no_reduction,
         };
         let shards = BTreeSet::from([search.shard.0]);
-        Self { question, shards, covered: Covered::default(), stopped: false, prints, findings: Vec::new() }
+        let (covered, findings) = (Covered::default(), Vec::new());
+        Self { question, shards, covered, stopped: false, prints, findings, coverage: None }
     }
 
     /// Writes it to a file, all of it or nothing.
@@ -249,11 +254,14 @@ impl Report {
         if self.findings.is_empty() {
             text.push_str("nothing was found\n");
         }
-        self.coverage(&mut text);
+        self.covered_text(&mut text);
+        if let Some(coverage) = &self.coverage {
+            text.push_str(&coverage.text());
+        }
         text
     }
 
-    fn coverage(&self, text: &mut String) {
+    fn covered_text(&self, text: &mut String) {
         let Question { seed, shards, states: bound, depth: deepest, reduced, .. } = self.question;
         let stopped = if self.stopped { "stopped: " } else { "" };
         let _ = match &self.covered {
@@ -297,6 +305,16 @@ impl Report {
         }
         if let Some(shard) = self.shards.intersection(&other.shards).next() {
             return Err(format!("has part {shard} of {}, which is there already", self.question.shards));
+        }
+        match (&mut self.coverage, other.coverage) {
+            (None, None) => {}
+            (Some(coverage), Some(more)) => coverage.add(more),
+            (Some(_), None) => {
+                return Err("was searched without --coverage, and those before it with it".to_owned());
+            }
+            (None, Some(_)) => {
+                return Err("was searched with --coverage, and those before it without it".to_owned());
+            }
         }
         self.covered = self.covered.and(&other.covered).ok_or("is not a result of runs")?;
         self.stopped |= other.stopped;

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 
+use explore::coverage::Seen;
 use explore::museum;
 use explore::random::{self, Plan};
 use explore::{Finding, exhaustive};
 use kstate::semantics::{KernelVersion, Semantics};
 use serde::Serialize;
 
-use super::{Ended, Search, Way, go_on};
+use super::coverage::Coverage;
+use super::{Ended, Search, Way, covering, go_on};
 use crate::case::Case;
 
 /// One search of a sweep.
@@ -35,6 +37,9 @@ pub struct Sweep {
     pub rows: Vec<Row>,
     /// Somebody stopped it.
     pub stopped: bool,
+    /// What all of them have seen of the modelled functions, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<Coverage>,
 }
 
 /// A text in which numbers do not count.
@@ -70,18 +75,23 @@ fn variants(kernels: &[KernelVersion]) -> Vec<(Semantics, Option<String>)> {
     all
 }
 
+/// What was seen: before that was explored which is, and while it was.
+type Covering = (Seen, Seen);
+
 /// Searches once.
-fn search(case: &Case, search: &Search, stop: &Ended) -> (Row, bool) {
-    let root = case.world(false);
+fn search(case: &Case, search: &Search, stop: &Ended, coverage: &mut Covering) -> (Row, bool) {
+    let root = if search.coverage { covering(case, &mut coverage.0) } else { case.world(false) };
     let (findings, complete, looked, stopped): (Vec<Finding>, bool, u64, bool) = match search.strategy {
         Way::Exhaustive => {
             let explored = exhaustive::explore_with(&root, search.bounds(), search.how(), |_| go_on(stop));
             let complete = explored.is_complete();
+            coverage.1.add(explored.seen.unwrap_or_default());
             (explored.findings, complete, explored.covered.states as u64, explored.stopped)
         }
         Way::Random | Way::Pct => {
             let plan: Plan = search.plan();
             let drawn = random::explore_with(&root, &plan, search.jobs(), |_| go_on(stop));
+            coverage.1.add(drawn.seen.unwrap_or_default());
             let findings = drawn.findings.into_iter().map(|(_, finding)| finding).collect();
             (findings, drawn.runs == plan.count(), drawn.runs, drawn.stopped)
         }
@@ -100,10 +110,11 @@ pub fn sweep(
     mut each: impl FnMut(usize, usize, &str),
 ) -> Sweep {
     let all = variants(kernels);
-    let mut sweep = Sweep { rows: Vec::new(), stopped: false };
+    let mut sweep = Sweep { rows: Vec::new(), stopped: false, coverage: None };
+    let mut seen = Covering::default();
     for (i, (semantics, set)) in all.iter().enumerate() {
         each(i, all.len(), &museum::options(semantics));
-        let (row, stopped) = search(&case.under(semantics.clone()), how, stop);
+        let (row, stopped) = search(&case.under(semantics.clone()), how, stop, &mut seen);
         sweep.stopped = stopped || matches!(go_on(stop), ControlFlow::Break(()));
         // What was stopped in the middle is no result.
         if sweep.stopped {
@@ -111,6 +122,7 @@ pub fn sweep(
         }
         sweep.rows.push(Row { set: set.clone(), ..row });
     }
+    sweep.coverage = how.coverage.then(|| Coverage::of(kernels, &seen.0, &seen.1));
     sweep
 }
 
@@ -166,6 +178,9 @@ impl Sweep {
         if self.stopped {
             text.push_str("stopped: not all changes were tried\n");
         }
+        if let Some(coverage) = &self.coverage {
+            text.push_str(&coverage.text());
+        }
         text
     }
 }
@@ -204,7 +219,7 @@ mod tests {
             row("v5.4", Some("y=on"), &[]),
         ];
         assert_eq!(
-            Sweep { rows, stopped: false }.text(),
+            Sweep { rows, stopped: false, coverage: None }.text(),
             "kernel  change    looked at  found
 v5.4    as it is  10         log: a N
                              lost: b

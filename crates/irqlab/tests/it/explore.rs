@@ -198,9 +198,61 @@ fn parts_of_a_search_come_to_the_whole() {
 }
 
 #[test]
+fn coverage_of_parts_comes_to_that_of_the_whole() {
+    let folder = Folder::new("coverage", MACHINE, SCRIPT);
+    let search = format!("{EXPLORE} --runs 60 --coverage");
+    let (status, whole) = folder.run(&format!("{search} --json whole.json"));
+    assert_eq!(status, 1, "{whole}");
+    let (_, plain) = folder.run(&format!("{EXPLORE} --runs 60"));
+    let (found, coverage) = whole.split_once("coverage: ").expect("a summary");
+    assert_eq!(found, plain, "what is found does not depend on who looks");
+    assert!(coverage.starts_with(char::is_numeric), "{coverage}");
+    assert!(coverage.lines().next().unwrap().contains(" modelled functions were entered, "), "{coverage}");
+    // The script takes no CPU down, has no disk of virtio, and frees no interrupt.
+    let virtio = coverage.split("drivers/block/virtio_blk.c: ").nth(1).expect("a file");
+    assert!(virtio.starts_with("7 of 7 never entered:\n    "), "{virtio}");
+    let chip =
+        coverage.split("\nkernel/irq/chip.c: ").nth(1).expect("a file").split("\nkernel/").next().unwrap();
+    assert!(chip.contains("handle_level_irq") && !chip.contains(" handle_edge_irq"), "{chip}");
+    assert!(coverage.contains("\nsteps that were never taken:\n    "), "{coverage}");
+    for part in 1..=3 {
+        folder.run(&format!("{search} --shard {part}/3 --json part{part}.json"));
+    }
+    let merged = folder.run("irqlab explore --merge part2.json part3.json part1.json --json all.json");
+    assert_eq!(merged, (1, whole));
+    let read = |name: &str| std::fs::read_to_string(folder.0.join(name)).unwrap();
+    assert_eq!(read("all.json"), read("whole.json"));
+    assert!(read("all.json").contains("\"entered\": \"explored\""));
+    // Fewer runs see no more.
+    let (_, one) = folder.run("irqlab explore --merge part1.json");
+    assert!(one.contains("\ncoverage: ") && one.contains("without parts 2, 3 of 3\n"), "{one}");
+    folder.run(&format!("{EXPLORE} --runs 60 --shard 1/3 --json part1.json --force"));
+    for (line, expect) in [
+        ("irqlab explore --merge part1.json part2.json", "part2.json was searched with --coverage"),
+        ("irqlab explore --merge part2.json part1.json", "part1.json was searched without --coverage"),
+        ("irqlab explore --merge part2.json --coverage", "cannot be used with"),
+    ] {
+        let (status, text) = folder.run(line);
+        assert!(status == 2 && text.contains(expect), "{line}: {text}");
+    }
+    // A sweep has seen what all its searches have. A behaviour of another kernel brings its functions along.
+    let (_, swept) =
+        folder.run(&format!("{EXPLORE} --sweep --runs 3 --coverage --kernel v5.4 --json sweep.json"));
+    assert!(swept.contains("\ncoverage: "), "{swept}");
+    let has = |name: &str| read(name).contains("\"lib/group_cpus.c\": {");
+    assert_eq!((has("whole.json"), has("sweep.json")), (false, true));
+}
+
+#[test]
 fn threads_make_no_difference_to_what_is_said() {
     let folder = Folder::new("jobs", MACHINE, SCRIPT);
-    for search in ["--runs 200", "--strategy pct --runs 200", "--strategy exhaustive --states 3000"] {
+    for search in [
+        "--runs 200",
+        "--strategy pct --runs 200",
+        "--strategy exhaustive --states 3000",
+        "--runs 200 --coverage",
+        "--strategy exhaustive --states 3000 --coverage",
+    ] {
         let said = [1, 3].map(|jobs| {
             let line = format!("{EXPLORE} {search} --jobs {jobs} --json jobs{jobs}.json --force");
             (folder.run(&line), std::fs::read_to_string(folder.0.join(format!("jobs{jobs}.json"))).unwrap())
