@@ -1,8 +1,9 @@
 //! Work queues: work that a worker does later.
 //!
-//! C file: kernel/workqueue.c of 5.4 and 6.12.
+//! C file: kernel/workqueue.c of 5.4, 6.12 and 7.3.
 
 use kfn::kframe;
+use kstate::oracle::Point;
 use kstate::sched::{Call, Slot as _, TaskKind, WaitOn};
 use kstate::workqueue::{WorkFunc, WorkStruct, WorkqueueStruct};
 use kstate::{CpuId, CpuMask, Errno, Kernel, TaskId, WorkId};
@@ -21,11 +22,34 @@ pub fn wq_unbound_cpumask(k: &Kernel) -> CpuMask {
 
 /// `wq_select_unbound_cpu()`: where unbound work goes that was queued on `cpu`.
 /// CPUs that are isolated from the scheduler's domains, or from unbound work, get none.
-// DEVIATION: the worker stays there, and another CPU is the next one above instead of a turn's; on a
-// real machine both are the scheduler's business.
+// DEVIATION: another CPU is the next one above instead of a turn's, which is chance on a real machine.
 fn wq_select_unbound_cpu(k: &Kernel, cpu: CpuId) -> CpuId {
     let allowed = wq_unbound_cpumask(k).and(&k.topo.online);
     if allowed.contains(cpu) { cpu } else { allowed.next_after(cpu).or(allowed.first()).unwrap_or(cpu) }
+}
+
+/// `kick_pool()`, `wake_up_worker()` of 5.4: wakes a worker of the pool that serves `cpu`, and answers where it runs.
+///
+/// Its CPU is chosen by `select_task_rq_fair()` (kernel/sched/fair.c), among those of the pool. 5.4 has a pool for each node
+/// (`wq_calc_node_cpumask()`); where the newer ones have smaller pools, a worker may leave its pool's CPUs (`affn_strict` is
+/// off). An isolated CPU has its work done on any that is not.
+// DEVIATION: a worker stays on the CPU where it began, and on that of whoever queued the work unless the oracle says otherwise.
+// On newer kernels it stays on its node, too, which the scheduler's balancing of nodes may take it away from.
+fn kick_pool(k: &mut Kernel, work: WorkId, cpu: CpuId) -> CpuId {
+    if !k.oracle.is_racing() {
+        return cpu;
+    }
+    let (topo, here) = (&k.topo, k.cur.cpu);
+    let active = wq_unbound_cpumask(k).and(&topo.active);
+    let in_pool = |other: CpuId| cpu != here || topo.node_of(other) == topo.node_of(cpu);
+    let pool: Vec<CpuId> = active.iter().filter(|&other| other != cpu && in_pool(other)).collect();
+    let n = k.oracle.choose(Point::Worker, 1 + pool.len() as u32);
+    let Some(&other) = n.checked_sub(1).and_then(|n| pool.get(n as usize)) else { return cpu };
+    let func = k.work(work).func.name;
+    k.oracle.race(format!(
+        "select_task_rq_fair() puts the worker of {func}() on CPU {other} and not on CPU {cpu}"
+    ));
+    other
 }
 
 /// `__init_work()`, which `INIT_WORK()` calls: the work of `owner`, which is neither queued nor running. It is the same one every time.
@@ -55,7 +79,11 @@ pub fn queue_work_on(k: &mut Kernel, cpu: Option<CpuId>, wq: &WorkqueueStruct, w
         return queued;
     }
     let here = k.cur.cpu;
-    let cpu = cpu.unwrap_or_else(|| if wq.unbound { wq_select_unbound_cpu(k, here) } else { here });
+    let cpu = match cpu {
+        Some(cpu) => cpu,
+        None if wq.unbound => kick_pool(k, work, wq_select_unbound_cpu(k, here)),
+        None => here,
+    };
     let worker = k.spawn(TaskKind::Kworker, cpu, worker_thread(work).frame, KWORKER_ROOTS);
     k.work_mut(work).worker = Some(worker);
     true

@@ -12,6 +12,10 @@ pub enum Point {
     Latency,
     /// What hardware does between two register accesses of the kernel.
     Hardware,
+    /// Whether a device gets round to something before the kernel takes its next step; see [`Oracle::racing`].
+    Device,
+    /// On which of its CPUs an unbound worker runs; see [`Oracle::racing`].
+    Worker,
 }
 
 /// How choices are made.
@@ -33,12 +37,25 @@ pub struct Choice {
     pub of: u32,
 }
 
+/// A choice of [`Oracle::racing`] that was not the quiet one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Race {
+    /// Its place in [`Oracle::log`].
+    pub place: usize,
+    /// Who did what, and where or when, in words.
+    pub text: String,
+}
+
 /// Answers every question that the machine itself leaves open. Choice 0 means "nothing unusual".
 #[derive(Clone, Debug)]
 pub struct Oracle {
     policy: Policy,
+    /// See [`Oracle::racing`].
+    races: bool,
     /// Every answer that was not forced, in order: with it the run can be replayed.
     pub log: Vec<Choice>,
+    /// What the answers of [`Oracle::racing`] that are not 0 came to, in order.
+    pub raced: Vec<Race>,
     /// Interrupts are cut where other CPUs can see that they are half done, and devices act when they
     /// are chosen to. Without it an interrupt runs whole and devices keep to their latencies.
     pub interleave: bool,
@@ -52,7 +69,7 @@ impl Default for Oracle {
 
 impl Oracle {
     fn with(policy: Policy) -> Self {
-        Self { policy, log: Vec::new(), interleave: false }
+        Self { policy, races: false, log: Vec::new(), raced: Vec::new(), interleave: false }
     }
 
     /// Answers drawn from a seed.
@@ -70,6 +87,36 @@ impl Oracle {
         Self { interleave: true, ..self }
     }
 
+    /// Answers read from a list, to the questions that two runs of a real machine answer differently though nothing is
+    /// started at the same time: when a device gets round to something ([`Point::Device`], [`Point::Hardware`]), and where
+    /// an unbound worker runs ([`Point::Worker`]). Everything else goes as it goes in the quiet run.
+    pub fn racing(list: Vec<u32>) -> Self {
+        Self { races: true, ..Self::scripted(list) }
+    }
+
+    /// It is one of [`Oracle::racing`].
+    pub const fn is_racing(&self) -> bool {
+        self.races
+    }
+
+    /// Notes what the last answer of one that is [racing](Oracle::racing) came to.
+    pub fn race(&mut self, text: String) {
+        if self.races {
+            self.raced.push(Race { place: self.log.len().saturating_sub(1), text });
+        }
+    }
+
+    /// Choices of this kind are made, and not only the quiet answer given.
+    const fn is_open(&self, point: Point) -> bool {
+        match point {
+            Point::Schedule => !self.races,
+            // Where everything is open a device acts when it is chosen to.
+            Point::Latency => !self.races && !self.interleave,
+            Point::Hardware => true,
+            Point::Device | Point::Worker => self.races,
+        }
+    }
+
     /// Every answer will be 0.
     pub const fn is_quiet(&self) -> bool {
         matches!(self.policy, Policy::Quiet)
@@ -77,8 +124,7 @@ impl Oracle {
 
     /// One of `n` possibilities. `n` of 0 or 1 leaves no choice and is not logged.
     pub fn choose(&mut self, point: Point, n: u32) -> u32 {
-        // Where everything is open a device acts when it is chosen to.
-        if n < 2 || self.interleave && point == Point::Latency {
+        if n < 2 || !self.is_open(point) {
             return 0;
         }
         let answer = match &mut self.policy {

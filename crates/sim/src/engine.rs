@@ -46,6 +46,56 @@ fn first_candidate(k: &Kernel) -> Option<Step> {
     next_interrupt(k).or_else(|| softirqs(k).next()).or_else(|| tasks(k).next())
 }
 
+/// The quiet choice, unless a device that is busy gets round to something before it: it may take any time.
+fn first_or_device(k: &mut Kernel) -> Option<Step> {
+    let first = first_candidate(k)?;
+    let mut busy: Vec<(u64, Event)> = Vec::new();
+    for (due, &event) in k.events.iter() {
+        if matches!(event, Event::Device(..)) && !busy.iter().any(|(_, other)| *other == event) {
+            busy.push((due, event));
+        }
+    }
+    let n = k.oracle.choose(Point::Device, 1 + busy.len() as u32);
+    let Some(&(due, event)) = n.checked_sub(1).and_then(|n| busy.get(n as usize)) else { return Some(first) };
+    let Event::Device(dev, _) = event else { return Some(first) };
+    let early = match due.saturating_sub(k.events.now) {
+        0 => "at its usual time".to_owned(),
+        early => format!("{early} ns before its usual time"),
+    };
+    let text = format!("{} is done {early}, and before {}", k.pci_dev(dev).name(), in_words(k, first));
+    k.oracle.race(text);
+    k.events.take(&event);
+    Some(Step::Event(event))
+}
+
+/// What a step that comes next is about to do.
+fn in_words(k: &Kernel, step: Step) -> String {
+    match step {
+        Step::Interrupt(cpu, vector) => {
+            let handler = match k.apic.vector_irq(cpu, u32::from(vector)) {
+                VectorIrq::Desc(irq) => k.find_desc(irq).map(|desc| desc.handle_irq.name()),
+                _ => None,
+            };
+            let actor = interrupt_actor(k, cpu, vector);
+            match handler {
+                Some(handler) => format!("CPU {cpu} takes {actor} in {handler}()"),
+                None => format!("CPU {cpu} takes {actor}"),
+            }
+        }
+        Step::Hardirq(cpu) => format!("CPU {cpu} goes on with its interrupt"),
+        Step::Softirq(cpu) => format!("blk_done_softirq() runs on CPU {cpu}"),
+        Step::Task(task) => {
+            let task = &k.sched.tasks[task.index()];
+            let actor = &k.trace.ctxs[task.ctx.index()].actor;
+            match task.frames.last() {
+                Some(frame) => format!("{actor} on CPU {} goes on in {}()", task.cpu, frame.code.meta.name),
+                None => format!("{actor} on CPU {} ends", task.cpu),
+            }
+        }
+        Step::Event(event) => format!("{event:?}"),
+    }
+}
+
 /// The first interrupt or softirq that a CPU can take.
 pub(crate) fn first_interrupt(k: &Kernel) -> Option<Step> {
     next_interrupt(k).or_else(|| softirqs(k).next())
@@ -157,6 +207,8 @@ pub fn step(k: &mut Kernel, limit: u64) -> Option<Step> {
     }
     let chosen = if k.oracle.is_quiet() {
         first_candidate(k)
+    } else if k.oracle.is_racing() {
+        first_or_device(k)
     } else {
         let count = (0..).take_while(|&n| candidate(k, n).is_some()).count();
         let n = k.oracle.choose(Point::Schedule, count as u32);
@@ -243,7 +295,7 @@ fn context(k: &mut Kernel, actor: impl FnOnce() -> Actor) -> kstate::CtxId {
 fn interrupt(k: &mut Kernel, cpu: CpuId, vector: u8) {
     let before = k.switch_to(k.cur.ctx, cpu);
     if k.trace.on {
-        let actor = interrupt_actor(k, vector);
+        let actor = interrupt_actor(k, cpu, vector);
         k.cur.ctx = k.trace.open(actor, &[]);
     }
     let taken = u32::from(lapic::ack(k, cpu));
@@ -270,9 +322,8 @@ fn interrupt(k: &mut Kernel, cpu: CpuId, vector: u8) {
     k.cur = before;
 }
 
-/// Whose tree the interrupt at `vector` of this CPU is, for the recorder.
-fn interrupt_actor(k: &Kernel, vector: u8) -> Actor {
-    let cpu = k.cpu();
+/// Whose tree the interrupt at `vector` of a CPU is, for the recorder.
+fn interrupt_actor(k: &Kernel, cpu: CpuId, vector: u8) -> Actor {
     let vector = u32::from(vector);
     if vector == IRQ_MOVE_CLEANUP_VECTOR && k.sem.vector_cleanup == VectorCleanup::Ipi {
         return Actor::Cleanup(cpu);

@@ -54,6 +54,8 @@ pub struct Lab {
     pub filter: Filter,
     /// What no recording asks for need not be kept.
     forgets: bool,
+    /// Nobody wants to see the rest of the script.
+    left: bool,
 }
 
 /// Where a recording begins and ends, as indices into the trace.
@@ -86,6 +88,7 @@ impl Lab {
             given_up: None,
             filter: Filter::default(),
             forgets: false,
+            left: false,
         }
     }
 
@@ -97,18 +100,27 @@ impl Lab {
     /// Runs a script and returns its recordings as the files of a capture. `sections` says what a
     /// state shows, by the name of its file.
     pub fn run(&mut self, script: &Script, sections: impl Fn(&str) -> Sections) -> Vec<Output> {
+        self.run_watched(script, sections, |_| {}, |_, _, _| true)
+    }
+
+    /// The same, for somebody who looks at the files as they are made: `step` is called after every step of the machine,
+    /// `done` with every file, and the script is left where it answers false.
+    pub fn run_watched(
+        &mut self,
+        script: &Script,
+        sections: impl Fn(&str) -> Sections,
+        step: impl FnMut(&Kernel),
+        mut done: impl FnMut(&Kernel, &str, &str) -> bool,
+    ) -> Vec<Output> {
         let mut outputs = Vec::new();
         self.forgets = true;
-        self.run_each(
-            script,
-            |_| {},
-            |lab, marked| {
-                let planned = &marked.planned;
-                let text = lab.text_of(marked, sections(&planned.file));
-                outputs.push((planned.file.clone(), text));
-                outputs.extend(lab.hardware_of(marked));
-            },
-        );
+        self.run_each(script, step, |lab, marked| {
+            let planned = &marked.planned;
+            let text = lab.text_of(marked, sections(&planned.file));
+            lab.left = !done(&lab.k, &planned.file, &text);
+            outputs.push((planned.file.clone(), text));
+            outputs.extend(lab.hardware_of(marked));
+        });
         // A recording is written when it ends; files are listed in the order of the script.
         let order = plan(script);
         outputs.sort_by_key(|(file, _)| order.iter().position(|p| same_recording(&p.file, file)));
@@ -136,6 +148,10 @@ impl Lab {
                 && let Some((start, planned)) = reading.take()
             {
                 done(self, &Marked { planned, records: start..start });
+            }
+            if core::mem::take(&mut self.left) {
+                self.take_failures(&mut shell);
+                return;
             }
             let start = self.k.trace.records.len();
             let i = match shell.advance(&mut Bench { k: &mut self.k, terminal: &mut self.terminal }) {

@@ -242,6 +242,10 @@ pub fn hw_point(k: &mut Kernel, dev: PciDevId) {
     let model = k.hw.pci[dev.index()].model;
     let (Some(pending), Some(act)) = (model.pending, model.act) else { return };
     if pending(k, dev) && k.oracle.choose(Point::Hardware, 2) == 1 {
+        if k.oracle.is_racing() {
+            let name = k.pci_dev(dev).name();
+            k.oracle.race(format!("{name} is done between two register accesses of CPU {}", k.cpu()));
+        }
         k.on_its_own(|k| act(k, dev));
     }
 }
