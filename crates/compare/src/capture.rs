@@ -106,16 +106,17 @@ impl Capture {
     /// The same for a machine that was read before, under `semantics`.
     pub fn run_with(&self, machine: &Machine, semantics: Semantics) -> (Lab, Vec<Output>) {
         let mut lab = Lab::boot_with(machine, semantics, true);
-        // A state that is not there shows what the one before it does, so that the two can be compared.
-        let outputs = lab.run(&self.script, |file| {
-            let upto = self.files.iter().position(|(planned, _)| planned.file == file);
-            let states = self.files[..upto.map_or(0, |at| at + 1)].iter().rev();
-            let text = states
-                .filter(|(planned, _)| planned.kind == Kind::State)
-                .find_map(|(_, text)| text.as_deref());
-            text.map(Sections::of).unwrap_or_default()
-        });
+        let outputs = lab.run(&self.script, |file| self.sections(file));
         (lab, outputs)
+    }
+
+    /// What the state in this file shows. One that is not there shows what the one before it does, so that the two can be compared.
+    pub fn sections(&self, file: &str) -> Sections {
+        let upto = self.files.iter().position(|(planned, _)| planned.file == file);
+        let states = self.files[..upto.map_or(0, |at| at + 1)].iter().rev();
+        let text =
+            states.filter(|(planned, _)| planned.kind == Kind::State).find_map(|(_, text)| text.as_deref());
+        text.map(Sections::of).unwrap_or_default()
     }
 
     /// Whether the machine has one NUMA node, as `[cpus] nodes` of `machine.toml` says.

@@ -10,6 +10,10 @@
 //!
 //! In recordings the order within one actor counts, the order between two actors does not.
 //!
+//! A capture is one of the runs that a real machine can do. Where it is not the quiet one, [`races`] looks for
+//! the choices that a real machine makes by chance and that lead to it. All files are compared with one and
+//! the same run, by the same rules.
+//!
 //! # What it doesn't implement
 //! The placement of non-managed interrupts at boot needs no allowance: it is an input of the
 //! machine (`[[boot.vector]]`).
@@ -22,6 +26,7 @@ use sim::plan::{Kind, Output, Planned};
 use crate::capture::Capture;
 
 mod boot;
+pub mod races;
 mod report;
 mod rules;
 #[cfg(test)]
@@ -31,20 +36,42 @@ pub use boot::compare_boot_events;
 pub use report::{Comparison, Difference, Hunk, LineAt, Outcome, Report, Row, Side};
 pub use rules::{compare_events, compare_flow, compare_msix, compare_state, compare_text};
 
-/// Runs a capture's script on its machine and compares every recording. Answers what came of it
-/// and the machine afterwards.
+/// A run of a capture's script, and what came of comparing it.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// What came of it.
+    pub report: Report,
+    /// What was made.
+    pub outputs: Vec<Output>,
+    /// The machine afterwards.
+    pub lab: Lab,
+}
+
+/// Runs a capture's script on its machine and compares every recording.
 ///
 /// # Errors
 /// A mistake in `machine.toml`.
-pub fn run(capture: &Capture) -> Result<(Report, Lab), Box<MachineError>> {
-    let (lab, outputs) = capture.run()?;
-    Ok((verify(capture, &outputs), lab))
+pub fn run(capture: &Capture) -> Result<Run, Box<MachineError>> {
+    let machine = capture.machine()?;
+    let semantics = Semantics::of(machine.kernel);
+    Ok(run_with(capture, &machine, semantics))
 }
 
 /// The same for a machine that was read before, under `semantics`.
-pub fn run_with(capture: &Capture, machine: &Machine, semantics: Semantics) -> (Report, Lab) {
-    let (lab, outputs) = capture.run_with(machine, semantics);
-    (verify(capture, &outputs), lab)
+///
+/// The quiet run is compared first. If it differs, another run of the machine is looked for that does not
+/// ([`races`]), and is the answer if there is one. Otherwise the quiet run is.
+pub fn run_with(capture: &Capture, machine: &Machine, semantics: Semantics) -> Run {
+    let (lab, outputs) = capture.run_with(machine, semantics.clone());
+    let mut quiet = Run { report: verify(capture, &outputs), outputs, lab };
+    if quiet.report.passed() || quiet.lab.given_up.is_some() {
+        return quiet;
+    }
+    let (found, searched) = races::search(capture, machine, &semantics, &quiet.report, races::BOUNDS);
+    found.unwrap_or_else(|| {
+        quiet.report.searched = searched;
+        quiet
+    })
 }
 
 /// Compares what the emulator made with what a real kernel made. A capture that lacks a recording, or
@@ -72,7 +99,7 @@ pub fn verify(capture: &Capture, outputs: &[Output]) -> Report {
         };
         Row { file: planned.file.clone(), kind: planned.kind, outcome }
     });
-    Report { rows: rows.collect() }
+    Report { rows: rows.collect(), ..Report::default() }
 }
 
 /// The last state that a capture has.

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use compare::capture::Capture;
-use compare::verify::{self, Outcome, Report, Row};
+use compare::verify::{self, Outcome, Report, Row, Run};
 use diagnostic::file::{self, Existing};
 use sim::plan::{Kind, Output as Made};
 use sim::script::{Action, Statement};
@@ -73,17 +73,34 @@ struct Wrong {
     detail: String,
 }
 
+/// What was checked, and by which run.
+struct Checked {
+    /// File by file.
+    checks: Vec<Check>,
+    /// The choices by chance of the run, `none` in the quiet one.
+    schedule: String,
+    /// What they were, in lines, or that none were found.
+    chance: Vec<String>,
+}
+
+impl Checked {
+    /// The choices of a run that is not the quiet one.
+    fn by_chance(&self) -> Option<&str> {
+        (self.schedule != "none").then_some(self.schedule.as_str())
+    }
+}
+
 /// What a test came to.
 struct Done {
     folder: PathBuf,
     /// What was checked, or why nothing could be.
-    result: Result<Vec<Check>, diagnostic::Report>,
+    result: Result<Checked, diagnostic::Report>,
     took: Duration,
 }
 
 impl Done {
     fn passed(&self) -> bool {
-        self.result.as_ref().is_ok_and(|checks| checks.iter().all(|check| check.wrong.is_none()))
+        self.result.as_ref().is_ok_and(|done| done.checks.iter().all(|check| check.wrong.is_none()))
     }
 }
 
@@ -163,16 +180,17 @@ fn asserts(statements: &[Statement]) -> bool {
 }
 
 /// Runs a test.
-fn run_one(folder: &Path, experiment: &Experiment) -> diagnostic::Result<Vec<Check>> {
+fn run_one(folder: &Path, experiment: &Experiment) -> diagnostic::Result<Checked> {
     let mut capture = Capture::read(folder)?;
     // What the script prints is compared, and must not depend on where its folder is.
     capture.script.name = "script.sh".to_owned();
     let mut machine = capture.machine()?;
     let semantics = experiment.semantics(machine.kernel)?;
     machine.kernel = semantics.version;
-    let (lab, made) = capture.run_with(&machine, semantics);
+    let Run { report, outputs: made, lab } = verify::run_with(&capture, &machine, semantics);
     given_up(&lab)?;
-    let Report { rows } = verify::verify(&capture, &made);
+    let (schedule, chance) = (report.schedule(), report.chance());
+    let Report { rows, .. } = report;
     let mut checks: Vec<Check> = rows.into_iter().map(|row| check(row, &made)).collect();
     checks.extend(terminal(folder, &lab.terminal)?);
     if asserts(&capture.script.statements) {
@@ -195,7 +213,7 @@ fn run_one(folder: &Path, experiment: &Experiment) -> diagnostic::Result<Vec<Che
             folder.join("script.sh").display()
         ));
     }
-    Ok(checks)
+    Ok(Checked { checks, schedule, chance })
 }
 
 /// Runs tests on several threads, and hands on what each came to in their order.
@@ -241,7 +259,7 @@ fn run_all(
 
 /// Writes what was made where it is not what was expected, and says of each file that it was.
 fn accept(done: &mut Done, out: &mut Output) -> diagnostic::Result<()> {
-    let Ok(checks) = &mut done.result else { return Ok(()) };
+    let Ok(Checked { checks, .. }) = &mut done.result else { return Ok(()) };
     for check in checks {
         let Some(text) = check.accept.take() else { continue };
         let path = done.folder.join(&check.name);
@@ -260,14 +278,17 @@ fn show(done: &Done, verbose: bool, out: &mut Output) -> diagnostic::Result<()> 
             out.line(format_args!("error {folder}"))?;
             complain(report.styled());
         }
-        Ok(checks) if done.passed() => {
+        Ok(Checked { checks, schedule: _, chance }) if done.passed() => {
             let lines: usize = checks.iter().map(|check| check.lines).sum();
             let skipped = checks.iter().filter(|check| check.not_taken).count();
             let skipped = if skipped == 0 { String::new() } else { format!(", {skipped} not taken") };
             let checks = counted(checks.len(), "check");
             out.line(format_args!("ok    {folder}: {checks}, {}{skipped}", counted(lines, "line")))?;
+            for line in chance {
+                out.line(format_args!("        {line}"))?;
+            }
         }
-        Ok(checks) => {
+        Ok(Checked { checks, schedule: _, chance }) => {
             out.line(format_args!("FAIL  {folder}"))?;
             for check in checks {
                 let Some(Wrong { what, detail }) = &check.wrong else { continue };
@@ -277,6 +298,9 @@ fn show(done: &Done, verbose: bool, out: &mut Output) -> diagnostic::Result<()> 
                         out.line(format_args!("          {line}"))?;
                     }
                 }
+            }
+            for line in chance.iter().filter(|_| verbose) {
+                out.line(format_args!("        {line}"))?;
             }
         }
     }
@@ -330,7 +354,7 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
         out.line(format_args!("1..{numbered}"))?;
     } else {
         let failed = all.iter().filter(|done| !done.passed()).count();
-        let lines = all.iter().filter_map(|done| done.result.as_ref().ok()).flatten();
+        let lines = all.iter().filter_map(|done| done.result.as_ref().ok()).flat_map(|done| &done.checks);
         let lines: usize = lines.map(|check| check.lines).sum();
         let (tests, lines) = (counted(all.len(), "test"), counted(lines, "line"));
         out.line(format_args!("{tests}, {failed} failed, {lines} compared"))?;

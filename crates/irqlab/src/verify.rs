@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use compare::capture::{self, Capture};
-use compare::verify::{self, Difference, LineAt, Outcome, Report, Row};
+use compare::verify::races::{Chance, Searched};
+use compare::verify::{self, Difference, LineAt, Outcome, Report, Row, Run};
 use serde::Serialize;
 
 use crate::exit::DIFFERS;
@@ -45,7 +46,43 @@ struct JsonCapture {
     kernel: &'static str,
     experiment: Option<String>,
     passed: bool,
+    /// The run that was compared; `none` is the quiet one.
+    schedule: String,
+    choices: Vec<JsonChoice>,
+    searched: Option<JsonSearched>,
     files: Vec<JsonFile>,
+}
+
+/// A choice by chance of the run that was compared.
+#[derive(Serialize)]
+struct JsonChoice {
+    place: usize,
+    answer: u32,
+    of: u32,
+    file: String,
+    text: String,
+}
+
+impl JsonChoice {
+    fn of(chance: &Chance) -> Self {
+        let Chance { place, answer, of, file, text } = chance.clone();
+        Self { place, answer, of, file, text }
+    }
+}
+
+/// The search for such a run, where the quiet one differs.
+#[derive(Serialize)]
+struct JsonSearched {
+    runs: usize,
+    records: usize,
+    whole: bool,
+}
+
+impl JsonSearched {
+    fn of(searched: Searched) -> Self {
+        let Searched { runs, records, whole } = searched;
+        Self { runs, records, whole }
+    }
 }
 
 #[derive(Serialize)]
@@ -119,7 +156,7 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
         let semantics = args.experiment.semantics(machine.kernel)?;
         let kernel = semantics.version.name();
         let note = args.experiment.note(&semantics);
-        let (report, lab) = verify::run_with(&capture, &machine, semantics);
+        let Run { report, lab, outputs: _ } = verify::run_with(&capture, &machine, semantics);
         crate::run::given_up(&lab)?;
         passed &= report.passed();
         if args.json {
@@ -128,6 +165,9 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
                 kernel,
                 experiment: note,
                 passed: report.passed(),
+                schedule: report.schedule(),
+                choices: report.chances.iter().map(JsonChoice::of).collect(),
+                searched: report.searched.map(JsonSearched::of),
                 files: files(report),
             });
             continue;
@@ -137,6 +177,9 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
             out.line(format_args!("# {note}"))?;
         }
         out.text(&report.table())?;
+        for line in report.chance() {
+            out.line(line)?;
+        }
         if args.verbose {
             for line in lab.terminal {
                 out.line(format_args!("  {line}"))?;

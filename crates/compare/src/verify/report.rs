@@ -6,6 +6,8 @@ use std::fmt::{self, Write};
 use diffy::{DiffOptions, Line};
 use sim::plan::Kind;
 
+use super::races::{Chance, Searched};
+
 /// Equal lines shown around a difference.
 const CONTEXT: usize = 3;
 
@@ -174,6 +176,10 @@ impl Row {
 pub struct Report {
     /// By file, in the order of the script.
     pub rows: Vec<Row>,
+    /// The choices of the run that was compared; none in the quiet run.
+    pub chances: Vec<Chance>,
+    /// Where the quiet run was not equal, the search for another one.
+    pub searched: Option<Searched>,
 }
 
 impl Report {
@@ -215,6 +221,37 @@ impl Report {
             };
         }
         text
+    }
+
+    /// The choices by chance of the run that was compared, as a schedule: `57:1,60:1` is answer 1 at places 57 and 60,
+    /// `none` the quiet run.
+    pub fn schedule(&self) -> String {
+        if self.chances.is_empty() {
+            return "none".to_owned();
+        }
+        let choices: Vec<String> =
+            self.chances.iter().map(|chance| format!("{}:{}", chance.place, chance.answer)).collect();
+        choices.join(",")
+    }
+
+    /// In lines: which choices by chance the run that was compared has made, or that no run was found that is
+    /// equal. Nothing where the quiet run is.
+    pub fn chance(&self) -> Vec<String> {
+        let Some(Searched { runs, whole, .. }) = self.searched else { return Vec::new() };
+        if self.chances.is_empty() {
+            let end = if whole { "" } else { ", which is the bound" };
+            return vec![format!("no choice by chance leads to this record: runs tried: {runs}{end}")];
+        }
+        let so_many = match self.chances.len() {
+            1 => "one choice".to_owned(),
+            n => format!("{n} choices"),
+        };
+        let mut lines = vec![format!("equal with {so_many} by chance, schedule {}", self.schedule())];
+        lines.extend(self.chances.iter().map(|chance| {
+            let Chance { place, answer, of: _, file, text } = chance;
+            format!("  {place}:{answer} before the end of {file}: {text}")
+        }));
+        lines
     }
 
     /// All differences with context.

@@ -5,3 +5,4 @@ mod capture_files;
 mod captures;
 mod common;
 mod functions_seen;
+mod races;

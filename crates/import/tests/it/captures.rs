@@ -30,7 +30,8 @@ fn differences(folder: &Path, source: &Path) -> (usize, String) {
         source.import(&Options::default()).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     let mut capture = Capture::read(folder).expect("a capture");
     capture.machine = imported.text;
-    let (report, _) = verify::run(&capture).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let verify::Run { report, .. } =
+        verify::run(&capture).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     (usize::from(!report.passed()), report.table() + &report.diff())
 }
 

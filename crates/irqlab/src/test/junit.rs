@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use record::formats::xml::Escaped;
 
-use super::{Check, Done};
+use super::{Check, Checked, Done};
 
 fn seconds(time: Duration) -> String {
     format!("{:.3}", time.as_secs_f64())
@@ -13,12 +13,14 @@ fn seconds(time: Duration) -> String {
 
 /// The file.
 pub fn text(all: &[Done]) -> String {
-    let checks = |done: &Done| done.result.as_ref().map_or(1, Vec::len);
+    let checks = |done: &Done| done.result.as_ref().map_or(1, |done| done.checks.len());
     let failures = |done: &Done| {
-        done.result.as_ref().map_or(0, |checks| checks.iter().filter(|check| check.wrong.is_some()).count())
+        done.result
+            .as_ref()
+            .map_or(0, |done| done.checks.iter().filter(|check| check.wrong.is_some()).count())
     };
     let skipped = |done: &Done| {
-        done.result.as_ref().map_or(0, |checks| checks.iter().filter(|check| check.not_taken).count())
+        done.result.as_ref().map_or(0, |done| done.checks.iter().filter(|check| check.not_taken).count())
     };
     let errors = |done: &Done| usize::from(done.result.is_err());
     let count = |of: &dyn Fn(&Done) -> usize| -> usize { all.iter().map(of).sum() };
@@ -47,7 +49,14 @@ pub fn text(all: &[Done]) -> String {
             seconds(done.took)
         );
         match &done.result {
-            Ok(checks) => {
+            Ok(checked @ Checked { checks, chance, .. }) => {
+                if let Some(schedule) = checked.by_chance() {
+                    let _ = writeln!(
+                        out,
+                        "    <properties>\n      <property name=\"schedule\" value=\"{}\"/>\n    </properties>",
+                        Escaped(schedule)
+                    );
+                }
                 for Check { name, wrong, not_taken, .. } in checks {
                     let _ = write!(out, "    <testcase classname=\"{folder}\" name=\"{}\"", Escaped(name));
                     let _ = match wrong {
@@ -62,6 +71,10 @@ pub fn text(all: &[Done]) -> String {
                             Escaped(&wrong.detail)
                         ),
                     };
+                }
+                if !chance.is_empty() {
+                    let said = chance.join("\n");
+                    let _ = writeln!(out, "    <system-out>{}</system-out>", Escaped(&said));
                 }
             }
             Err(report) => {

@@ -1,6 +1,6 @@
 //! Results in the Test Anything Protocol, version 14: a test point for each file.
 
-use super::Done;
+use super::{Checked, Done};
 
 /// The first line.
 pub const VERSION: &str = "TAP version 14";
@@ -31,7 +31,7 @@ pub fn points(done: &Done, number: &mut usize) -> String {
     };
     let folder = done.folder.display();
     match &done.result {
-        Ok(checks) => {
+        Ok(Checked { checks, .. }) => {
             for check in checks {
                 let name = format!("{folder}/{}", check.name);
                 let message = check.wrong.as_ref().map(|wrong| (wrong.what.as_str(), wrong.detail.as_str()));
@@ -39,6 +39,10 @@ pub fn points(done: &Done, number: &mut usize) -> String {
             }
         }
         Err(report) => point(false, &folder.to_string(), false, Some((&report.to_string(), &report.plain()))),
+    }
+    // A line that begins so is a comment.
+    for line in done.result.iter().flat_map(|done| &done.chance) {
+        out.push_str(&format!("# {folder}: {line}\n"));
     }
     out
 }

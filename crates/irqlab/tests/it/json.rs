@@ -51,6 +51,31 @@ fn verify_says_what_differs() {
 }
 
 #[test]
+fn verify_says_what_came_by_chance() {
+    let (status, value) = json("verify tests/captures/v5.4/nvme-8cpu --json");
+    let capture = &value["captures"][0];
+    assert_eq!((status, &capture["schedule"]), (Some(0), &Value::from("none")));
+    assert!(capture["choices"].as_array().unwrap().is_empty() && capture["searched"].is_null(), "{capture}");
+    let (status, value) = json("verify tests/captures/v7.3/fuzz/small-isolated-offline --json");
+    assert_eq!((status, &value["passed"]), (Some(0), &Value::from(true)));
+    let capture = &value["captures"][0];
+    let [choice] = &capture["choices"].as_array().unwrap()[..] else { panic!("{capture}") };
+    assert_eq!(capture["schedule"], format!("{}:{}", choice["place"], choice["answer"]));
+    assert_eq!((&choice["of"], &choice["file"]), (&Value::from(2), &Value::from("state-boot.txt")));
+    assert!(choice["text"].as_str().unwrap().contains("select_task_rq_fair()"), "{choice}");
+    let searched = &capture["searched"];
+    assert!(searched["runs"].as_u64().unwrap() > 1 && searched["whole"] == true, "{searched}");
+    assert!(searched["records"].as_u64().unwrap() > 1000, "{searched}");
+    // No choice makes one kernel of another.
+    let (status, value) =
+        json("verify tests/captures/v7.3/fuzz/small-isolated-offline --kernel v6.12 --json");
+    let capture = &value["captures"][0];
+    assert_eq!((status, &capture["passed"]), (Some(1), &Value::from(false)));
+    assert!(capture["schedule"] == "none" && capture["choices"].as_array().unwrap().is_empty(), "{capture}");
+    assert!(capture["searched"]["runs"].as_u64().unwrap() > 0, "{capture}");
+}
+
+#[test]
 fn stacks_are_told_apart() {
     let (status, value) = json("stacks --at vector_config --irq 29 --json");
     assert_eq!(status, Some(0));

@@ -104,6 +104,60 @@ fn other_test_runners_read_the_results() {
     assert_eq!(xml.matches("<testsuite ").count(), xml.matches("</testsuite>").count());
 }
 
+/// A capture that is not the quiet run passes, and every form of the results says which choices that took; one that no choices
+/// lead to fails as it did.
+#[test]
+fn choices_by_chance_are_told() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let folder = Folder::new("test-chance");
+    fs::create_dir_all(folder.0.join("threads")).unwrap();
+    for entry in fs::read_dir(root.join("tests/captures/v6.12/fuzz/small-threadirqs")).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), folder.0.join("threads").join(entry.file_name())).unwrap();
+    }
+    let why = "before the end of 04-unbind.flow: 0000:00:03.0 is done at its usual time, and before CPU 0 takes irq 27 nvme0q0 \
+               in handle_edge_irq()";
+    let (status, said, _) = irqlab(&folder.0, &["verify", "threads"]);
+    assert_eq!(status, Some(0), "{said}");
+    let (head, choice) = said.split_once("equal with one choice by chance, schedule ").unwrap();
+    assert!(head.contains("04-unbind.flow") && head.ends_with('\n'), "{said}");
+    let schedule = choice.lines().next().unwrap().to_owned();
+    assert!(schedule.ends_with(":1") && choice.contains(&format!("\n  {schedule} {why}\n")), "{said}");
+
+    let (status, said, _) = irqlab(&folder.0, &["test", ".", "--junit", "out.xml"]);
+    assert_eq!(status, Some(0), "{said}");
+    let told = format!("equal with one choice by chance, schedule {schedule}\n");
+    assert!(said.starts_with("ok    ./threads: ") && said.contains(&format!("\n        {told}")), "{said}");
+    assert!(said.contains(&format!("\n          {schedule} {why}\n")), "{said}");
+    let xml = fs::read_to_string(folder.0.join("out.xml")).unwrap();
+    assert!(xml.contains(&format!("<property name=\"schedule\" value=\"{schedule}\"/>")), "{xml}");
+    assert!(xml.contains(&format!("<system-out>{told}  {schedule} {why}</system-out>")), "{xml}");
+    let (status, said, _) = irqlab(&folder.0, &["test", ".", "--tap"]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(
+        said.contains(&format!("\n# ./threads: {told}# ./threads:   {schedule} {why}\n1..9\n")),
+        "{said}"
+    );
+    // The same choices again, and nothing is written.
+    let (status, said, _) = irqlab(&folder.0, &["test", ".", "--accept"]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(!said.contains("wrote ") && said.contains(&told), "{said}");
+
+    let flow = folder.0.join("threads/04-unbind.flow");
+    let text = fs::read_to_string(&flow).unwrap();
+    fs::write(&flow, text.replacen("  nvme_irq\n", "  nvme_irq\n  nvme_irq\n", 1)).unwrap();
+    let none = "no choice by chance leads to this record: runs tried: ";
+    let (status, said, _) = irqlab(&folder.0, &["verify", "threads"]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains(none) && !said.contains("schedule"), "{said}");
+    let (status, said, _) = irqlab(&folder.0, &["test", ".", "--junit", "out.xml"]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.starts_with("FAIL  ./threads\n        04-unbind.flow: ") && !said.contains(none), "{said}");
+    assert!(fs::read_to_string(folder.0.join("out.xml")).unwrap().contains(&format!("<system-out>{none}")));
+    let (_, said, _) = irqlab(&folder.0, &["test", ".", "--verbose"]);
+    assert!(said.contains(&format!("\n        {none}")), "{said}");
+}
+
 #[test]
 fn mistakes_are_answered() {
     let folder = Folder::new("test-mistakes");
