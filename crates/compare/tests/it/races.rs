@@ -259,3 +259,49 @@ fn a_search_ends() {
     let by_choices = search(Bounds { choices: 1, ..BOUNDS });
     assert!(by_choices.runs < whole.runs && !by_choices.whole, "{by_choices:?}");
 }
+
+/// What the model makes with choices drawn at random is found again from the record alone, with as many choices or fewer.
+#[test]
+fn what_choices_make_is_found_again() {
+    for (kernel, case, several) in
+        [("v5.4", "fuzz/small-threadirqs", true), ("v7.3", "fuzz/small-isolated-offline", false)]
+    {
+        let capture = common::capture(kernel, case);
+        let machine = capture.machine().unwrap_or_else(|e| panic!("{e}"));
+        let own = Semantics::of(machine.kernel);
+        let probing = boot::find_probing(&machine, own.clone());
+        let made = |answers: &[u32]| {
+            let oracle = Oracle::racing(answers.to_vec());
+            let mut lab = Lab::on(boot::boot_racing(&machine, own.clone(), &probing, oracle, &mut |_| {}));
+            let outputs = lab.run(&capture.script, |file| capture.sections(file));
+            (outputs, lab.k.oracle.log)
+        };
+        let (_, log) = made(&[]);
+        let mut random = 1u64;
+        let mut below = |n: usize| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) as usize % n
+        };
+        let mut found = Vec::new();
+        for drawn in (1..=4).flat_map(|drawn| [drawn; 6]) {
+            let mut answers = vec![0; log.len()];
+            for _ in 0..drawn {
+                let place = below(log.len());
+                answers[place] = 1 + below(log[place].of as usize - 1) as u32;
+            }
+            let (outputs, _) = made(&answers);
+            let mut other = capture.clone();
+            for (planned, text) in other.files.iter_mut().filter(|(_, text)| text.is_some()) {
+                let output = outputs.iter().find(|output| output.name == planned.file);
+                *text = output.map(|output| output.text.clone());
+            }
+            let Run { report, .. } = run(&other);
+            assert!(report.passed(), "{kernel} {case} {answers:?}: {}", report.diff());
+            assert!(report.chances.len() <= drawn, "{kernel} {case} {answers:?}: {}", report.schedule());
+            found.push(report.chances.len());
+        }
+        // Not every choice shows.
+        assert!(found.contains(&0) && found.contains(&1), "{found:?}");
+        assert_eq!(found.iter().any(|&n| n > 1), several, "{found:?}");
+    }
+}
