@@ -232,6 +232,17 @@ fn probe(k: &mut Kernel, dev: PciDevId) -> TaskId {
     k.spawn(TaskKind::Task, CpuId(0), device_driver_attach(dev).frame, &[])
 }
 
+/// Holds the numbers of the virtio devices at lower addresses that come later here, and returns them. virtio-pci has
+/// registered all devices, in the order of their addresses, before the module of any virtio driver is loaded.
+fn hold_virtio_numbers(k: &mut Kernel, dev: PciDevId) -> Vec<u32> {
+    let driver = pci_bus_match(k, dev);
+    if driver.is_none_or(|drv| k.pci.drivers[drv.index()].name != "virtio-pci") {
+        return Vec::new();
+    }
+    let before = (0..dev.0).filter(|&other| pci_bus_match(k, PciDevId(other)) == driver).count() as u32;
+    (0..before).filter(|&number| k.virtio.virtio_index_ida.insert(number)).collect()
+}
+
 /// The driver of a function brings it up beside others.
 fn overlaps(k: &Kernel, dev: PciDevId) -> bool {
     pci_bus_match(k, dev).is_some_and(|drv| k.pci.drivers[drv.index()].overlaps)
@@ -283,12 +294,14 @@ fn boot_in(
                 given = Some(core::mem::replace(&mut k.oracle, Oracle::seeded(*seed)));
             }
             k.irq.boot_numbers = numbers_of(machine, &k, dev).into();
+            let held = hold_virtio_numbers(&mut k, dev);
             let task = probe(&mut k, dev);
             // `PROBE_PREFER_ASYNCHRONOUS`: the next probe does not wait for this one.
             if matches!(order, Order::Drawn(_)) && driver_allows_async_probing(&k, dev) {
                 continue;
             }
             engine::run_task(&mut k, task, after);
+            held.iter().for_each(|number| assert!(k.virtio.virtio_index_ida.remove(number), "it was held"));
             if matches!(order, Order::Fixed { settles: true, .. } | Order::Numbered) {
                 settle(&mut k, after);
             }

@@ -130,3 +130,37 @@ fn unbinding_gives_everything_back() {
         assert_eq!((interrupts(&lab.k), lab.k.vector_matrix.global_available), before, "{kernel:?}");
     }
 }
+
+/// virtio-pci registers all devices before a driver's module is loaded: the numbers go by addresses, whoever has its
+/// interrupts first.
+#[test]
+fn numbers_go_by_addresses_and_not_by_modules() {
+    for kernel in KernelVersion::ALL {
+        let mut text = format!(
+            "kernel = \"{}\"\n[cpus]\npossible = 2\n\
+             [[pci]]\naddress = \"0000:00:03.0\"\nmodel = \"nvme\"\nio_queue_pairs_max = 1\nmsix_vectors = 2\nintx_gsi = 23\n\
+             [[pci]]\naddress = \"0000:00:04.0\"\nmodel = \"virtio-blk\"\nrequest_queues = 1\nmsix_vectors = 2\nintx_gsi = 20\n\
+             [[pci]]\naddress = \"0000:00:05.0\"\nmodel = \"virtio-net\"\nqueue_pairs = 1\nmsix_vectors = 0\nintx_gsi = 21\n",
+            kernel.name()
+        );
+        // The controller's interrupts come first, then those of the disk; the network device has its line alone.
+        let first = if *kernel == KernelVersion::V5_4 { 33 } else { 32 };
+        let listed = [
+            (24, "nvme0q0", 3, 0, 0, first + 1),
+            (25, "nvme0q1", 3, 1, 1, first + 1),
+            (26, "virtio0-config", 4, 0, 1, first + 3),
+            (27, "virtio0-req.0", 4, 1, 0, first),
+        ];
+        for (irq, name, slot, index, cpu, vector) in listed {
+            let managed = index == 1;
+            text += &format!(
+                "[[boot.interrupt]]\nirq = {irq}\nname = \"{name}\"\ndevice = \"0000:00:0{slot}.0\"\nindex = {index}\n\
+                 cpu = {cpu}\nvector = {vector}\nmanaged = {managed}\n"
+            );
+        }
+        let lab = Lab::boot(&Machine::parse("machine.toml", &text).expect("a machine"));
+        let expect = [(21, "virtio1"), (26, "virtio0-config"), (27, "virtio0-req.0")];
+        let expect = expect.map(|(irq, name)| (Irq(irq), name.to_owned()));
+        assert_eq!(interrupts(&lab.k), expect, "{kernel:?}");
+    }
+}
