@@ -7,18 +7,19 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use drivers::block::blk_mq_sysfs::{DEFAULT_HW_CTX_ATTRS, blk_mq_hw_sysfs_show};
 use drivers::nvme::sysfs;
 use irqcore::proc::ProcFile;
 use kcore::base::bus;
 use kcore::cpu::smt;
 use kcore::x86::topology::arch_register_cpu;
 use kstate::irqdomain::IrqDomain;
-use kstate::kstrtox::kstrtobool;
+use kstate::kstrtox::{kstrtobool, kstrtoull};
 use kstate::pci::PciDev;
 use kstate::sched::Call;
 use kstate::{CpuId, CpuMask, DiskId, Errno, Irq, Kernel, NvmeId, PciDevId};
 use pcimsi::kernel::pci_driver::pci_bus_match;
-use pcimsi::kernel::pci_sysfs::numa_node_store;
+use pcimsi::kernel::pci_sysfs::{enable_store, msi_bus_store, numa_node_store};
 
 use crate::{params, testmod, tracefs};
 
@@ -201,11 +202,9 @@ pub fn read(k: &Kernel, path: &str) -> Result<String, Errno> {
         {
             pci::bridge_file(k, file).ok_or(Errno::ENOENT)
         }
-        ["sys", "block", disk, "mq", queue, "cpu_list"] => {
+        ["sys", "block", disk, "mq", queue, file] if DEFAULT_HW_CTX_ATTRS.contains(&file) => {
             let queue = numbered(queue, "").ok_or(Errno::ENOENT)?;
-            drivers::block::blk_mq_sysfs::blk_mq_hw_sysfs_cpus_show(k, disk, queue)
-                .map(line)
-                .ok_or(Errno::ENOENT)
+            blk_mq_hw_sysfs_show(k, disk, queue, file).map(line).ok_or(Errno::ENOENT)
         }
         ["sys", "kernel", "debug", "block", disk, hctx, "state"] => {
             let hctx = numbered(hctx, "hctx").ok_or(Errno::ENOENT)?;
@@ -297,14 +296,16 @@ fn bound_to(k: &Kernel, dev: PciDevId) -> Option<&'static str> {
 }
 
 /// What every PCI function has in /sys/bus/pci/devices/FUNCTION, apart from its vectors.
-const PCI_FILES: [&str; 15] = [
+const PCI_FILES: [&str; 17] = [
     "class",
     "config",
     "device",
+    "enable",
     "irq",
     "local_cpulist",
     "local_cpus",
     "modalias",
+    "msi_bus",
     "numa_node",
     "resource",
     "revision",
@@ -355,6 +356,8 @@ fn pci_attribute(k: &Kernel, dev: PciDevId, path: &[&str]) -> Result<String, Err
         ["revision"] => Ok(line(format_args!("{:#04x}", pcimsi::hw::config::config_read(k, dev, 0x08, 1)))),
         ["config"] => Ok(String::from_utf8_lossy(&config(k, dev)).into_owned()),
         ["numa_node"] => Ok(line(pci.node)),
+        ["enable"] => Ok(line(pci.enable_cnt)),
+        ["msi_bus"] => Ok(line(u8::from(!pci.no_msi))),
         [file @ ("local_cpulist" | "local_cpus")] => {
             let near = usize::try_from(pci.node).ok().and_then(|node| k.topo.node_cpus.get(node));
             let near = near.map_or_else(|| k.topo.online.clone(), |cpus| cpus.and(&k.topo.online));
@@ -441,30 +444,25 @@ fn directory(k: &Kernel, path: &[&str]) -> Result<Vec<String>, Errno> {
             k.blk.disks.iter().flatten().filter(|disk| !disk.gone).map(|disk| block::dev(disk)).collect()
         }
         ["sys", "block"] => disk_names(k),
-        ["sys", "block", disk]
-            if drivers::block::blk_mq_sysfs::blk_mq_hw_sysfs_cpus_show(k, disk, 0).is_some() =>
-        {
+        ["sys", "block", disk] if k.blk.disk_by_name(disk).is_some() => {
             let owned = !link::is_virtual(k, disk);
             let folders = names(&["mq", "queue"]).into_iter().chain(names(&block::DISK));
             owned.then(|| "device".to_owned()).into_iter().chain(folders).collect()
         }
         ["sys", "block", disk, "queue"] if k.blk.disk_by_name(disk).is_some() => names(&block::QUEUE),
-        ["sys", "block", disk, "mq", queue]
-            if numbered(queue, "").is_some_and(|q| {
-                drivers::block::blk_mq_sysfs::blk_mq_hw_sysfs_cpus_show(k, disk, q).is_some()
-            }) =>
-        {
-            names(&["cpu_list"])
+        ["sys", "block", disk, "mq", queue] => {
+            let queue = numbered(queue, "").ok_or(Errno::ENOENT)?;
+            let made = block::software_queues(k, disk, queue).ok_or(Errno::ENOENT)?;
+            names(&DEFAULT_HW_CTX_ATTRS).into_iter().chain(made).collect()
         }
-        ["sys", "block", disk, "mq"]
-            if drivers::block::blk_mq_sysfs::blk_mq_hw_sysfs_cpus_show(k, disk, 0).is_some() =>
-        {
-            (0..)
-                .take_while(|&q| {
-                    drivers::block::blk_mq_sysfs::blk_mq_hw_sysfs_cpus_show(k, disk, q).is_some()
-                })
-                .map(|q: u32| q.to_string())
-                .collect()
+        ["sys", "block", disk, "mq", queue, cpu] => {
+            let queue = numbered(queue, "").ok_or(Errno::ENOENT)?;
+            let made = block::software_queues(k, disk, queue).ok_or(Errno::ENOENT)?;
+            // The folder of a software queue has no file.
+            if made.iter().any(|name| name == cpu) { Vec::new() } else { return Err(Errno::ENOENT) }
+        }
+        ["sys", "block", disk, "mq"] if k.blk.disk_by_name(disk).is_some() => {
+            block::hw_queues(k, disk).iter().map(u32::to_string).collect()
         }
         ["sys", "bus"] => names(&["pci", "virtio"]),
         ["sys", "bus", "virtio"] => names(&["devices", "drivers"]),
@@ -733,6 +731,16 @@ fn try_write(k: &mut Kernel, path: &str, text: &str, append: bool) -> Result<Wri
         ["sys", "bus", "pci", "devices", dev, "numa_node"] => {
             let dev = k.find_pci_dev(dev).ok_or(Errno::ENOENT)?;
             Ok(Written::Now(numa_node_store(k, dev, text)))
+        }
+        ["sys", "bus", "pci", "devices", dev, "msi_bus"] if !pci::is_bridge(k, dev) => {
+            let dev = k.find_pci_dev(dev).ok_or(Errno::ENOENT)?;
+            Ok(Written::Now(msi_bus_store(k, dev, text)))
+        }
+        ["sys", "bus", "pci", "devices", dev, "enable"] if !pci::is_bridge(k, dev) => {
+            let dev = k.find_pci_dev(dev).ok_or(Errno::ENOENT)?;
+            let val = kstrtoull(text.as_bytes(), 0);
+            let val = val.map_err(|err| if k.sem.pci_store_einval { Errno::EINVAL } else { err })?;
+            Ok(Written::Start(enable_store(dev, val != 0)))
         }
         ["sys", "class", "nvme", ctrl, file] => {
             let ctrl = nvme_of(k, ctrl)?;

@@ -1068,7 +1068,7 @@ const SEMANTICS: &[Row] = &[
         &[(Look::Terminal, "", "migrate-disable")],
     ),
     row(
-        "numa_node_store_einval",
+        "pci_store_einval",
         V5_4,
         PC,
         "echo 4294967296 > /sys/bus/pci/devices/0000:00:03.0/numa_node\n",

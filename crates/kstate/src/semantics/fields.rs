@@ -847,9 +847,9 @@ macro_rules! fields {
         V5_4 off "ENODEV, whatever the reason was",
         V6_12 on "the probe's error, and EBUSY for one that is bound",
     }
-    /// What writing a number that is too large to a function's `numa_node` answers.
-    numa_node_store_einval: bool = "numa_node_store()", "drivers/pci/pci-sysfs.c" {
-        V5_4 off "ERANGE, as kstrtoint() says",
+    /// What writing a number that is too large to a function's `numa_node` or `enable` answers.
+    pci_store_einval: bool = "numa_node_store()", "drivers/pci/pci-sysfs.c" {
+        V5_4 off "ERANGE, as kstrtoint() and kstrtoul() say",
         V6_12 on "EINVAL, as for whatever is no number",
     }
     /// What writing the node that a function has already does.

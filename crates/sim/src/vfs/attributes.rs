@@ -148,7 +148,7 @@ fn file_mode(k: &Kernel, parts: &[&str]) -> Result<(Kind, u16), Errno> {
         // DEVICE_ATTR_RW(), drivers/base/core.c, kernel/cpu.c and drivers/pci/pci-sysfs.c.
         ["sys", "devices", "system", "cpu", _, "online"]
         | ["sys", "devices", "system", "cpu", "smt", "control"]
-        | ["sys", "bus", "pci", "devices", _, "numa_node" | "config"] => 0o644,
+        | ["sys", "bus", "pci", "devices", _, "numa_node" | "config" | "enable" | "msi_bus"] => 0o644,
         ["sys", "module", module, "parameters", name] => {
             let mut params = crate::params::module_params(k, module);
             params.find(|param| param.name == name).map(|param| param.mode).ok_or(Errno::ENOENT)?

@@ -2,6 +2,7 @@
 
 use core::fmt::Write as _;
 
+use drivers::block::blk_mq_sysfs::blk_mq_register_hctx;
 use kstate::blk::Gendisk;
 use kstate::{Kernel, QueueId};
 
@@ -67,6 +68,19 @@ fn nr_requests(k: &Kernel, queue: QueueId) -> Option<u32> {
     let queue = k.blk.find_q(queue)?;
     let depth = k.blk.set(queue.tag_set).queue_depth;
     Some(if queue.elevator { 2 * depth.min(BLKDEV_DEFAULT_RQ) } else { depth })
+}
+
+/// The hardware queues of a disk that have a folder.
+pub(super) fn hw_queues(k: &Kernel, name: &str) -> Vec<u32> {
+    let all =
+        disk(k, name).and_then(|disk| k.blk.find_q(disk.queue)).map_or(0, |q| q.queue_hw_ctx.len() as u32);
+    (0..all).filter(|&queue| blk_mq_register_hctx(k, name, queue).is_some()).collect()
+}
+
+/// The folders in that of a hardware queue, one for each of its software queues; none where it has no folder.
+pub(super) fn software_queues(k: &Kernel, name: &str, queue: u32) -> Option<Vec<String>> {
+    let hctx = blk_mq_register_hctx(k, name, queue)?;
+    Some(hctx.mapped_cpus.iter().map(|cpu| format!("cpu{cpu}")).collect())
 }
 
 /// Text of /proc/partitions (`show_partition()`).

@@ -91,14 +91,16 @@ pub(super) fn proc_devices(k: &Kernel) -> String {
 pub(super) const BRIDGE: &str = "0000:00:00.0";
 
 /// Its files.
-pub(super) const BRIDGE_FILES: [&str; 14] = [
+pub(super) const BRIDGE_FILES: [&str; 16] = [
     "class",
     "config",
     "device",
+    "enable",
     "irq",
     "local_cpulist",
     "local_cpus",
     "modalias",
+    "msi_bus",
     "numa_node",
     "resource",
     "revision",
@@ -109,6 +111,7 @@ pub(super) const BRIDGE_FILES: [&str; 14] = [
 ];
 
 /// A file of it, as text.
+// DEVIATION: nothing can be written to the host bridge's files.
 pub(super) fn bridge_file(k: &Kernel, file: &str) -> Option<String> {
     let Ids { vendor, device, class, .. } = IDS;
     Some(match file {
@@ -117,7 +120,8 @@ pub(super) fn bridge_file(k: &Kernel, file: &str) -> Option<String> {
         "device" => format!("{device:#06x}\n"),
         "subsystem_vendor" | "subsystem_device" => "0x0000\n".to_owned(),
         "revision" => "0x00\n".to_owned(),
-        "irq" => "0\n".to_owned(),
+        "irq" | "enable" => "0\n".to_owned(),
+        "msi_bus" => "1\n".to_owned(),
         "numa_node" => "-1\n".to_owned(),
         "local_cpulist" => format!("{}\n", k.topo.online),
         "local_cpus" => format!("{}\n", k.topo.online.hex(k.topo.nr_cpu_ids)),

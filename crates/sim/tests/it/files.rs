@@ -661,3 +661,57 @@ fn nothing_to_print_is_no_write() {
     assert_eq!(sh(&mut lab, &format!("printf '' > {mask}")), "");
     assert_eq!(error(&mut lab, "printf '' > /sys/devices/system/cpu/possible"), "Permission denied");
 }
+
+#[test]
+fn a_function_without_messages_gets_its_line() {
+    for version in [V5_4, V6_12, V7_3] {
+        let mut lab = Lab::boot(&Machine::embedded(version));
+        let dev = "/sys/bus/pci/devices/0000:00:03.0";
+        let driver = "/sys/bus/pci/drivers/nvme";
+        assert_eq!(sh(&mut lab, &format!("cat {dev}/msi_bus; cat {dev}/enable")), "1\n1");
+        assert_eq!(error(&mut lab, &format!("echo x > {dev}/msi_bus")), "Invalid argument");
+        assert_eq!(error(&mut lab, &format!("echo 0 > {dev}/enable")), "Device or resource busy");
+        // Who has messages keeps them.
+        sh(&mut lab, &format!("echo 0 > {dev}/msi_bus"));
+        assert_eq!(lab.k.log.last().unwrap(), "nvme 0000:00:03.0: MSI/MSI-X disallowed for future drivers");
+        assert_eq!(sh(&mut lab, &format!("cat {dev}/msi_bus; ls {dev}/msi_irqs")).lines().count(), 10);
+        let again =
+            format!("echo 0000:00:03.0 > {driver}/unbind\necho 0000:00:03.0 > {driver}/bind\nsleep 1");
+        sh(&mut lab, &again);
+        assert_eq!(error(&mut lab, &format!("ls {dev}/msi_irqs")), "No such file or directory");
+        assert!(sh(&mut lab, "cat /proc/interrupts").contains("fasteoi   nvme0q0, nvme0q1"), "{version:?}");
+        sh(&mut lab, &format!("echo 0x1 > {dev}/msi_bus\n{again}"));
+        assert_eq!(sh(&mut lab, &format!("ls {dev}/msi_irqs")).lines().count(), 9);
+        // Without a driver the file counts its users.
+        sh(&mut lab, &format!("echo 0000:00:03.0 > {driver}/unbind"));
+        assert_eq!(error(&mut lab, &format!("echo 0 > {dev}/enable")), "Input/output error");
+        sh(&mut lab, &format!("echo 1 > {dev}/enable\necho 1 > {dev}/enable"));
+        assert_eq!(
+            sh(&mut lab, &format!("cat {dev}/enable; echo 0 > {dev}/enable; cat {dev}/enable")),
+            "2\n1"
+        );
+        let large = error(&mut lab, &format!("echo 18446744073709551616 > {dev}/enable"));
+        let expect = if version == V5_4 { "Numerical result out of range" } else { "Invalid argument" };
+        assert_eq!(large, expect, "{version:?}");
+    }
+}
+
+#[test]
+fn a_hardware_queue_has_a_folder_if_somebody_submits_to_it() {
+    for version in [V5_4, V6_12, V7_3] {
+        let mut lab = Lab::boot(&Machine::embedded(version));
+        let queue = "/sys/block/nvme0n1/mq/3";
+        assert_eq!(sh(&mut lab, &format!("cat {queue}/nr_tags; cat {queue}/nr_reserved_tags")), "1023\n0");
+        let cpu = sh(&mut lab, &format!("cat {queue}/cpu_list"));
+        let files = format!("cpu{cpu}\ncpu_list\nnr_reserved_tags\nnr_tags");
+        assert_eq!(sh(&mut lab, &format!("ls {queue}")), files);
+        assert_eq!(sh(&mut lab, &format!("ls {queue}/cpu{cpu}")), "");
+        assert_eq!(error(&mut lab, &format!("ls {queue}/cpu7")), "No such file or directory");
+        assert_eq!(error(&mut lab, &format!("echo 1 > {queue}/nr_tags")), "Permission denied");
+        // A queue for polling that no CPU is left for (`nr_ctx` of struct blk_mq_hw_ctx).
+        let q = lab.k.blk.disk(lab.k.blk.disk_by_name("nvme0n1").unwrap()).unwrap().queue;
+        lab.k.blk.q_mut(q).queue_hw_ctx[3].nr_ctx = 0;
+        assert_eq!(sh(&mut lab, "ls /sys/block/nvme0n1/mq"), "0\n1\n2\n4\n5\n6\n7");
+        assert_eq!(error(&mut lab, &format!("cat {queue}/cpu_list")), "No such file or directory");
+    }
+}

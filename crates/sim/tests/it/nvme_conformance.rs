@@ -49,7 +49,7 @@ fn boot(machine: &Machine) -> Kernel {
 
 /// The CPUs of every hardware queue of a disk.
 fn queues(k: &Kernel, disk: &str) -> Vec<String> {
-    (0..).map_while(|q| blk_mq_sysfs::blk_mq_hw_sysfs_cpus_show(k, disk, q)).collect()
+    (0..).map_while(|q| blk_mq_sysfs::blk_mq_hw_sysfs_show(k, disk, q, "cpu_list")).collect()
 }
 
 fn log_has(k: &Kernel, line: &str) -> bool {
