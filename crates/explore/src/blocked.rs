@@ -199,7 +199,7 @@ pub fn wait_for(world: &World) -> String {
         }
         let _ = write!(text, "task {id} ({}) waits for {}; ", stack(task), k.wait_name(on));
     }
-    for (cpu, hardirq) in &k.sched.hardirqs {
+    for (cpu, hardirq) in k.sched.hardirqs.iter() {
         let names: Vec<&str> = hardirq.frames.iter().map(|frame| frame.code.meta.name).collect();
         let _ = write!(text, "CPU {cpu} is in {}; ", names.join(" > "));
     }

@@ -2,16 +2,17 @@
 
 use core::ops::ControlFlow;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError, RwLock};
 
 use kstate::oracle::{Choice, Oracle};
 
 use states::States;
 
 use super::coverage::Seen;
-use super::fingerprint::{self, Reads};
+use super::fingerprint::{self, Eye, Reads};
 use super::graph::{Agent, Graph, Livelock, Passed, StepId};
 use super::jobs::crew;
+use super::pool::Pool;
 use super::{Finding, Kind, Schedule, World, Wrong};
 
 mod reduction;
@@ -100,52 +101,61 @@ const ROUND: usize = 256;
 const ALONE: usize = 2048;
 
 /// The answers after these: the last one that can be another is.
-fn successor(mut made: Vec<Choice>) -> Option<Vec<u32>> {
-    while let Some(last) = made.pop() {
-        if last.answer + 1 < last.of {
-            let mut answers: Vec<u32> = made.iter().map(|choice| choice.answer).collect();
-            answers.push(last.answer + 1);
-            return Some(answers);
-        }
-    }
-    None
+fn successor(made: &[Choice]) -> Option<Vec<u32>> {
+    let last = made.iter().rposition(|choice| choice.answer + 1 < choice.of)?;
+    let mut answers: Vec<u32> = made[..=last].iter().map(|choice| choice.answer).collect();
+    answers[last] += 1;
+    Some(answers)
 }
 
 /// A step that was taken from some state.
 pub(super) struct Taken {
-    pub(super) world: World,
+    pub(super) world: Box<World>,
     pub(super) agent: Agent,
     pub(super) made: Vec<Choice>,
 }
 
-/// The steps from a state that have to be tried.
+/// The steps from a state that have to be tried. The pool is where copies come from; who takes a step can give its world
+/// back.
 fn steps_to_try<R>(
     world: &World,
     reduction: Reduction,
-    mut each: impl FnMut(Taken) -> ControlFlow<R>,
+    pool: &mut Pool,
+    mut each: impl FnMut(&mut Pool, Taken) -> ControlFlow<R>,
 ) -> Option<R> {
     if reduction != Reduction::default() {
         // The clock has gone on already where it was to.
         let (steps, _) = world.steps_now();
         if let Some(at) = reduction.only(world, &steps) {
-            let mut to = world.with(Oracle::scripted(vec![at as u32]));
+            let mut to = pool.copy(world);
+            to.k.oracle = Oracle::scripted(vec![at as u32]).interleaving();
             let agent = to.advance().map(Agent::of)?;
             let made = to.take_log();
-            return each(Taken { world: to, agent, made }).break_value();
+            return each(pool, Taken { world: to, agent, made }).break_value();
         }
     }
-    every_step(world, each)
+    every_step(world, pool, each)
 }
 
 /// All steps from a state, told apart by the choices that are made; `each` sees them one by one.
-pub(super) fn every_step<R>(world: &World, mut each: impl FnMut(Taken) -> ControlFlow<R>) -> Option<R> {
+pub(super) fn every_step<R>(
+    world: &World,
+    pool: &mut Pool,
+    mut each: impl FnMut(&mut Pool, Taken) -> ControlFlow<R>,
+) -> Option<R> {
+    // Of each copy the same steps can be taken, at the same time.
+    let mut steps = None;
     let mut next = Some(Vec::new());
     while let Some(answers) = next {
-        let mut to = world.with(Oracle::scripted(answers));
-        let agent = to.advance().map(Agent::of)?;
+        let mut to = pool.copy(world);
+        to.k.oracle = Oracle::scripted(answers).interleaving();
+        let (steps, now) = steps.get_or_insert_with(|| (to.steps(), to.k.events.now));
+        to.k.events.now = *now;
+        let step = to.choose(steps)?;
+        to.take(step);
         let made = to.take_log();
-        next = successor(made.clone());
-        if let ControlFlow::Break(result) = each(Taken { world: to, agent, made }) {
+        next = successor(&made);
+        if let ControlFlow::Break(result) = each(pool, Taken { world: to, agent: Agent::of(step), made }) {
             return Some(result);
         }
     }
@@ -162,7 +172,7 @@ struct Open {
 /// Where a step leads.
 enum Target {
     /// To a state that was seen before.
-    Seen,
+    Seen(u32),
     /// To one in which more can happen.
     Open(Box<World>),
     /// To an end: its fingerprint without any reduction, and what is wrong there.
@@ -180,19 +190,6 @@ struct Arrival {
     shown: Option<Box<Seen>>,
 }
 
-/// How states are told apart.
-#[derive(Clone, Copy)]
-struct Eye {
-    reads: Reads,
-    reduction: Reduction,
-}
-
-impl Eye {
-    fn print(self, world: &World) -> u64 {
-        fingerprint::reduced(world, self.reads, self.reduction)
-    }
-}
-
 /// What a step has shown, where that is noted.
 fn shown(taken: &mut Taken) -> Option<Box<Seen>> {
     taken.world.covers().then(|| {
@@ -202,28 +199,31 @@ fn shown(taken: &mut Taken) -> Option<Box<Seen>> {
     })
 }
 
-/// Looks at the world behind a step. `seen` says which states are known.
+/// Looks at the world behind a step from `before`. `seen` has the states that are known.
 fn arrive(
-    mut world: World,
+    mut world: Box<World>,
     agent: Option<Agent>,
     shown: Option<Box<Seen>>,
+    before: Option<&World>,
     eye: Eye,
-    seen: &RwLock<States>,
+    seen: &States,
+    pool: &mut Pool,
 ) -> Arrival {
-    let wrong = world.check();
+    let wrong = world.check_since(before);
     let broken = wrong.as_ref().is_some_and(|wrong| wrong.kind == Kind::Invariant);
-    let print = eye.print(&world);
-    let known = seen.read().unwrap_or_else(PoisonError::into_inner).find(print).is_some();
-    let target = if known {
-        Target::Seen
-    } else if broken {
-        Target::Broken
-    } else if world.steps().is_empty() {
-        Target::Final(fingerprint::fingerprint(&world, eye.reads), world.check_end())
-    } else {
-        world.k.share();
-        Target::Open(Box::new(world))
+    let print = world.print(eye, before);
+    let target = match seen.find(print) {
+        Some(state) => Target::Seen(state),
+        None if broken => Target::Broken,
+        None if world.steps().is_empty() => {
+            Target::Final(fingerprint::fingerprint(&world, eye.reads), world.check_end())
+        }
+        None => {
+            world.k.share();
+            return Arrival { agent, print, wrong, target: Target::Open(world), shown };
+        }
     };
+    pool.give(world);
     Arrival { agent, print, wrong, target, shown }
 }
 
@@ -299,7 +299,7 @@ impl Search<'_> {
         covered.states += 1;
         covered.depth = covered.depth.max(depth as usize);
         match target {
-            Target::Seen | Target::Broken => None,
+            Target::Seen(_) | Target::Broken => None,
             Target::Final(print, wrong) => {
                 covered.finals += 1;
                 self.result.ends.push(print);
@@ -319,7 +319,9 @@ impl Search<'_> {
 
     /// Adds the state that everything begins in.
     fn begin(&mut self, root: World) {
-        let Arrival { print, wrong, target, .. } = arrive(root, None, None, self.eye, self.seen);
+        let (root, pool) = (Box::new(root), &mut Pool::default());
+        let Arrival { print, wrong, target, .. } =
+            arrive(root, None, None, None, self.eye, &States::default(), pool);
         let (state, _) = self.seen.write().unwrap_or_else(PoisonError::into_inner).add(print);
         if let Some(wrong) = wrong {
             let wrong = self.wrong(wrong);
@@ -329,24 +331,26 @@ impl Search<'_> {
         self.open.extend(open);
     }
 
-    /// Adds what the steps from a state led to.
-    fn merge(&mut self, state: u32, depth: u32, arrivals: Vec<Arrival>) {
+    /// Adds what the steps from a state led to. Worlds in a state that came up twice in this round go to `spare`.
+    fn merge(&mut self, state: u32, depth: u32, arrivals: Vec<Arrival>, spare: &mut Pool) {
         if self.result.covered.states >= self.bounds.states || !self.graph.has_room(arrivals.len()) {
             self.result.covered.cut += 1;
             return;
         }
         let (mut steps, mut open) = (Vec::with_capacity(arrivals.len()), Vec::new());
         let mut whole = true;
+        let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
         for Arrival { agent, print, wrong, target, shown } in arrivals {
             let Some(agent) = agent else { continue };
             let full = self.result.covered.states >= self.bounds.states;
-            let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
-            if full && seen.find(print).is_none() {
-                whole = false;
-                continue;
-            }
-            let (to, new) = seen.add(print);
-            drop(seen);
+            let (to, new) = match target {
+                Target::Seen(state) => (state, false),
+                _ if full && seen.find(print).is_none() => {
+                    whole = false;
+                    continue;
+                }
+                _ => seen.add(print),
+            };
             if let Some(wrong) = wrong {
                 let wrong = self.wrong(wrong);
                 self.wrongs.at_step.insert((state, steps.len() as u32), wrong);
@@ -358,8 +362,11 @@ impl Search<'_> {
             steps.push((agent, to));
             if new {
                 open.extend(self.add(to, Some(state), target, depth + 1));
+            } else if let Target::Open(world) = target {
+                spare.give(world);
             }
         }
+        drop(seen);
         if whole {
             self.graph.steps(state, steps.into_iter());
         } else {
@@ -422,11 +429,15 @@ impl Search<'_> {
     /// A step of a world that leads to this state and shows what is wanted.
     fn step(&self, world: &World, to: Option<u32>, wanted: Option<&Wrong>) -> Option<Taken> {
         let print = to.map(|to| self.print(to));
-        steps_to_try(world, self.eye.reduction, |mut taken| {
+        steps_to_try(world, self.eye.reduction, &mut Pool::default(), |pool, mut taken| {
             let wrong = taken.world.check();
             let leads = print.is_none_or(|print| print == self.eye.print(&taken.world));
             let shows = wanted.is_none_or(|wanted| wrong.is_some_and(|wrong| wrong.is_like(wanted)));
-            if leads && shows { ControlFlow::Break(taken) } else { ControlFlow::Continue(()) }
+            if leads && shows {
+                return ControlFlow::Break(taken);
+            }
+            pool.give(taken.world);
+            ControlFlow::Continue(())
         })
     }
 
@@ -438,7 +449,7 @@ impl Search<'_> {
         for &to in way {
             let taken = self.step(&world, Some(to), None)?;
             answers.extend(taken.made.iter().map(|choice| choice.answer));
-            world = taken.world;
+            world = *taken.world;
         }
         Some((world, answers))
     }
@@ -469,7 +480,8 @@ impl Search<'_> {
         let mut seen = HashSet::from([(livelock.first, false)]);
         let mut open = VecDeque::from([(world, Vec::<u32>::new(), false, 0)]);
         while let Some((world, way, stepped, steps)) = open.pop_front() {
-            let around = every_step(&world, |Taken { world: to, agent, made }| {
+            let pool = &mut Pool::default();
+            let around = every_step(&world, pool, |_, Taken { world: to, agent, made }| {
                 let stepped = stepped || agent == livelock.agent;
                 let print = self.eye.print(&to);
                 let state = self.seen.read().unwrap_or_else(PoisonError::into_inner).find(print);
@@ -484,7 +496,7 @@ impl Search<'_> {
                     return ControlFlow::Break(way);
                 }
                 if seen.insert((state, stepped)) {
-                    open.push_back((to, way, stepped, steps + 1));
+                    open.push_back((*to, way, stepped, steps + 1));
                 }
                 ControlFlow::Continue(())
             });
@@ -541,13 +553,19 @@ pub fn explore_with(
         eye,
     };
     search.begin(root.clone());
-    let work = |world: Box<World>| {
+    // Worlds that the thread that leads has no need for.
+    let spare = Mutex::new(Pool::new(ROUND));
+    let work = |pool: &mut Pool, world: Box<World>| {
         let mut arrivals = Vec::new();
-        steps_to_try(&world, reduction, |mut taken| {
+        let seen = seen.read().unwrap_or_else(PoisonError::into_inner);
+        pool.refill(&spare);
+        steps_to_try(&world, reduction, pool, |pool, mut taken| {
             let shown = shown(&mut taken);
-            arrivals.push(arrive(taken.world, Some(taken.agent), shown, eye, &seen));
+            let Taken { world: to, agent, .. } = taken;
+            arrivals.push(arrive(to, Some(agent), shown, Some(&world), eye, &seen, pool));
             ControlFlow::<()>::Continue(())
         });
+        pool.give(world);
         arrivals
     };
     crew(how.jobs, work, |crew| {
@@ -561,10 +579,12 @@ pub fn explore_with(
             let merged = places.into_iter().zip(arrivals);
             // What the first of them leads to comes to the top.
             let mut new = Vec::new();
+            let mut spare = spare.lock().unwrap_or_else(PoisonError::into_inner);
             for ((state, depth), arrivals) in merged {
-                search.merge(state, depth, arrivals);
+                search.merge(state, depth, arrivals, &mut spare);
                 new.push(search.open.split_off(rest));
             }
+            drop(spare);
             search.open.extend(new.into_iter().rev().flatten());
             let so_far = SoFar { covered: search.result.covered, found: search.kinds.len() };
             if progress(&so_far).is_break() {

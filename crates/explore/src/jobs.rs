@@ -73,18 +73,20 @@ impl<T> Drop for Closing<'_, T> {
 }
 
 /// Threads that wait for work, and the one that gives it out and works with them.
-pub(super) struct Crew<'a, T, R> {
+pub(super) struct Crew<'a, T, R, L> {
     queue: &'a Queue<T>,
     results: Receiver<Option<(usize, R)>>,
-    work: &'a (dyn Fn(T) -> R + Sync),
+    work: &'a (dyn Fn(&mut L, T) -> R + Sync),
+    /// What this thread works with.
+    local: L,
     alone: bool,
 }
 
-impl<T, R> Crew<'_, T, R> {
+impl<T, R, L> Crew<'_, T, R, L> {
     /// Does all of this, and returns the results in the same order.
     pub(super) fn all(&mut self, items: impl ExactSizeIterator<Item = T>) -> Vec<R> {
         if self.alone {
-            return items.map(self.work).collect();
+            return items.map(|item| (self.work)(&mut self.local, item)).collect();
         }
         let count = items.len();
         let mut results: Vec<Option<R>> = (0..count).map(|_| None).collect();
@@ -96,7 +98,7 @@ impl<T, R> Crew<'_, T, R> {
                 break;
             }
             for (at, item) in turn {
-                results[at] = Some((self.work)(item));
+                results[at] = Some((self.work)(&mut self.local, item));
                 open -= 1;
             }
         }
@@ -111,22 +113,23 @@ impl<T, R> Crew<'_, T, R> {
     }
 }
 
-/// Lets `lead` give out work that `jobs` threads do, this one among them.
-pub(super) fn crew<T: Send, R: Send, X>(
+/// Lets `lead` give out work that `jobs` threads do, this one among them. Each thread has something of its own to work with.
+pub(super) fn crew<T: Send, R: Send, L: Default, X>(
     jobs: usize,
-    work: impl Fn(T) -> R + Sync,
-    lead: impl FnOnce(&mut Crew<'_, T, R>) -> X,
+    work: impl Fn(&mut L, T) -> R + Sync,
+    lead: impl FnOnce(&mut Crew<'_, T, R, L>) -> X,
 ) -> X {
     let queue = Queue::new();
     let (sender, results) = channel();
     let helpers = jobs.saturating_sub(1);
-    let mut crew = Crew { queue: &queue, results, work: &work, alone: helpers == 0 };
+    let mut crew = Crew { queue: &queue, results, work: &work, local: L::default(), alone: helpers == 0 };
     std::thread::scope(|scope| {
         let closing = Closing(&queue);
         for _ in 0..helpers {
             let (sender, queue, work) = (sender.clone(), &queue, &work);
             scope.spawn(move || {
                 let _death = Death(&sender);
+                let mut local = L::default();
                 loop {
                     let turn = queue.take(true);
                     if turn.is_empty() {
@@ -134,7 +137,7 @@ pub(super) fn crew<T: Send, R: Send, X>(
                     }
                     for (at, item) in turn {
                         // Who has left does not need it any more.
-                        let _ = sender.send(Some((at, work(item))));
+                        let _ = sender.send(Some((at, work(&mut local, item))));
                     }
                 }
             });
@@ -154,7 +157,7 @@ mod tests {
         for jobs in [0, 1, 2, 7] {
             let squares = crew(
                 jobs,
-                |n: u64| n * n,
+                |(), n: u64| n * n,
                 |crew| {
                     let mut all = Vec::new();
                     for round in [0..0, 0..1, 1..100] {
@@ -172,7 +175,7 @@ mod tests {
         let ended = std::panic::catch_unwind(|| {
             crew(
                 3,
-                |n: u64| assert!(n != 50, "the model is broken"),
+                |(), n: u64| assert!(n != 50, "the model is broken"),
                 |crew| crew.all((0..100).collect::<Vec<u64>>().into_iter()).len(),
             )
         });

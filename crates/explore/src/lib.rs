@@ -23,8 +23,9 @@ use kstate::Kernel;
 use kstate::oracle::{Choice, Oracle, Point};
 
 use crate::checks::{is_unexpected, nothing_is_lost};
+use crate::fingerprint::{Eye, Prints};
 use sim::engine;
-use sim::invariants::check_invariants;
+use sim::invariants::{check_invariants, check_invariants_since};
 use sim::lab::Lab;
 use sim::script::{Script, Statement, Variables};
 use sim::shell::{ActorId, Bench, Progress, Shell};
@@ -39,6 +40,7 @@ mod graph;
 mod jobs;
 pub mod museum;
 mod narrate;
+mod pool;
 pub mod random;
 mod schedule;
 mod shrink;
@@ -137,25 +139,66 @@ impl Wrong {
 }
 
 /// A machine and the shell that runs a script on it.
-#[derive(Clone, Debug)]
+///
+/// Copies have the shell and the terminal in common until one of them changes them.
+#[derive(Debug)]
 pub struct World {
     /// The machine.
     pub k: Kernel,
     /// What was printed.
-    pub terminal: Vec<String>,
+    pub terminal: Arc<Vec<String>>,
     /// The shell.
-    pub shell: Shell,
+    pub shell: Arc<Shell>,
     /// How much of the log and of the failed assertions was looked at.
     seen: (usize, usize),
     /// Tasks wait in a circle, and that was said. They do so for ever.
     circle: bool,
+    /// The fingerprints of its parts, where they were taken since it was changed.
+    prints: Prints,
+}
+
+impl Clone for World {
+    fn clone(&self) -> Self {
+        Self {
+            k: self.k.clone(),
+            terminal: Arc::clone(&self.terminal),
+            shell: Arc::clone(&self.shell),
+            seen: self.seen,
+            circle: self.circle,
+            prints: Prints::default(),
+        }
+    }
+
+    /// Costs less than a copy where both have much in common, and takes no memory then.
+    fn clone_from(&mut self, source: &Self) {
+        let Self { k, terminal, shell, seen, circle, prints } = self;
+        k.clone_from(&source.k);
+        clone_shared(terminal, &source.terminal);
+        clone_shared(shell, &source.shell);
+        (*seen, *circle) = (source.seen, source.circle);
+        prints.forget();
+    }
+}
+
+/// Threads that count the same references wait for each other: who has it already does not count.
+fn clone_shared<T>(value: &mut Arc<T>, source: &Arc<T>) {
+    if !Arc::ptr_eq(value, source) {
+        value.clone_from(source);
+    }
 }
 
 impl World {
     /// A booted machine at the beginning of what is open in a script.
     pub fn new(lab: Lab, script: &Script) -> Self {
         let shell = Shell::new(Arc::new(script.clone()), Variables::default());
-        let mut world = Self { k: lab.k, terminal: lab.terminal, shell, seen: (0, 0), circle: false };
+        let mut world = Self {
+            k: lab.k,
+            terminal: Arc::new(lab.terminal),
+            shell: Arc::new(shell),
+            seen: (0, 0),
+            circle: false,
+            prints: Prints::default(),
+        };
         if script.starts_jobs() {
             while !world.shell.starts_job_next() && !world.shell.done() {
                 world.act_quietly();
@@ -168,7 +211,8 @@ impl World {
     }
 
     fn act_quietly(&mut self) -> Progress {
-        self.shell.advance(&mut Bench { k: &mut self.k, terminal: &mut self.terminal })
+        let Self { k, terminal, shell, .. } = self;
+        Arc::make_mut(shell).advance(&mut Bench { k, terminal: Arc::make_mut(terminal) })
     }
 
     /// The same world with other answers to come.
@@ -183,7 +227,10 @@ impl World {
         loop {
             let (steps, limit) = self.steps_now();
             match limit {
-                Some(until) if steps.is_empty() && until > self.k.events.now => self.k.events.now = until,
+                Some(until) if steps.is_empty() && until > self.k.events.now => {
+                    self.prints.forget();
+                    self.k.events.now = until;
+                }
                 _ => return steps,
             }
         }
@@ -194,14 +241,17 @@ impl World {
         let limit = if self.shell.done() { None } else { self.shell.limit(true) };
         let steps = engine::candidates(&self.k, limit.unwrap_or(u64::MAX));
         let mut steps: Vec<Step> = steps.into_iter().map(Step::Machine).collect();
-        if !self.shell.hangs(&self.k) {
-            steps.extend(self.shell.ready(&self.k, true).map(Step::Actor));
+        // Nobody sleeps where all wait for others, so that the limit is not what leaves the machine nothing to do.
+        let hangs = steps.is_empty() && self.shell.waits_for_others(&self.k);
+        if !hangs {
+            steps.extend(self.shell.ready_if(&self.k, true, false).map(Step::Actor));
         }
         (steps, limit)
     }
 
     /// Takes a step. For one of the shell: the statement that it began.
     pub fn take(&mut self, next: Step) -> Option<Statement> {
+        self.prints.forget();
         let actor = match next {
             Step::Machine(step) => {
                 engine::take(&mut self.k, step);
@@ -209,12 +259,14 @@ impl World {
             }
             Step::Actor(actor) => actor,
         };
+        let Self { k, terminal, shell, .. } = self;
+        let (shell, terminal) = (Arc::make_mut(shell), Arc::make_mut(terminal));
         loop {
-            match self.shell.act(&mut Bench { k: &mut self.k, terminal: &mut self.terminal }, actor) {
+            match shell.act(&mut Bench { k, terminal }, actor) {
                 Progress::Began(statement) => return Some(statement),
                 // That a command has returned is no step of its own.
                 Progress::Returned | Progress::Ended | Progress::Directive(_)
-                    if self.shell.ready(&self.k, true).any(|ready| ready == actor) => {}
+                    if shell.ready(k, true).any(|ready| ready == actor) => {}
                 _ => return None,
             }
         }
@@ -236,6 +288,11 @@ impl World {
 
     /// What the last steps did wrong. Looking again finds nothing new.
     pub fn check(&mut self) -> Option<Wrong> {
+        self.check_since(None)
+    }
+
+    /// The same. `before` is the world before the last step, in which all rules hold.
+    fn check_since(&mut self, before: Option<&Self>) -> Option<Wrong> {
         let seen = core::mem::replace(&mut self.seen, (self.k.log.len(), self.shell.failed.len()));
         if let Some(failure) = self.shell.failed.get(seen.1) {
             return Some(Wrong::new(Kind::Property, failure.to_string()));
@@ -244,7 +301,11 @@ impl World {
         if let Some(line) = said {
             return Some(Wrong::new(Kind::Log, line.clone()));
         }
-        if let Err(broken) = check_invariants(&self.k) {
+        let rules = match before {
+            Some(before) => check_invariants_since(&self.k, &before.k),
+            None => check_invariants(&self.k),
+        };
+        if let Err(broken) = rules {
             return Some(Wrong::new(Kind::Invariant, broken));
         }
         if self.circle {
@@ -261,6 +322,15 @@ impl World {
             return Some(Wrong::new(Kind::Deadlock, wait_for(self)));
         }
         nothing_is_lost(&self.k).err().map(|lost| Wrong::new(Kind::Lost, lost))
+    }
+
+    /// Its fingerprint. `before` is the world before the last step; what is the same there need not be hashed.
+    fn print(&mut self, eye: Eye, before: Option<&Self>) -> u64 {
+        let mut prints = core::mem::take(&mut self.prints);
+        let print = prints.take(self, eye, before.map(|before| (before, &before.prints)));
+        debug_assert_eq!(print, eye.print(self), "what is the same has the same fingerprint");
+        self.prints = prints;
+        print
     }
 
     /// Takes the choices that were made since the last time.

@@ -255,7 +255,7 @@ impl Exhibit {
     pub fn run(&self, kernel: KernelVersion, semantics: Semantics, step: impl FnMut(&Kernel)) -> Outcome {
         let mut lab = Lab::boot_with(&self.machine(kernel), semantics, false);
         lab.run_each(&self.script(), step, |_, _| {});
-        Outcome { failed: lab.failed, terminal: lab.terminal, log: lab.k.log }
+        Outcome { failed: lab.failed, terminal: lab.terminal, log: lab.k.log.to_vec() }
     }
 }
 

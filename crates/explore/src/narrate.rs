@@ -2,6 +2,7 @@
 
 use core::fmt::{self, Write as _};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use kstate::CtxId;
 use kstate::oracle::Choice;
@@ -262,6 +263,6 @@ pub fn narrate(root: &World, schedule: &Schedule, detail: &Detail, mut say: impl
     }
     told.made = world.take_log();
     told.unfit = detail.filter.check(&world.k, Functions::of(world.k.sem.version)).err();
-    told.terminal = world.terminal;
+    told.terminal = Arc::unwrap_or_clone(world.terminal);
     told
 }

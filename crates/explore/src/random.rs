@@ -257,7 +257,7 @@ pub fn explore_with(
     let mut drawn = Drawn::default();
     // The quiet run says how long runs are about.
     let quiet = super::shrink::replay(&root.unrecorded(), &Schedule::default(), plan.depth, |_, _| {}).1;
-    let make = |numbers: Vec<u64>| -> Vec<Made> {
+    let make = |(): &mut (), numbers: Vec<u64>| -> Vec<Made> {
         let made = numbers.into_iter().map(|number| {
             let mut seen = root.covers().then(Box::<Seen>::default);
             let (wrong, mut world, depth) = run(root, plan, number, quiet, seen.as_deref_mut());

@@ -24,7 +24,7 @@ pub fn irq_alloc_matrix(
     if matrix_bits > IRQ_MATRIX_BITS {
         return Err(Errno::ENOMEM);
     }
-    k.vector_matrix = IrqMatrix::new(matrix_bits, alloc_start, alloc_end, k.topo.nr_cpu_ids);
+    *k.vector_matrix = IrqMatrix::new(matrix_bits, alloc_start, alloc_end, k.topo.nr_cpu_ids);
     Ok(())
 }
 
@@ -32,7 +32,7 @@ pub fn irq_alloc_matrix(
 #[kfn("kernel/irq/matrix.c")]
 pub fn irq_matrix_online(k: &mut Kernel) {
     let cpu = k.cpu();
-    let m = &mut k.vector_matrix;
+    let m = &mut *k.vector_matrix;
     let cm = &mut m.maps[cpu.index()];
     if cm.online {
         k.bug("kernel BUG at kernel/irq/matrix.c irq_matrix_online");
@@ -54,7 +54,7 @@ pub fn irq_matrix_online(k: &mut Kernel) {
 #[kfn("kernel/irq/matrix.c")]
 pub fn irq_matrix_offline(k: &mut Kernel) {
     let cpu = k.cpu();
-    let m = &mut k.vector_matrix;
+    let m = &mut *k.vector_matrix;
     let cm = &mut m.maps[cpu.index()];
     m.global_available = m.global_available.wrapping_sub(cm.available);
     cm.online = false;
@@ -68,7 +68,7 @@ pub fn irq_matrix_offline(k: &mut Kernel) {
 /// the first of them; a number not below `alloc_end` when there are none.
 #[kfn("kernel/irq/matrix.c")]
 fn matrix_alloc_area(k: &mut Kernel, cpu: CpuId, num: u32, managed: bool) -> u32 {
-    let m = &mut k.vector_matrix;
+    let m = &mut *k.vector_matrix;
     let (start, end) = (m.alloc_start, m.alloc_end);
     let cm = &mut m.maps[cpu.index()];
     let mut taken = cm.managed_map.or(&m.system_map).or(&cm.alloc_map);
@@ -110,7 +110,7 @@ fn matrix_find_best_cpu_managed(k: &mut Kernel, msk: &CpuMask) -> Option<CpuId> 
 #[kfn("kernel/irq/matrix.c")]
 pub fn irq_matrix_assign_system(k: &mut Kernel, bit: u32, replace: bool) {
     let cpu = k.cpu();
-    let m = &mut k.vector_matrix;
+    let m = &mut *k.vector_matrix;
     if bit > m.matrix_bits || m.online_maps > 1 || (m.online_maps != 0 && !replace) {
         k.bug("kernel BUG at kernel/irq/matrix.c irq_matrix_assign_system");
         return;
@@ -148,7 +148,7 @@ pub fn irq_matrix_reserve_managed(k: &mut Kernel, msk: &CpuMask) -> Result<(), E
             }
             return Err(Errno::ENOSPC);
         }
-        let m = &mut k.vector_matrix;
+        let m = &mut *k.vector_matrix;
         let cm = &mut m.maps[cpu.index()];
         cm.managed = cm.managed.wrapping_add(1);
         if cm.online {
@@ -171,7 +171,7 @@ pub fn irq_matrix_reserve_managed(k: &mut Kernel, msk: &CpuMask) -> Result<(), E
 pub fn irq_matrix_remove_managed(k: &mut Kernel, msk: &CpuMask) {
     let counts_offline = k.sem.matrix_counts_offline;
     for cpu in msk.iter() {
-        let m = &mut k.vector_matrix;
+        let m = &mut *k.vector_matrix;
         let end = m.alloc_end;
         let cm = &mut m.maps[cpu.index()];
         if cm.managed == 0 {
@@ -209,7 +209,7 @@ pub fn irq_matrix_alloc_managed(k: &mut Kernel, msk: &CpuMask, mapped_cpu: &mut 
         return Err(Errno::EINVAL);
     }
     let cpu = matrix_find_best_cpu_managed(k, msk).ok_or(Errno::ENOSPC)?;
-    let m = &mut k.vector_matrix;
+    let m = &mut *k.vector_matrix;
     let end = m.alloc_end;
     let cm = &mut m.maps[cpu.index()];
     let bit = cm.managed_map.andnot(&cm.alloc_map).find_first(end);
@@ -230,7 +230,7 @@ pub fn irq_matrix_alloc_managed(k: &mut Kernel, msk: &CpuMask, mapped_cpu: &mut 
 #[kfn("kernel/irq/matrix.c")]
 pub fn irq_matrix_assign(k: &mut Kernel, bit: u32) {
     let cpu = k.cpu();
-    let m = &mut k.vector_matrix;
+    let m = &mut *k.vector_matrix;
     if bit < m.alloc_start || bit >= m.alloc_end {
         k.warn_once("WARNING: at kernel/irq/matrix.c irq_matrix_assign");
         return;
@@ -263,7 +263,7 @@ pub fn irq_matrix_reserve(k: &mut Kernel) {
     if exhausted {
         k.pr_warn("Interrupt reservation exceeds available resources");
     }
-    let m = &mut k.vector_matrix;
+    let m = &mut *k.vector_matrix;
     m.global_reserved = m.global_reserved.wrapping_add(1);
     let global = m.global();
     k.tp(Tracepoint::IrqMatrixReserve(global));
@@ -272,7 +272,7 @@ pub fn irq_matrix_reserve(k: &mut Kernel) {
 /// Takes one reservation back.
 #[kfn("kernel/irq/matrix.c")]
 pub fn irq_matrix_remove_reserved(k: &mut Kernel) {
-    let m = &mut k.vector_matrix;
+    let m = &mut *k.vector_matrix;
     m.global_reserved = m.global_reserved.wrapping_sub(1);
     let global = m.global();
     k.tp(Tracepoint::IrqMatrixRemoveReserved(global));
@@ -295,7 +295,7 @@ pub fn irq_matrix_alloc(
     }
     let cpu = matrix_find_best_cpu(k, msk).ok_or(Errno::ENOSPC)?;
     let bit = matrix_alloc_area(k, cpu, 1, false);
-    let m = &mut k.vector_matrix;
+    let m = &mut *k.vector_matrix;
     if bit >= m.alloc_end {
         return Err(Errno::ENOSPC);
     }
@@ -317,7 +317,7 @@ pub fn irq_matrix_alloc(
 /// Frees a bit of one CPU. That of a managed interrupt stays kept back and is not available.
 #[kfn("kernel/irq/matrix.c")]
 pub fn irq_matrix_free(k: &mut Kernel, cpu: CpuId, bit: u32, managed: bool) {
-    let m = &mut k.vector_matrix;
+    let m = &mut *k.vector_matrix;
     if bit < m.alloc_start || bit >= m.alloc_end {
         k.warn_once("WARNING: at kernel/irq/matrix.c irq_matrix_free");
         return;

@@ -282,7 +282,7 @@ fn answer(
         let affd = IrqAffinity { pre_vectors, post_vectors, calc_sets, ..IrqAffinity::default() };
         irq_calc_affinity_vectors(&mut k, minvec, maxvec, &affd)
     });
-    (Answer { masks, warned, calc_vectors }, k.log)
+    (Answer { masks, warned, calc_vectors }, k.log.to_vec())
 }
 
 /// The machine that the options describe.

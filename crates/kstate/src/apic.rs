@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 
+use crate::copied::clone_by_field;
 use crate::matrix::VectorMap;
 use crate::shared::Shared;
 use crate::sorted::SortedMap;
@@ -72,7 +73,7 @@ impl fmt::Debug for HwIrqCfg {
 }
 
 /// `struct apic_chip_data`.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct ApicChipData {
     /// What the hardware was told.
     pub hw_irq_cfg: HwIrqCfg,
@@ -344,7 +345,7 @@ pub struct ApicChips {
 }
 
 /// arch/x86/kernel/apic: vectors, local APIC driver state, IO-APIC pins.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(PartialEq, Eq, Hash, Debug, Default)]
 pub struct Apic {
     /// The root of all interrupt hierarchies.
     pub x86_vector_domain: DomainId,
@@ -402,6 +403,10 @@ pub struct Apic {
     pub boot_placement: BTreeMap<u32, (CpuId, u32)>,
     /// `boot_placement` still counts.
     pub booting: bool,
+}
+
+clone_by_field! {
+    Apic { x86_vector_domain, msi_default_domain, x86_pci_msi_default_domain, dmar_domain, ioapic_domain, chips, chip_data, mp_chip_data, cpus, driver, x2apic_mode, apic_is_disabled, acpi_ioapic, ioapic_is_disabled, io_apic_irqs, vector_lock, system_vectors, madt_overrides, mp_irqs, nr_ioapic_pins, more_gsis, gsi_top, ioapic_dynirq_base, ioapic_initialized, cached_irq_mask, boot_placement, booting }
 }
 
 impl Apic {

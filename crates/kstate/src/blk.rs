@@ -1,6 +1,7 @@
 //! Queues, tags, requests and queue maps of the block layer (include/linux/blk-mq.h, blkdev.h).
 
 use crate::arena::Arena;
+use crate::copied::clone_by_field;
 use crate::event::EventKey;
 use crate::hw::nvme::NvmeCommand;
 use crate::list::List;
@@ -307,7 +308,7 @@ pub fn fill_slot<T>(slots: &mut Vec<Option<Shared<T>>>, value: T) -> u32 {
 }
 
 /// All of block/.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(PartialEq, Eq, Hash, Debug, Default)]
 pub struct Blk {
     /// Tag sets; a freed one stays as `None`.
     pub tag_sets: Vec<Option<Shared<TagSet>>>,
@@ -316,11 +317,15 @@ pub struct Blk {
     /// Disks; a removed one that nobody has open stays as `None`.
     pub disks: Vec<Option<Shared<Gendisk>>>,
     /// All requests that hold a tag, and those whose owner has not read the result yet.
-    pub requests: Arena<ReqId, Request>,
+    pub requests: Shared<Arena<ReqId, Request>>,
     /// `blk_cpu_done`, by CPU: completed requests whose `complete` callback is to run there.
     pub blk_cpu_done: Vec<Vec<ReqId>>,
     /// CPUs with `BLOCK_SOFTIRQ` raised.
     pub softirq_pending: CpuMask,
+}
+
+clone_by_field! {
+    Blk { tag_sets, queues, disks, requests, blk_cpu_done, softirq_pending }
 }
 
 impl Blk {

@@ -2,6 +2,7 @@
 
 use core::hash::{Hash, Hasher};
 
+use crate::copied::clone_by_field;
 use crate::sched::WaitOn;
 use crate::{CpuId, PciDevId, ReqId, TaskId};
 
@@ -106,7 +107,7 @@ enum Slot {
 /// The entry at the top is never a cancelled one, and below a gap there are none.
 ///
 /// Two queues are equal when the same events are pending, however they lie in the heap.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct EventQueue {
     /// Virtual time in nanoseconds.
     pub now: u64,
@@ -119,6 +120,10 @@ pub struct EventQueue {
     free: u32,
     /// Entries whose event was cancelled.
     stale: usize,
+}
+
+clone_by_field! {
+    EventQueue { now, seq, heap, gap, slots, free, stale }
 }
 
 impl Default for EventQueue {

@@ -1,6 +1,7 @@
 //! CPU hotplug state (kernel/cpu.c and kernel/stop_machine.c of 5.4 and 6.12,
 //! include/linux/cpuhotplug.h).
 
+use crate::copied::clone_by_field;
 use crate::named::by_name;
 use crate::sched::{Call, Mutex, Slot};
 use crate::shared::Shared;
@@ -372,7 +373,7 @@ impl crate::sched::Slot for CpuhpSmtControl {
 
 /// Everything of kernel/cpu.c, kernel/stop_machine.c and arch/x86/kernel/smpboot.c that is not a
 /// mask in [`crate::topology::Topology`].
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(PartialEq, Eq, Hash, Debug, Default)]
 pub struct Hotplug {
     /// `cpuhp_hp_states`, by `CpuhpState`.
     pub cpuhp_hp_states: Shared<Vec<CpuhpStep>>,
@@ -413,6 +414,10 @@ pub struct Hotplug {
     pub msdata: MultiStopData,
     /// `system_state` is `SYSTEM_RUNNING`: the CPUs of the boot are up.
     pub system_running: bool,
+}
+
+clone_by_field! {
+    Hotplug { cpuhp_hp_states, cpus, cpu_smt_control, cpu_smt_num_threads, cpu_smt_max_threads, mitigations_auto_nosmt, device_hotplug_lock, cpu_add_remove_lock, cpu_hotplug_lock, cpu_hotplug_disabled, cpus_booted_once_mask, thread_died, def_root_domain_bw, cpu_initialized_mask, cpu_callout_mask, cpu_callin_mask, irqs_disabled, msdata, system_running }
 }
 
 impl Kernel {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use crate::copied::clone_by_field;
 use crate::irqchip::{Handler, IrqChip};
 use crate::irqdomain::IrqDomain;
 use crate::list::List;
@@ -563,7 +564,7 @@ pub struct ArchOps {
 by_name! { ArchOps }
 
 /// Everything kernel/irq owns.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(PartialEq, Eq, Hash, Debug, Default)]
 pub struct IrqState {
     /// `irq_desc_tree`: by number.
     pub descs: Vec<Option<Shared<IrqDesc>>>,
@@ -601,6 +602,10 @@ pub struct IrqState {
     /// `irq_proc_constraints.chip_width`, where it has grown: the longest name of a chip that an interrupt
     /// ever had (7.2).
     pub proc_chip_width: u32,
+}
+
+clone_by_field! {
+    IrqState { descs, allocated_irqs, nr_irqs, domains, chips, default_affinity, default_domain, arch, noirqdebug, irqfixup, irq_poll_active, force_irqthreads, root_irq_dir, resend_list, unknown_domains, boot_numbers, proc_chip_width }
 }
 
 impl IrqState {

@@ -1,10 +1,9 @@
 //! The machine.
 
-use std::sync::Arc;
-
 use crate::apic::Apic;
 use crate::blk::Blk;
 use crate::blocks::Blocks;
+use crate::copied::clone_by_field;
 use crate::event::EventQueue;
 use crate::hotplug::Hotplug;
 use crate::hw::Hw;
@@ -40,26 +39,26 @@ pub struct Current {
 
 /// Everything the machine is. Recording ([`Trace`]) and choosing ([`Oracle`]) ride along but are
 /// not compared or hashed.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Kernel {
     /// Which kernel's behaviour.
     pub sem: Semantics,
     /// `saved_command_line`: the text that was parsed at boot, for /proc/cmdline.
-    pub saved_command_line: Arc<str>,
+    pub saved_command_line: Shared<String>,
     /// What its words set.
-    pub params: Params,
+    pub params: Shared<Params>,
     /// kernel/sched/isolation.c.
-    pub housekeeping: Housekeeping,
+    pub housekeeping: Shared<Housekeeping>,
     /// CPUs and their masks.
     pub topo: Shared<Topology>,
     /// kernel/irq: descriptors, domains, chips.
     pub irq: IrqState,
     /// kernel/irq/matrix.c: the vector matrix.
-    pub vector_matrix: IrqMatrix,
+    pub vector_matrix: Shared<IrqMatrix>,
     /// arch/x86/kernel/apic.
     pub apic: Apic,
     /// drivers/iommu/intel: interrupt remapping.
-    pub remap: RemapState,
+    pub remap: Shared<RemapState>,
     /// MSI descriptors.
     pub msi: Shared<Msi>,
     /// drivers/pci.
@@ -81,17 +80,21 @@ pub struct Kernel {
     /// Who runs.
     pub cur: Current,
     /// The kernel log (`dmesg`), without time stamps.
-    pub log: Vec<String>,
+    pub log: Shared<Vec<String>>,
     /// How many WARNs held and warnings were said.
     pub warnings: u32,
     /// What is said once, or not too often.
-    pub printk: Printk,
+    pub printk: Shared<Printk>,
     /// What /sys/kernel/tracing is set to.
-    pub tracing: Tracing,
+    pub tracing: Shared<Tracing>,
     /// The record of the run.
     pub trace: Trace,
     /// The source of choices.
     pub oracle: Oracle,
+}
+
+clone_by_field! {
+    Kernel { sem, saved_command_line, params, housekeeping, topo, irq, vector_matrix, apic, remap, msi, pci, blk, nvme, virtio, hotplug, hw, sched, events, cur, log, warnings, printk, tracing, trace, oracle }
 }
 
 impl Kernel {
@@ -109,31 +112,53 @@ impl Kernel {
 
     /// Makes copies cheap: they have in common what seldom changes, until it does.
     pub fn share(&mut self) {
-        share(&mut self.topo);
-        share(&mut self.msi);
-        share(&mut self.pci);
-        share(&mut self.irq.domains);
-        share(&mut self.irq.chips);
-        share(&mut self.apic.mp_chip_data);
-        share(&mut self.apic.mp_irqs);
-        share(&mut self.hw.destinations);
-        share(&mut self.hotplug.cpuhp_hp_states);
-        self.hw.pci.iter_mut().for_each(share);
-        share_slots(&mut self.irq.descs);
-        share_slots(&mut self.blk.tag_sets);
-        share_slots(&mut self.blk.queues);
-        share_slots(&mut self.blk.disks);
+        let Self { irq, apic, blk, nvme, virtio, hotplug, hw, sched, trace, .. } = self;
+        self.saved_command_line.share_in_place();
+        self.params.share_in_place();
+        self.housekeeping.share_in_place();
+        self.topo.share_in_place();
+        self.vector_matrix.share_in_place();
+        self.remap.share_in_place();
+        self.msi.share_in_place();
+        self.pci.share_in_place();
+        self.log.share_in_place();
+        self.printk.share_in_place();
+        self.tracing.share_in_place();
+        irq.domains.share_in_place();
+        irq.chips.share_in_place();
+        apic.mp_chip_data.share_in_place();
+        apic.mp_irqs.share_in_place();
+        hw.destinations.share_in_place();
+        hw.ioapic.share_in_place();
+        hw.vtd.share_in_place();
+        hotplug.cpuhp_hp_states.share_in_place();
+        blk.requests.share_in_place();
+        sched.waiters.share_in_place();
+        share_list(&mut hw.pci);
+        share_list(&mut hw.nvme);
+        share_list(&mut hw.virtio);
+        share_list(&mut nvme.devs);
+        share_list(&mut sched.tasks);
+        share_slots(&mut irq.descs);
+        share_slots(&mut blk.tag_sets);
+        share_slots(&mut blk.queues);
+        share_slots(&mut blk.disks);
+        share_slots(&mut virtio.devs);
+        // Where it is written to all the time, and grows, a copy would cost more.
+        if !trace.on {
+            trace.ctxs.share_in_place();
+        }
     }
 }
 
-fn share<T: Default>(value: &mut Shared<T>) {
-    if value.is_own() {
-        *value = core::mem::take(value).share();
+fn share_list<T>(list: &mut Vec<Shared<T>>) {
+    if list.iter().any(Shared::is_own) {
+        *list = core::mem::take(list).into_iter().map(Shared::share).collect();
     }
 }
 
 fn share_slots<T>(slots: &mut [Option<Shared<T>>]) {
-    for slot in slots {
+    for slot in slots.iter_mut().filter(|slot| slot.as_ref().is_some_and(Shared::is_own)) {
         *slot = slot.take().map(Shared::share);
     }
 }

@@ -14,6 +14,7 @@ pub mod arena;
 pub mod bitmap;
 pub mod blk;
 mod blocks;
+mod copied;
 pub mod cpumask;
 pub mod data;
 pub mod errno;

@@ -108,7 +108,7 @@ impl Kernel {
 
     /// A task: `task 21 (kworker)`.
     pub fn task_name(&self, id: TaskId) -> String {
-        match self.sched.tasks.get(id.index()) {
+        match self.sched.tasks.get(id.index()).map(|task| &**task) {
             Some(Task { kind: TaskKind::Task, .. }) | None => format!("task {id}"),
             Some(task) => format!("task {id} ({})", task.kind),
         }

@@ -1,9 +1,11 @@
 //! Driver state of NVMe controllers (drivers/nvme/host/nvme.h, drivers/nvme/host/pci.c).
 
 use crate::blk::HCTX_MAX_TYPES;
+use crate::copied::clone_by_field;
 use crate::irqdesc::DevId;
 use crate::named::by_name;
 use crate::sched::{Mutex, WaitOn};
+use crate::shared::Shared;
 use crate::{DiskId, Kernel, NvmeId, PciDevId, QueueId, ReqId, TagSetId, WorkId};
 
 /// `enum nvme_ctrl_state`.
@@ -201,11 +203,15 @@ pub struct NvmeQuirkEntry {
 }
 
 /// drivers/nvme/host: driver state of NVMe controllers.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(PartialEq, Eq, Hash, Debug, Default)]
 pub struct NvmeState {
     /// By `NvmeId`. An unbound controller's entry keeps its last contents with `bound` cleared, so
     /// that a task that still holds a reference finds it.
-    pub devs: Vec<NvmeDev>,
+    pub devs: Vec<Shared<NvmeDev>>,
+}
+
+clone_by_field! {
+    NvmeState { devs }
 }
 
 impl NvmeState {

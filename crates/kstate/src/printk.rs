@@ -148,7 +148,7 @@ mod tests {
             k.pr_warn_once("once");
         }
         let warning = "WARNING: at kernel/irq/matrix.c irq_matrix_free";
-        assert_eq!(k.log, [warning, "text", warning, "once"]);
+        assert_eq!(*k.log, [warning, "text", warning, "once"]);
         assert_eq!(k.warnings, 7, "every time that a condition held, and every line");
     }
 

@@ -7,8 +7,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use smallvec::SmallVec;
 
+use crate::copied::clone_by_field;
 use crate::errno::Errno;
 use crate::kernel::Kernel;
+use crate::shared::Shared;
+use crate::sorted::SortedMap;
 use crate::trace::{Actor, FnMeta, Hardware};
 use crate::workqueue::WorkStruct;
 use crate::{CpuId, CtxId, Irq, PciDevId, QueueId, ReqId, TagSetId, TaskId};
@@ -206,8 +209,8 @@ impl Frame {
 impl PartialEq for Frame {
     fn eq(&self, other: &Self) -> bool {
         let Self { code, pc, entered, args, ret, slots } = self;
-        let same = code.meta.name == other.code.meta.name && code.meta.files == other.code.meta.files;
-        (core::ptr::eq(*code, other.code) || same)
+        let same = || code.meta.name == other.code.meta.name && code.meta.files == other.code.meta.files;
+        (core::ptr::eq(*code, other.code) || same())
             && (pc, entered, args, ret, slots)
                 == (&other.pc, &other.entered, &other.args, &other.ret, &other.slots)
     }
@@ -311,20 +314,24 @@ pub struct Hardirq {
 }
 
 /// All tasks.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(PartialEq, Eq, Hash, Debug, Default)]
 pub struct Sched {
     /// By `TaskId`. An ended task stays, without frames.
-    pub tasks: Vec<Task>,
+    pub tasks: Vec<Shared<Task>>,
     /// Tasks that can run, in the order in which they became runnable.
     pub runnable: VecDeque<TaskId>,
     /// Tasks that spin.
     pub spinning: Vec<TaskId>,
     /// Sleepers, by what they wait for, in the order in which they fell asleep.
-    pub waiters: BTreeMap<WaitOn, Vec<TaskId>>,
+    pub waiters: Shared<BTreeMap<WaitOn, Vec<TaskId>>>,
     /// By `WorkId`.
     pub works: Vec<WorkStruct>,
     /// Interrupts that are half done, by CPU. What runs on such a CPU otherwise stands still.
-    pub hardirqs: BTreeMap<CpuId, Hardirq>,
+    pub hardirqs: SortedMap<CpuId, Hardirq>,
+}
+
+clone_by_field! {
+    Sched { tasks, runnable, spinning, waiters, works, hardirqs }
 }
 
 impl Sched {
@@ -364,7 +371,8 @@ impl Kernel {
         };
         let ctx = self.trace.open(actor, roots);
         let id = TaskId(self.sched.tasks.len() as u32);
-        self.sched.tasks.push(Task { kind, cpu, frames: vec![frame], state: TaskState::Runnable, ctx });
+        let task = Task { kind, cpu, frames: vec![frame], state: TaskState::Runnable, ctx };
+        self.sched.tasks.push(Shared::new(task));
         self.sched.runnable.push_back(id);
         id
     }
@@ -408,7 +416,7 @@ impl Kernel {
             // On the way of an interrupt; what tasks do to each other is another story.
             if self.cur.task.is_none() {
                 self.hw(|k| {
-                    let Task { ctx, cpu, .. } = k.sched.tasks[task.index()];
+                    let Task { ctx, cpu, .. } = *k.sched.tasks[task.index()];
                     Hardware::Wakeup { task: ctx, cpu }
                 });
             }

@@ -35,9 +35,25 @@ impl<T> Shared<T> {
         }
     }
 
+    /// As [`share`](Self::share) for a value that is part of another.
+    pub fn share_in_place(&mut self)
+    where
+        T: Default,
+    {
+        if let Held::Own(value) = &mut self.0 {
+            let value = core::mem::take(&mut **value);
+            self.0 = Held::Common(Arc::new(value));
+        }
+    }
+
     /// It was changed since it was shared, or never shared.
     pub const fn is_own(&self) -> bool {
         matches!(self.0, Held::Own(_))
+    }
+
+    /// Both are one value in one place: neither was changed since a machine was copied.
+    pub fn is_same(&self, other: &Self) -> bool {
+        core::ptr::eq(&**self, &**other)
     }
 }
 
@@ -80,6 +96,15 @@ impl<T: Clone> Clone for Shared<T> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
+
+    fn clone_from(&mut self, source: &Self) {
+        match (&mut self.0, &source.0) {
+            // Threads that count the same references wait for each other: who has it already does not count.
+            (Held::Common(value), Held::Common(source)) if Arc::ptr_eq(value, source) => {}
+            (Held::Own(value), Held::Own(source)) => T::clone_from(value, source),
+            (held, source) => *held = source.clone(),
+        }
+    }
 }
 
 impl<T: Default> Default for Shared<T> {
@@ -91,7 +116,7 @@ impl<T: Default> Default for Shared<T> {
 impl<T: Eq> PartialEq for Shared<T> {
     fn eq(&self, other: &Self) -> bool {
         // What copies still have in common need not be looked at.
-        core::ptr::eq(&**self, &**other) || **self == **other
+        self.is_same(other) || **self == **other
     }
 }
 
@@ -136,6 +161,30 @@ mod tests {
         a.pop();
         assert_eq!(a, b);
         assert_eq!(format!("{a:?}"), "[1]");
+    }
+
+    #[test]
+    fn a_copy_over_another_value_is_a_copy() {
+        let (own, shared) = (Shared::new(vec![1, 2]), Shared::new(vec![3]).share());
+        for from in [&own, &shared] {
+            for mut to in [Shared::new(vec![7]), Shared::new(vec![7]).share(), shared.clone(), own.clone()] {
+                to.clone_from(from);
+                assert_eq!(&to, from);
+                assert_eq!(one_value(&to, from), !from.is_own());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_shared_in_place_is_the_same_value() {
+        let mut a = Shared::new(vec![1]);
+        a.share_in_place();
+        a.share_in_place();
+        let mut b = a.clone();
+        assert!(!a.is_own() && a.is_same(&b));
+        b.push(2);
+        assert!(!a.is_same(&b));
+        assert_eq!((a.len(), b.len()), (1, 2));
     }
 
     #[test]

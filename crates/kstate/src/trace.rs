@@ -7,9 +7,11 @@ use core::ops::{Deref, DerefMut};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::copied::clone_by_field;
 use crate::irqdesc::Irqd;
 use crate::kernel::Kernel;
 use crate::sched::Slot as _;
+use crate::shared::Shared;
 use crate::tracing::Mark;
 use crate::{CpuId, CtxId, Irq, PciDevId};
 
@@ -308,7 +310,7 @@ impl From<bool> for Recorded {
 
 /// The record of a run. It is no part of the machine's state: two machines that differ only in
 /// what was recorded are equal.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Trace {
     /// Records are kept.
     pub on: bool,
@@ -317,7 +319,7 @@ pub struct Trace {
     /// What happened, in order.
     pub records: Vec<Record>,
     /// Who the contexts are.
-    pub ctxs: Contexts,
+    pub ctxs: Shared<Contexts>,
     /// What the kernel calls the functions that records of hardware are about.
     pub devices: BTreeMap<PciDevId, String>,
     /// Those of them that no driver has given a name yet.
@@ -326,6 +328,10 @@ pub struct Trace {
     pub marks: Vec<Mark>,
     /// Who looks at the machine whenever something is recorded.
     pub observer: Observed,
+}
+
+clone_by_field! {
+    Trace { on, hardware, records, ctxs, devices, unnamed, marks, observer }
 }
 
 /// Looks at a machine while its functions run: right after each record, before anything else happens.

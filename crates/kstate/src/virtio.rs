@@ -4,12 +4,14 @@
 use core::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::copied::clone_by_field;
 use crate::data::Data;
 use crate::hw::virtio::SplitRing;
 use crate::irqdesc::DevId;
 use crate::list::List;
 use crate::named::by_name;
 use crate::sched::Call;
+use crate::shared::Shared;
 use crate::{CpuMask, Errno, Irq, Kernel, PciDevId, VirtioDriverId, VirtioId};
 
 /// `VP_MSIX_CONFIG_VECTOR`: configuration changes use the first vector.
@@ -180,14 +182,18 @@ impl VirtioPciDevice {
 }
 
 /// drivers/virtio.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(PartialEq, Eq, Hash, Debug, Default)]
 pub struct VirtioState {
     /// By `VirtioId`; `None` while virtio-pci is not bound to the function.
-    pub devs: Vec<Option<Box<VirtioPciDevice>>>,
+    pub devs: Vec<Option<Shared<VirtioPciDevice>>>,
     /// The registered drivers of the virtio bus.
     pub drivers: Vec<&'static VirtioDriver>,
     /// `virtio_index_ida`.
     pub virtio_index_ida: BTreeSet<u32>,
+}
+
+clone_by_field! {
+    VirtioState { devs, drivers, virtio_index_ida }
 }
 
 impl VirtioState {

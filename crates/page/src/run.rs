@@ -171,7 +171,7 @@ impl Run {
             None if ended => {}
             _ => doing.wrong(&world.k, format!("the page ends here, after {longest} steps; the run goes on")),
         }
-        doing.terminal = world.terminal;
+        doing.terminal = Arc::unwrap_or_clone(world.terminal);
         doing.end(&mut world.k, name)
     }
 

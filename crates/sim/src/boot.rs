@@ -368,8 +368,11 @@ fn restore(k: &mut Kernel, machine: &Machine, after: &mut impl FnMut(&Kernel)) {
 
 /// The hardware after power-on, and what the firmware tells the kernel about it.
 fn power_on(machine: &Machine, semantics: Semantics) -> Kernel {
-    let mut k =
-        Kernel { sem: semantics, saved_command_line: machine.cmdline.as_str().into(), ..Kernel::default() };
+    let mut k = Kernel {
+        sem: semantics,
+        saved_command_line: Shared::new(machine.cmdline.clone()),
+        ..Kernel::default()
+    };
     params::parse_early_param(&mut k);
     k.topo = Shared::new(topology::init_possible_cpus(&mut k, machine));
     pcimsi::init(&mut k);

@@ -37,7 +37,7 @@ fn interruptible(k: &Kernel, cpu: CpuId) -> bool {
 
 /// A stopper holds the task's CPU, and is not that task itself.
 fn stopped(k: &Kernel, task: TaskId) -> bool {
-    let Task { cpu, kind, .. } = k.sched.tasks[task.index()];
+    let Task { cpu, kind, .. } = *k.sched.tasks[task.index()];
     k.hotplug.irqs_disabled.contains(cpu) && kind != TaskKind::Migration(cpu)
 }
 
@@ -167,20 +167,15 @@ pub fn candidates(k: &Kernel, limit: u64) -> Vec<Step> {
         free(cpu) && !interrupted.contains(cpu) && !stopped(k, **task)
     };
     steps.extend(sched.runnable.iter().filter(runs).map(|&task| Step::Task(task)));
-    if steps.is_empty()
-        && let Some((time, &event)) = k.events.iter().next()
-        && (event.is_elastic() || time <= limit)
-    {
-        steps.push(Step::Event(event));
-    }
-    for (_, &event) in k.events.iter().filter(|(_, event)| event.is_elastic()) {
+    let idle = steps.is_empty();
+    for (at, (time, &event)) in k.events.iter().enumerate() {
+        let is_next = at == 0 && idle && (event.is_elastic() || time <= limit);
         // A timer of a CPU is softirq work of that CPU: it is in no interrupt then, and not stopped.
-        if let Event::VectorCleanup(cpu) = event
-            && !(free(cpu) && interruptible(k, cpu))
-        {
-            continue;
-        }
-        if !steps.contains(&Step::Event(event)) {
+        let can_happen = match event {
+            Event::VectorCleanup(cpu) => free(cpu) && interruptible(k, cpu),
+            event => event.is_elastic(),
+        };
+        if (is_next || can_happen) && !steps.contains(&Step::Event(event)) {
             steps.push(Step::Event(event));
         }
     }

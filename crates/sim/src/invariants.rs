@@ -3,10 +3,12 @@
 //! A broken rule is a defect of the emulator, never of the emulated kernel: where a release is
 //! known to lose count of something, the rule says what that release keeps.
 
+use kstate::blk::Blk;
 use kstate::hw::pci::PciFunction;
-use kstate::irqdesc::IRQD_IRQ_STARTED;
+use kstate::irqdesc::{IRQD_IRQ_STARTED, IrqDesc};
 use kstate::msi::MsiDesc;
 use kstate::sched::TaskState;
+use kstate::shared::Shared;
 use kstate::{Irq, Kernel};
 
 /// Checks everything.
@@ -22,6 +24,86 @@ pub fn check_invariants(k: &Kernel) -> Result<(), String> {
     matrix_counters_agree(k)?;
     messages_point_at_vectors(k)?;
     tasks_agree(k)
+}
+
+/// As [`check_invariants`] for a machine that was a copy of `before`, which keeps all rules: those that look at nothing
+/// that has changed since are left out.
+///
+/// # Errors
+/// The first rule that is broken, in words.
+pub fn check_invariants_since(k: &Kernel, before: &Kernel) -> Result<(), String> {
+    let found = check_changed(k, before);
+    debug_assert_eq!(found, check_invariants(k), "a rule looks at more than it says below");
+    found
+}
+
+fn check_changed(k: &Kernel, before: &Kernel) -> Result<(), String> {
+    let descs = descs_are_alike(k, before);
+    let domains = k.irq.domains.is_same(&before.irq.domains);
+    let chip_data = k.apic.chip_data == before.apic.chip_data;
+    let matrix = k.vector_matrix.is_same(&before.vector_matrix);
+    let functions = same_list(&k.hw.pci, &before.hw.pci);
+    let msi = functions && k.msi.is_same(&before.msi);
+    if !(descs && domains) {
+        irqcore::irqdomain::check_invariants(k)?;
+    }
+    let vectors = k.apic.cpus == before.apic.cpus && k.apic.io_apic_irqs == before.apic.io_apic_irqs;
+    if !(descs && chip_data && matrix && vectors && k.topo.is_same(&before.topo)) {
+        x86apic::kernel::check_invariants(k)?;
+    }
+    if !(descs && domains && msi && k.pci.is_same(&before.pci)) {
+        pcimsi::kernel::check_invariants(k)?;
+    }
+    let (virtio, old) = (&k.virtio, &before.virtio);
+    let virtio = same_slots(&virtio.devs, &old.devs) && virtio.virtio_index_ida == old.virtio_index_ida;
+    if !(virtio && same_list(&k.hw.virtio, &before.hw.virtio)) {
+        drivers::virtio::check_invariants(k)?;
+    }
+    let nvme = same_list(&k.nvme.devs, &before.nvme.devs) && same_list(&k.hw.nvme, &before.hw.nvme);
+    if !(nvme && same_requests(&k.blk, &before.blk)) {
+        drivers::check_invariants(k)?;
+    }
+    if !matrix {
+        matrix_counters_agree(k)?;
+    }
+    if !(descs && chip_data && msi && k.hw.vtd.is_same(&before.hw.vtd)) {
+        messages_point_at_vectors(k)?;
+    }
+    tasks_agree(k)
+}
+
+fn same_list<T>(list: &[Shared<T>], before: &[Shared<T>]) -> bool {
+    list.len() == before.len() && list.iter().zip(before).all(|(value, before)| value.is_same(before))
+}
+
+fn same_slots<T>(slots: &[Option<Shared<T>>], before: &[Option<Shared<T>>]) -> bool {
+    let same = |slots: (&Option<Shared<T>>, &Option<Shared<T>>)| match slots {
+        (Some(value), Some(before)) => value.is_same(before),
+        (value, before) => value.is_none() && before.is_none(),
+    };
+    slots.len() == before.len() && slots.iter().zip(before).all(same)
+}
+
+/// What the rules of others look at is the same in all descriptors: the hierarchy, the MSI descriptor, and whether the
+/// interrupt was started.
+fn descs_are_alike(k: &Kernel, before: &Kernel) -> bool {
+    let (descs, before) = (&k.irq.descs, &before.irq.descs);
+    let looks = |desc: &Shared<IrqDesc>| (desc.irq_common_data.msi_desc, desc.has(IRQD_IRQ_STARTED));
+    let alike = |descs: (&Option<Shared<IrqDesc>>, &Option<Shared<IrqDesc>>)| match descs {
+        (Some(desc), Some(before)) => {
+            desc.is_same(before) || looks(desc) == looks(before) && desc.irq_data == before.irq_data
+        }
+        (desc, before) => desc.is_none() && before.is_none(),
+    };
+    descs.len() == before.len() && descs.iter().zip(before).all(alike)
+}
+
+fn same_requests(blk: &Blk, before: &Blk) -> bool {
+    let Blk { tag_sets, queues, disks: _, requests, blk_cpu_done, softirq_pending } = blk;
+    requests.is_same(&before.requests)
+        && same_slots(tag_sets, &before.tag_sets)
+        && same_slots(queues, &before.queues)
+        && (blk_cpu_done, softirq_pending) == (&before.blk_cpu_done, &before.softirq_pending)
 }
 
 /// Every vector of a CPU is available, kept back, allocated or the system's, but for those that
@@ -114,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_counter_that_disagrees_with_its_map_is_found() {
-        let vector_matrix = kstate::matrix::IrqMatrix::new(256, 32, 236, 1);
+        let vector_matrix = Shared::new(kstate::matrix::IrqMatrix::new(256, 32, 236, 1));
         let mut k = Kernel { vector_matrix, ..Kernel::default() };
         assert_eq!(matrix_counters_agree(&k), Ok(()));
         k.vector_matrix.maps[0].initialized = true;

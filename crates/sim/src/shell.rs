@@ -300,15 +300,24 @@ impl Shell {
 
     /// Nothing will ever happen again unless an actor gives up: each waits for a task, or for others.
     pub fn hangs(&self, k: &Kernel) -> bool {
-        self.processes().all(|p| matches!(self.need(k, p), Need::Task | Need::Others)) && engine::is_idle(k)
+        self.waits_for_others(k) && engine::is_idle(k)
+    }
+
+    /// Each actor waits for a task, or for others: it is the machine's turn.
+    pub fn waits_for_others(&self, k: &Kernel) -> bool {
+        self.processes().all(|p| matches!(self.need(k, p), Need::Task | Need::Others))
     }
 
     /// The actors that can do something now, the shell itself first and its jobs in the order in which
     /// they were started. With `impatient` the pause between two commands is no time to wait for; a
     /// `sleep` still is.
     pub fn ready(&self, k: &Kernel, impatient: bool) -> impl Iterator<Item = ActorId> {
+        self.ready_if(k, impatient, self.hangs(k))
+    }
+
+    /// The same where it is known whether the shell [hangs](Self::hangs).
+    pub fn ready_if(&self, k: &Kernel, impatient: bool, hangs: bool) -> impl Iterator<Item = ActorId> {
         let now = k.events.now;
-        let hangs = self.hangs(k);
         let ready = self.processes().filter(move |process| match self.need(k, process) {
             Need::Nothing => true,
             Need::Time { until, pause } => until <= now || (pause && impatient),

@@ -221,7 +221,7 @@ fn number(text: &str) -> Result<u64, Errno> {
 /// `ENOENT` for a path that does not exist, `EISDIR` for a directory, `EINVAL` for a text that is
 /// not accepted and for a file that can only be read.
 pub fn write(k: &mut Kernel, path: &[&str], value: &str, append: bool) -> Result<(), Errno> {
-    let mut set = k.tracing.clone();
+    let mut set = Tracing::clone(&k.tracing);
     match path {
         ["trace"] => {
             if !append {
@@ -380,9 +380,9 @@ fn mark(k: &mut Kernel, what: MarkWhat) {
 }
 
 fn apply(k: &mut Kernel, set: Tracing) {
-    if set != k.tracing {
+    if set != *k.tracing {
         mark(k, MarkWhat::Set(set.clone()));
-        k.tracing = set;
+        *k.tracing = set;
     }
 }
 

@@ -142,7 +142,7 @@ pub fn read(k: &Kernel, path: &str) -> Result<String, Errno> {
         ["proc", "version"] => Ok(proc::version(k)),
         ["proc", "bus", "pci", "devices"] => Ok(pci::proc_devices(k)),
         ["proc", "partitions"] => Ok(block::show_partitions(k)),
-        ["proc", "cmdline"] => Ok(line(&k.saved_command_line)),
+        ["proc", "cmdline"] => Ok(line(&*k.saved_command_line)),
         ["proc", "irq", "default_smp_affinity"] => Ok(irqcore::proc::default_affinity_show(k)),
         ["proc", "irq", irq, name] if handler_dir(k, irq, name) => Err(Errno::EISDIR),
         ["proc", "irq", irq, file] => {

@@ -100,7 +100,7 @@ pub fn prepare(machine: &Machine, question: &Question) -> Result<Prepared, Mista
     let mut notes = Vec::new();
     let first = boot::boot(machine, Semantics::of(machine.kernel), false);
     let before = Picture::of(&first);
-    let log = first.log.clone();
+    let log = first.log.to_vec();
     let boots = question.boots();
     let (k, changed) = if boots {
         let changed = changed(machine, question, &first, &removed, &mut said, &mut notes)?;

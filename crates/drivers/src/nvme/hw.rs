@@ -13,6 +13,7 @@ use kstate::hw::nvme::{CompletionQueue, NvmeCommand, NvmeCompletion, NvmeControl
 use kstate::hw::pci::{Bar, DeviceModel, Parameter, PciFunction};
 use kstate::oracle::Point;
 use kstate::sched::Slot;
+use kstate::shared::Shared;
 use kstate::trace::Hardware;
 use kstate::{Kernel, NvmeId, PciDevId};
 
@@ -230,7 +231,7 @@ fn power_on(k: &mut Kernel, dev: PciDevId, function: &mut PciFunction, parameter
     let serial = format!("irqlab-{id}");
     let mut controller = new_controller(dev, io_queue_pairs_max as u16, &serial, NS_SECTORS);
     controller.lost_sector = parameters.get(1).copied().filter(|sector| *sector != NO_SECTOR);
-    k.hw.nvme.push(controller);
+    k.hw.nvme.push(Shared::new(controller));
     (function.vendor_id, function.device_id, function.class_code) = (0x1b36, 0x0010, 0x01_0802);
     function.bars[0] = Bar::Registers;
     function.unit = id.0;

@@ -23,24 +23,24 @@ pub fn check_invariants(k: &Kernel) -> Result<(), String> {
         if !dev.bound {
             continue;
         }
-        let name = format!("nvme{}", dev.instance);
+        let name = || format!("nvme{}", dev.instance);
         for queue in dev.queues.iter().filter(|q| q.enabled) {
             let qid = queue.qid;
             if let Some(sq) = hw.sqs.get(&qid)
                 && sq.tail != queue.last_sq_tail
             {
                 let (tail, last) = (sq.tail, queue.last_sq_tail);
-                return Err(format!("{name}q{qid}: the device's tail is {tail}, the driver's {last}"));
+                return Err(format!("{}q{qid}: the device's tail is {tail}, the driver's {last}", name()));
             }
             if let Some(cq) = hw.cqs.get(&qid)
                 && cq.head != queue.cq_head
             {
                 let (head, last) = (cq.head, queue.cq_head);
-                return Err(format!("{name}q{qid}: the device's head is {head}, the driver's {last}"));
+                return Err(format!("{}q{qid}: the device's head is {head}, the driver's {last}", name()));
             }
         }
         if dev.online_queues as usize > dev.queues.len() {
-            return Err(format!("{name}: {} queues online of {}", dev.online_queues, dev.queues.len()));
+            return Err(format!("{}: {} queues online of {}", name(), dev.online_queues, dev.queues.len()));
         }
     }
     Ok(())

@@ -17,6 +17,7 @@ use kstate::hw::virtio::{
     VirtqUsedElem, VirtqueueRegs,
 };
 use kstate::oracle::Point;
+use kstate::shared::Shared;
 use kstate::trace::Hardware;
 use kstate::{Kernel, PciDevId, VirtioId};
 
@@ -109,7 +110,7 @@ pub fn id_of(k: &Kernel, dev: PciDevId) -> VirtioId {
 /// structures behind 4.
 pub fn attach(k: &mut Kernel, function: &mut PciFunction, device: VirtioDevice) {
     let id = VirtioId(k.hw.virtio.len() as u32);
-    k.hw.virtio.push(device);
+    k.hw.virtio.push(Shared::new(device));
     function.vendor_id = VENDOR_ID;
     function.bars[1] = Bar::Msix;
     function.bars[4] = Bar::Registers;

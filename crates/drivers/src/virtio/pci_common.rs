@@ -11,6 +11,7 @@ use kstate::irqchip::Handler;
 use kstate::irqdesc::{DevId, IrqReturn};
 use kstate::msi::IrqAffinity;
 use kstate::pci::{PCI_ANY_ID, PciDeviceId, PciDriver, ProbeType};
+use kstate::shared::Shared;
 use kstate::virtio::{VP_DEV, VP_MSIX_CONFIG_VECTOR, VP_MSIX_VQ_VECTOR, VirtioPciDevice, VpVqVectorPolicy};
 use kstate::{CpuMask, Errno, Irq, Kernel, PciDevId, VirtioId};
 use pcimsi::kernel::{
@@ -463,7 +464,7 @@ fn virtio_pci_probe(k: &mut Kernel, dev: PciDevId) -> Result<(), Errno> {
     }
     // The subsystem ID of the function, which says what a transitional device is.
     let kind = k.hw.virtio[id.index()].kind;
-    k.virtio.devs[id.index()] = Some(Box::new(VirtioPciDevice {
+    k.virtio.devs[id.index()] = Some(Shared::new(VirtioPciDevice {
         pci_dev: dev,
         device: kind.device_id,
         ..VirtioPciDevice::default()

@@ -461,6 +461,7 @@ mod tests {
     use hw::T_IN;
     use kstate::PciDevId;
     use kstate::hw::virtio::{F_EVENT_IDX, F_VERSION_1};
+    use kstate::shared::Shared;
     use kstate::virtio::VirtioPciDevice;
 
     use super::*;
@@ -484,8 +485,8 @@ mod tests {
         let mut device = hw::new(PciDevId(0), 1, 2, 2048);
         device.driver_feature = features | F_VERSION_1;
         device.device_status = 0xf;
-        k.hw.virtio.push(device);
-        k.virtio.devs.push(Some(Box::new(VirtioPciDevice { features, ..VirtioPciDevice::default() })));
+        k.hw.virtio.push(Shared::new(device));
+        k.virtio.devs.push(Some(Shared::new(VirtioPciDevice { features, ..VirtioPciDevice::default() })));
         vring_create_virtqueue(&mut k, ID, 0, num, "req.0".to_owned(), Some(VIRTBLK_DONE));
         let desc = virtqueue_get_desc_addr(&k, ID, 0);
         let device = &mut k.hw.virtio[0];

@@ -87,7 +87,7 @@ fn serve(device: &mut VirtioDevice, queue: u16, buffers: &[VirtqDesc]) -> Served
 /// where the driver has given no buffer.
 fn raise(k: &mut Kernel, dev: PciDevId, nr: u16) -> Option<bool> {
     let id = hw::id_of(k, dev);
-    let device = &mut k.hw.virtio[id.index()];
+    let device = &mut *k.hw.virtio[id.index()];
     let net = device.data.get_mut::<Net>()?;
     let mine = |(queue, regs): &(usize, &kstate::hw::virtio::VirtqueueRegs)| {
         receives(net, *queue as u16) && regs.queue_enable && regs.queue_msix_vector == nr

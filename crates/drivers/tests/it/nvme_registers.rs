@@ -17,7 +17,7 @@ fn controller() -> Kernel {
     assert_eq!(pcimsi::hw::config::add_msix(&mut function, 0x40, 0, 0x2000, 9), Some(()));
     function.msix.as_mut().expect("the table").enable = true;
     k.hw.pci.push(kstate::shared::Shared::new(function));
-    k.hw.nvme.push(hw::new_controller(DEV, 8, "test", 2048));
+    k.hw.nvme.push(kstate::shared::Shared::new(hw::new_controller(DEV, 8, "test", 2048)));
     k
 }
 

@@ -11,7 +11,9 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use super::states::States;
-use super::{Eye, steps_to_try};
+use super::{Taken, steps_to_try};
+use crate::fingerprint::Eye;
+use crate::pool::Pool;
 use crate::{Kind, World};
 
 /// States of the sample at each distance, at most.
@@ -65,14 +67,16 @@ const fn mixed(print: u64) -> u64 {
 }
 
 /// A state of the sample; without its world where the search would not go on.
-type Drawn = (u64, Option<World>);
+type Drawn = (u64, Option<Box<World>>);
 
 impl Captured<'_> {
     /// Draws the sample behind `root`, which leaves out what the search leaves out, and says how many states there are.
     pub(super) fn estimate(&self, root: &World) -> Estimate {
         let mut levels: Vec<Level> = Vec::new();
         self.depths.iter().for_each(|&depth| level(&mut levels, depth as usize).seen += 1);
-        let mut here: Vec<Drawn> = vec![(self.eye.print(root), Some(root.clone()))];
+        let mut root = Box::new(root.clone());
+        let mut here: Vec<Drawn> = vec![(root.print(self.eye, None), Some(root))];
+        let pool = &mut Pool::new(WIDTH);
         let mut come_to: HashSet<u64> = here.iter().map(|(print, _)| *print).collect();
         let (mut distance, mut tried) = (0, 0);
         while !here.is_empty() && tried < STEPS {
@@ -85,21 +89,26 @@ impl Captured<'_> {
             }
             let mut there: Vec<Drawn> = Vec::new();
             for world in here.into_iter().filter_map(|(_, world)| world) {
-                steps_to_try(&world, self.eye.reduction, |mut taken| {
+                steps_to_try(&world, self.eye.reduction, pool, |pool, Taken { world: mut to, .. }| {
                     tried += 1;
-                    let wrong = taken.world.check();
-                    let print = self.eye.print(&taken.world);
+                    let wrong = to.check_since(Some(&world));
+                    let print = to.print(self.eye, Some(&world));
                     if come_to.insert(print) {
                         let broken = wrong.is_some_and(|wrong| wrong.kind == Kind::Invariant);
-                        let goes_on = !broken && !taken.world.steps().is_empty();
-                        taken.world.k.share();
-                        there.push((print, goes_on.then_some(taken.world)));
+                        let goes_on = !broken && !to.steps().is_empty();
+                        to.k.share();
+                        there.push((print, goes_on.then_some(to)));
+                    } else {
+                        pool.give(to);
                     }
                     ControlFlow::<()>::Continue(())
                 });
+                pool.give(world);
+                if there.len() >= 4 * WIDTH {
+                    least(&mut there, pool);
+                }
             }
-            there.sort_unstable_by_key(|(print, _)| mixed(*print));
-            there.truncate(WIDTH);
+            least(&mut there, pool);
             here = there;
             distance += 1;
         }
@@ -109,6 +118,13 @@ impl Captured<'_> {
             at_least: !here.is_empty() || levels.iter().any(open),
         }
     }
+}
+
+/// Leaves those of the sample whose fingerprints come first.
+fn least(drawn: &mut Vec<Drawn>, pool: &mut Pool) {
+    drawn.sort_unstable_by_key(|(print, _)| mixed(*print));
+    let rest = drawn.drain(WIDTH.min(drawn.len())..);
+    rest.filter_map(|(_, world)| world).for_each(|world| pool.give(world));
 }
 
 /// The level at a distance, which may be new.

@@ -101,7 +101,7 @@ fn replayed(world: &World, finding: &Finding) -> (Vec<String>, Vec<String>) {
             break;
         }
     }
-    (run.terminal.split_off(world.terminal.len()), run.k.log.split_off(world.k.log.len()))
+    (run.terminal[world.terminal.len()..].to_vec(), run.k.log[world.k.log.len()..].to_vec())
 }
 
 impl Searched {

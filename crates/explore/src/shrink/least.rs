@@ -13,6 +13,7 @@ use foldhash::quality::FixedState;
 use crate::exhaustive::{Taken, every_step};
 use crate::fingerprint::fingerprint;
 use crate::graph::{Agent, who_ends};
+use crate::pool::Pool;
 use crate::{Kind, Schedule, World, Wrong};
 
 use super::Reads;
@@ -93,7 +94,7 @@ impl Search {
 
     /// Visits places that cost less than `below`. Where a step shows `wanted`: its schedule.
     fn visit(&mut self, below: usize, wanted: Option<&Wrong>) -> Option<Vec<u32>> {
-        let mut cost = 0;
+        let (mut cost, pool) = (0, &mut Pool::default());
         while cost < below.min(self.open.len()) {
             let Some((place, mut world)) = self.open[cost].pop_front() else {
                 cost += 1;
@@ -106,10 +107,11 @@ impl Search {
             if wanted.is_some_and(|wanted| ended.is_some_and(|wrong| wrong.is_like(wanted))) {
                 return Some(self.way(place));
             }
-            let shown = every_step(&world, |Taken { world: mut to, agent, made }| {
+            let shown = every_step(&world, pool, |pool, Taken { world: mut to, agent, made }| {
                 let answers: Box<[u32]> = made.iter().map(|choice| choice.answer).collect();
                 let cost = cost + unusual(&answers);
                 if cost >= below {
+                    pool.give(to);
                     return ControlFlow::Continue(());
                 }
                 let wrong = to.check();
@@ -120,7 +122,7 @@ impl Search {
                 }
                 // What follows on something else that is wrong is not the same finding.
                 if wrong.is_none() {
-                    let to = self.come(to, Some((place, answers.clone())), cost);
+                    let to = self.come(*to, Some((place, answers.clone())), cost);
                     self.places[place as usize].edges.push(Edge { to, agent, answers });
                 }
                 ControlFlow::Continue(())

@@ -632,7 +632,7 @@ fn exploring_begins_before_the_first_job_whatever_stands_before_it() {
                 Lab::boot(&Machine::embedded(KernelVersion::V5_4)),
                 &Script::parse("script.sh", &text).expect("a script"),
             );
-            assert_eq!(world.terminal, ["before"], "{text}");
+            assert_eq!(*world.terminal, ["before"], "{text}");
             assert!(world.shell.starts_job_next(), "{text}");
         }
     }

@@ -276,17 +276,17 @@ pub fn get_cached_msi_msg(k: &Kernel, irq: Irq) -> Option<MsiMsg> {
 pub fn check_invariants(k: &Kernel) -> Result<(), String> {
     let mut listed = 0;
     for (i, dev) in k.pci.devs.iter().enumerate() {
-        let name = dev.name();
+        let name = || dev.name();
         let stored = dev.msi_data.iter().flat_map(|data| data.default_domain.store.iter());
-        let stored: Vec<_> = stored.map(|(&index, &id)| (Some(index), id)).collect();
+        let stored = stored.map(|(&index, &id)| (Some(index), id));
         let legacy = dev.msi_list.iter().map(|&id| (None, id));
         for (index, id) in legacy.chain(stored) {
             listed += 1;
             let Some(desc) = k.msi.descs.get(id) else {
-                return Err(format!("{name} lists an MSI descriptor that was freed"));
+                return Err(format!("{} lists an MSI descriptor that was freed", name()));
             };
             if desc.dev.index() != i || index.is_some_and(|index| index != desc.msi_index) {
-                return Err(format!("{name} lists an MSI descriptor of somebody else, {desc:?}"));
+                return Err(format!("{} lists an MSI descriptor of somebody else, {desc:?}", name()));
             }
             let Some(irq) = desc.irq else { continue };
             for n in 0..desc.nvec_used {
@@ -294,7 +294,7 @@ pub fn check_invariants(k: &Kernel) -> Result<(), String> {
                 // While a device is torn down, its descriptors outlive the interrupts.
                 let other = k.find_desc(irq).is_some_and(|d| d.irq_common_data.msi_desc != Some(id));
                 if other {
-                    return Err(format!("{name}: irq {irq} does not point back to its MSI descriptor"));
+                    return Err(format!("{}: irq {irq} does not point back to its MSI descriptor", name()));
                 }
             }
         }
@@ -303,7 +303,7 @@ pub fn check_invariants(k: &Kernel) -> Result<(), String> {
             && k.irq.domains.get(domain.index()).and_then(Option::as_ref).and_then(|d| d.dev)
                 != Some(PciDevId(i as u32))
         {
-            return Err(format!("{name} has an MSI domain that is not its own"));
+            return Err(format!("{} has an MSI domain that is not its own", name()));
         }
     }
     if listed != k.msi.descs.len() {

@@ -64,7 +64,7 @@ fn housekeeping_setup(k: &mut Kernel, text: &str, flags: u32) -> bool {
     if k.sem.housekeeping_mask_per_type && isolated.is_empty() {
         return false;
     }
-    let Housekeeping { flags: set, cpumasks } = &k.housekeeping;
+    let Housekeeping { flags: set, cpumasks } = &*k.housekeeping;
     // Kinds that are isolated already are so from these CPUs; 5.4 has one mask for all kinds.
     let again = if k.sem.housekeeping_mask_per_type { flags & set } else { *set };
     if kinds(again).any(|kind| cpumasks[kind] != housekeeping) {

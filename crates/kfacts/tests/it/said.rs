@@ -96,7 +96,7 @@ fn said(machine: &str, script: &str) -> Vec<String> {
     let script = Script::parse("script.sh", script).unwrap_or_else(|e| panic!("{e}\n{script}"));
     let mut lab = Lab::boot_with(&machine, Semantics::of(machine.kernel), false);
     lab.run_each(&script, |_| {}, |_, _| {});
-    lab.k.log
+    lab.k.log.to_vec()
 }
 
 /// A kernel says this: one of its lines, or one that stands for a warning where it warns.

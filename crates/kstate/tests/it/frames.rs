@@ -69,7 +69,7 @@ fn run(k: &mut Kernel, frame: Frame) -> (u64, u32) {
 fn locals_loops_and_jumps_survive_a_wait() {
     let mut k = Kernel::default();
     assert_eq!(run(&mut k, outer(2).frame), (1, 2));
-    assert_eq!(k.log, ["1 1"]);
+    assert_eq!(*k.log, ["1 1"]);
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn an_interrupts_function_does_the_same_whole_and_cut() {
     let (mut whole, mut cut) = (Kernel::default(), Kernel::default());
     assert_eq!(handler(&mut whole, 4), 11);
     assert_eq!(run(&mut cut, handler_frame(4).frame), (11, 2));
-    assert_eq!(whole.log, ["first", "inner 10", "inner 0"]);
+    assert_eq!(*whole.log, ["first", "inner 10", "inner 0"]);
     assert_eq!(whole, cut);
     let frame = handler_frame(4).frame;
     assert_eq!((frame.code.meta.name, frame.code.locals), ("handler", ["n", "got"].as_slice()));
@@ -156,7 +156,7 @@ fn a_labelled_block_is_left_with_a_value() {
     let ran = |stop: u32| {
         let mut k = Kernel::default();
         let (value, _) = run(&mut k, stepped(stop).frame);
-        (value as i64, k.log)
+        (value as i64, k.log.to_vec())
     };
     let error = |e: Errno| i64::from(e.code());
     // C's goto, from the first line, from a loop, with the value of a call, and by reaching the label.

@@ -3,6 +3,7 @@
 use kstate::isolation::HkType;
 use kstate::nvme::NvmeQuirkEntry;
 use kstate::semantics::KernelVersion::{self, V5_4, V6_12, V7_3};
+use kstate::shared::Shared;
 
 use super::*;
 use crate::machine::Machine;
@@ -15,7 +16,8 @@ fn parsed(version: KernelVersion, cmdline: &str) -> Kernel {
 fn parsed_by(semantics: Semantics, cmdline: &str) -> Kernel {
     let text = "kernel = \"v5.4\"\n[cpus]\npossible = 8\n";
     let machine = Machine::parse("machine.toml", text).expect("a machine");
-    let mut k = Kernel { sem: semantics, saved_command_line: cmdline.into(), ..Kernel::default() };
+    let mut k =
+        Kernel { sem: semantics, saved_command_line: Shared::new(cmdline.into()), ..Kernel::default() };
     parse_early_param(&mut k);
     k.topo = kstate::shared::Shared::new(crate::topology::init_possible_cpus(&mut k, &machine));
     cpu::boot_cpu_init(&mut k);
@@ -192,7 +194,7 @@ fn quirks_of_7_3_are_given_by_vendor_and_device() {
 fn words_that_nobody_takes_are_handed_to_init() {
     let line = |version, cmdline: &str| {
         let k = parsed(version, cmdline);
-        let unknown = k.log.into_iter().find(|line| line.starts_with("Unknown kernel command line"));
+        let unknown = k.log.iter().find(|line| line.starts_with("Unknown kernel command line"));
         unknown.map(|line| line.split('"').nth(1).unwrap_or_default().to_owned())
     };
     assert_eq!(line(V6_12, "splash quiet foo.bar=1 BOOT_IMAGE=/vmlinuz TERM=vt"), None);
@@ -249,10 +251,10 @@ fn limits_of_cpus_are_those_of_each_kernel() {
     let k = parsed(V5_4, "disable_cpu_apicid=3");
     let ids: Vec<u32> = k.topo.cpus.iter().map(|cpu| cpu.apic_id.0).collect();
     assert_eq!(ids[..7], [0, 1, 2, 4, 5, 6, 7], "numbers go to the CPUs that are left");
-    assert_eq!(k.log, ["APIC: Disabling requested cpu. Processor 3/0x3 ignored."]);
+    assert_eq!(*k.log, ["APIC: Disabling requested cpu. Processor 3/0x3 ignored."]);
     let k = parsed(V6_12, "nr_cpus=4 nosmp");
     assert_eq!(
-        k.log,
+        *k.log,
         ["CPU topo: Limiting to 1 possible CPUs", "CPU topo: CPU limit of 1 reached. Ignoring further CPUs"]
     );
 }
@@ -277,12 +279,12 @@ fn the_default_affinity_is_what_could_be_read() {
 fn parameters_of_modules_are_checked_by_their_modules() {
     let k = parsed(V6_12, "nvme.write_queues=9 nvme.poll_queues=2 nvme_core.io_timeout=5");
     assert_eq!((k.params.nvme_write_queues, k.params.nvme_poll_queues, k.params.nvme_io_timeout), (0, 2, 5));
-    assert_eq!(k.log, ["Booting kernel: `9' invalid for parameter `nvme.write_queues'"]);
+    assert_eq!(*k.log, ["Booting kernel: `9' invalid for parameter `nvme.write_queues'"]);
     assert_eq!(parsed(V5_4, "nvme.write_queues=9").params.nvme_write_queues, 9);
     // Checked as a decimal number, read as an octal one.
     assert_eq!(parsed(V6_12, "nvme.io-queue-depth=010").params.nvme_io_queue_depth, 8);
     let k = parsed(V6_12, "nvme.io_queue_depth");
-    assert_eq!(k.log, ["Booting kernel: `' invalid for parameter `nvme.io_queue_depth'"]);
+    assert_eq!(*k.log, ["Booting kernel: `' invalid for parameter `nvme.io_queue_depth'"]);
     assert_eq!(parsed(V5_4, "virtio_blk.poll_queues=2").params.virtblk_poll_queues, 0);
 }
 
@@ -291,7 +293,7 @@ fn early_words_are_read_once_and_in_order() {
     let k = parsed(V6_12, "noapic apic cpuhp.parallel=maybe apic=loud");
     assert!(!k.apic.ioapic_is_disabled);
     assert_eq!(
-        k.log,
+        *k.log,
         [
             "Malformed early option 'cpuhp.parallel'",
             "APIC Verbosity level loud not recognised use apic=verbose or apic=debug",

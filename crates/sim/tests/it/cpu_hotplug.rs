@@ -225,7 +225,7 @@ fn instances_whose_callback_ran_before_another_failed_are_undone() {
             k.log.clear();
             assert_eq!(down(&mut k, 1), Err(Errno::EIO));
             k.log.retain(|line| line.starts_with('o'));
-            assert_eq!(k.log, ["off 3", "off 2", "on 3"], "{version:?} {state:?}");
+            assert_eq!(*k.log, ["off 3", "off 2", "on 3"], "{version:?} {state:?}");
             if state < CpuhpState::TeardownCpu {
                 // C warns of a callback that fails on a dead CPU, and brings it up only halfway.
                 continue;
@@ -236,7 +236,7 @@ fn instances_whose_callback_ran_before_another_failed_are_undone() {
             k.log.clear();
             assert_eq!(down(&mut k, 1), Ok(()));
             k.log.retain(|line| line.starts_with('o'));
-            assert_eq!(k.log, ["off 3", "off 1"]);
+            assert_eq!(*k.log, ["off 3", "off 1"]);
         }
     }
 }

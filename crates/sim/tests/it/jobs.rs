@@ -39,7 +39,7 @@ fn reads_go_on_while_a_cpu_goes() {
         let mut together = 0;
         let count = |k: &kstate::Kernel| {
             assert_eq!(check_invariants(k), Ok(()));
-            let alive = |t: &&kstate::sched::Task| {
+            let alive = |t: &&kstate::shared::Shared<kstate::sched::Task>| {
                 t.kind == kstate::sched::TaskKind::Task
                     && !matches!(t.state, kstate::sched::TaskState::Done(_))
             };

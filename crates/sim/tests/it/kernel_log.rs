@@ -9,7 +9,7 @@ use sim::script::Script;
 fn log(kernel: KernelVersion, machine: &str, script: &str) -> (Vec<String>, Vec<String>) {
     let text = format!("kernel = \"{}\"\n{machine}", kernel.name());
     let mut lab = Lab::boot(&Machine::parse("machine.toml", &text).expect("a machine"));
-    let boot = lab.k.log.clone();
+    let boot = lab.k.log.to_vec();
     lab.run_each(&Script::parse("script.sh", script).expect("a script"), |_| {}, |_, _| {});
     (boot.clone(), lab.k.log[boot.len()..].to_vec())
 }

@@ -24,7 +24,7 @@ const WRITABLE: u64 = 0xffff_0000_0001_ffff & !READ_ONLY;
 
 /// After power-on: all entries masked.
 pub fn power_on(k: &mut Kernel, id: u8, version: u8, pins: usize, source_id: u16) {
-    k.hw.ioapic =
+    *k.hw.ioapic =
         IoApic { id, version, select: 0, redirection: vec![RTE_MASK; pins], asserted: 0, source_id };
 }
 
@@ -76,7 +76,7 @@ pub fn write_rte(k: &mut Kernel, pin: usize, value: u64) {
 
 /// A level-triggered line that is asserted, unmasked and not waiting for its EOI is sent.
 pub fn service_level(k: &mut Kernel, pin: usize) {
-    let IoApic { redirection, asserted, .. } = &k.hw.ioapic;
+    let IoApic { redirection, asserted, .. } = &*k.hw.ioapic;
     let rte = redirection[pin];
     let active = asserted >> pin & 1 != 0;
     if active && rte & RTE_LEVEL != 0 && rte & (RTE_MASK | RTE_REMOTE_IRR) == 0 {

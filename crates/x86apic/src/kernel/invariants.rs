@@ -109,18 +109,19 @@ fn cleanup_lists(k: &Kernel) -> Result<(), String> {
 
 fn counters(k: &Kernel) -> Result<(), String> {
     let m = &k.vector_matrix;
-    let check = |what: &str, counter: u32, counted: u32| {
+    let check_of = |what: &str, cpu: Option<usize>, counter: u32, counted: u32| {
         if counter == counted {
-            Ok(())
-        } else {
-            Err(format!("matrix: {what} is {counter}, counted {counted}"))
+            return Ok(());
         }
+        let of = cpu.map(|cpu| format!(" of CPU {cpu}")).unwrap_or_default();
+        Err(format!("matrix: {what}{of} is {counter}, counted {counted}"))
     };
+    let check = |what: &str, counter: u32, counted: u32| check_of(what, None, counter, counted);
     for (cpu, cm) in m.maps.iter().enumerate() {
         // Where irq_matrix_free() does not look at the bit, the counter may even have wrapped.
         let allocated = cm.allocated.wrapping_add(cm.freed_unallocated);
-        check(&format!("allocated of CPU {cpu}"), allocated, cm.alloc_map.weight())?;
-        check(&format!("managed of CPU {cpu}"), cm.managed, cm.managed_map.weight())?;
+        check_of("allocated", Some(cpu), allocated, cm.alloc_map.weight())?;
+        check_of("managed", Some(cpu), cm.managed, cm.managed_map.weight())?;
     }
     let online = || m.maps.iter().filter(|cm| cm.online);
     let available = online().fold(0, |sum: u32, cm| sum.wrapping_add(cm.available));

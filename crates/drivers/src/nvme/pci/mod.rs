@@ -19,6 +19,7 @@ use kstate::msi::{CalcSets, IrqAffinity};
 use kstate::nvme::{NvmeCtrlOps, NvmeCtrlState, NvmeDev, NvmeQueue};
 use kstate::pci::{PciDeviceId, PciDriver, ProbeType};
 use kstate::semantics::NvmeProbe;
+use kstate::shared::Shared;
 use kstate::workqueue::WorkFunc;
 use kstate::{Errno, Irq, Kernel, NvmeId, PciDevId, QueueId, ReqId, TagSetId};
 
@@ -139,7 +140,7 @@ pub(super) fn alloc_dev(k: &mut Kernel, id: NvmeId, dev: PciDevId, nr_queues: u3
         instance += 1;
     }
     if k.nvme.devs.len() <= id.index() {
-        k.nvme.devs.resize(id.index() + 1, NvmeDev::default());
+        k.nvme.devs.resize(id.index() + 1, Shared::new(NvmeDev::default()));
     }
     let queues = vec![NvmeQueue::default(); nr_queues as usize];
     *dm(k, id) = NvmeDev { dev, bound: true, drvdata: true, instance, queues, ..NvmeDev::default() };
