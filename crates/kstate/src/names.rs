@@ -8,6 +8,7 @@ use core::fmt;
 
 use crate::event::Event;
 use crate::hotplug::CpuhpState;
+use crate::hw::pci::ASKS;
 use crate::irqdesc::{DevId, Irqd};
 use crate::sched::{Frame, Slot as _, Task, TaskKind, TaskState, WaitOn};
 use crate::trace::{Actor, Args, FnMeta, Param, Shown};
@@ -209,7 +210,12 @@ impl Kernel {
         match *event {
             Event::Wake(task) => format!("{} has slept long enough", self.task_name(task)),
             Event::Device(dev, word) => {
-                let what = self.hw.pci.get(dev.index()).map(|function| (function.model.describe)(word));
+                let of_device =
+                    || self.hw.pci.get(dev.index()).map(|function| (function.model.describe)(word));
+                let what = match word & ASKS {
+                    0 => of_device(),
+                    _ => Some(format!("asks for message {}", word & !ASKS)),
+                };
                 format!("{} {}", self.device_name(dev), what.unwrap_or_default())
             }
             Event::VectorCleanup(cpu) => format!("the vector cleanup timer of CPU {cpu} expires"),

@@ -10,7 +10,7 @@
 
 use kstate::event::Event;
 use kstate::hw::nvme::{CompletionQueue, NvmeCommand, NvmeCompletion, NvmeController, SubmissionQueue};
-use kstate::hw::pci::{Bar, DeviceModel, Parameter, PciFunction};
+use kstate::hw::pci::{ASKS, Bar, DeviceModel, Parameter, PciFunction};
 use kstate::oracle::Point;
 use kstate::sched::Slot;
 use kstate::shared::Shared;
@@ -404,7 +404,7 @@ fn admin_queues_are_valid(k: &Kernel, id: NvmeId) -> bool {
 /// Controller Reset, 7.3.2: queues and their commands are gone, AQA, ASQ and ACQ stay.
 fn reset(k: &mut Kernel, id: NvmeId) {
     let dev = c(k, id).dev;
-    k.events.cancel_all(|e| matches!(e, Event::Device(of, _) if *of == dev));
+    k.events.cancel_all(|e| matches!(e, Event::Device(of, word) if *of == dev && word & ASKS == 0));
     // Every field is named, so that a new one is decided about here.
     let NvmeController {
         dev: _,

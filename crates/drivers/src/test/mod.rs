@@ -157,7 +157,7 @@ fn message(k: &Kernel, irq: Irq) -> Option<(PciDevId, u16)> {
 pub fn test_ask(k: &mut Kernel, irq: Irq, again: bool) -> Result<(), Errno> {
     k.find_desc(irq).ok_or(Errno::EINVAL)?;
     let (dev, nr) = message(k, irq).ok_or(Errno::ENODEV)?;
-    hw::begin(k, dev, nr, again);
+    pcimsi::hw::begin_asking(k, dev, nr, again);
     Ok(())
 }
 
@@ -168,7 +168,7 @@ pub fn test_ask(k: &mut Kernel, irq: Irq, again: bool) -> Result<(), Errno> {
 pub fn test_calm(k: &mut Kernel, irq: Irq) -> Result<(), Errno> {
     k.find_desc(irq).ok_or(Errno::EINVAL)?;
     let (dev, nr) = message(k, irq).ok_or(Errno::ENODEV)?;
-    hw::cease(k, dev, nr);
+    pcimsi::hw::cease_asking(k, dev, nr);
     Ok(())
 }
 
@@ -182,7 +182,7 @@ pub fn test_raise(k: &mut Kernel, irq: Irq) -> Result<(), Errno> {
     k.find_desc(irq).ok_or(Errno::EINVAL)?;
     if k.irq_get_msi_desc(irq).is_some() {
         let (dev, nr) = message(k, irq).ok_or(Errno::ENODEV)?;
-        return if hw::raise(k, dev, nr) { Ok(()) } else { Err(Errno::ENODEV) };
+        return if pcimsi::hw::raise(k, dev, nr) { Ok(()) } else { Err(Errno::ENODEV) };
     }
     let pin = k.apic.mp_chip_data.get(&irq).and_then(|data| data.irq_2_pin.first()).map(|pin| pin.pin);
     pcimsi::hw::pulse(k, pin.ok_or(Errno::ENODEV)?);

@@ -9,7 +9,7 @@
 
 use kstate::data::Data;
 use kstate::event::Event;
-use kstate::hw::pci::{Bar, DeviceModel, PciFunction};
+use kstate::hw::pci::{ASKS, Bar, DeviceModel, PciFunction};
 use kstate::hw::virtio::{
     AVAIL_F_NO_INTERRUPT, DESC_F_INDIRECT, DESC_F_NEXT, F_EVENT_IDX, F_INDIRECT_DESC, F_VERSION_1,
     ISR_CONFIG, ISR_QUEUE, NO_VECTOR, STATUS_ACKNOWLEDGE, STATUS_DRIVER, STATUS_DRIVER_OK, STATUS_FAILED,
@@ -474,7 +474,8 @@ pub fn iowrite(k: &mut Kernel, id: VirtioId, reg: Reg, value: u32) {
     let device = &mut k.hw.virtio[id.index()];
     let dev = device.dev;
     if write(device, reg, value) == Effect::Reset {
-        k.events.cancel_all(|event| matches!(event, Event::Device(of, _) if *of == dev));
+        k.events
+            .cancel_all(|event| matches!(event, Event::Device(of, word) if *of == dev && word & ASKS == 0));
         pcimsi::hw::intx_set(k, dev, false);
     }
 }

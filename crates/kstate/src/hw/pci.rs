@@ -106,6 +106,10 @@ pub struct Parameter {
     pub default: Option<u32>,
 }
 
+/// The bit of an `Event::Device`'s word that no device of its own uses: the function asks for the message whose number is
+/// the rest, because somebody told it to.
+pub const ASKS: u64 = 1 << 63;
+
 /// A kind of device, as what a PCI function is made with and does on its own. The crate of the
 /// devices has the table of all kinds.
 #[derive(Clone, Copy)]

@@ -5,7 +5,8 @@
 //! [`x86apic::hw::bus::msi_write`]. The interrupt pins of all functions on one input of the IO-APIC
 //! are wired-or.
 
-use kstate::hw::pci::{MsiCapability, MsixCapability, PciFunction};
+use kstate::event::Event;
+use kstate::hw::pci::{ASKS, MsiCapability, MsixCapability, PciFunction};
 use kstate::trace::{Hardware, Reason, Source};
 use kstate::{Kernel, PciDevId};
 use x86apic::hw::bus;
@@ -129,8 +130,62 @@ pub fn pulse(k: &mut Kernel, input: u32) {
     x86apic::hw::ioapic::set_line(k, input, level);
 }
 
-/// What the device behind a function scheduled for itself is due.
+/// How long a function takes to ask for what it was told to, in ns.
+const LATENCY: u64 = 10_000;
+
+/// The event of a function that asks for a message.
+pub fn asks(dev: PciDevId, nr: u16) -> Event {
+    Event::Device(dev, ASKS | u64::from(nr))
+}
+
+/// From now on the function will ask for a message; with `again` without end.
+pub fn begin_asking(k: &mut Kernel, dev: PciDevId, nr: u16, again: bool) {
+    if function_mut(k, dev).asking.insert(nr, again).is_none() {
+        k.events.push(LATENCY, asks(dev, nr));
+    }
+}
+
+/// The function will not ask for the message any more.
+pub fn cease_asking(k: &mut Kernel, dev: PciDevId, nr: u16) {
+    if function_mut(k, dev).asking.remove(&nr).is_some() {
+        k.events.take(&asks(dev, nr));
+    }
+}
+
+/// The time has come to ask for a message.
+pub fn ask(k: &mut Kernel, dev: PciDevId, nr: u16) {
+    let asking = &mut function_mut(k, dev).asking;
+    match asking.get(&nr) {
+        None => return,
+        Some(true) => {
+            k.events.push(LATENCY, asks(dev, nr));
+        }
+        Some(false) => {
+            asking.remove(&nr);
+        }
+    }
+    raise(k, dev, nr);
+}
+
+/// A function asks for a message, by MSI-X where that is enabled. A device that has to do something
+/// first, as a network device has to receive a packet, does it. False if there is no such message.
+pub fn raise(k: &mut Kernel, dev: PciDevId, nr: u16) -> bool {
+    if let Some(raised) = function(k, dev).model.raise.and_then(|raise| raise(k, dev, nr)) {
+        return raised;
+    }
+    if function(k, dev).msix.as_ref().is_some_and(|msix| msix.enable) {
+        msix_raise(k, dev, nr)
+    } else {
+        msi_raise(k, dev, u32::from(nr))
+    }
+}
+
+/// What the device behind a function scheduled for itself is due, or what it was told to ask for.
 pub fn device_event(k: &mut Kernel, dev: PciDevId, word: u64) {
+    if word & ASKS != 0 {
+        k.on_its_own(|k| ask(k, dev, word as u16));
+        return;
+    }
     let event = function(k, dev).model.event;
     k.on_its_own(|k| event(k, dev, word));
 }

@@ -136,3 +136,27 @@ fn mistakes_are_answered_with_the_kernels_errors() {
         assert_eq!(said, expected, "{}", kernel.name());
     }
 }
+
+#[test]
+fn a_controller_storms_until_it_is_calm() {
+    // The device behind the interrupt is a controller, which has events of its own, and is reset meanwhile.
+    for kernel in KernelVersion::ALL {
+        let d = "/sys/kernel/debug/irqlab";
+        let storm = format!("echo 26 > {d}/storm\nsleep 0.01\n");
+        let count = |script: &str| {
+            let lab = run(&machine(*kernel, 2, 0), &format!("{script}cat /proc/interrupts\n"));
+            let text = lab.terminal.join("\n");
+            let row =
+                text.lines().find(|line| line.trim_start().starts_with("26:")).expect("a row").to_owned();
+            row.split_whitespace().skip(1).map_while(|n| n.parse::<u64>().ok()).sum::<u64>()
+        };
+        // One message in 10 us, for 10 ms and the milliseconds of the two commands.
+        let first = count(&storm);
+        assert!((1100..=1300).contains(&first), "{}: {first}", kernel.name());
+        let calm = count(&format!("{storm}echo 26 > {d}/calm\nsleep 1\n"));
+        assert!(calm < first + 150, "{}: {first} and {calm}", kernel.name());
+        let reset = format!("{storm}echo 1 > /sys/class/nvme/nvme0/reset_controller\nsleep 0.01\n");
+        // The interrupt that it has then is a new one.
+        assert!(count(&reset) > 1000, "{}", kernel.name());
+    }
+}
