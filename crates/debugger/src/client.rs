@@ -84,6 +84,7 @@ impl Session {
     /// What is wrong with the line; nothing will be done then.
     pub fn give(&mut self, line: &str) -> Result<Ticket, String> {
         let script = Script::parse_with("sh", line, &self.vars).map_err(|e| e.to_string())?;
+        self.has_room()?;
         self.rest();
         let beside = self.shell.is_some();
         if !beside {

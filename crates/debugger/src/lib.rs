@@ -42,7 +42,7 @@ pub use client::{Outcome, Served, Ticket};
 pub use fields::irq_of;
 pub use save::{Origin, Saved, seconds};
 use stops::{Hits, Stop};
-use time::{Ahead, Checkpoint, KEPT, NEAR, Pictures, Place, Stacks};
+use time::{Ahead, Checkpoint, KEPT, MOST_RECORDS, NEAR, Pictures, Place, Stacks};
 pub use timeline::{Filter, StepKind, StepNote};
 pub use view::{CallLine, LineKind, Source, View, hierarchy};
 
@@ -142,6 +142,9 @@ const BARE: [(&str, &str); 37] = [
     ("exit", ":quit"),
 ];
 
+/// Lines that a session takes.
+const MOST_LINES: usize = 1_000_000;
+
 /// What became of a line.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Reply {
@@ -216,6 +219,8 @@ pub struct Session {
     hits: Hits,
     /// Records of the last step begin here.
     base: usize,
+    /// How many of the tracer's marks were made before it.
+    base_marks: usize,
     /// Records that were forgotten.
     dropped: usize,
     /// Calls that were open before the last step.
@@ -248,6 +253,10 @@ pub struct Session {
     printed: usize,
     /// How many states are kept for longer.
     kept: usize,
+    /// Records beyond which the older half is forgotten.
+    most_records: usize,
+    /// Lines that are taken at most.
+    most_lines: usize,
     /// How many records there were when the session began.
     first: usize,
 }
@@ -291,6 +300,7 @@ impl Session {
             stops_changed: 0,
             hits: Hits::default(),
             base: 0,
+            base_marks: 0,
             dropped: 0,
             stacks: Stacks::new(),
             cursor: None,
@@ -309,9 +319,12 @@ impl Session {
             said: String::new(),
             printed: 0,
             kept: KEPT,
+            most_records: MOST_RECORDS,
+            most_lines: MOST_LINES,
             first: base,
         };
         session.fold(base);
+        session.begin_with_a_buffer();
         session.keep();
         session
     }
@@ -329,6 +342,16 @@ impl Session {
     /// Keeps fewer states of the past, 256 of itself: what goes back takes longer, and the session less memory.
     pub fn keep_at_most(&mut self, states: usize) {
         self.kept = states.max(1);
+    }
+
+    /// Holds fewer records, 2,000,000 of itself: with more of them the older half is forgotten.
+    pub fn hold_at_most(&mut self, records: usize) {
+        self.most_records = records.max(1);
+    }
+
+    /// Takes fewer lines, 1,000,000 of itself, about a KiB for each.
+    pub fn take_at_most(&mut self, lines: usize) {
+        self.most_lines = lines;
     }
 
     /// Steps done so far.
@@ -613,6 +636,12 @@ fn help() -> String {
         let _ = writeln!(out, "{:<24} {what}", format!("{word} {args}"));
     }
     out.push_str("n, s, c, p, b, d, bt, rc, rs, finish, info and help need no colon.\n");
+    let _ = writeln!(
+        out,
+        "A session without end has bounded memory: it holds {MOST_RECORDS} calls and tracepoints at most, and forgets the\n\
+         older half of them with more; /sys/kernel/tracing/trace has what fits into buffer_size_kb, as on a real machine;\n\
+         {KEPT} states of the past are kept, from which going back runs again; and {MOST_LINES} lines are taken."
+    );
     out
 }
 

@@ -58,11 +58,24 @@ impl Session {
         }
         // In the past, and in the middle of a step, a look changes nothing of what is to come.
         let past = self.cursor.is_some() || self.step < self.end;
-        if self.shell.is_some() || (past && script.statements.iter().all(looks)) {
+        let room = self.has_room();
+        if self.shell.is_some() || ((past || room.is_err()) && script.statements.iter().all(looks)) {
             return self.peek(&script);
         }
+        room?;
         self.branch(Input::Line(Arc::new(script)));
         self.go_on()
+    }
+
+    /// There is room for another line: all of them are held, since going back in time does them again.
+    pub(super) fn has_room(&self) -> Result<(), String> {
+        if self.applied < self.most_lines {
+            return Ok(());
+        }
+        Err(format!(
+            "a session holds {} lines, and these were as many; `:save FILE` writes them, and a new session has room",
+            self.most_lines
+        ))
     }
 
     /// Looks at files where the session stands: no time passes.

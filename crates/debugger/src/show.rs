@@ -49,7 +49,7 @@ impl Session {
 
     /// Who the records of a context belong to.
     fn actor_of(&self, record: &Record) -> String {
-        self.k.trace.ctxs.get(record.ctx.index()).map(|c| event_label(&c.actor)).unwrap_or_default()
+        self.k.trace.ctxs.get(record.ctx).map(|c| event_label(&c.actor)).unwrap_or_default()
     }
 
     /// Where the session stands.
@@ -159,7 +159,7 @@ impl Session {
             );
         }
         // What calls the outermost function and is not recorded.
-        let roots = self.k.trace.ctxs.get(record.ctx.index()).map_or(&[][..], |ctx| ctx.roots);
+        let roots = self.k.trace.ctxs.get(record.ctx).map_or(&[][..], |ctx| ctx.roots);
         for (n, root) in roots.iter().enumerate() {
             let _ = writeln!(out, "#{:<3}{root}()", stack.len() + n);
         }

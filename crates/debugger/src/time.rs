@@ -1,9 +1,10 @@
 //! Time in a session: what a step is, which states are kept, and how to come back to one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use kstate::trace::{Args, FnMeta, Observer, Record, What};
-use kstate::tracing::Mark;
+use kstate::tracing::{Kept, Mark, OpenCall};
 use kstate::{CtxId, Kernel};
 
 use super::client::Client;
@@ -11,6 +12,7 @@ use super::stops::{Guard, Hits};
 use super::{Input, Session};
 use sim::script::{Script, Variables};
 use sim::shell::{ActorId, Bench, Progress, Shell};
+use sim::tracefs;
 
 /// Steps between two states that are kept for a short while.
 pub(super) const NEAR: u64 = 64;
@@ -18,8 +20,11 @@ pub(super) const NEAR: u64 = 64;
 const RECENT: u64 = 512;
 /// States that are kept for longer; with more of them their distance doubles.
 pub(super) const KEPT: usize = 256;
-/// Records beyond which what is not looked at any more is forgotten.
-const MOST_RECORDS: usize = 2_000_000;
+/// Records beyond which the older half is forgotten.
+pub(super) const MOST_RECORDS: usize = 2_000_000;
+/// Entries of the tracer's buffer that states of the past may hold together, and states that have such a buffer.
+const MOST_ENTRIES: usize = 2_000_000;
+const MOST_KEPT: usize = 8;
 /// Records for which there is always room.
 const FEW_RECORDS: usize = 1 << 16;
 
@@ -49,10 +54,52 @@ pub(super) struct Checkpoint {
     /// Length of the record, counted from power-on.
     records: usize,
     contexts: usize,
+    /// What was done to the tracer since `dropped`, as indices into the records from there on.
     marks: Vec<Mark>,
-    /// Records forgotten when this was kept.
+    /// Records before the first that the tracer needs in addition to `kept`, counted from power-on.
     dropped: usize,
+    /// The tracer as it was there; `None` where it is not known any more, and where nobody has used it.
+    kept: Option<Arc<Kept>>,
+    /// It is not known any more.
+    gone: bool,
     stacks: Stacks,
+}
+
+impl Checkpoint {
+    /// Nobody had used the tracer, so that no record is needed for it.
+    fn is_untraced(&self) -> bool {
+        !self.gone && self.marks.is_empty() && self.kept.as_ref().is_none_or(|kept| kept.is_unused())
+    }
+
+    /// It has all that the tracer needs without any record.
+    fn has_buffer(&self) -> bool {
+        !self.gone && self.kept.is_some() && self.records == self.dropped && self.marks.is_empty()
+    }
+
+    /// The first records are forgotten, of which the tracer needs those from `frame` on up to `dropped` and `marks` of
+    /// the marks, and `kept` is what it made of them.
+    fn forget(&mut self, frame: usize, dropped: usize, marks: usize, kept: &Arc<Kept>) {
+        if self.gone || self.dropped >= dropped {
+            return;
+        }
+        if self.records >= dropped && self.dropped == frame && marks <= self.marks.len() {
+            self.marks.drain(..marks);
+            for mark in &mut self.marks {
+                mark.at = mark.at.saturating_sub(dropped - frame);
+            }
+            (self.dropped, self.kept) = (dropped, Some(kept.clone()));
+        } else if !self.is_untraced() && !self.has_buffer() {
+            (self.gone, self.kept) = (true, None);
+        }
+    }
+}
+
+/// The calls that are open, for a tracer that nobody has used yet.
+fn unused(stacks: &Stacks) -> Kept {
+    let open = |calls: &Vec<Call>| {
+        calls.iter().map(|call| OpenCall { name: call.meta.name, entered: None }).collect()
+    };
+    Kept::unused(stacks.iter().map(|(ctx, calls)| (*ctx, open(calls))).collect())
 }
 
 /// What was recorded after the step at which the session stands. It is what going on would record
@@ -65,6 +112,14 @@ pub(super) struct Ahead {
     pieces: Vec<Piece>,
     /// How many they are.
     left: usize,
+}
+
+impl Ahead {
+    /// All records up to one are known, which is counted from power-on, with `now` of them over.
+    fn reaches(&self, now: usize, to: usize) -> bool {
+        let again = now.checked_sub(self.at).unwrap_or(self.left);
+        to <= now + self.left.saturating_sub(again)
+    }
 }
 
 /// Records, of which the first so many are over again.
@@ -121,7 +176,7 @@ impl Ahead {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pictures {
     step: u64,
-    /// By the record's place in the step. They have the tracer's marks, and no records.
+    /// By the record's place in the step. They have nothing that was recorded.
     taken: BTreeMap<usize, Kernel>,
 }
 
@@ -147,8 +202,7 @@ impl Observer for Camera {
 fn picture(k: &mut Kernel) -> Kernel {
     k.share();
     let trace = core::mem::take(&mut k.trace);
-    let mut copy = k.clone();
-    copy.trace.marks.clone_from(&trace.marks);
+    let copy = k.clone();
     k.trace = trace;
     copy
 }
@@ -259,6 +313,7 @@ impl Session {
         if let Some(guard) = guard {
             self.k.trace.observer.begin(guard);
         }
+        self.base_marks = self.k.trace.marks.len();
         let said = terminal.len();
         let (mut run, inputs) = self.run_of();
         let progress = run.advance(inputs, terminal);
@@ -286,18 +341,103 @@ impl Session {
         true
     }
 
-    /// Forgets old records when there are too many and nobody can look at them.
+    /// Forgets the older half of the records where there are too many, and the contexts that nothing names then. What the
+    /// tracer has made of them is kept, from a state on that is kept as well, if there is one.
     fn forget(&mut self) {
-        if self.k.trace.records.len() < MOST_RECORDS || self.k.tracing.is_active() {
+        if self.k.trace.records.len() < self.most_records {
             return;
         }
-        let gone = self.base;
+        let frame = self.dropped;
+        let half = frame + self.k.trace.records.len() / 2;
+        let found = self.checkpoints.values().find(|at| {
+            at.records >= half && at.records <= frame + self.base && at.dropped == frame && !at.gone
+        });
+        let (dropped, marks) = match found {
+            Some(at) => (at.records, at.marks.len()),
+            None => (frame + self.base, self.base_marks),
+        };
+        let gone = dropped - frame;
+        if gone == 0 {
+            return;
+        }
+        if self.is_untraced() {
+            let stacks = found.map_or(&self.stacks, |at| &at.stacks);
+            self.k.trace.kept = Some(Arc::new(unused(stacks)));
+        } else {
+            tracefs::keep(&mut self.k, gone, marks);
+        }
+        self.k.trace.kept_until = 0;
         self.k.trace.records.drain(..gone);
         for mark in &mut self.k.trace.marks {
             mark.at = mark.at.saturating_sub(gone);
         }
-        self.base = 0;
-        self.dropped += gone;
+        self.base -= gone;
+        self.base_marks = self.base_marks.saturating_sub(marks);
+        self.dropped = dropped;
+        if let Some(kept) = &self.k.trace.kept {
+            let before = self.before.as_mut().map(|(_, before)| before);
+            for at in self.checkpoints.values_mut().chain(before) {
+                at.forget(frame, dropped, marks, kept);
+            }
+        }
+        self.thin_buffers();
+        self.forget_contexts();
+    }
+
+    /// Where the tracer was used before the session, its first state has what is in the buffer.
+    pub(super) fn begin_with_a_buffer(&mut self) {
+        if self.is_untraced() {
+            return;
+        }
+        let (records, marks) = (self.k.trace.records.len(), self.k.trace.marks.len());
+        tracefs::keep(&mut self.k, records, marks);
+        self.k.trace.kept_until = 0;
+        self.k.trace.records.clear();
+        (self.base, self.dropped) = (0, records);
+    }
+
+    /// Nobody has used the tracer yet.
+    fn is_untraced(&self) -> bool {
+        self.k.trace.marks.is_empty() && self.k.trace.kept.as_ref().is_none_or(|kept| kept.is_unused())
+    }
+
+    /// Forgets every second buffer of the tracer where states of the past have too many, but not the newest.
+    fn thin_buffers(&mut self) {
+        loop {
+            let with: Vec<u64> = self
+                .checkpoints
+                .iter()
+                .filter(|(_, at)| at.has_buffer() && !at.is_untraced())
+                .map(|(step, _)| *step)
+                .collect();
+            let held: usize = with
+                .iter()
+                .filter_map(|step| self.checkpoints[step].kept.as_ref())
+                .map(|kept| kept.ring.held())
+                .sum();
+            if with.len() < 2 || with.len() <= MOST_KEPT && held <= MOST_ENTRIES {
+                return;
+            }
+            for step in with[..with.len() - 1].iter().rev().step_by(2) {
+                if let Some(at) = self.checkpoints.get_mut(step) {
+                    (at.gone, at.kept) = (true, None);
+                }
+            }
+        }
+    }
+
+    /// Forgets the contexts in which nothing can be recorded any more, neither here nor from a state of the past on, and
+    /// of which no record is held.
+    fn forget_contexts(&mut self) {
+        let mut named: BTreeSet<CtxId> = self.k.live_contexts().collect();
+        self.k.trace.named_contexts(&mut named);
+        named.extend(self.stacks.keys());
+        let before = self.before.iter().map(|(_, before)| before);
+        for at in self.checkpoints.values().chain(before) {
+            named.extend(at.k.live_contexts());
+            named.extend(at.kept.iter().flat_map(|kept| kept.stacks.keys()));
+        }
+        self.k.trace.ctxs.forget_all_but(&named);
     }
 
     /// The state as it is. It has in common with the machine what neither changes.
@@ -305,6 +445,8 @@ impl Session {
         self.k.share();
         let records = core::mem::take(&mut self.k.trace.records);
         let contexts = core::mem::take(&mut self.k.trace.ctxs);
+        let marks = core::mem::take(&mut self.k.trace.marks);
+        let kept = self.k.trace.kept.take();
         let mut stacks = self.stacks.clone();
         for record in &records[self.base..] {
             follow(&mut stacks, record);
@@ -316,13 +458,17 @@ impl Session {
             applied: self.applied,
             begun: self.begun.clone(),
             records: self.dropped + records.len(),
-            contexts: contexts.len(),
-            marks: self.k.trace.marks.clone(),
+            contexts: contexts.opened(),
+            marks: marks.clone(),
             dropped: self.dropped,
+            kept: kept.clone(),
+            gone: false,
             stacks,
         };
         self.k.trace.records = records;
         self.k.trace.ctxs = contexts;
+        self.k.trace.marks = marks;
+        self.k.trace.kept = kept;
         checkpoint
     }
 
@@ -346,11 +492,17 @@ impl Session {
     /// Goes to a step that was there before, or forward along what was typed; false where it was interrupted.
     pub(super) fn visit(&mut self, to: u64) -> bool {
         // The step itself is done again, so that what it did is known.
-        let found =
-            self.checkpoints.range(..to.max(1)).next_back().map(|(at, checkpoint)| (*at, checkpoint.clone()));
+        // The buffer of the tracer is made of records, so that none may be jumped over that are not known.
+        let now = self.dropped + self.k.trace.records.len();
+        let known = |at: &Checkpoint| {
+            at.is_untraced()
+                || at.has_buffer()
+                || !at.gone && at.dropped >= self.dropped && self.ahead.reaches(now, at.records)
+        };
+        let found = self.checkpoints.range(..to.max(1)).rev().find(|(_, at)| known(at));
+        let found = found.map(|(at, checkpoint)| (*at, checkpoint.clone()));
         if let Some((at, checkpoint)) = found
-            // The buffer of the tracer is made of records, so that none may be jumped over.
-            && (to < self.step || (at > self.step && checkpoint.marks.is_empty()))
+            && (to < self.step || at > self.step)
         {
             self.restore(at, checkpoint);
         }
@@ -412,46 +564,34 @@ impl Session {
     }
 
     /// Runs from a state of the past to a later one on a copy, with an observer in the last step, which the recorder
-    /// gives back.
+    /// gives back. With one the later state is where the session stands.
     fn rerun(
         &mut self,
         from: Checkpoint,
         at: u64,
         to: u64,
-        observer: Option<Box<dyn Observer>>,
+        mut observer: Option<Box<dyn Observer>>,
     ) -> Checkpoint {
-        let Checkpoint {
-            mut k,
-            mut shell,
-            mut vars,
-            mut applied,
-            mut begun,
-            records,
-            contexts,
-            marks,
-            dropped,
-            mut stacks,
-        } = from;
-        // The copy records after what the session has recorded before, so that it does as the session did.
+        let Checkpoint { mut k, mut shell, mut vars, mut applied, mut begun, records, contexts, .. } = from;
+        let mut stacks = from.stacks;
+        // The copy has the session's contexts, which it opens again, and at the end its records: in the step that is
+        // looked at they have to be where the session has them.
         let mut trace = core::mem::take(&mut self.k.trace);
-        let own_marks = core::mem::replace(&mut trace.marks, marks);
-        let forgotten = self.dropped.saturating_sub(dropped);
-        for mark in &mut trace.marks {
-            mark.at = mark.at.saturating_sub(forgotten);
-        }
-        let first = records.saturating_sub(self.dropped).min(trace.records.len());
-        let later = trace.records.split_off(first);
-        let own_contexts = trace.ctxs.len();
+        let mut own = core::mem::take(&mut trace.records);
+        let mut later = own.split_off(self.base.min(own.len()));
+        let (own_marks, own_contexts) = (core::mem::take(&mut trace.marks), trace.ctxs.opened());
         trace.ctxs.reopen(contexts);
         k.trace = trace;
-        let mut observer = observer;
         let (mut step, mut unread, mut troubles, mut client) = (at, Vec::new(), 0, Client::default());
+        let mut made = 0;
         while step < to {
-            if step + 1 == to
-                && let Some(observer) = observer.take()
-            {
+            let looked_at = if step + 1 == to { observer.take() } else { None };
+            let in_place = looked_at.is_some();
+            if let Some(observer) = looked_at {
+                core::mem::swap(&mut k.trace.records, &mut own);
                 k.trace.observer.begin(observer);
             }
+            let before = k.trace.records.len();
             let mut run = Run {
                 k: &mut k,
                 shell: &mut shell,
@@ -464,26 +604,28 @@ impl Session {
             };
             let went_on = run.advance(&self.inputs, &mut unread).is_some();
             unread.clear();
+            let new = k.trace.records.split_off(before);
+            new.iter().for_each(|record| follow(&mut stacks, record));
+            made += new.len();
+            if in_place {
+                core::mem::swap(&mut k.trace.records, &mut own);
+            }
             if went_on {
                 step += 1;
             } else if self.inputs.get(applied).is_none_or(|(at, _)| *at != step) {
                 break;
             }
         }
-        for record in &k.trace.records[first..] {
-            follow(&mut stacks, record);
-        }
         let mut trace = core::mem::take(&mut k.trace);
-        let (reached, reached_contexts) = (trace.records.len(), trace.ctxs.len());
-        let marks = core::mem::replace(&mut trace.marks, own_marks);
-        trace.records.truncate(first);
-        trace.records.extend(later);
+        let contexts = trace.ctxs.opened();
+        own.append(&mut later);
+        (trace.records, trace.marks) = (own, own_marks);
         trace.ctxs.reopen(own_contexts);
         self.k.trace = trace;
         k.trace.on = true;
-        let (records, dropped) = (records + reached - first, self.dropped);
-        let contexts = reached_contexts;
-        Checkpoint { k, shell, vars, applied, begun, records, contexts, marks, dropped, stacks }
+        let (records, dropped) = (records + made, self.dropped);
+        let (marks, kept, gone) = (Vec::new(), None, true);
+        Checkpoint { k, shell, vars, applied, begun, records, contexts, marks, dropped, kept, gone, stacks }
     }
 
     /// Does the last step again on a copy, with an observer.
@@ -569,12 +711,12 @@ impl Session {
     /// Looks at the machine where the session stands with something that wants to write: at a copy, which has of the
     /// records those that are over.
     pub fn look<T>(&mut self, with: impl FnOnce(&mut Kernel) -> T) -> T {
-        let standing = self.here();
-        let marks = standing.trace.marks.clone();
-        let here = core::ptr::eq(standing, &self.k);
         let mut trace = core::mem::take(&mut self.k.trace);
         let mut copy = self.here().clone();
-        let own_marks = if here { trace.marks.clone() } else { core::mem::replace(&mut trace.marks, marks) };
+        let own_marks = trace.marks.clone();
+        if let Some(at) = self.cursor {
+            trace.marks.retain(|mark| mark.at <= at);
+        }
         let later = self.cursor.map(|at| trace.records.split_off((at + 1).min(trace.records.len())));
         let on = core::mem::replace(&mut trace.on, false);
         copy.trace = trace;
@@ -588,22 +730,42 @@ impl Session {
     }
 
     fn restore(&mut self, at: u64, checkpoint: Checkpoint) {
-        let Checkpoint { k, shell, vars, applied, begun, records, contexts, marks, dropped, stacks } =
-            checkpoint;
+        let untraced = checkpoint.is_untraced();
+        let Checkpoint {
+            k,
+            shell,
+            vars,
+            applied,
+            begun,
+            records,
+            contexts,
+            marks,
+            dropped,
+            kept,
+            stacks,
+            ..
+        } = checkpoint;
         self.begun = begun;
-        let mut over = core::mem::take(&mut self.k.trace.records);
-        let ctxs = core::mem::take(&mut self.k.trace.ctxs);
-        let forgotten = self.dropped.saturating_sub(dropped);
-        self.dropped = self.ahead.turn(&mut over, self.dropped, records);
+        let mut trace = core::mem::take(&mut self.k.trace);
+        let mut over = core::mem::take(&mut trace.records);
+        let turned = self.ahead.turn(&mut over, self.dropped, records);
         self.k = k;
-        self.k.trace.records = over;
-        self.k.trace.ctxs = ctxs;
+        self.k.trace.ctxs = trace.ctxs;
         self.k.trace.ctxs.reopen(contexts);
         self.k.trace.marks = marks;
-        for mark in &mut self.k.trace.marks {
-            mark.at = mark.at.saturating_sub(forgotten);
-        }
+        self.k.trace.kept = if !untraced {
+            // The tracer begins with what the state knows, and needs no record before that.
+            over.drain(..dropped.saturating_sub(turned).min(over.len()));
+            kept
+        } else if over.is_empty() && turned > 0 {
+            Some(Arc::new(unused(&stacks)))
+        } else {
+            trace.kept.take().filter(|_| turned == self.dropped)
+        };
+        self.dropped = if untraced { turned } else { turned.max(dropped) };
+        self.k.trace.records = over;
         self.base = self.k.trace.records.len();
+        self.base_marks = self.k.trace.marks.len();
         self.stacks = stacks;
         (self.shell, self.vars, self.applied, self.step) = (shell, vars, applied, at);
         self.cursor = None;

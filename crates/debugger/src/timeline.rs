@@ -148,7 +148,7 @@ impl Session {
             };
             irqs.extend(irq.filter(|irq| irq.index() < self.k.irq.descs.len()));
         }
-        let ctx = records.first().and_then(|record| self.k.trace.ctxs.get(record.ctx.index()));
+        let ctx = records.first().and_then(|record| self.k.trace.ctxs.get(record.ctx));
         if let Some(Actor::Irq { irq: Some(irq), .. }) = ctx.map(|ctx| &ctx.actor) {
             irqs.push(*irq);
         }

@@ -112,7 +112,7 @@ impl Session {
             };
             if shown != Some((record.ctx, record.cpu)) {
                 shown = Some((record.ctx, record.cpu));
-                let actor = self.k.trace.ctxs.get(record.ctx.index()).map(|ctx| &ctx.actor);
+                let actor = self.k.trace.ctxs.get(record.ctx).map(|ctx| &ctx.actor);
                 // Hardware that acts on its own is on no CPU.
                 let label = actor.map_or_else(
                     || HARDWARE.to_owned(),

@@ -90,10 +90,17 @@ impl Existing {
 /// # Errors
 /// For a file that cannot be read, is longer than [`LIMIT`], or is not UTF-8.
 pub fn read(path: &Path) -> Result<String, Error> {
+    let file = fs::File::open(path).map_err(|cause| Error::read(path, cause))?;
+    read_from(path, file)
+}
+
+/// Reads a text from something open, which messages call `path`.
+///
+/// # Errors
+/// As for [`read`].
+pub fn read_from(path: &Path, open: impl io::Read) -> Result<String, Error> {
     let mut bytes = Vec::new();
-    fs::File::open(path)
-        .and_then(|file| file.take(LIMIT + 1).read_to_end(&mut bytes))
-        .map_err(|cause| Error::read(path, cause))?;
+    open.take(LIMIT + 1).read_to_end(&mut bytes).map_err(|cause| Error::read(path, cause))?;
     if bytes.len() as u64 > LIMIT {
         let message = format!("cannot read {}: it is longer than {} MiB", path.display(), LIMIT >> 20);
         return Err(Error { message, expected: "a text that has an end".to_owned(), cause: None });

@@ -182,7 +182,7 @@ impl Report {
     /// Title and causes in words.
     fn sentences(&self) -> Vec<String> {
         let doing = self.0.doing.iter().rev().cloned();
-        doing.chain(self.chain().map(ToString::to_string)).collect()
+        doing.chain(self.chain().map(words)).collect()
     }
 
     /// As text, without colours.
@@ -214,6 +214,17 @@ impl Report {
             group = group.element(Level::HELP.message(help.as_str()));
         }
         renderer.clone().term_width(WIDTH).render(&[group])
+    }
+}
+
+/// What an error says, without the number that Rust writes behind the system's words for it, as in
+/// `No such file or directory (os error 2)`.
+pub fn words(error: &(impl fmt::Display + ?Sized)) -> String {
+    let text = error.to_string();
+    let number = text.strip_suffix(')').and_then(|text| text.rsplit_once(" (os error "));
+    match number {
+        Some((words, number)) if number.bytes().all(|b| b.is_ascii_digit()) => words.to_owned(),
+        _ => text,
     }
 }
 

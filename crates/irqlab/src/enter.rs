@@ -200,7 +200,8 @@ pub fn shell(args: &Inner) -> diagnostic::Result<ExitCode> {
         Err(e) => {
             // As a shell tells it.
             let missing = e.kind() == std::io::ErrorKind::NotFound;
-            crate::input::complain(format_args!("{}: {e}", program.to_string_lossy()));
+            let why = diagnostic::words(&e);
+            crate::input::complain(format_args!("{}: {why}", program.to_string_lossy()));
             return Ok(ExitCode::from(if missing { 127 } else { 126 }));
         }
     };

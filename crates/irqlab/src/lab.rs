@@ -261,7 +261,8 @@ fn taskset(arguments: &[String]) -> diagnostic::Result<ExitCode> {
     };
     let mut command = Command::new(OsString::from(program));
     let error = command.args(rest).env(::mount::CPU, cpu.to_string()).exec();
-    complain(format_args!("taskset: failed to execute {program}: {error}"));
+    let why = diagnostic::words(&error);
+    complain(format_args!("taskset: failed to execute {program}: {why}"));
     Ok(ExitCode::from(if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 }))
 }
 

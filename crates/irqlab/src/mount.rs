@@ -149,7 +149,8 @@ fn may_open_fuse() -> diagnostic::Result<()> {
         }
         _ => "expected a device of a kernel with FUSE",
     };
-    Err(diagnostic::report!(help = help, "cannot mount: {DEVICE} cannot be opened: {e}"))
+    let why = diagnostic::words(&e);
+    Err(diagnostic::report!(help = help, "cannot mount: {DEVICE} cannot be opened: {why}"))
 }
 
 /// Unmounts, even where somebody still uses a file.

@@ -1,9 +1,7 @@
 //! Which machine is opened, under which kernel: the same options wherever one is.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use diagnostic::Context as _;
 use kstate::semantics::Semantics;
 use sim::machine::Machine;
 
@@ -214,9 +212,7 @@ pub fn script_text(path: &Path) -> diagnostic::Result<(String, String)> {
     if path != Path::new("-") {
         return Ok((path.display().to_string(), read(path)?));
     }
-    let mut text = String::new();
-    std::io::stdin()
-        .read_to_string(&mut text)
-        .context(|| "cannot read the script from standard input".to_owned())?;
-    Ok(("standard input".to_owned(), text))
+    let name = "standard input";
+    let text = diagnostic::file::read_from(Path::new(name), std::io::stdin().lock())?;
+    Ok((name.to_owned(), text))
 }

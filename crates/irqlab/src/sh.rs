@@ -390,7 +390,7 @@ pub fn interactive(begun: Begun, history: Option<PathBuf>) -> diagnostic::Result
     if let Some(file) = &history {
         // A session that was done is not undone because its lines cannot be remembered.
         if let Err(e) = remember(&mut editor, file) {
-            complain(format_args!("cannot write {}: {e}", file.display()));
+            complain(format_args!("cannot write {}: {}", file.display(), diagnostic::words(&e)));
         }
     }
     Ok(typed.status())

@@ -110,7 +110,8 @@ fn tests(path: &Path, found: &mut Vec<PathBuf>) -> diagnostic::Result<()> {
         found.push(path.to_owned());
     }
     let read = |e: std::io::Error| {
-        diagnostic::report!(help = "expected a folder with tests", "cannot read {}: {e}", path.display())
+        let why = diagnostic::words(&e);
+        diagnostic::report!(help = "expected a folder with tests", "cannot read {}: {why}", path.display())
     };
     let mut inside = Vec::new();
     for entry in fs::read_dir(path).map_err(read)? {

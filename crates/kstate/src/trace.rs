@@ -3,20 +3,21 @@
 use core::any::Any;
 use core::fmt;
 use core::hash::{Hash, Hasher};
-use core::ops::{Deref, DerefMut};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::copied::clone_by_field;
 use crate::irqdesc::Irqd;
 use crate::kernel::Kernel;
-use crate::sched::Slot as _;
+use crate::sched::{Slot as _, TaskState};
 use crate::shared::Shared;
-use crate::tracing::Mark;
+use crate::tracing::{Kept, Mark};
 use crate::{CpuId, CtxId, Irq, PciDevId};
 
+mod contexts;
 mod hardware;
 
+pub use contexts::{Contexts, Table};
 pub use hardware::{Field, HARDWARE, Hardware, MsiRegister, Reason, Source};
 
 /// Name and C files of a kernel function.
@@ -220,75 +221,6 @@ pub struct Ctx {
     pub roots: &'static [&'static str],
 }
 
-/// The contexts that were opened, in their order; it reads as a slice of them.
-///
-/// Going back in time closes the later ones, but leaves them where they are: going on opens the same ones again, and
-/// a run of a million steps has so many that moving them takes longer than the steps.
-#[derive(Default)]
-pub struct Contexts {
-    known: Vec<Ctx>,
-    /// How many of them are open.
-    open: usize,
-}
-
-impl Contexts {
-    /// Opens the next.
-    pub fn open(&mut self, ctx: Ctx) -> CtxId {
-        match self.known.get_mut(self.open) {
-            Some(known) => *known = ctx,
-            None => self.known.push(ctx),
-        }
-        self.open += 1;
-        CtxId(self.open as u32 - 1)
-    }
-
-    /// Only the first so many are open now, or so many again that were open before.
-    pub fn reopen(&mut self, open: usize) {
-        self.open = open.min(self.known.len());
-    }
-
-    /// Forgets all but the first.
-    pub fn truncate(&mut self, len: usize) {
-        self.open = self.open.min(len);
-        self.known.truncate(self.open);
-    }
-}
-
-impl Deref for Contexts {
-    type Target = [Ctx];
-
-    fn deref(&self) -> &[Ctx] {
-        &self.known[..self.open]
-    }
-}
-
-impl DerefMut for Contexts {
-    fn deref_mut(&mut self) -> &mut [Ctx] {
-        &mut self.known[..self.open]
-    }
-}
-
-/// A copy has those that are open.
-impl Clone for Contexts {
-    fn clone(&self) -> Self {
-        Self { known: self.to_vec(), open: self.open }
-    }
-}
-
-impl PartialEq for Contexts {
-    fn eq(&self, other: &Self) -> bool {
-        **self == **other
-    }
-}
-
-impl Eq for Contexts {}
-
-impl fmt::Debug for Contexts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
 /// How much of a run is recorded.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Recorded {
@@ -326,12 +258,16 @@ pub struct Trace {
     pub unnamed: BTreeSet<PciDevId>,
     /// What was done to the tracer of /sys/kernel/tracing meanwhile.
     pub marks: Vec<Mark>,
+    /// The tracer as it was when records were forgotten.
+    pub kept: Option<Arc<Kept>>,
+    /// How many of the records were over then: they are in `kept` already.
+    pub kept_until: usize,
     /// Who looks at the machine whenever something is recorded.
     pub observer: Observed,
 }
 
 clone_by_field! {
-    Trace { on, hardware, records, ctxs, devices, unnamed, marks, observer }
+    Trace { on, hardware, records, ctxs, devices, unnamed, marks, kept, kept_until, observer }
 }
 
 /// Looks at a machine while its functions run: right after each record, before anything else happens.
@@ -403,7 +339,7 @@ impl Trace {
 
     /// Forgets what is over: of the calls that have returned nothing is left, nor of what happened in them.
     /// The calls that are open stay, since what comes next happens below them. Indices into the records
-    /// mean nothing afterwards.
+    /// mean nothing afterwards. What the tracer made of the records has to be in `kept` before, if it made anything.
     pub fn forget(&mut self) {
         let mut open: BTreeMap<CtxId, Vec<usize>> = BTreeMap::new();
         for (i, record) in self.records.iter().enumerate() {
@@ -420,6 +356,21 @@ impl Trace {
         let mut kept: Vec<usize> = open.into_values().flatten().collect();
         kept.sort_unstable();
         self.records = kept.into_iter().map(|i| self.records[i]).collect();
+        self.kept_until = self.records.len();
+    }
+
+    /// Adds the contexts that records name, and those that the tracer's buffer names.
+    pub fn named_contexts(&self, named: &mut BTreeSet<CtxId>) {
+        for record in &self.records {
+            named.insert(record.ctx);
+            if let What::Hardware(Hardware::Wakeup { task, .. }) = record.what {
+                named.insert(task);
+            }
+        }
+        if let Some(kept) = &self.kept {
+            named.extend(kept.stacks.keys());
+            named.extend(kept.ring.contexts());
+        }
     }
 }
 
@@ -467,6 +418,13 @@ impl Kernel {
         } else {
             observe(self, |observer, k| observer.silent(k, tracepoint));
         }
+    }
+
+    /// The contexts in which something may yet be recorded.
+    pub fn live_contexts(&self) -> impl Iterator<Item = CtxId> {
+        let tasks = self.sched.tasks.iter().filter(|task| !matches!(task.state, TaskState::Done(_)));
+        let hardirqs = self.sched.hardirqs.values().map(|hardirq| hardirq.ctx);
+        tasks.map(|task| task.ctx).chain(hardirqs).chain([self.cur.ctx])
     }
 
     /// Switches to another recording context and CPU, and returns the one left behind.

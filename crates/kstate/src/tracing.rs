@@ -2,6 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+mod ring;
+
+pub use ring::{Entry, EntryKind, Kept, OpenCall, Ring};
+
+/// Bytes of the buffer of each CPU once somebody traces (`TRACE_BUF_SIZE_DEFAULT`).
+pub const TRACE_BUF_SIZE: u64 = 1_441_792;
+
+/// And before that: the two pages that a ring has at least.
+const UNEXPANDED: u64 = 2 * ring::BUF_PAGE_SIZE;
+
 /// The tracer that `current_tracer` names.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub enum Tracer {
@@ -61,6 +71,10 @@ pub struct Tracing {
     pub filters: BTreeMap<&'static str, EventFilter>,
     /// `options/stacktrace`.
     pub stacktrace: bool,
+    /// Bytes of the buffer of each CPU.
+    pub buffer_size: u64,
+    /// It was given its size already (`ring_buffer_expanded`).
+    pub expanded: bool,
 }
 
 /// A kernel boots with the buffer open and nothing that writes to it.
@@ -75,11 +89,20 @@ impl Default for Tracing {
             events: BTreeSet::new(),
             filters: BTreeMap::new(),
             stacktrace: false,
+            buffer_size: UNEXPANDED,
+            expanded: false,
         }
     }
 }
 
 impl Tracing {
+    /// Somebody is about to trace (`tracing_update_buffers()`).
+    pub fn expand(&mut self) {
+        if !self.expanded {
+            (self.buffer_size, self.expanded) = (TRACE_BUF_SIZE, true);
+        }
+    }
+
     /// Something is written to the buffer as it happens.
     pub fn is_active(&self) -> bool {
         self.tracing_on && (self.current_tracer != Tracer::Nop || !self.events.is_empty())
@@ -103,6 +126,8 @@ pub enum MarkWhat {
     Set(Tracing),
     /// The buffer was emptied.
     Clear,
+    /// What was in the buffer was read, and is not there any more.
+    Consume,
     /// A line was written to `trace_marker`.
     Marker {
         /// The text.

@@ -237,7 +237,7 @@ impl Collector {
         let mut numbers = BTreeMap::new();
         let mut contexts = Vec::new();
         for (ctx, (first, last, cpu)) in order {
-            let actor = k.trace.ctxs.get(ctx.index()).map_or(&Actor::Boot, |ctx| &ctx.actor);
+            let actor = k.trace.ctxs.get(ctx).map_or(&Actor::Boot, |ctx| &ctx.actor);
             let lane = match actor {
                 Actor::Irq { .. } | Actor::Softirq(_) | Actor::Cleanup(_) | Actor::Idle(_) => {
                     self.device(k, Place::Cpu(cpu)) as u32

@@ -226,7 +226,7 @@ impl Chooser {
         for at in start..end {
             let record = &trace.records[at];
             let (acts, own) = *contexts.entry(record.ctx).or_insert_with(|| {
-                let actor = trace.ctxs.get(record.ctx.index()).map(|ctx| &ctx.actor);
+                let actor = trace.ctxs.get(record.ctx).map(|ctx| &ctx.actor);
                 let own =
                     matches!(actor, Some(Actor::Irq { irq: Some(irq), .. }) if filter.irqs.contains(irq));
                 (filter.fits_actor(actor), own)
@@ -367,7 +367,7 @@ impl Filter {
             let all: BTreeSet<String> = trace
                 .ctxs
                 .iter()
-                .flat_map(|ctx| labels(Some(&ctx.actor)))
+                .flat_map(|(_, ctx)| labels(Some(&ctx.actor)))
                 .chain(trace.hardware.then(|| HARDWARE.to_owned()))
                 .collect();
             if !all.iter().any(|label| fits(pattern, label)) {

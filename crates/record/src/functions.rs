@@ -206,3 +206,30 @@ mod tests {
         check(KernelVersion::V6_12, "no_such_function", false, false);
     }
 }
+
+/// Functions of a table by the address of what a record names. A run calls few functions many times, and finding one by
+/// its name takes some ten comparisons.
+#[derive(Debug)]
+pub struct Finder<'a> {
+    functions: &'a Functions,
+    find: fn(&'a Functions, &str) -> Option<&'a Function>,
+    known: Vec<Option<(&'static FnMeta, Option<&'a Function>)>>,
+}
+
+impl<'a> Finder<'a> {
+    const SLOTS: usize = 512;
+
+    /// One that knows what `find` finds.
+    pub fn new(functions: &'a Functions, find: fn(&'a Functions, &str) -> Option<&'a Function>) -> Self {
+        Self { functions, find, known: vec![None; Self::SLOTS] }
+    }
+
+    /// The function, where there is one.
+    pub fn get(&mut self, meta: &'static FnMeta) -> Option<&'a Function> {
+        let slot = &mut self.known[core::ptr::from_ref(meta).addr() / size_of::<FnMeta>() % Self::SLOTS];
+        match slot {
+            Some((known, function)) if core::ptr::eq(*known, meta) => *function,
+            _ => slot.insert((meta, (self.find)(self.functions, meta.name))).1,
+        }
+    }
+}

@@ -7,10 +7,10 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 
-use kstate::trace::{Actor, Args, Ctx, FnMeta, Record, Trace, Tracepoint, What};
+use kstate::trace::{Actor, Args, Ctx, FnMeta, Record, Table, Trace, Tracepoint, What};
 use kstate::{CtxId, Kernel};
 
-use crate::functions::{Function, Functions};
+use crate::functions::{Finder, Functions};
 
 /// What a recording is asked to show.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -196,7 +196,7 @@ fn is_bracket(file: &str) -> bool {
 
 /// The thread of an interrupt never ends: what it is in the middle of is in the file as far as it came.
 fn is_irq_thread(trace: &Trace, ctx: CtxId) -> bool {
-    matches!(trace.ctxs.get(ctx.index()), Some(Ctx { actor: Actor::IrqThread(_), .. }))
+    matches!(trace.ctxs.get(ctx), Some(Ctx { actor: Actor::IrqThread(_), .. }))
 }
 
 impl Open {
@@ -206,30 +206,6 @@ impl Open {
             self.before = self.before.saturating_sub(1);
         }
         Some(shown)
-    }
-}
-
-/// The functions that call trees show, by the address of what the record names. A run calls few functions many times,
-/// and finding one by its name takes some ten comparisons.
-struct Shown<'a> {
-    functions: &'a Functions,
-    known: Vec<Option<(&'static FnMeta, Option<&'a Function>)>>,
-}
-
-impl<'a> Shown<'a> {
-    const SLOTS: usize = 512;
-
-    fn new(functions: &'a Functions) -> Self {
-        Self { functions, known: vec![None; Self::SLOTS] }
-    }
-
-    /// [`Functions::shown`].
-    fn get(&mut self, meta: &'static FnMeta) -> Option<&'a Function> {
-        let slot = &mut self.known[core::ptr::from_ref(meta).addr() / size_of::<FnMeta>() % Self::SLOTS];
-        match slot {
-            Some((known, function)) if core::ptr::eq(*known, meta) => *function,
-            _ => slot.insert((meta, self.functions.shown(meta.name))).1,
-        }
     }
 }
 
@@ -248,10 +224,10 @@ impl Recording {
         text: &CallText<'_>,
     ) -> Self {
         let (before, records) = split(trace, marks);
-        let mut tracer = Shown::new(functions);
-        let mut open: Vec<Open> = trace.ctxs.iter().map(|_| Open::default()).collect();
+        let mut tracer = Finder::new(functions, Functions::shown);
+        let mut open: Table<Open> = trace.ctxs.table();
         for record in before {
-            let Some(open) = open.get_mut(record.ctx.index()) else { continue };
+            let Some(open) = open.get_mut(record.ctx) else { continue };
             match record.what {
                 What::Enter { meta, .. } => {
                     let shown = tracer.get(meta).is_some();
@@ -271,7 +247,7 @@ impl Recording {
 
         let mut drafts: Vec<Draft> = Vec::new();
         for record in records {
-            let Some(open) = open.get_mut(record.ctx.index()) else { continue };
+            let Some(open) = open.get_mut(record.ctx) else { continue };
             match record.what {
                 What::Enter { meta, ref args } => {
                     let function = tracer.get(meta);
@@ -351,7 +327,7 @@ impl Recording {
             .into_iter()
             .filter(|draft| draft.closed || is_irq_thread(trace, draft.ctx))
             .filter_map(|draft| {
-                let actor = &trace.ctxs.get(draft.ctx.index())?.actor;
+                let actor = &trace.ctxs.get(draft.ctx)?.actor;
                 if is_background(actor) {
                     return None;
                 }
@@ -419,16 +395,16 @@ pub fn events_with(
     text: &CallText<'_>,
 ) -> Vec<StackedEvent> {
     let (before, records) = split(trace, marks);
-    let mut stacks: Vec<Vec<(&'static FnMeta, Args)>> = trace.ctxs.iter().map(|_| Vec::new()).collect();
+    let mut stacks: Table<Vec<(&'static FnMeta, Args)>> = trace.ctxs.table();
     let mut step = |record: &Record, events: Option<&mut Vec<StackedEvent>>| {
-        let Some(stack) = stacks.get_mut(record.ctx.index()) else { return };
+        let Some(stack) = stacks.get_mut(record.ctx) else { return };
         match record.what {
             What::Enter { meta, args } => stack.push((meta, args)),
             What::Exit { .. } => {
                 stack.pop();
             }
             What::Tracepoint(tracepoint) => {
-                let (Some(events), Some(ctx)) = (events, trace.ctxs.get(record.ctx.index())) else { return };
+                let (Some(events), Some(ctx)) = (events, trace.ctxs.get(record.ctx)) else { return };
                 if is_handler_event(&tracepoint) || is_background(&ctx.actor) {
                     return;
                 }

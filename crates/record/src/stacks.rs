@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use kstate::trace::{Args, FnMeta, Trace, What};
+use kstate::trace::{Args, FnMeta, Table, Trace, What};
 use kstate::{CpuId, Irq};
 
 use crate::functions::Functions;
@@ -51,11 +51,10 @@ pub fn reaching_with(
     text: &CallText<'_>,
     counts: &dyn Fn(usize) -> bool,
 ) -> Vec<Stack> {
-    let mut open: Vec<Vec<(&'static FnMeta, Args)>> = trace.ctxs.iter().map(|_| Vec::new()).collect();
+    let mut open: Table<Vec<(&'static FnMeta, Args)>> = trace.ctxs.table();
     let mut stacks: Vec<Stack> = Vec::new();
     for (i, record) in trace.records.iter().enumerate().take(records.end) {
-        let (Some(calls), Some(ctx)) = (open.get_mut(record.ctx.index()), trace.ctxs.get(record.ctx.index()))
-        else {
+        let (Some(calls), Some(ctx)) = (open.get_mut(record.ctx), trace.ctxs.get(record.ctx)) else {
             continue;
         };
         let fired = match record.what {

@@ -123,7 +123,8 @@ impl Room {
             }
         };
         thread::Builder::new().name("session".to_owned()).spawn(work).map_err(|e| {
-            Mistake::new(format!("cannot begin a session: {e}"), "a computer with a thread to spare")
+            let why = diagnostic::words(&e);
+            Mistake::new(format!("cannot begin a session: {why}"), "a computer with a thread to spare")
         })?;
         let place = patiently(booted, "the machine boots").await?;
         Ok((room, place))

@@ -86,7 +86,7 @@ fn in_words(k: &Kernel, step: Step) -> String {
         Step::Softirq(cpu) => format!("blk_done_softirq() runs on CPU {cpu}"),
         Step::Task(task) => {
             let task = &k.sched.tasks[task.index()];
-            let actor = &k.trace.ctxs[task.ctx.index()].actor;
+            let actor = &k.trace.ctxs[task.ctx].actor;
             match task.frames.last() {
                 Some(frame) => format!("{actor} on CPU {} goes on in {}()", task.cpu, frame.code.meta.name),
                 None => format!("{actor} on CPU {} ends", task.cpu),

@@ -1,17 +1,18 @@
 //! A booted machine: run a script on it, and look at what it recorded.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use kstate::Kernel;
 use kstate::semantics::Semantics;
 use kstate::trace::Recorded;
+use kstate::{CtxId, Kernel};
 
 use crate::machine::Machine;
 use crate::plan::{Kind, Output, Planned, plan};
 use crate::script::{Action, Failure, Script, Variables};
 use crate::shell::{Bench, Progress, Shell};
 use crate::state::{self, Sections};
-use crate::{boot, engine};
+use crate::{boot, engine, tracefs};
 use record::filter::{Filter, Leave, Levels};
 use record::formats::{events, flow, hardware};
 use record::functions::Functions;
@@ -56,6 +57,8 @@ pub struct Lab {
     forgets: bool,
     /// Nobody wants to see the rest of the script.
     left: bool,
+    /// Records beyond which it is forgotten.
+    forget_at: usize,
 }
 
 /// Where a recording begins and ends, as indices into the trace.
@@ -89,7 +92,13 @@ impl Lab {
             filter: Filter::default(),
             forgets: false,
             left: false,
+            forget_at: FORGET,
         }
+    }
+
+    /// Forgets what nobody asks for with so many records, 1048576 of itself.
+    pub fn hold_at_most(&mut self, records: usize) {
+        self.forget_at = records.max(1);
     }
 
     /// The functions in scope of the kernel that runs.
@@ -218,19 +227,28 @@ impl Lab {
         self.complaints += core::mem::take(&mut shell.complaints).len();
     }
 
-    /// Forgets what nobody asks for, once it is much. Marks of the tracer are indices into the record.
+    /// Forgets what nobody asks for, once it is much: records that are over, but for what the tracer made of them, and the
+    /// contexts that nothing names any more.
     fn forget(&mut self) {
-        let trace = &mut self.k.trace;
-        if trace.records.len() >= FORGET && trace.marks.is_empty() && !trace.observer.is_some() {
-            trace.forget();
+        let trace = &self.k.trace;
+        if trace.records.len() < self.forget_at || trace.observer.is_some() {
+            return;
         }
+        let (records, marks) = (trace.records.len(), trace.marks.len());
+        if marks > 0 || trace.kept.is_some() {
+            tracefs::keep(&mut self.k, records, marks);
+        }
+        self.k.trace.forget();
+        let mut named: BTreeSet<CtxId> = self.k.live_contexts().collect();
+        self.k.trace.named_contexts(&mut named);
+        self.k.trace.ctxs.forget_all_but(&named);
     }
 
     /// Gives the script up where it has filled too much memory.
     fn is_given_up(&mut self, script: &Script, line: usize) -> bool {
         let much = [
             (self.k.trace.records.len(), RECORDS, "calls and tracepoints"),
-            (self.k.trace.ctxs.len(), CONTEXTS, "interrupts and tasks"),
+            (self.k.trace.ctxs.held(), CONTEXTS, "interrupts and tasks"),
             (self.terminal.len(), LINES, "lines on the terminal"),
             (self.k.log.len(), LINES, "lines in the log"),
         ];

@@ -89,7 +89,7 @@ pub fn flow_of(
     for (i, record) in shown.filter(|(i, _)| shows(*i)) {
         if ctx != Some(record.ctx) {
             ctx = Some(record.ctx);
-            let _ = match trace.ctxs.get(record.ctx.index()) {
+            let _ = match trace.ctxs.get(record.ctx) {
                 Some(ctx) => writeln!(out, "# {}, cpu {}", event_label(&ctx.actor), record.cpu),
                 None => writeln!(out, "# {HARDWARE}"),
             };

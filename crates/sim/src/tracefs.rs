@@ -1,23 +1,26 @@
 //! /sys/kernel/tracing: the files that control the tracer, and the text of its buffer
 //! (kernel/trace/{trace,trace_events,trace_output,trace_functions_graph,ftrace}.c of 5.4 and 6.12).
 //!
-//! There is no buffer. The machine records everything anyway, and marks in the record note each write to a file of the
-//! tracer. A read of `trace` cuts its text out of the record.
+//! The tracer writes nothing while the machine runs. The machine records everything anyway, and marks in the record note
+//! each write to a file of the tracer. A read of `trace` does on the record what the tracer would have done, and so fills
+//! the buffer: a ring for each CPU, of as many pages as the kernel's, in which new entries take the place of old ones.
+//! Where old records are forgotten, [`keep`] does it on them before that and keeps the buffer.
 //!
 //! # What it doesn't implement
-//! Instances, triggers, histograms, per-CPU buffers and their size: nothing is overwritten. An interrupt shows as
+//! Instances, triggers, histograms, and the files of a single CPU's buffer. An interrupt shows as
 //! taken by the idle task, because no capture compares which task it interrupts.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use kstate::kstrtox::kstrtoull;
-use kstate::trace::What;
-use kstate::tracing::{EventFilter, Mark, MarkWhat, Tracer, Tracing};
+use kstate::trace::{Record, What};
+use kstate::tracing::{Entry, EntryKind, EventFilter, Kept, Mark, MarkWhat, TRACE_BUF_SIZE, Tracer, Tracing};
 use kstate::{Errno, Kernel};
 
-use record::formats::ftrace::{self, Buffer, Entry, Kind};
+use record::formats::ftrace::{self, Buffer, Contents};
 use record::formats::tracecmd;
-use record::functions::Functions;
+use record::functions::{Finder, Functions};
 
 mod filter;
 mod format;
@@ -61,10 +64,12 @@ pub const EVENTS: [(&str, &[&str]); 3] = [
     ),
 ];
 
-const FILES: [&str; 12] = [
+const FILES: [&str; 14] = [
     "available_events",
     "available_filter_functions",
     "available_tracers",
+    "buffer_size_kb",
+    "buffer_total_size_kb",
     "current_tracer",
     "max_graph_depth",
     "options/stacktrace",
@@ -172,7 +177,9 @@ pub fn read(k: &Kernel, path: &[&str]) -> Result<String, Errno> {
         }
         // Of the number that was written, which is a long, an int is kept and shown.
         ["max_graph_depth"] => format!("{}\n", set.max_graph_depth as i32),
-        ["trace_pipe"] => ftrace::print_body(k, set.current_tracer, &buffer(k)),
+        ["trace_pipe"] => ftrace::print_pipe(k, set.current_tracer, &tape(k).kept.ring),
+        ["buffer_size_kb"] => size_text(set, 1),
+        ["buffer_total_size_kb"] => size_text(set, u64::from(k.topo.possible.weight())),
         ["events", system, "filter"] if EVENTS.iter().any(|(s, _)| s == system) => {
             DEFAULT_SYS_FILTER_MESSAGE.to_owned()
         }
@@ -237,7 +244,14 @@ pub fn write(k: &mut Kernel, path: &[&str], value: &str, append: bool) -> Result
             return Ok(());
         }
         ["tracing_on"] => set.tracing_on = number(value)? != 0,
+        ["buffer_size_kb"] => {
+            set.buffer_size = resized(k, number(value)?)?;
+            set.expanded = true;
+        }
         ["current_tracer"] => {
+            // Even for a name that is none (tracing_set_tracer()).
+            set.expand();
+            apply(k, set.clone());
             set.current_tracer = Tracer::from_name(value.trim()).ok_or(Errno::EINVAL)?;
             if set.current_tracer != k.tracing.current_tracer {
                 mark(k, MarkWhat::Clear);
@@ -286,6 +300,7 @@ pub fn write(k: &mut Kernel, path: &[&str], value: &str, append: bool) -> Result
                 1 => true,
                 _ => return Err(Errno::EINVAL),
             };
+            set.expand();
             for name in group(rest).unwrap_or_default() {
                 if on {
                     set.events.insert(name);
@@ -386,38 +401,107 @@ fn apply(k: &mut Kernel, set: Tracing) {
     }
 }
 
-/// What is in the buffer.
-fn buffer(k: &Kernel) -> Vec<Entry<'_>> {
-    let (trace, functions) = (&k.trace, Functions::of(k.sem.version));
-    let start = trace.marks.iter().rev().find(|m| m.what == MarkWhat::Clear).map_or(0, |m| m.at);
-    let mut set = Tracing::default();
-    let mut filters = BTreeMap::new();
-    let mut buffer = Buffer::new(trace);
-    let mut marks = trace.marks.iter().peekable();
-    // The first record that matters: nothing is kept before anybody asked for it.
-    for at in 0..=trace.records.len() {
-        while let Some(mark) = marks.next_if(|m| m.at <= at) {
-            match &mark.what {
-                MarkWhat::Set(to) => {
-                    set = to.clone();
-                    let active = set.filters.iter().filter(|(_, filter)| filter.active);
-                    filters = active
-                        .filter_map(|(event, f)| Some((*event, filter::parse(event, &f.text).ok()?)))
-                        .collect();
-                }
-                MarkWhat::Clear => buffer.entries.clear(),
-                MarkWhat::Marker { text, time, cpu } => {
-                    let kind = Kind::Marker(text);
-                    buffer.entries.push(Entry { ctx: None, cpu: *cpu, time: *time, kind });
+/// What a file with a size shows (`tracing_entries_read()`); `cpus` buffers together.
+fn size_text(set: &Tracing, cpus: u64) -> String {
+    let size = (set.buffer_size >> 10) * cpus;
+    match set.expanded {
+        true => format!("{size}\n"),
+        false => format!("{size} (expanded: {})\n", (TRACE_BUF_SIZE >> 10) * cpus),
+    }
+}
+
+/// The size in bytes that so many KiB are (`tracing_entries_write()`).
+// DEVIATION: a machine has as much memory for all buffers as the default size takes, and no less than 1 GiB.
+fn resized(k: &Kernel, kb: u64) -> Result<u64, Errno> {
+    const ROOM: u64 = 1 << 30;
+    if kb == 0 {
+        return Err(Errno::EINVAL);
+    }
+    let cpus = u64::from(k.topo.possible.weight());
+    let size = kb.checked_mul(1024).ok_or(Errno::ENOMEM)?;
+    let all = size.checked_mul(cpus).ok_or(Errno::ENOMEM)?;
+    if all > ROOM.max(TRACE_BUF_SIZE * cpus) { Err(Errno::ENOMEM) } else { Ok(size) }
+}
+
+/// The filters of events that are set, as they are applied.
+fn filters_of(set: &Tracing) -> BTreeMap<&'static str, filter::Filter> {
+    let active = set.filters.iter().filter(|(_, filter)| filter.active);
+    active.filter_map(|(event, f)| Some((*event, filter::parse(event, &f.text).ok()?))).collect()
+}
+
+/// What the tracer does with a record.
+struct Tape<'a> {
+    k: &'a Kernel,
+    functions: &'static Functions,
+    finder: Finder<'static>,
+    kept: Kept,
+    filters: BTreeMap<&'static str, filter::Filter>,
+    buffer: Buffer<'a>,
+}
+
+impl<'a> Tape<'a> {
+    /// As it was when records were forgotten, or when the machine booted.
+    fn new(k: &'a Kernel) -> Self {
+        let mut kept = k.trace.kept.as_deref().cloned().unwrap_or_default();
+        let filters = filters_of(&kept.set);
+        let mut buffer = Buffer::new(&k.trace);
+        buffer.stacks = core::mem::take(&mut kept.stacks);
+        let functions = Functions::of(k.sem.version);
+        let finder = Finder::new(functions, Functions::get);
+        Self { k, functions, finder, kept, filters, buffer }
+    }
+
+    /// Does so much of the record, and so many marks in it.
+    fn play(&mut self, records: usize, marks: usize) {
+        let trace = &self.k.trace;
+        let marks = &trace.marks[..marks.min(trace.marks.len())];
+        let cleared = marks.iter().rposition(|mark| mark.what == MarkWhat::Clear);
+        let mut ahead = marks.iter().enumerate().peekable();
+        for at in trace.kept_until..=records {
+            while let Some((n, mark)) = ahead.next_if(|(_, mark)| mark.at <= at || at == records) {
+                self.mark(mark);
+                // What is emptied later need not be written; whether it was written over is told by nobody then.
+                if cleared.is_some_and(|cleared| n < cleared) {
+                    self.kept.ring.clear();
                 }
             }
+            let Some(record) = trace.records.get(at).filter(|_| at < records) else { break };
+            self.record(record);
+            let written = cleared.is_none_or(|cleared| ahead.peek().is_none_or(|(n, _)| *n > cleared));
+            for entry in self.buffer.entries.drain(..).filter(|_| written) {
+                let bytes = ftrace::bytes(&self.k.sem, &entry.kind);
+                self.kept.ring.write(entry, bytes, self.kept.set.buffer_size);
+            }
         }
-        let Some(record) = trace.records.get(at) else { break };
-        let kept = set.tracing_on && at >= start;
+    }
+
+    fn mark(&mut self, mark: &Mark) {
+        match &mark.what {
+            MarkWhat::Set(to) => {
+                if to.buffer_size != self.kept.set.buffer_size {
+                    self.kept.ring.resize(to.buffer_size);
+                }
+                self.kept.set = to.clone();
+                self.filters = filters_of(to);
+            }
+            MarkWhat::Clear => self.kept.ring.clear(),
+            MarkWhat::Consume => self.kept.ring.consume(),
+            MarkWhat::Marker { text, time, cpu } => {
+                let kind = EntryKind::Marker(text.as_str().into());
+                let bytes = ftrace::bytes(&self.k.sem, &kind);
+                let entry = Entry { ctx: None, cpu: *cpu, time: *time, kind };
+                self.kept.ring.write(entry, bytes, self.kept.set.buffer_size);
+            }
+        }
+    }
+
+    fn record(&mut self, record: &Record) {
+        let Self { k, functions, finder, kept: Kept { set, .. }, filters, buffer } = self;
         match record.what {
             What::Enter { meta, .. } => {
-                let wanted = kept
-                    && functions.get(meta.name).is_some_and(|f| f.traceable)
+                let wanted = set.tracing_on
+                    && set.current_tracer != Tracer::Nop
+                    && finder.get(meta).is_some_and(|f| f.traceable)
                     && (set.set_ftrace_filter.is_empty() || set.set_ftrace_filter.contains(meta.name));
                 // trace_graph_entry(): what is called below a function that is traced is traced, too.
                 let depth = buffer.depth(record.ctx);
@@ -425,38 +509,60 @@ fn buffer(k: &Kernel) -> Vec<Entry<'_>> {
                     || (depth > 0
                         || set.set_graph_function.is_empty()
                         || set.set_graph_function.contains(meta.name))
-                        && (set.max_graph_depth == 0 || (depth as u64) < set.max_graph_depth);
+                        && (set.max_graph_depth == 0 || u64::from(depth) < set.max_graph_depth);
                 let tracer = if wanted && in_graph { set.current_tracer } else { Tracer::Nop };
                 buffer.enter(record, record.time, meta, tracer);
             }
             What::Exit { .. } => {
-                let seen = kept && set.current_tracer == Tracer::FunctionGraph;
+                let seen = set.tracing_on && set.current_tracer == Tracer::FunctionGraph;
                 buffer.exit(record, record.time, seen);
             }
             What::Tracepoint(tracepoint)
-                if kept
+                if set.tracing_on
                     && set.events.contains(tracepoint.name())
                     && filters
                         .get(tracepoint.name())
-                        .is_none_or(|filter: &filter::Filter| filter.passes(trace, record, &tracepoint)) =>
+                        .is_none_or(|filter| filter.passes(&k.trace, record, &tracepoint)) =>
             {
-                buffer.event(record, record.time, tracepoint, set.stacktrace.then_some(functions));
+                buffer.event(record, record.time, tracepoint, set.stacktrace.then_some(*functions));
             }
             What::Tracepoint(_) | What::Warn(_) | What::Hardware(_) => {}
         }
     }
-    buffer.entries
+
+    fn kept(mut self) -> Kept {
+        self.kept.stacks = core::mem::take(&mut self.buffer.stacks);
+        self.kept
+    }
+}
+
+/// The tracer after everything that was recorded.
+fn tape(k: &Kernel) -> Tape<'_> {
+    let mut tape = Tape::new(k);
+    tape.play(k.trace.records.len(), k.trace.marks.len());
+    tape
+}
+
+/// Keeps of the first records, and of so many marks that were made between them, what the tracer made of them: the
+/// records may be forgotten then, and the marks are.
+pub fn keep(k: &mut Kernel, records: usize, marks: usize) {
+    let mut tape = Tape::new(k);
+    tape.play(records, marks);
+    let kept = tape.kept();
+    k.trace.kept = Some(Arc::new(kept));
+    k.trace.kept_until = records;
+    k.trace.marks.drain(..marks.min(k.trace.marks.len()));
 }
 
 /// What was read from `trace_pipe` is gone.
 // DEVIATION: a real read of it waits where nothing is there, and ends with who reads it; this one ends like other files.
 pub fn was_read(k: &mut Kernel) {
-    mark(k, MarkWhat::Clear);
+    mark(k, MarkWhat::Consume);
 }
 
 /// The text of `trace`.
 pub fn text(k: &Kernel) -> String {
-    ftrace::print(k, k.tracing.current_tracer, &buffer(k))
+    ftrace::print(k, k.tracing.current_tracer, &Contents::of(&tape(k).kept.ring))
 }
 
 #[cfg(test)]

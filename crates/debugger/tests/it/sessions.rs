@@ -242,3 +242,79 @@ fn what_a_name_or_a_line_means_is_explained() {
     }
     assert_eq!(session.step(), 0, "the machine stands still");
 }
+
+#[test]
+fn a_session_takes_so_many_lines() {
+    let mut session = session(KernelVersion::V5_4);
+    session.take_at_most(2);
+    let line = "echo 3 > /proc/irq/default_smp_affinity";
+    assert!(!session.line(line).failed && !session.line(line).failed);
+    let reply = session.line(line);
+    assert!(reply.failed && reply.text.starts_with("a session holds 2 lines"), "{}", reply.text);
+    assert!(session.give(line).is_err());
+    // What reads still does, and going back makes room.
+    assert_eq!(session.line("cat /proc/irq/default_smp_affinity").text, "03\n");
+    session.line(":goto 0");
+    assert!(!session.line(line).failed);
+    // It is said before it happens.
+    assert!(session.line(":help").text.contains("1000000 lines are taken"));
+}
+
+#[test]
+fn an_endless_run_is_held_in_bounded_memory() {
+    let t = "/sys/kernel/tracing";
+    for version in [KernelVersion::V5_4, KernelVersion::V7_3] {
+        let run = |most: usize, first: &str| {
+            let mut session = session(version);
+            session.hold_at_most(most);
+            let lines = format!(
+                "{first}
+                 echo 25 > /sys/kernel/debug/irqlab/storm
+                 sleep 0.05
+                 echo here > {t}/trace_marker
+                 sleep 0.05
+                 taskset -c 3 dd if=/dev/nvme0n1 of=/dev/null bs=4k count=3 iflag=direct"
+            );
+            typed(&mut session, &lines);
+            session
+        };
+        let traced = format!(
+            "echo 32 > {t}/buffer_size_kb
+             echo 1 > {t}/events/irq/enable
+             echo function_graph > {t}/current_tracer"
+        );
+        for first in [traced.as_str(), "echo 1 > /sys/class/nvme/nvme0/reset_controller"] {
+            let (mut whole, mut few) = (run(usize::MAX, first), run(4000, first));
+            let held = |session: &Session| {
+                let trace = &session.kernel().trace;
+                (
+                    trace.records.len(),
+                    trace.ctxs.held(),
+                    trace.kept.as_ref().map_or(0, |kept| kept.ring.held()),
+                )
+            };
+            let (all, kept) = (held(&whole), held(&few));
+            assert!(all.0 > 200_000 && all.1 > 10_000, "{all:?}");
+            assert!(kept.0 <= 4000 && kept.1 < 1500 && kept.2 < 3000, "{kept:?}");
+            // What can be seen is the same, at the end, at a record of the last step, and at places of the past.
+            let end = whole.step();
+            assert_eq!(few.step(), end);
+            let look = |session: &mut Session, to: u64| {
+                session.line(&format!(":goto {to}"));
+                let mut text = session.line(&format!("cat {t}/trace")).text;
+                for _ in 0..3 {
+                    session.line(":reverse-step");
+                    text += &session.line(":bt").text;
+                    text += &session.line(&format!("cat {t}/trace")).text;
+                    text += &session.line("cat /proc/interrupts").text;
+                }
+                text
+            };
+            for to in [end, end - 1, end / 2, end / 2 + 1, end / 3, 5, end - 700, end / 4 * 3, end] {
+                assert!(look(&mut whole, to) == look(&mut few, to), "{version:?}, at {to} of {end}");
+            }
+            assert!(held(&few).0 <= 4000 && held(&few).1 < 3000, "{:?}", held(&few));
+            assert!(*whole.kernel() == *few.kernel());
+        }
+    }
+}

@@ -80,6 +80,20 @@ impl Pc {
     }
 }
 
+/// Interrupts with their names, of which the newest are in a small buffer.
+const FULL_BUFFER: &str = "echo 1 > /proc/irq/24/smp_affinity
+echo 24 > /sys/kernel/debug/irqlab/raise
+echo 40 > /sys/kernel/tracing/buffer_size_kb
+echo function_graph > /sys/kernel/tracing/current_tracer
+for i in a b c d e f g h j k l m n o p q r s t u v w x y z; do
+for j in 1 2 3 4; do
+echo $i$j > /sys/kernel/tracing/trace_marker
+echo 24 > /sys/kernel/debug/irqlab/raise
+done
+done
+cat /sys/kernel/tracing/trace
+";
+
 // ---- what is seen ----
 
 /// Where a difference shows.
@@ -148,7 +162,7 @@ fn trace(k: &Kernel) -> String {
             What::Hardware(_) => continue,
         };
         if running.replace((record.ctx, record.cpu)) != Some((record.ctx, record.cpu)) {
-            let _ = writeln!(text, "# {:?} on CPU {}", k.trace.ctxs[record.ctx.index()].actor, record.cpu);
+            let _ = writeln!(text, "# {:?} on CPU {}", k.trace.ctxs[record.ctx].actor, record.cpu);
         }
         text.push_str(&line);
         text.push('\n');
@@ -1067,6 +1081,9 @@ const SEMANTICS: &[Row] = &[
         "cat /sys/kernel/tracing/trace\n",
         &[(Look::Terminal, "", "migrate-disable")],
     ),
+    // The smaller an entry, the older the first interrupt that is still in the buffer.
+    row("graph_entry_bytes", V6_12, PC, FULL_BUFFER, &[(Look::Terminal, "/* n1 */", "")]),
+    row("graph_return_bytes", V5_4, PC, FULL_BUFFER, &[(Look::Terminal, "", "/* o1 */")]),
     row(
         "pci_store_einval",
         V5_4,

@@ -235,7 +235,7 @@ pub(super) fn setup_irq_thread(k: &mut Kernel, new: &mut IrqAction, irq: Irq, se
     let thread = k.spawn(TaskKind::IrqThread(irq), cpu, irq_thread(irq).frame, &["kthread"]);
     let name = format!("irq/{irq}-{}{}", if secondary { "s-" } else { "" }, new.name);
     let ctx = k.sched.tasks[thread.index()].ctx;
-    k.trace.ctxs[ctx.index()].actor = Actor::IrqThread(name.chars().take(COMM_CHARS).collect());
+    k.trace.ctxs[ctx].actor = Actor::IrqThread(name.chars().take(COMM_CHARS).collect());
     new.thread = Some(thread);
     // The thread moves itself to the interrupt's CPU, also one that joins a line later.
     new.thread_flags |= IRQTF_AFFINITY;

@@ -344,7 +344,7 @@ fn a_lane_shows_who_runs_on_each_cpu() {
                 }
                 let (from, _, name) = &runs[*at];
                 assert!(*from <= time, "nobody runs on CPU {cpu} at record {n}");
-                let expect = match &lab.k.trace.ctxs[record.ctx.index()].actor {
+                let expect = match &lab.k.trace.ctxs[record.ctx].actor {
                     Actor::Irq { irq: Some(irq), .. } => format!("irq {irq}"),
                     Actor::Irq { irq: None, .. } => "irq".to_owned(),
                     Actor::Migration(cpu) => format!("migration/{cpu}"),

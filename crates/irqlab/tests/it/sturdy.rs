@@ -44,6 +44,8 @@ impl Folder {
         for text in expect {
             assert!(said.contains(text), "{line}: {said}");
         }
+        // The system's words for an error are enough; its number is nothing that a user knows.
+        assert!(!said.contains("os error"), "{line}: {said}");
     }
 
     fn names(&self, path: &str) -> Vec<String> {
@@ -448,6 +450,39 @@ fn what_nobody_asks_for_is_not_kept() {
     let output = Command::new("bash").args(["-c", &shell]).current_dir(&folder.0).output().unwrap();
     let said = [&output.stdout[..], &output.stderr[..]].map(String::from_utf8_lossy).concat();
     assert!(output.status.code() == Some(0) && said.contains("done"), "{:?}: {said}", output.status);
+}
+
+#[test]
+fn a_script_without_an_end_is_not_read_to_its_end() {
+    let folder = Folder::new("endless");
+    let shell = format!(
+        "ulimit -v 1000000; yes 'echo a' | {} run -; exit ${{PIPESTATUS[1]}}",
+        env!("CARGO_BIN_EXE_irqlab")
+    );
+    let output = Command::new("bash").args(["-c", &shell]).current_dir(&folder.0).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("cannot read standard input: it is longer than 64 MiB"), "{said}");
+    assert!(said.contains("expected a text that has an end"), "{said}");
+}
+
+#[test]
+fn a_tracer_that_is_on_keeps_what_fits_into_its_buffer() {
+    let folder = Folder::new("tracer");
+    folder.write("m.toml", &format!("{MSI}{TEST}"));
+    // As above, but the tracer of the machine is on: each interrupt with its calls goes into its buffer.
+    let on = "echo 64 > /sys/kernel/tracing/buffer_size_kb\necho function_graph > /sys/kernel/tracing/current_tracer\n";
+    folder.write("storm.sh", &format!("{on}{STORM}sleep 3\necho done\ncat /sys/kernel/tracing/trace\n"));
+    for command in ["run --script storm.sh", "sh storm.sh </dev/null"] {
+        let shell =
+            format!("ulimit -v 700000; exec {} {command} --machine m.toml", env!("CARGO_BIN_EXE_irqlab"));
+        let output = Command::new("bash").args(["-c", &shell]).current_dir(&folder.0).output().unwrap();
+        let said = [&output.stdout[..], &output.stderr[..]].map(String::from_utf8_lossy).concat();
+        let end = said.len().saturating_sub(2000);
+        assert_eq!(output.status.code(), Some(0), "{command}: {}", &said[end..]);
+        assert!(said.contains("done") && said.contains("handle_irq_event"), "{command}: {}", &said[end..]);
+        assert!(said.lines().count() < 4000, "{command}: {}", said.lines().count());
+    }
 }
 
 #[test]

@@ -671,6 +671,16 @@ macro_rules! fields {
         V6_12 on "five flags, and seven columns for a PID",
     }
 
+    /// Bytes of a call in the buffer of the function_graph tracer.
+    graph_entry_bytes: u32 = "struct ftrace_graph_ent", "include/linux/ftrace.h" {
+        V5_4 ("12" 12) "a function and a depth, which is an int",
+        V7_3 ("16" 16) "the depth is a long",
+    }
+    /// Bytes of a return there.
+    graph_return_bytes: u32 = "struct ftrace_graph_ret", "include/linux/ftrace.h" {
+        V5_4 ("36" 36) "what overran the depth limit is counted in a long",
+        V6_12 ("32" 32) "it is counted in an int",
+    }
     /// How `format` of an event has a text's type.
     char_is_unsigned: bool = "f_show()", "kernel/trace/trace_events.c", "6.2" {
         V5_4 off "signed, as gcc has it on x86",

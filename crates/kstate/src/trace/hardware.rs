@@ -651,7 +651,7 @@ impl fmt::Display for Shown<'_> {
                 Some(name) => f.write_str(name),
                 None => write!(f, "function {dev}"),
             },
-            Field::Context(ctx) => match self.0.ctxs.get(ctx.index()) {
+            Field::Context(ctx) => match self.0.ctxs.get(ctx) {
                 Some(ctx) => write!(f, "{}", ctx.actor),
                 None => write!(f, "context {ctx}"),
             },

@@ -4,11 +4,12 @@
 //! The buffer of the machine's own tracer is filled by `sim::tracefs`; [`graph`] and [`events`]
 //! fill one with a part of the record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::fmt::Write as _;
 
+use kstate::semantics::Semantics;
 use kstate::trace::{Actor, FnMeta, Record, Trace, Tracepoint, What};
-use kstate::tracing::Tracer;
+use kstate::tracing::{Entry, EntryKind as Kind, OpenCall, Ring, Tracer};
 use kstate::{CpuId, CtxId, Kernel};
 
 use super::Slice;
@@ -36,72 +37,16 @@ const IRQ_ENTRIES: [&str; 2] = ["do_IRQ", "smp_irq_move_cleanup_interrupt"];
 /// The first process id that is not given to a CPU's threads, however many CPUs there are.
 const FIRST_PID: u32 = 41_000;
 
-/// One line of the buffer, or several.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Entry<'a> {
-    /// Whose it is; `None` for the shell.
-    pub ctx: Option<CtxId>,
-    /// The CPU it ran on.
-    pub cpu: CpuId,
-    /// In nanoseconds.
-    pub time: u64,
-    /// What happened.
-    pub kind: Kind<'a>,
-}
-
-/// What happened.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Kind<'a> {
-    /// The graph tracer saw a call.
-    Enter {
-        /// The function.
-        name: &'static str,
-        /// Its arguments, where they are asked for (`funcgraph-args` of newer kernels).
-        args: Box<str>,
-        /// The number of calls around it.
-        depth: usize,
-    },
-    /// It saw the return of a call.
-    Exit {
-        /// The function.
-        name: &'static str,
-        /// When it was entered, in nanoseconds.
-        entered: u64,
-        /// The number of calls around it.
-        depth: usize,
-    },
-    /// The function tracer saw a call.
-    Call {
-        /// The function.
-        name: &'static str,
-        /// Its caller.
-        parent: &'static str,
-    },
-    /// A tracepoint fired.
-    Event {
-        /// The tracepoint with its fields.
-        tracepoint: Tracepoint,
-        /// It fired with interrupts off.
-        irqs_off: bool,
-        /// The functions on the stack, innermost first, if stacks are asked for.
-        stack: Option<Vec<&'static str>>,
-    },
-    /// Text that was written to `trace_marker`.
-    Marker(&'a str),
-}
-
-/// A call that has not returned: its name, and when the graph tracer saw it entered.
-type OpenCall = (&'static str, Option<u64>);
-
 /// A buffer that is being filled.
 #[derive(Debug)]
 pub struct Buffer<'a> {
     trace: &'a Trace,
     /// Who knows what arguments are, where they are asked for.
     args: Option<&'a Kernel>,
-    stacks: BTreeMap<CtxId, Vec<OpenCall>>,
+    /// The calls that are open, by context, outermost first.
+    pub stacks: BTreeMap<CtxId, Vec<OpenCall>>,
     /// What was written so far.
-    pub entries: Vec<Entry<'a>>,
+    pub entries: Vec<Entry>,
 }
 
 impl<'a> Buffer<'a> {
@@ -111,16 +56,16 @@ impl<'a> Buffer<'a> {
     }
 
     /// How many calls of a context's stack the graph tracer saw.
-    pub fn depth(&self, ctx: CtxId) -> usize {
+    pub fn depth(&self, ctx: CtxId) -> u32 {
         self.stacks.get(&ctx).map_or(0, |stack| depth(stack))
     }
 
-    fn push(&mut self, record: &Record, time: u64, kind: Kind<'a>) {
+    fn push(&mut self, record: &Record, time: u64, kind: Kind) {
         self.entries.push(Entry { ctx: Some(record.ctx), cpu: record.cpu, time, kind });
     }
 
     fn roots(&self, ctx: CtxId) -> &'static [&'static str] {
-        self.trace.ctxs.get(ctx.index()).map_or(&[], |c| c.roots)
+        self.trace.ctxs.get(ctx).map_or(&[], |c| c.roots)
     }
 
     /// A call, which `tracer` sees.
@@ -137,11 +82,12 @@ impl<'a> Buffer<'a> {
                 Some(Kind::Enter { name: meta.name, args, depth: depth(stack) })
             }
             Tracer::Function => {
-                let parent = stack.last().map(|(name, _)| *name).or_else(|| roots.first().copied());
+                let parent = stack.last().map(|call| call.name).or_else(|| roots.first().copied());
                 Some(Kind::Call { name: meta.name, parent: parent.unwrap_or("ret_from_fork") })
             }
         };
-        stack.push((meta.name, (tracer == Tracer::FunctionGraph).then_some(time)));
+        let entered = (tracer == Tracer::FunctionGraph).then_some(time);
+        stack.push(OpenCall { name: meta.name, entered });
         if let Some(kind) = kind {
             self.push(record, time, kind);
         }
@@ -149,11 +95,16 @@ impl<'a> Buffer<'a> {
 
     /// A return, which is `seen` where the graph tracer saw the call.
     pub fn exit(&mut self, record: &Record, time: u64, seen: bool) {
-        let stack = self.stacks.entry(record.ctx).or_default();
-        if let Some((name, Some(entered))) = stack.pop()
+        let btree_map::Entry::Occupied(mut stack) = self.stacks.entry(record.ctx) else { return };
+        let call = stack.get_mut().pop();
+        let depth = depth(stack.get());
+        // Most stacks are those of interrupts, which nobody asks for any more.
+        if stack.get().is_empty() {
+            stack.remove();
+        }
+        if let Some(OpenCall { name, entered: Some(entered) }) = call
             && seen
         {
-            let depth = depth(stack);
             self.push(record, time, Kind::Exit { name, entered, depth });
         }
     }
@@ -164,7 +115,7 @@ impl<'a> Buffer<'a> {
         let irqs_off = irqs_off(&tracepoint, open);
         let stack = stack.map(|functions| {
             let roots = self.roots(record.ctx).iter().copied();
-            let names = open.iter().rev().map(|(name, _)| *name).chain(roots);
+            let names = open.iter().rev().map(|call| call.name).chain(roots);
             names.filter(|name| functions.in_stacks(name)).collect()
         });
         self.push(record, time, Kind::Event { tracepoint, irqs_off, stack });
@@ -172,8 +123,8 @@ impl<'a> Buffer<'a> {
 }
 
 /// How many calls of a stack the graph tracer saw.
-fn depth(stack: &[OpenCall]) -> usize {
-    stack.iter().filter(|(_, entered)| entered.is_some()).count()
+fn depth(stack: &[OpenCall]) -> u32 {
+    stack.iter().filter(|call| call.entered.is_some()).count() as u32
 }
 
 /// A tracepoint fires with interrupts off in whatever context: under `vector_lock`, which all of
@@ -188,7 +139,7 @@ fn irqs_off(tracepoint: &Tracepoint, open: &[OpenCall]) -> bool {
         // Before the lock is taken; MSI allocates and frees interrupts that nobody has requested.
         Tracepoint::VectorActivate { .. } | Tracepoint::VectorDeactivate { .. } => {
             let holders = ["irq_activate", "irq_startup", "irq_shutdown_and_deactivate", "__free_irq"];
-            open.iter().any(|(name, _)| holders.contains(name))
+            open.iter().any(|call| holders.contains(&call.name))
         }
         _ => true,
     }
@@ -197,7 +148,7 @@ fn irqs_off(tracepoint: &Tracepoint, open: &[OpenCall]) -> bool {
 /// Name and process id of whom a context belongs to. The ids are made up, but for the idle task's:
 /// nothing here forks. Every command is a process of its own, as commands at once have to be.
 pub fn task(trace: &Trace, ctx: Option<CtxId>) -> (String, u32) {
-    let Some((ctx, known)) = ctx.and_then(|ctx| Some((ctx, trace.ctxs.get(ctx.index())?))) else {
+    let Some((ctx, known)) = ctx.and_then(|ctx| Some((ctx, trace.ctxs.get(ctx)?))) else {
         return ("sh".to_owned(), FIRST_PID);
     };
     let pid = (FIRST_PID + 1).saturating_add(ctx.0);
@@ -229,8 +180,8 @@ pub(super) const fn is_soft(actor: &Actor) -> bool {
 /// has it, migration (`trace_print_lat_fmt()`).
 // DEVIATION: where a call of the function tracer is made in a task with interrupts off is not known, so
 // that it shows them on; depths of preemption show as in a kernel without CONFIG_PREEMPT_COUNT.
-fn flags(k: &Kernel, entry: &Entry<'_>) -> String {
-    let actor = entry.ctx.and_then(|ctx| k.trace.ctxs.get(ctx.index())).map(|c| &c.actor);
+fn flags(k: &Kernel, entry: &Entry) -> String {
+    let actor = entry.ctx.and_then(|ctx| k.trace.ctxs.get(ctx)).map(|c| &c.actor);
     let (context, hard) = match actor {
         Some(actor) if is_hard(actor) => ('h', true),
         Some(actor) if is_soft(actor) => ('s', false),
@@ -242,38 +193,99 @@ fn flags(k: &Kernel, entry: &Entry<'_>) -> String {
     format!("{off}.{context}.{migration}")
 }
 
+/// The bytes of a page that an entry takes: its data behind the head of an event, in words of four bytes
+/// (`rb_calculate_event_length()`).
+// DEVIATION: a stack stands in the page of its event, and the 8 bytes that tell of more than 134 ms without an entry are
+// not counted.
+pub fn bytes(sem: &Semantics, kind: &Kind) -> u64 {
+    /// The head of an event, and the largest data whose length fits into it.
+    const HEAD: u64 = 4;
+    const SMALL: u64 = 112;
+    /// What all entries begin with (`struct trace_entry`).
+    const COMMON: u64 = 8;
+    let event = |data: u64| (data + if data > SMALL { HEAD } else { 0 } + HEAD).next_multiple_of(4);
+    match kind {
+        Kind::Enter { .. } => event(COMMON + u64::from(sem.graph_entry_bytes)),
+        Kind::Exit { .. } => event(COMMON + u64::from(sem.graph_return_bytes)),
+        Kind::Call { .. } => event(COMMON + 16),
+        // An address, the text, and room for a newline and the end.
+        Kind::Marker(text) => event(COMMON + 8 + (text.len() as u64 + 1).max(9) + 2),
+        Kind::Event { tracepoint, stack, .. } => {
+            let stack = stack.as_ref().map_or(0, |names| event(COMMON + 8 + 8 * names.len() as u64));
+            event(super::tracecmd::event_bytes(tracepoint)) + stack
+        }
+    }
+}
+
+/// What is in a buffer, and what was.
+#[derive(Debug, Default)]
+pub struct Contents<'a> {
+    /// What is in it, in the order in which it was written.
+    pub entries: Vec<&'a Entry>,
+    /// How many entries were written over.
+    pub overruns: u64,
+}
+
+impl<'a> Contents<'a> {
+    /// All of a ring.
+    pub fn of(ring: &'a Ring) -> Self {
+        Self { entries: ring.entries(), overruns: ring.overruns() }
+    }
+}
+
 /// The text of the buffer under a tracer.
-pub fn print(k: &Kernel, tracer: Tracer, entries: &[Entry<'_>]) -> String {
+pub fn print(k: &Kernel, tracer: Tracer, contents: &Contents<'_>) -> String {
     let mut out = format!("# tracer: {}\n#\n", tracer.name());
     if tracer == Tracer::FunctionGraph {
         out.push_str(TREE_HEAD);
     } else {
-        head(&mut out, k, entries.len());
+        head(&mut out, k, contents);
     }
-    out.push_str(&print_body(k, tracer, entries));
+    // Writing to a String does not fail.
+    let _ = match tracer {
+        Tracer::FunctionGraph => tree(&mut out, k, &contents.entries, &|_| 0),
+        Tracer::Nop | Tracer::Function => {
+            let annotate = contents.overruns > 0;
+            lines(&mut out, k, &contents.entries, annotate, &|_| 0)
+        }
+    };
     out
 }
 
-/// The same without the lines at its head.
-pub fn print_body(k: &Kernel, tracer: Tracer, entries: &[Entry<'_>]) -> String {
+/// What a reader of `trace_pipe` gets: no head, and what was lost on a CPU before the first entry of it.
+pub fn print_pipe(k: &Kernel, tracer: Tracer, ring: &Ring) -> String {
     let mut out = String::new();
+    let lost = |cpu| ring.lost(cpu);
     // Writing to a String does not fail.
     let _ = match tracer {
-        Tracer::FunctionGraph => tree(&mut out, k, entries),
-        Tracer::Nop | Tracer::Function => lines(&mut out, k, entries),
+        Tracer::FunctionGraph => tree(&mut out, k, &ring.entries(), &lost),
+        Tracer::Nop | Tracer::Function => lines(&mut out, k, &ring.entries(), false, &lost),
     };
     out
+}
+
+/// How many entries of a CPU were written over before the reader came, told once.
+type Lost<'a> = &'a dyn Fn(CpuId) -> u64;
+
+/// Says what was lost in front of the first entry of a CPU (`print_trace_line()`).
+fn tell_lost(out: &mut String, told: &mut BTreeSet<CpuId>, cpu: CpuId, lost: Lost<'_>) -> core::fmt::Result {
+    if told.insert(cpu) && lost(cpu) > 0 {
+        writeln!(out, "CPU:{cpu} [LOST {} EVENTS]", lost(cpu))?;
+    }
+    Ok(())
 }
 
 const TREE_HEAD: &str =
     "# CPU  DURATION                  FUNCTION CALLS\n# |     |   |                     |   |   |   |\n";
 
 /// The lines above those of events (`print_func_help_header_irq()`).
-fn head(out: &mut String, k: &Kernel, n: usize) {
+fn head(out: &mut String, k: &Kernel, contents: &Contents<'_>) {
     let wide = k.sem.trace_shows_migrate_disable;
     let cpus = k.topo.online.weight();
+    let n: u64 = contents.entries.iter().map(|entry| entry.kind.count()).sum();
+    let written = n + contents.overruns;
     // Writing to a String does not fail.
-    let _ = writeln!(out, "# entries-in-buffer/entries-written: {n}/{n}   #P:{cpus}\n#");
+    let _ = writeln!(out, "# entries-in-buffer/entries-written: {n}/{written}   #P:{cpus}\n#");
     out.push_str(if wide {
         "#                                _-----=> irqs-off/BH-disabled\n\
          #                               / _----=> need-resched\n\
@@ -294,9 +306,22 @@ fn head(out: &mut String, k: &Kernel, n: usize) {
     });
 }
 
-fn lines(out: &mut String, k: &Kernel, entries: &[Entry<'_>]) -> core::fmt::Result {
+/// `annotate` is for buffers that have written over entries: a CPU whose entries begin later than the first one says so
+/// (`test_cpu_buff_start()`).
+fn lines(
+    out: &mut String,
+    k: &Kernel,
+    entries: &[&Entry],
+    annotate: bool,
+    lost: Lost<'_>,
+) -> core::fmt::Result {
     let wide = k.sem.trace_shows_migrate_disable;
+    let (mut started, mut told) = (BTreeSet::new(), BTreeSet::new());
     for entry in entries {
+        tell_lost(out, &mut told, entry.cpu, lost)?;
+        if annotate && started.insert(entry.cpu) && started.len() > 1 {
+            writeln!(out, "##### CPU {} buffer started ####", entry.cpu)?;
+        }
         let (name, pid) = task(&k.trace, entry.ctx);
         let width = if wide { 7 } else { 5 };
         // ns2usecs() rounds.
@@ -315,7 +340,7 @@ fn lines(out: &mut String, k: &Kernel, entries: &[Entry<'_>]) -> core::fmt::Resu
                 writeln!(out, "{prefix}{tracepoint}")?;
                 if let Some(stack) = stack {
                     writeln!(out, "{prefix}<stack trace>")?;
-                    for name in stack {
+                    for name in stack.iter() {
                         writeln!(out, " => {name}")?;
                     }
                 }
@@ -353,12 +378,13 @@ struct Printed {
     /// Who ran last.
     owner: Option<(String, u32)>,
     /// Depth of the last line; a call's comments stand one deeper.
-    depth: usize,
+    depth: u32,
     /// Calls that were printed and not closed, by depth.
-    entered: BTreeMap<usize, &'static str>,
+    entered: BTreeMap<u32, &'static str>,
 }
 
-fn tree(out: &mut String, k: &Kernel, entries: &[Entry<'_>]) -> core::fmt::Result {
+fn tree(out: &mut String, k: &Kernel, entries: &[&Entry], lost: Lost<'_>) -> core::fmt::Result {
+    let mut told = BTreeSet::new();
     let width = k.topo.nr_cpu_ids.saturating_sub(1).to_string().len();
     // For each entry the next one on its CPU: a call with nothing between it and its return is one line.
     let mut next: Vec<Option<usize>> = vec![None; entries.len()];
@@ -369,6 +395,7 @@ fn tree(out: &mut String, k: &Kernel, entries: &[Entry<'_>]) -> core::fmt::Resul
     let mut printed: BTreeMap<CpuId, Printed> = BTreeMap::new();
     let mut leaf_ends = vec![false; entries.len()];
     for (i, entry) in entries.iter().enumerate() {
+        tell_lost(out, &mut told, entry.cpu, lost)?;
         if leaf_ends[i] {
             continue;
         }
@@ -390,7 +417,7 @@ fn tree(out: &mut String, k: &Kernel, entries: &[Entry<'_>]) -> core::fmt::Resul
                     entries[j].ctx == entry.ctx
                         && matches!(&entries[j].kind, Kind::Exit { depth: d, .. } if d == depth)
                 });
-                let indent = depth * 2;
+                let indent = *depth as usize * 2;
                 if let Some(end) = end {
                     leaf_ends[end] = true;
                     let took = duration(entries[end].time - entry.time);
@@ -407,7 +434,7 @@ fn tree(out: &mut String, k: &Kernel, entries: &[Entry<'_>]) -> core::fmt::Resul
                 }
             }
             Kind::Exit { name, entered, depth } => {
-                let indent = depth * 2;
+                let indent = *depth as usize * 2;
                 cpu.depth = depth.saturating_sub(1);
                 // What another stack of this CPU printed in between leaves the reader without the name.
                 let known = cpu.entered.remove(depth) == Some(*name);
@@ -428,14 +455,14 @@ fn tree(out: &mut String, k: &Kernel, entries: &[Entry<'_>]) -> core::fmt::Resul
 }
 
 /// `print_graph_comment()`.
-fn comment(out: &mut String, column: &str, depth: usize, text: impl core::fmt::Display) -> core::fmt::Result {
-    let indent = if depth > 0 { (depth + 1) * 2 } else { 0 };
+fn comment(out: &mut String, column: &str, depth: u32, text: impl core::fmt::Display) -> core::fmt::Result {
+    let indent = if depth > 0 { (depth as usize + 1) * 2 } else { 0 };
     writeln!(out, "{column}{NO_DURATION}{:indent$}/* {text} */", "")
 }
 
 /// What a tracer that was on during a slice, with all events, has in its buffer. The time is the
 /// slice's, so that durations have something to show.
-pub(super) fn recorded<'a>(slice: &Slice<'a>, tracer: Tracer, args: Option<&'a Kernel>) -> Vec<Entry<'a>> {
+pub(super) fn recorded<'a>(slice: &Slice<'a>, tracer: Tracer, args: Option<&'a Kernel>) -> Vec<Entry> {
     let mut buffer = Buffer { args, ..Buffer::new(slice.trace) };
     for (time, record, shown) in slice.clocked() {
         match record.what {
@@ -451,20 +478,24 @@ pub(super) fn recorded<'a>(slice: &Slice<'a>, tracer: Tracer, args: Option<&'a K
     buffer.entries
 }
 
+fn print_all(k: &Kernel, tracer: Tracer, entries: &[Entry]) -> String {
+    print(k, tracer, &Contents { entries: entries.iter().collect(), overruns: 0 })
+}
+
 /// The text of the function_graph tracer with its default options and all events, of a part of what
 /// `k` recorded.
 pub fn graph(k: &Kernel, slice: &Slice<'_>) -> String {
-    print(k, Tracer::FunctionGraph, &recorded(slice, Tracer::FunctionGraph, None))
+    print_all(k, Tracer::FunctionGraph, &recorded(slice, Tracer::FunctionGraph, None))
 }
 
 /// The same with the arguments of the calls, as newer kernels have them with `funcgraph-args`.
 pub fn graph_with_arguments<'a>(k: &'a Kernel, slice: &Slice<'a>) -> String {
-    print(k, Tracer::FunctionGraph, &recorded(slice, Tracer::FunctionGraph, Some(k)))
+    print_all(k, Tracer::FunctionGraph, &recorded(slice, Tracer::FunctionGraph, Some(k)))
 }
 
 /// The text of all events without a tracer, of a part of what `k` recorded.
 pub fn events(k: &Kernel, slice: &Slice<'_>) -> String {
-    print(k, Tracer::Nop, &recorded(slice, Tracer::Nop, None))
+    print_all(k, Tracer::Nop, &recorded(slice, Tracer::Nop, None))
 }
 
 #[cfg(test)]

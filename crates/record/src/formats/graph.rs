@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 
-use kstate::trace::What;
+use kstate::trace::{Table, What};
 use kstate::{Irq, Kernel};
 use petgraph::dot::{Config, Dot};
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -25,9 +25,9 @@ impl fmt::Display for Node {
 pub fn calls(slice: &Slice<'_>) -> DiGraph<Node, u32> {
     let mut graph = DiGraph::new();
     let mut nodes: HashMap<&str, NodeIndex> = HashMap::new();
-    let mut open: Vec<Vec<NodeIndex>> = slice.trace.ctxs.iter().map(|_| Vec::new()).collect();
+    let mut open: Table<Vec<NodeIndex>> = slice.trace.ctxs.table();
     for (_, record) in slice.timed() {
-        let Some(stack) = open.get_mut(record.ctx.index()) else { continue };
+        let Some(stack) = open.get_mut(record.ctx) else { continue };
         match record.what {
             What::Enter { meta, .. } => {
                 let node = *nodes

@@ -3,7 +3,7 @@
 use core::fmt::Write as _;
 use core::ops::Range;
 
-use kstate::trace::{Trace, What};
+use kstate::trace::{Table, Trace, What};
 
 use crate::functions::Functions;
 use crate::recording::{HARDWARE, flow_label};
@@ -12,11 +12,11 @@ use crate::recording::{HARDWARE, flow_label};
 /// innermost function that the tracer of this kernel can see, if hardware did not act on its own.
 pub fn print(trace: &Trace, marks: Range<usize>, functions: &Functions) -> String {
     let end = marks.end.min(trace.records.len());
-    let mut open: Vec<Vec<&'static str>> = trace.ctxs.iter().map(|_| Vec::new()).collect();
+    let mut open: Table<Vec<&'static str>> = trace.ctxs.table();
     let mut text = String::new();
     let mut shown = None;
     for (i, record) in trace.records.iter().enumerate().take(end) {
-        let calls = open.get_mut(record.ctx.index());
+        let calls = open.get_mut(record.ctx);
         match record.what {
             What::Enter { meta, .. } => {
                 if let Some(calls) = calls {
@@ -30,7 +30,7 @@ pub fn print(trace: &Trace, marks: Range<usize>, functions: &Functions) -> Strin
             }
             What::Hardware(hardware) if i >= marks.start => {
                 if shown.replace(record.ctx) != Some(record.ctx) {
-                    let actor = trace.ctxs.get(record.ctx.index()).map(|ctx| flow_label(&ctx.actor));
+                    let actor = trace.ctxs.get(record.ctx).map(|ctx| flow_label(&ctx.actor));
                     // Writing to a string cannot fail.
                     let _ = writeln!(text, "# {}", actor.as_deref().unwrap_or(HARDWARE));
                 }

@@ -72,7 +72,7 @@ impl<'a> Slice<'a> {
     }
 
     fn actor(&self, ctx: CtxId) -> &'a Actor {
-        self.trace.ctxs.get(ctx.index()).map_or(&Actor::Boot, |c| &c.actor)
+        self.trace.ctxs.get(ctx).map_or(&Actor::Boot, |c| &c.actor)
     }
 }
 

@@ -14,7 +14,7 @@
 
 use std::collections::BTreeMap;
 
-use kstate::trace::{Actor, Arg, Hardware, MatrixCpu, MatrixGlobal, Record, Trace, Tracepoint, What};
+use kstate::trace::{Actor, Arg, Hardware, MatrixCpu, MatrixGlobal, Record, Table, Trace, Tracepoint, What};
 use kstate::{CpuId, CtxId, Kernel};
 
 use super::tracks::{CPUS, FIRST, Flows, HARDWARE, TASKS, place, tracks};
@@ -224,14 +224,14 @@ fn draw(
     slice: &Slice<'_>,
     how: &How<'_>,
     records: &[(u64, &Record)],
-    of: &[Option<u64>],
+    of: &Table<Option<u64>>,
     events: &mut Events,
 ) {
     // Calls that were open when the part began have no beginning, and so no end.
-    let mut depth = vec![0u32; of.len()];
+    let mut depth: Table<u32> = slice.trace.ctxs.table();
     let mut flows = Flows::default();
     for &(time, record) in records {
-        let ctx = record.ctx.index();
+        let ctx = record.ctx;
         let own = of.get(ctx).copied().flatten();
         if let What::Hardware(hardware) = record.what {
             let elsewhere = place(slice.trace, record, &hardware).map(|(track, ..)| track);
@@ -245,7 +245,7 @@ fn draw(
             events.push((time, arrow(event, flow)));
             // The task may go on in the middle of a call, of which nothing begins there.
             if let Hardware::Wakeup { task, .. } = hardware
-                && let Some(track) = of.get(task.index()).copied().flatten()
+                && let Some(track) = of.get(task).copied().flatten()
             {
                 let woken = arrow(instant(track, "hardware", "woken"), flow);
                 events.push((time + how.clock.step() / 2, woken));
@@ -260,7 +260,9 @@ fn draw(
         let event = Message::default().number(field::EVENT_TRACK, track);
         let event = match record.what {
             What::Enter { meta, args } => {
-                depth[ctx] += 1;
+                if let Some(depth) = depth.get_mut(ctx) {
+                    *depth += 1;
+                }
                 let event = event
                     .number(field::EVENT_TYPE, SLICE_BEGIN)
                     .text(field::EVENT_CATEGORY, "function")
@@ -277,8 +279,8 @@ fn draw(
                 arrow(event, arrives)
             }
             What::Exit { ret, .. } => {
-                let Some(left) = depth[ctx].checked_sub(1) else { continue };
-                depth[ctx] = left;
+                let Some(depth) = depth.get_mut(ctx).filter(|depth| **depth > 0) else { continue };
+                *depth -= 1;
                 let event = event.number(field::EVENT_TYPE, SLICE_END);
                 match ret {
                     Some(ret) => event.message(field::EVENT_ANNOTATION, &number("ret", ret)),
@@ -321,7 +323,7 @@ fn runs(
     slice: &Slice<'_>,
     clock: Clock,
     records: &[(u64, &Record)],
-    (of, named): (&[Option<u64>], &BTreeMap<u64, (u64, String)>),
+    (of, named): (&Table<Option<u64>>, &BTreeMap<u64, (u64, String)>),
     events: &mut Events,
 ) -> Vec<u64> {
     let mut running: BTreeMap<u64, Running> = BTreeMap::new();
@@ -343,7 +345,7 @@ fn runs(
             }
             events.push(end(cpu, &before));
         }
-        let lane = of.get(record.ctx.index()).copied().flatten().and_then(|track| named.get(&track));
+        let lane = of.get(record.ctx).copied().flatten().and_then(|track| named.get(&track));
         let name = match lane {
             Some((TASKS, name)) => name.clone(),
             _ => who(slice.actor(record.ctx)),

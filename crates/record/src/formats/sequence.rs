@@ -211,7 +211,7 @@ impl Diagram<'_> {
 
     /// Who a context is.
     fn context(&mut self, ctx: CtxId, cpu: CpuId) -> Who {
-        let actor = self.slice.trace.ctxs.get(ctx.index()).map(|ctx| &ctx.actor);
+        let actor = self.slice.trace.ctxs.get(ctx).map(|ctx| &ctx.actor);
         let name = match actor {
             None | Some(Actor::Irq { .. } | Actor::Softirq(_) | Actor::Cleanup(_) | Actor::Idle(_)) => {
                 return if self.single { Who::Cpu(cpu.0) } else { Who::Cpus };

@@ -13,11 +13,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use kstate::trace::{FieldValue, Tracepoint};
-use kstate::tracing::Tracer;
+use kstate::tracing::{EntryKind as Kind, Tracer};
 use kstate::{CpuId, Kernel};
 
 use super::Slice;
-use super::ftrace::{Kind, is_hard, is_soft, recorded, task};
+use super::ftrace::{is_hard, is_soft, recorded, task};
 
 /// Bytes of a page of the ring buffer, and of those in front of its events: its time, and how much is in use.
 const PAGE: usize = 4096;
@@ -297,6 +297,15 @@ fn sized(out: &mut Vec<u8>, bytes: usize, data: &[u8]) {
     out.extend_from_slice(data);
 }
 
+/// How many bytes a tracepoint has with the common ones.
+pub(super) fn event_bytes(tracepoint: &Tracepoint) -> u64 {
+    let system =
+        EVENTS.iter().find(|(_, name, _)| *name == tracepoint.name()).map_or("", |(system, ..)| system);
+    let mut data = vec![0; COMMON_BYTES];
+    event_data(&mut data, system, tracepoint);
+    data.len() as u64
+}
+
 /// A tracepoint's fields behind the common ones.
 fn event_data(data: &mut Vec<u8>, system: &str, tracepoint: &Tracepoint) {
     let fields = layout(system, tracepoint.name());
@@ -341,7 +350,7 @@ pub fn encode(k: &Kernel, slice: &Slice<'_>) -> Vec<u8> {
         let Some(ring) = rings.get_mut(entry.cpu.0 as usize) else { continue };
         let (comm, pid) = task(&k.trace, entry.ctx);
         commands.entry(pid).or_insert(comm);
-        let actor = entry.ctx.and_then(|ctx| k.trace.ctxs.get(ctx.index())).map(|ctx| &ctx.actor);
+        let actor = entry.ctx.and_then(|ctx| k.trace.ctxs.get(ctx)).map(|ctx| &ctx.actor);
         let mut flags = 0;
         let hard = actor.is_some_and(is_hard);
         if hard || matches!(entry.kind, Kind::Event { irqs_off: true, .. }) {
@@ -369,13 +378,13 @@ pub fn encode(k: &Kernel, slice: &Slice<'_>) -> Vec<u8> {
         match &entry.kind {
             Kind::Enter { name, depth, .. } => {
                 data.extend_from_slice(&symbols.address(name).to_le_bytes());
-                data.extend_from_slice(&(*depth as u32).to_le_bytes());
+                data.extend_from_slice(&depth.to_le_bytes());
             }
             Kind::Exit { name, entered, depth } => {
                 for word in [symbols.address(name), *entered, entry.time, 0] {
                     data.extend_from_slice(&word.to_le_bytes());
                 }
-                data.extend_from_slice(&(*depth as u32).to_le_bytes());
+                data.extend_from_slice(&depth.to_le_bytes());
             }
             Kind::Event { tracepoint, .. } => event_data(&mut data, system, tracepoint),
             Kind::Call { .. } | Kind::Marker(_) => {}

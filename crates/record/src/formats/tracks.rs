@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use kstate::CtxId;
-use kstate::trace::{Actor, Field, Hardware, Record, Trace, What};
+use kstate::trace::{Actor, Field, Hardware, Record, Table, Trace, What};
 
 use super::Slice;
 use crate::recording::flow_label;
@@ -21,30 +21,28 @@ const FIRST_TASK: u64 = FIRST + (1 << 16);
 const FIRST_HARDWARE: u64 = FIRST + (1 << 32);
 
 /// Where a context's calls are drawn: the track of each context, and the group and the name of each track.
-pub(super) fn tracks(slice: &Slice<'_>) -> (Vec<Option<u64>>, BTreeMap<u64, (u64, String)>) {
+pub(super) fn tracks(slice: &Slice<'_>) -> (Table<Option<u64>>, BTreeMap<u64, (u64, String)>) {
     let records = slice.timed();
-    let mut life: Vec<Option<(usize, usize)>> = vec![None; slice.trace.ctxs.len()];
-    let mut cpu_of = vec![0; slice.trace.ctxs.len()];
+    // The first and the last record, and the CPU of the last.
+    let mut life: Table<Option<(usize, usize, u32)>> = slice.trace.ctxs.table();
     for (i, (_, record)) in records.iter().enumerate() {
-        if let Some(life) = life.get_mut(record.ctx.index()) {
-            let (_, last) = life.get_or_insert((i, i));
-            *last = i;
-            cpu_of[record.ctx.index()] = record.cpu.0;
+        if let Some(life) = life.get_mut(record.ctx) {
+            let (_, last, cpu) = life.get_or_insert((i, i, record.cpu.0));
+            (*last, *cpu) = (i, record.cpu.0);
         }
     }
     let mut named = BTreeMap::new();
-    let mut of = vec![None; life.len()];
+    let mut of: Table<Option<u64>> = slice.trace.ctxs.table();
     // Lanes of tasks by name: the track, and when it is free again.
     let mut lanes: BTreeMap<String, Vec<(u64, usize)>> = BTreeMap::new();
-    let mut order: Vec<usize> = (0..life.len()).filter(|i| life[*i].is_some()).collect();
-    order.sort_by_key(|i| life[*i]);
+    let mut order: Vec<_> = life.iter().filter_map(|(ctx, life)| Some(((*life)?, ctx))).collect();
+    order.sort_unstable();
     let mut next = FIRST_TASK;
-    for i in order {
-        let Some((first, last)) = life[i] else { continue };
-        let actor = &slice.trace.ctxs[i].actor;
+    for ((first, last, cpu), ctx) in order {
+        let actor = slice.actor(ctx);
         let track = match actor {
             Actor::Irq { .. } | Actor::Softirq(_) | Actor::Cleanup(_) | Actor::Idle(_) => {
-                let cpu = u64::from(cpu_of[i]);
+                let cpu = u64::from(cpu);
                 named.insert(FIRST + cpu, (CPUS, format!("CPU {cpu}")));
                 FIRST + cpu
             }
@@ -76,7 +74,9 @@ pub(super) fn tracks(slice: &Slice<'_>) -> (Vec<Option<u64>>, BTreeMap<u64, (u64
                 }
             }
         };
-        of[i] = Some(track);
+        if let Some(of) = of.get_mut(ctx) {
+            *of = Some(track);
+        }
     }
     for (_, record) in &records {
         if let What::Hardware(hardware) = record.what

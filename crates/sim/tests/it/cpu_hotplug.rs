@@ -182,7 +182,7 @@ fn the_new_cpu_calls_lapic_online_outside_of_any_other_function_in_scope() {
     let mut seen = Vec::new();
     for record in &k.trace.records {
         match record.what {
-            _ if k.trace.ctxs[record.ctx.index()].actor != kstate::trace::Actor::Idle(CpuId(1)) => {}
+            _ if k.trace.ctxs[record.ctx].actor != kstate::trace::Actor::Idle(CpuId(1)) => {}
             What::Enter { meta, .. } => {
                 if depth == 1 && meta.files[0].ends_with("vector.c") {
                     seen.push(meta.name);

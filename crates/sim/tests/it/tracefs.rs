@@ -219,3 +219,98 @@ fn what_is_read_from_the_pipe_is_gone() {
     assert_eq!(marks[1], marks[0] + 1, "nothing is left: {text}");
     assert!(lines(&all[marks[1] + 1..].join("\n")).is_empty(), "{text}");
 }
+
+#[test]
+fn the_buffer_has_the_size_that_is_written() {
+    for &version in KernelVersion::ALL {
+        let show = "cat $t/buffer_size_kb\ncat $t/buffer_total_size_kb\n";
+        let text = |script: &str| printed(version, &format!("{script}{show}"));
+        assert_eq!(text(""), "7 (expanded: 1408)\n56 (expanded: 11264)\n");
+        assert_eq!(text("echo nop > $t/current_tracer\n"), "1408\n11264\n");
+        assert_eq!(text("echo 1 > $t/events/irq/enable\n"), "1408\n11264\n");
+        assert_eq!(text("echo 100 > $t/buffer_size_kb\necho function > $t/current_tracer\n"), "100\n800\n");
+        let refused = |size: &str, why: &str| {
+            let text = text(&format!("echo {size} > $t/buffer_size_kb\n"));
+            assert!(text.contains(why) && text.ends_with("56 (expanded: 11264)\n"), "{size}: {text}");
+        };
+        refused("0", "Invalid argument");
+        refused("x", "Invalid argument");
+        refused("99999999", "Cannot allocate memory");
+        refused("18446744073709551615", "Cannot allocate memory");
+    }
+}
+
+#[test]
+fn a_full_buffer_has_the_newest_entries_and_counts_all() {
+    let reads = "taskset -c 2 dd if=/dev/nvme0n1 of=/dev/null bs=4k count=300 iflag=direct\n\
+                 taskset -c 3 dd if=/dev/nvme0n1 of=/dev/null bs=4k count=10 iflag=direct\n";
+    for &version in KernelVersion::ALL {
+        let events = |size: u32, read: &str| {
+            let script = format!(
+                "echo {size} > $t/buffer_size_kb\necho 1 > $t/events/irq/enable\n{reads}cat $t/{read}\n"
+            );
+            printed(version, &script)
+        };
+        let (all, few) = (events(1408, "trace"), events(1, "trace"));
+        let head = |text: &str| {
+            let line = text.lines().find(|line| line.contains("entries-written: ")).unwrap().to_owned();
+            let counts = line.split_whitespace().nth(2).unwrap();
+            let (held, written) = counts.split_once('/').unwrap();
+            (held.parse::<usize>().unwrap(), written.parse::<usize>().unwrap())
+        };
+        // An interrupt is two entries: 8 + 4 + 4 bytes and its name with the end, and 8 + 8, each behind a head of 4.
+        assert_eq!(head(&all), (620, 620), "{all}");
+        let of = |text: &str, cpu: &str| -> Vec<String> {
+            lines(text).into_iter().filter(|line| line.contains(cpu)).map(ToOwned::to_owned).collect()
+        };
+        let entry = 28 + 20;
+        // The second of two pages is being filled when the reads of CPU 2 end.
+        let pages = 2 * (4080 / entry);
+        let held = 300 - (300usize.div_ceil(4080 / entry) - 2) * (4080 / entry);
+        assert!(held <= pages, "{held}");
+        assert_eq!(head(&few), (2 * held + 20, 620), "{few}");
+        let (old, new) = (of(&all, "[002]"), of(&few, "[002]"));
+        assert_eq!(new[..], old[old.len() - 2 * held..]);
+        assert_eq!(of(&few, "[003]"), of(&all, "[003]"));
+        // A CPU whose entries begin later says so, where something was written over.
+        assert!(
+            few.contains("\n##### CPU 3 buffer started ####\n") && !few.contains("CPU 2 buffer"),
+            "{few}"
+        );
+        assert!(!all.contains("buffer started"), "{all}");
+        let pipe = events(1, "trace_pipe");
+        let lost = format!("CPU:2 [LOST {} EVENTS]\n", 600 - 2 * held);
+        assert!(pipe.starts_with(&lost) && pipe.matches("LOST").count() == 1, "{pipe}");
+    }
+}
+
+/// Interrupts without end on the first queue of the controller, with calls in the buffer.
+const STORM: &str = "echo 256 > $t/buffer_size_kb\necho function_graph > $t/current_tracer\n\
+                     echo 25 > /sys/kernel/debug/irqlab/storm\nsleep 0.1\n";
+
+#[test]
+fn what_is_forgotten_is_in_the_buffer() {
+    for &version in KernelVersion::ALL {
+        let run = |most: Option<usize>| {
+            let mut lab = Lab::boot(&Machine::embedded(version));
+            if let Some(most) = most {
+                lab.hold_at_most(most);
+            }
+            let script = format!("{STORM}echo here > $t/trace_marker\nsleep 0.001\ncat $t/trace\n");
+            let script = Script::parse("sh", &script.replace("$t", T)).unwrap();
+            lab.run(&script, |_| sim::state::Sections::default());
+            lab
+        };
+        let (whole, few) = (run(None), run(Some(5000)));
+        assert!(whole.terminal == few.terminal, "{version:?}");
+        assert!(whole.terminal.concat().contains("/* here */"));
+        // Ten thousand interrupts.
+        assert!(whole.k.trace.records.len() > 200_000, "{}", whole.k.trace.records.len());
+        assert!(few.k.trace.records.len() < 6000, "{}", few.k.trace.records.len());
+        assert_eq!(few.k.trace.ctxs.opened(), whole.k.trace.ctxs.opened());
+        let kept = few.k.trace.kept.as_ref().unwrap();
+        // 256 KiB are some 3700 calls for the CPU that had them.
+        assert!(kept.ring.held() < 2 * 8000, "{}", kept.ring.held());
+        assert!(few.k.trace.ctxs.held() < 2000, "{}", few.k.trace.ctxs.held());
+    }
+}

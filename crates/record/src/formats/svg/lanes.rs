@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use kstate::CtxId;
 use kstate::trace::{Hardware, What};
 
 use super::super::Slice;
@@ -33,7 +34,7 @@ const FLOWS: usize = 24;
 
 /// A call that is not over.
 struct Open {
-    ctx: usize,
+    ctx: CtxId,
     name: &'static str,
     file: &'static str,
     from: usize,
@@ -77,7 +78,7 @@ impl Lane {
     }
 
     /// The innermost call of a context is over at a slot, or the recording is.
-    fn leave(&mut self, ctx: usize, to: usize, irq: bool, over: bool) {
+    fn leave(&mut self, ctx: CtxId, to: usize, irq: bool, over: bool) {
         let Some(depth) = self.open.iter().rposition(|open| open.as_ref().is_some_and(|o| o.ctx == ctx))
         else {
             return;
@@ -140,7 +141,7 @@ fn sort(slice: &Slice<'_>) -> (Drawn, Vec<usize>) {
     let shown = (slice.records.start..).zip(slice.clocked()).filter(|(_, (.., shown))| *shown);
     for (slot, (number, (_, record, _))) in shown.enumerate() {
         numbers.push(number);
-        let ctx = record.ctx.index();
+        let ctx = record.ctx;
         let own = of.get(ctx).copied().flatten();
         let mut at = |flow: Option<u64>, track: u64| {
             if let Some(flow) = flow {
@@ -154,7 +155,7 @@ fn sort(slice: &Slice<'_>) -> (Drawn, Vec<usize>) {
                 let flow = flows.of(record, &hardware);
                 at(flow, track);
                 if let Hardware::Wakeup { task, .. } = hardware
-                    && let (Some(flow), Some(track)) = (flow, of.get(task.index()).copied().flatten())
+                    && let (Some(flow), Some(track)) = (flow, of.get(task).copied().flatten())
                 {
                     // The task may go on in the middle of a call, of which nothing begins there.
                     ways.entry(flow).or_default().push((slot + 1, track));
@@ -194,7 +195,7 @@ fn sort(slice: &Slice<'_>) -> (Drawn, Vec<usize>) {
         }
     }
     for lane in lanes.values_mut() {
-        let open: Vec<usize> = lane.open.iter().flatten().map(|open| open.ctx).collect();
+        let open: Vec<CtxId> = lane.open.iter().flatten().map(|open| open.ctx).collect();
         for ctx in open.into_iter().rev() {
             let irq = slice.trace.ctxs.get(ctx).is_some_and(|c| is_hard(&c.actor));
             lane.leave(ctx, numbers.len(), irq, false);
