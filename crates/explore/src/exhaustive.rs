@@ -553,8 +553,8 @@ pub fn explore_with(
         eye,
     };
     search.begin(root.clone());
-    // Worlds that the thread that leads has no need for.
-    let spare = Mutex::new(Pool::new(ROUND));
+    // Worlds that the thread that leads has no need for: in a round several states often lead to the same new one.
+    let spare = Mutex::new(Pool::new(4 * ROUND));
     let work = |pool: &mut Pool, world: Box<World>| {
         let mut arrivals = Vec::new();
         let seen = seen.read().unwrap_or_else(PoisonError::into_inner);

@@ -288,7 +288,7 @@ fn hash_hw(hw: &Hw, parts: &mut Parts<'_>) {
     parts.list(lapics, |k| &k.hw.lapics, PartialEq::eq, Hash::hash);
     parts.shared(destinations, |k| &k.hw.destinations);
     parts.shared(ioapic, |k| &k.hw.ioapic);
-    parts.shared(vtd, |k| &k.hw.vtd);
+    parts.small(vtd, |k| &k.hw.vtd);
     parts.small(pic, |k| &k.hw.pic);
     parts.small(pending_cpus, |k| &k.hw.pending_cpus);
     parts.shared_list(pci, |k| &k.hw.pci);

@@ -6,6 +6,8 @@ use super::World;
 
 /// As many are kept by a thread.
 const SPARE: usize = 64;
+/// As many steps lead on from most states.
+const FEW: usize = 8;
 
 /// Spare worlds. A search copies a world for every step, and most copies lead to a state that it knows: these are used
 /// again, since a world that is copied over one that has most in common with it needs no memory.
@@ -50,11 +52,11 @@ impl Pool {
         }
     }
 
-    /// Takes some from others if there is none left.
+    /// Takes some from others if few are left.
     pub(crate) fn refill(&mut self, others: &Mutex<Self>) {
-        if self.spare.is_empty() {
+        if self.spare.len() < FEW {
             let mut others = others.lock().unwrap_or_else(PoisonError::into_inner);
-            let rest = others.spare.len().saturating_sub(self.most / 8);
+            let rest = others.spare.len().saturating_sub(2 * FEW);
             self.spare.extend(others.spare.drain(rest..));
         }
     }

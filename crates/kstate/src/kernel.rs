@@ -130,7 +130,7 @@ impl Kernel {
         apic.mp_irqs.share_in_place();
         hw.destinations.share_in_place();
         hw.ioapic.share_in_place();
-        hw.vtd.share_in_place();
+        hw.vtd.table.share_in_place();
         hotplug.cpuhp_hp_states.share_in_place();
         blk.requests.share_in_place();
         sched.waiters.share_in_place();

@@ -66,7 +66,7 @@ fn check_changed(k: &Kernel, before: &Kernel) -> Result<(), String> {
     if !matrix {
         matrix_counters_agree(k)?;
     }
-    if !(descs && chip_data && msi && k.hw.vtd.is_same(&before.hw.vtd)) {
+    if !(descs && chip_data && msi && k.hw.vtd.table.is_same(&before.hw.vtd.table)) {
         messages_point_at_vectors(k)?;
     }
     tasks_agree(k)

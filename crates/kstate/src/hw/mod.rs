@@ -26,7 +26,7 @@ pub struct Hw {
     /// The pair of 8259s.
     pub pic: pic::I8259,
     /// The VT-d unit.
-    pub vtd: Shared<vtd::Vtd>,
+    pub vtd: vtd::Vtd,
     /// PCI functions, by `PciDevId`.
     pub pci: Vec<Shared<pci::PciFunction>>,
     /// NVMe controllers, by `NvmeId`.

@@ -1,6 +1,9 @@
 //! Registers of a VT-d unit, interrupt remapping part (Intel VT-d specification, chapters 5, 9
 //! and 11).
 
+use crate::copied::clone_by_field;
+use crate::shared::Shared;
+
 /// An interrupt remapping table entry (9.10): low and high half.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Irte {
@@ -100,7 +103,7 @@ pub struct FaultRecord {
 }
 
 /// A VT-d unit.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(PartialEq, Eq, Hash, Debug, Default)]
 pub struct Vtd {
     /// The machine has one.
     pub present: bool,
@@ -115,7 +118,7 @@ pub struct Vtd {
     /// IRTA.EIME: destinations have 32 bits.
     pub irta_eime: bool,
     /// The table in memory that IRTA points to; entries beyond its end are zero.
-    pub table: Vec<Irte>,
+    pub table: Shared<Vec<Irte>>,
     /// The interrupt entry cache, as long as `table`; an entry that is not present is not cached.
     pub iec: Vec<Irte>,
     /// Fault status (FSTS).
@@ -128,4 +131,8 @@ pub struct Vtd {
     pub feaddr: u64,
     /// The one fault recording register.
     pub frcd: Option<FaultRecord>,
+}
+
+clone_by_field! {
+    Vtd { present, eim, max_handle_mask, gsts, irta_entries, irta_eime, table, iec, fsts, fectl, fedata, feaddr, frcd }
 }

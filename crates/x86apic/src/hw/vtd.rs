@@ -14,7 +14,7 @@ use super::bus::{self, DeliveryMode, Message};
 
 /// After power-on: present, everything off, fault interrupts masked.
 pub fn power_on(k: &mut Kernel, eim: bool) {
-    *k.hw.vtd = Vtd { present: true, eim, max_handle_mask: 15, fectl: FECTL_IM, ..Vtd::default() };
+    k.hw.vtd = Vtd { present: true, eim, max_handle_mask: 15, fectl: FECTL_IM, ..Vtd::default() };
 }
 
 /// Interrupt requests are remapped.
@@ -171,7 +171,7 @@ fn fault(k: &mut Kernel, reason: FaultReason, source: u16, index: u16) {
 }
 
 fn fault_event(k: &mut Kernel) {
-    let Vtd { fectl, fedata, feaddr, .. } = *k.hw.vtd;
+    let Vtd { fectl, fedata, feaddr, .. } = k.hw.vtd;
     if fectl & FECTL_IP != 0 && fectl & FECTL_IM == 0 {
         k.hw.vtd.fectl &= !FECTL_IP;
         // 5.1.6: fault events are not remapped themselves.
