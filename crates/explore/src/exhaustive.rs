@@ -261,9 +261,9 @@ pub struct SoFar {
 /// A finding that has no schedule yet.
 struct Sight {
     wrong: u32,
-    /// The states on the way there, without the first.
-    way: Vec<u32>,
-    /// The step from the last of them that shows it; none where the state does.
+    /// Where.
+    state: u32,
+    /// The step from there that shows it; none where the state does.
     step: Option<StepId>,
 }
 
@@ -419,22 +419,21 @@ impl Search<'_> {
                 break;
             }
             if !sights.iter().any(known) {
-                let (way, step) = (self.graph.way(state), on_step.then_some((state, nth)));
-                sights.push(Sight { wrong: number, way, step });
+                sights.push(Sight { wrong: number, state, step: on_step.then_some((state, nth)) });
             }
         }
         sights
     }
 
-    /// A step of a world that leads to this state and shows what is wanted.
-    fn step(&self, world: &World, to: Option<u32>, wanted: Option<&Wrong>) -> Option<Taken> {
+    /// A step of a world that leads to this state and shows what is wanted, and what it shows.
+    fn step(&self, world: &World, to: Option<u32>, wanted: Option<&Wrong>) -> Option<(Taken, Option<Wrong>)> {
         let print = to.map(|to| self.print(to));
         steps_to_try(world, self.eye.reduction, &mut Pool::default(), |pool, mut taken| {
             let wrong = taken.world.check();
             let leads = print.is_none_or(|print| print == self.eye.print(&taken.world));
-            let shows = wanted.is_none_or(|wanted| wrong.is_some_and(|wrong| wrong.is_like(wanted)));
+            let shows = wanted.is_none_or(|wanted| wrong.as_ref().is_some_and(|wrong| wrong.is_like(wanted)));
             if leads && shows {
-                return ControlFlow::Break(taken);
+                return ControlFlow::Break((taken, wrong));
             }
             pool.give(taken.world);
             ControlFlow::Continue(())
@@ -447,26 +446,43 @@ impl Search<'_> {
         let mut world = self.root.clone();
         let mut answers = Vec::new();
         for &to in way {
-            let taken = self.step(&world, Some(to), None)?;
+            let (taken, _) = self.step(&world, Some(to), None)?;
             answers.extend(taken.made.iter().map(|choice| choice.answer));
             world = *taken.world;
         }
         Some((world, answers))
     }
 
+    /// Goes a way to where something is wrong, or shows on the way already: the answers, and how many steps they are.
+    fn answers_to(&self, way: &[u32], step: Option<StepId>, wrong: &Wrong) -> Option<(Vec<u32>, usize)> {
+        let mut world = self.root.clone();
+        let mut answers = Vec::new();
+        let mut depth = 0;
+        let to_there = way.iter().map(|&to| (Some(to), None));
+        let shows = step.map(|step| (self.graph.target(step), Some(wrong)));
+        for (to, wanted) in to_there.chain(shows) {
+            let (taken, said) = self.step(&world, to, wanted)?;
+            answers.extend(taken.made.iter().map(|choice| choice.answer));
+            world = *taken.world;
+            depth += 1;
+            if said.is_some_and(|said| said.is_like(wrong)) {
+                break;
+            }
+        }
+        Some((answers, depth))
+    }
+
     /// Gives what was found its schedule.
     fn tell(&mut self, sights: &[Sight]) {
-        for sight in sights {
-            let wrong = &self.wrongs.all[sight.wrong as usize];
-            let Some((world, mut answers)) = self.go(&sight.way) else { continue };
-            let mut depth = sight.way.len();
-            if let Some(step) = sight.step {
-                let to = self.graph.target(step);
-                let Some(taken) = self.step(&world, to, Some(wrong)) else { continue };
-                answers.extend(taken.made.iter().map(|choice| choice.answer));
-                depth += 1;
-            }
-            let Wrong { kind, text } = wrong.clone();
+        for &Sight { wrong, state, step } in sights {
+            let wrong = self.wrongs.all[wrong as usize].clone();
+            // A state stands for all worlds that are in it, and what a kernel says once may have been said on the one way and
+            // not on the other. On the way of the search itself everything is as it was.
+            let told = self.answers_to(&self.graph.way(state), step, &wrong);
+            let told = told.or_else(|| self.answers_to(&self.graph.first_way(state), step, &wrong));
+            debug_assert!(told.is_some(), "what was found is not there any more: {wrong:?}");
+            let Some((answers, depth)) = told else { continue };
+            let Wrong { kind, text } = wrong;
             let schedule = Schedule::from_answers(answers.into_iter());
             self.result.findings.push(Finding { kind, text, schedule, depth });
         }

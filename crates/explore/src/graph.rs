@@ -93,6 +93,9 @@ pub(super) struct Graph {
     /// The number of each agent. More than there are bits share the last one, so that nothing is found
     /// that is not there.
     agents: BTreeMap<Agent, u8>,
+    /// The same as the search has come to them, once `origins` says something else. Where this way is gone again everything
+    /// is as it was, also what no fingerprint covers.
+    first: Vec<u32>,
     /// The order in which a search that takes the first step first comes to the states, once that is known.
     ranks: Vec<u32>,
 }
@@ -140,7 +143,16 @@ impl Graph {
 
     /// The states on the way to one, which is the last of them; the first of all is left out.
     pub(super) fn way(&self, state: u32) -> Vec<u32> {
-        let before = |&state: &u32| self.origins.get(state as usize).copied().filter(|&from| from != NONE);
+        Self::way_by(&self.origins, state)
+    }
+
+    /// The way on which the search has come to a state.
+    pub(super) fn first_way(&self, state: u32) -> Vec<u32> {
+        Self::way_by(if self.first.is_empty() { &self.origins } else { &self.first }, state)
+    }
+
+    fn way_by(origins: &[u32], state: u32) -> Vec<u32> {
+        let before = |&state: &u32| origins.get(state as usize).copied().filter(|&from| from != NONE);
         let mut way: Vec<u32> = core::iter::successors(Some(state), before).collect();
         way.pop();
         way.reverse();
@@ -166,6 +178,7 @@ impl Graph {
     /// that of this search.
     pub(super) fn walk(&mut self, mut pass: impl FnMut(Passed)) {
         self.ranks = vec![NONE; self.origins.len()];
+        self.first.clone_from(&self.origins);
         self.origins[0] = NONE;
         let mut next = 0;
         let mut path = vec![(0u32, 0u32)];

@@ -12,6 +12,7 @@ use explore::random::{self, Drawn, Plan, Strategy};
 use explore::{Finding, Kind, Schedule, Step, World, shrink};
 use kfn::kframe;
 use kstate::event::Event;
+use kstate::oracle::Point;
 use kstate::sched::{Hardirq, TaskKind, TaskState, WaitOn};
 use kstate::semantics::{KernelVersion, Semantics};
 use kstate::{CpuId, Kernel, TaskId};
@@ -601,6 +602,45 @@ fn nothing_sleeps_in_atomic_context() {
         },
         Some("with interrupts off"),
     );
+}
+
+/// From each place the next ones, and whether the kernel says so on the way.
+const PLACES: [&[(u32, bool)]; 6] =
+    [&[(1, false), (2, true)], &[(2, false), (4, false)], &[(3, true)], &[(4, false)], &[(5, true)], &[]];
+
+/// Goes from place to place as it is chosen. What it says it says once.
+#[kframe("test")]
+fn wanders(k: &mut Kernel, at: u32) {
+    loop {
+        let Some((to, says)) = next_place(k, at) else { return };
+        if says {
+            k.pr_warn_once("irqlab: BUG: went there");
+        }
+        at = to;
+        step!();
+    }
+}
+
+fn next_place(k: &mut Kernel, at: u32) -> Option<(u32, bool)> {
+    let next = PLACES[at as usize];
+    let chosen = k.oracle.choose(Point::Hardware, next.len() as u32);
+    next.get(chosen as usize).copied()
+}
+
+/// What is said once is said on one of two ways into a state. The search has come to place 2 by the way on which it was
+/// said, so that the step to place 3 says nothing, and from place 1 to place 4 by one on which it was not. The first way to
+/// place 4 of a search that takes the first step first is 1, 2, 3: on it the step to place 5 says nothing.
+#[test]
+fn what_is_said_once_is_found_on_whatever_way() {
+    let mut root = Model::new(1, TEST, "").world(Semantics::of(V6_12));
+    root.k.spawn(TaskKind::Kworker, CpuId(0), wanders(0).frame, &[]);
+    for reduction in [false, true] {
+        let explored =
+            explore_with(&root, Bounds::default(), How { jobs: 1, reduction }, |_| ControlFlow::Continue(()));
+        let [finding] = &explored.findings[..] else { panic!("{:?}", explored.findings) };
+        assert_eq!((finding.kind, finding.text.as_str()), (Kind::Log, "irqlab: BUG: went there"));
+        assert!(finding.again(&root).is_some_and(|wrong| wrong.kind == Kind::Log), "{finding:?}");
+    }
 }
 
 /// A CPU's timers run between its interrupts, and not while a stopper has turned them off.
