@@ -244,7 +244,8 @@ impl World {
         // Nobody sleeps where all wait for others, so that the limit is not what leaves the machine nothing to do.
         let hangs = steps.is_empty() && self.shell.waits_for_others(&self.k);
         if !hangs {
-            steps.extend(self.shell.ready_if(&self.k, true, false).map(Step::Actor));
+            let ready = self.shell.ready_if(&self.k, true, false);
+            steps.extend(ready.filter(|actor| self.shell.has_cpu(&self.k, *actor)).map(Step::Actor));
         }
         (steps, limit)
     }
@@ -259,6 +260,8 @@ impl World {
             }
             Step::Actor(actor) => actor,
         };
+        // Nobody who spins looks again: what a command does at once ends no handler, empties no register of a local APIC and
+        // no queue of a device, and these are what is spun for.
         let Self { k, terminal, shell, .. } = self;
         let (shell, terminal) = (Arc::make_mut(shell), Arc::make_mut(terminal));
         loop {

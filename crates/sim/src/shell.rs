@@ -15,7 +15,7 @@ use kcore::sched::isolation::{HkType, housekeeping_cpumask};
 use kfn::kframe;
 use kstate::sched::{Call, Slot, TaskKind, TaskState};
 use kstate::trace::Actor;
-use kstate::{CpuId, DiskId, Errno, Kernel, TaskId};
+use kstate::{CpuId, CpuMask, DiskId, Errno, Kernel, TaskId};
 
 use crate::engine;
 use crate::script::{self, Action, Command, Failure, Program, Script, Statement, Variables};
@@ -366,6 +366,20 @@ impl Shell {
         false
     }
 
+    /// Whether there is a CPU for what an actor does next. One that is in the middle of an interrupt runs no task, nor does one
+    /// that a stopper holds.
+    pub fn has_cpu(&self, k: &Kernel, actor: ActorId) -> bool {
+        if k.sched.hardirqs.is_empty() && k.hotplug.irqs_disabled.is_empty() || self.keeps_to_itself(actor) {
+            return true;
+        }
+        let Some(mut process) = self.processes().find(|p| p.id == actor).cloned() else { return false };
+        match process.next_pinned(&self.script).map(CpuId) {
+            // To ask for a CPU that is not online fails, wherever that is done.
+            Some(cpu) => !k.topo.is_online(cpu) || runs_tasks(k, cpu),
+            None => allowed(k).iter().any(|cpu| runs_tasks(k, cpu)),
+        }
+    }
+
     /// Feeds a hasher with where the shell and its jobs stand, times as what is left of them from `now`
     /// on; pauses between commands do not count. Without `numbers` a job is known by its place among the others alone.
     pub fn hash_relative<H: Hasher>(&self, now: u64, numbers: bool, state: &mut H) {
@@ -556,6 +570,23 @@ impl Process {
         true
     }
 
+    /// The CPU that the next command asks for.
+    fn next_pinned(&mut self, script: &Script) -> Option<u32> {
+        for _ in 0..TURN {
+            let (statement, _) = self.next(script)?;
+            match &statement.action {
+                Action::Assign { .. } | Action::For { .. } => {
+                    self.pass(&statement.action);
+                }
+                Action::Assert(_) => {}
+                Action::Run(command) => return command.cpu,
+                Action::Expand(line) => return script.expand(line, &self.vars).ok()?.cpu,
+                _ => return None,
+            }
+        }
+        None
+    }
+
     fn begin(&mut self, turn: &mut Turn<'_, '_>) -> Progress {
         let script = turn.script;
         for _ in 0..TURN {
@@ -642,7 +673,10 @@ impl Process {
         line: usize,
     ) -> Result<(), (String, Errno)> {
         let ctx = k.trace.open(Actor::Task, &[]);
-        let before = k.switch_to(ctx, cpu);
+        // Where the first CPU is not free the scheduler has another one; a task that is started waits for its CPU.
+        let free = || allowed(k).iter().find(|cpu| runs_tasks(k, *cpu));
+        let here = if runs_tasks(k, cpu) { cpu } else { free().unwrap_or(cpu) };
+        let before = k.switch_to(ctx, here);
         let written = vfs::write_file(k, &path.text, text, append);
         k.cur = before;
         let written = match written {
@@ -789,12 +823,22 @@ fn shell_cpu(k: &Kernel, pinned: Option<u32>) -> Result<CpuId, Errno> {
         Some(cpu) if k.topo.online.contains(cpu) => Ok(cpu),
         Some(_) => Err(Errno::EINVAL),
         None => {
-            let allowed = housekeeping_cpumask(k, HkType::Domain).and(&k.topo.online);
+            let allowed = allowed(k);
             let isolates = allowed != k.topo.online;
             let cpu = if isolates { allowed.last() } else { allowed.first() };
             Ok(cpu.or_else(|| k.topo.online.first()).unwrap_or_default())
         }
     }
+}
+
+/// The CPUs that the scheduler can run the shell on.
+fn allowed(k: &Kernel) -> CpuMask {
+    housekeeping_cpumask(k, HkType::Domain).and(&k.topo.online)
+}
+
+/// A CPU is in no interrupt, and no stopper holds it.
+fn runs_tasks(k: &Kernel, cpu: CpuId) -> bool {
+    !k.sched.hardirqs.contains_key(&cpu) && !k.hotplug.irqs_disabled.contains(cpu)
 }
 
 /// Starts a frame as a task of the shell.
