@@ -442,11 +442,12 @@ impl Session {
 
     /// The state as it is. It has in common with the machine what neither changes.
     pub(super) fn checkpoint(&mut self) -> Checkpoint {
-        self.k.share();
         let records = core::mem::take(&mut self.k.trace.records);
         let contexts = core::mem::take(&mut self.k.trace.ctxs);
         let marks = core::mem::take(&mut self.k.trace.marks);
         let kept = self.k.trace.kept.take();
+        // Of what is shared the next writer makes a copy, which of all contexts would take long.
+        self.k.share();
         let mut stacks = self.stacks.clone();
         for record in &records[self.base..] {
             follow(&mut stacks, record);

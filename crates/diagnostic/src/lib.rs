@@ -45,6 +45,7 @@ use std::sync::Arc;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 pub mod file;
+pub mod reader;
 
 /// Columns of a message; longer lines of a text are cut around the place.
 const WIDTH: usize = 110;

@@ -131,7 +131,7 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse_from(in_order(std::env::args_os().collect())) {
         Ok(cli) => cli,
         Err(e) => {
-            let _ = e.print();
+            say(&e);
             return if e.use_stderr() { ExitCode::from(MISTAKE) } else { ExitCode::SUCCESS };
         }
     };
@@ -172,6 +172,48 @@ pub fn main() -> ExitCode {
         Err(report) => {
             complain(report.styled());
             ExitCode::from(MISTAKE)
+        }
+    }
+}
+
+/// What is wrong with the command line. Numbers are told in words, where the reader of numbers says
+/// `invalid digit found in string` or `5 is not in 1..=4`.
+fn say(error: &clap::Error) {
+    if error.kind() != clap::error::ErrorKind::ValueValidation {
+        let _ = error.print();
+        return;
+    }
+    let text = error.render().ansi().to_string();
+    let Some((first, rest)) = text.split_once('\n') else { return complain(text) };
+    let why = first.rsplit_once(": ").map_or(first, |(_, why)| why);
+    complain(format_args!(
+        "{}{}\n{}",
+        &first[..first.len() - why.len()],
+        number_in_words(why),
+        rest.trim_end()
+    ));
+}
+
+/// What a reader of numbers says, in words.
+fn number_in_words(why: &str) -> String {
+    let expected = |what: &str| format!("expected {what}");
+    match why {
+        "invalid digit found in string" | "cannot parse integer from empty string" => {
+            expected("a whole number")
+        }
+        "number too large to fit in target type" => expected("a smaller number"),
+        "number too small to fit in target type" => expected("a larger number"),
+        "invalid float literal" => expected("a number"),
+        _ => {
+            let range = why.split_once(" is not in ").and_then(|(_, range)| range.split_once(".."));
+            match range {
+                Some((least, most)) => match most.strip_prefix('=') {
+                    Some(most) => expected(&format!("a whole number from {least} to {most}")),
+                    None if most.is_empty() => expected(&format!("a whole number from {least} on")),
+                    None => expected(&format!("a whole number from {least} to below {most}")),
+                },
+                None => why.to_owned(),
+            }
         }
     }
 }

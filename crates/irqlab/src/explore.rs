@@ -13,10 +13,11 @@ use explore::exhaustive::{self, Bounds, How};
 use explore::random::{self, Plan, Strategy};
 use explore::{Detail, Finding, Schedule, World, narrate, shrink};
 use kstate::semantics::KernelVersion;
+use sim::script::Statement;
 
 use crate::case::{self, Case};
 use crate::exit::DIFFERS;
-use crate::input::{OptionError, Output};
+use crate::input::{OptionError, Output, complain};
 
 mod coverage;
 mod progress;
@@ -179,8 +180,10 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
     let existing = Existing::forced(args.force);
     // A result that cannot be written is better known before an hour of searching.
     args.json.as_deref().map(|path| file::check(path, existing)).transpose()?;
+    let mut alone = false;
     let report = if args.merge.is_empty() {
         let case = args.case.load()?;
+        alone = !case.script.statements.iter().any(Statement::starts_job);
         let search = &args.search;
         if search.no_reduction && search.strategy != Way::Exhaustive {
             let found = "runs that are drawn leave out no steps";
@@ -205,6 +208,12 @@ pub fn run(args: &Args) -> diagnostic::Result<ExitCode> {
         report.write(path, existing)?;
     }
     printed?;
+    if alone && report.findings.is_empty() {
+        complain(
+            "note: the script has no jobs, so that its commands never meet; `&` behind one lets it run beside those that \
+             follow",
+        );
+    }
     Ok(match (report.findings.is_empty(), report.stopped, status(&ended)) {
         (false, ..) => ExitCode::from(DIFFERS),
         (true, true, Some(status)) => ExitCode::from(status),

@@ -99,7 +99,8 @@ impl FileError {
     pub fn json(path: &Path, line: usize, error: &serde_json::Error, expected: &str) -> Self {
         let text = error.to_string();
         // The position stands in front already.
-        let found = text.rsplit_once(" at line ").map_or(text.as_str(), |(t, _)| t).to_owned();
+        let found = text.rsplit_once(" at line ").map_or(text.as_str(), |(t, _)| t);
+        let found = diagnostic::reader::in_words(found);
         let (line, column) = (line.max(1), error.column().max(1));
         Self::Content { path: path.to_owned(), line, column, found, expected: expected.to_owned() }
     }

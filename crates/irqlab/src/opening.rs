@@ -121,8 +121,9 @@ impl Changes {
         }
         // A mistake in the file is told as one of the file, before anything is changed.
         Machine::parse(name, &text)?;
-        let mut table: toml::Table =
-            text.parse().map_err(|e: toml::de::Error| diagnostic::report!("{name}: {}", e.message()))?;
+        let mut table: toml::Table = text.parse().map_err(|e: toml::de::Error| {
+            diagnostic::report!("{name}: {}", diagnostic::reader::in_words(e.message()))
+        })?;
         if let Some(cmdline) = &self.cmdline {
             table.insert("cmdline".to_owned(), cmdline.clone().into());
         }

@@ -486,6 +486,38 @@ fn a_tracer_that_is_on_keeps_what_fits_into_its_buffer() {
 }
 
 #[test]
+fn mistakes_name_no_types() {
+    let folder = Folder::new("types");
+    for (line, expect) in [
+        ("possible = \"x\"", "this is the text \"x\"; expected a whole number from 0 to 4294967295"),
+        ("possible = -1", "this is the number -1; expected a whole number from 0 to 4294967295"),
+        ("possible = 4\nnodes = 3", "this is the number 3; expected a list in brackets, [ ]"),
+        ("possible = 4\ninterrupt_remapping = 3", "this is the number 3; expected true or false"),
+    ] {
+        folder.write("m.toml", &format!("kernel = \"v5.4\"\n[cpus]\n{line}\n"));
+        folder.refused("run --machine m.toml", &[expect, "m.toml:"]);
+    }
+    folder.refused("sh --cpus x", &["invalid value 'x' for '--cpus <N>': expected a whole number\n"]);
+    folder.refused("sh --cpus 9999999", &["for '--cpus <N>': expected a whole number from 1 to 4096\n"]);
+    folder
+        .refused("run --irq x", &["invalid value 'x' for '--irq <N>': expected a whole number\n", "--help"]);
+}
+
+#[test]
+fn a_search_without_jobs_says_so() {
+    let folder = Folder::new("alone");
+    folder.write("alone.sh", "echo 0 > /sys/devices/system/cpu/cpu3/online\n");
+    folder.write("jobs.sh", "echo 0 > /sys/devices/system/cpu/cpu3/online &\nwait\n");
+    let said = |script: &str| {
+        let output = folder.run(&format!("explore {script} --runs 3"));
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert!(said("alone.sh").contains("the script has no jobs"), "{}", said("alone.sh"));
+    assert!(!said("jobs.sh").contains("has no jobs"), "{}", said("jobs.sh"));
+}
+
+#[test]
 fn a_run_that_would_fill_the_memory_is_given_up() {
     let folder = Folder::new("given-up");
     let words = "a b c d e f g h";

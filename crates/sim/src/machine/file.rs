@@ -206,7 +206,7 @@ pub(super) fn read_boot(
 fn parse<'de, T: Deserialize<'de>>(report: &Reporter<'de>) -> Result<T, Box<MachineError>> {
     toml::from_str(report.text).map_err(|e| {
         let span = e.span().unwrap_or(0..report.text.len().min(1));
-        report.error(span, "this is no machine file".to_owned(), e.message().to_owned())
+        report.error(span, "this is no machine file".to_owned(), diagnostic::reader::in_words(e.message()))
     })
 }
 
@@ -609,7 +609,7 @@ impl<'a> Function<'a> {
     }
 
     fn text(&self, key: &str) -> Result<Spanned<&'a str>, Box<MachineError>> {
-        let text = self.read(key, "a string", toml::Value::as_str)?;
+        let text = self.read(key, "a text in quotes", toml::Value::as_str)?;
         self.needed(key, text)
     }
 

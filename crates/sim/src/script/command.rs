@@ -1,6 +1,6 @@
 //! Commands: their words, once variables are replaced, and what they run.
 
-use super::lexer::{Place, Token};
+use super::lexer::{IN_BASH, Place, Token};
 use super::*;
 
 pub(super) const PROGRAMS: &str =
@@ -16,6 +16,12 @@ enum Ready {
 }
 
 type Tokens = std::iter::Peekable<std::vec::IntoIter<(Ready, Span)>>;
+
+/// Words of bash that scripts do not have.
+const OF_BASH: [&str; 15] = [
+    "if", "then", "else", "fi", "while", "until", "case", "function", "select", "test", "local", "export",
+    "read", "eval", "source",
+];
 
 impl Place<'_> {
     pub(super) fn expand(&self, line: &Line, vars: &Variables) -> Result<Command, ScriptError> {
@@ -129,7 +135,11 @@ impl Place<'_> {
                     }
                 }
             }
-            _ => return Err(self.expected(span, format!("no command `{word}`"), PROGRAMS)),
+            word => {
+                let help = OF_BASH.contains(&word).then(|| IN_BASH.to_owned());
+                let label = format!("expected {PROGRAMS}");
+                return Err(self.error(span, format!("no command `{word}`"), label, help));
+            }
         };
         Ok(Command { cpu, program, quiet: false })
     }

@@ -313,12 +313,17 @@ impl Place<'_> {
         let span = at.span(i, i + 1);
         if inner.starts_with('(') {
             let message = "`$(` runs a command in the middle of another one, which scripts do not use";
-            let help = "write its words out: `for i in 4 5 6 7` instead of `for i in $(seq 4 7)`";
-            return Err(self.error(at.span(i, i + 2), message, "not in a script", Some(help.to_owned())));
+            let help = format!(
+                "write its words out: `for i in 4 5 6 7` instead of `for i in $(seq 4 7)`; or {IN_BASH}"
+            );
+            return Err(self.error(at.span(i, i + 2), message, "not in a script", Some(help)));
         }
         Err(self.expected(span, "`$` stands before the name of a variable", "`$NAME` or `${NAME}`"))
     }
 }
+
+/// Where a script runs that needs more of a shell.
+pub(super) const IN_BASH: &str = "run it in bash on this machine: `irqlab enter` opens one where FUSE is, and `lab run FILE` in it does a script";
 
 /// What to write instead of something that begins with the character `c` of the shell.
 fn instead(c: char, text: &str) -> &'static str {

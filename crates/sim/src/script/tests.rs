@@ -82,6 +82,15 @@ fn spans_name_line_and_column() {
 }
 
 #[test]
+fn what_needs_bash_says_where_there_is_one() {
+    for text in ["if true; then\n", "while true; do\n", "x=$(cat /proc/cmdline)\n", "read x\n"] {
+        let help = Script::parse("script.sh", text).unwrap_err().help.unwrap_or_default();
+        assert!(help.contains("`irqlab enter`") && help.contains("`lab run FILE`"), "{text:?}: {help}");
+    }
+    assert_eq!(Script::parse("script.sh", "lspci\n").unwrap_err().help, None);
+}
+
+#[test]
 fn errors_say_where_and_what_was_expected() {
     let check = |text: &str, line: usize, column: usize, message: &str, label: &str| {
         let e = Script::parse("script.sh", text).unwrap_err();
