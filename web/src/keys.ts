@@ -17,6 +17,8 @@ export function pressed(store: Store, event: KeyboardEvent): void {
     return;
   }
   if (isTaken(event.target) || event.altKey || event.metaKey) return;
+  // Somebody who types at once is not at the page any more, although the search is not drawn yet.
+  if (store.view.dialog === "search") return;
   const { run, record } = store;
   if (event.target instanceof HTMLInputElement && event.target.type === "radio" && event.key.startsWith("Arrow")) return;
   const arrow = event.key === "ArrowRight" ? true : event.key === "ArrowLeft" ? false : null;

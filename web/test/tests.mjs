@@ -103,12 +103,15 @@ export const tests = {
     await press("Control+ArrowRight");
     assert.notEqual(await tab.evaluate(() => window.irqlab.store.run.context[window.irqlab.store.record]), context);
     // A call that has the interrupt in no argument of this name.
-    await press("/");
-    await tab.keyboard.type("irq_startup irq=29");
+    const search = async (text) => {
+      await press("/");
+      await tab.locator("dialog input:focus").waitFor();
+      await tab.keyboard.type(text);
+    };
+    await search("irq_startup irq=29");
     await tab.locator("dialog li").first().waitFor();
     await press("Escape");
-    await press("/");
-    await tab.keyboard.type("vector_config irq=29");
+    await search("vector_config irq=29");
     await press("ArrowDown");
     await press("Enter");
     assert.match(await tab.textContent(".why .what"), /vector_config/);
@@ -136,13 +139,12 @@ export const tests = {
     await press("b");
     assert.ok((await tab.locator(".row.count").count()) > 0, "what is not explained is counted");
     await press("b");
-    // The list of rows is drawn anew meanwhile, so that a key may be taken a moment later.
     await press("t");
-    await tab.waitForFunction(() => window.irqlab.store.view.clock === "time");
+    assert.equal(await tab.evaluate(() => window.irqlab.store.view.clock), "time");
     await press("1");
     await tab.locator("#tab-interrupt").focus();
     await press("ArrowRight");
-    await tab.waitForFunction(() => window.irqlab.store.view.tab === "interrupts");
+    assert.equal(await tab.evaluate(() => window.irqlab.store.view.tab), "interrupts");
     assert.ok((await tab.locator("a.source").first().getAttribute("href")).startsWith("https://elixir.bootlin.com/linux/v5.4/source/"));
     assert.deepEqual(said, []);
     await close();
