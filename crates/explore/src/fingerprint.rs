@@ -17,7 +17,7 @@ use kstate::hw::Hw;
 use kstate::irqdesc::{IrqDesc, IrqState};
 use kstate::nvme::NvmeState;
 use kstate::sched::{Frame, Hardirq, Sched, Task, TaskState, WaitOn};
-use kstate::shared::Shared;
+use kstate::shared::{Shared, is_same_slot};
 use kstate::virtio::VirtioState;
 use smallvec::SmallVec;
 
@@ -156,11 +156,7 @@ impl<'a> Parts<'a> {
         of: impl FnOnce(&'a Kernel) -> &'a [Option<Shared<T>>],
         hash: impl Fn(&T, &mut FoldHasher<'static>),
     ) {
-        let same = |a: &Option<Shared<T>>, b: &Option<Shared<T>>| match (a, b) {
-            (Some(a), Some(b)) => a.is_same(b),
-            (a, b) => a.is_none() && b.is_none(),
-        };
-        self.list(slots, of, same, |slot, state| {
+        self.list(slots, of, is_same_slot, |slot, state| {
             slot.is_some().hash(state);
             if let Some(value) = slot {
                 hash(value, state);

@@ -57,6 +57,14 @@ impl<T> Shared<T> {
     }
 }
 
+/// Both slots are empty, or hold one value in one place.
+pub fn is_same_slot<T>(slot: &Option<Shared<T>>, other: &Option<Shared<T>>) -> bool {
+    match (slot, other) {
+        (Some(value), Some(other)) => value.is_same(other),
+        (value, other) => value.is_none() && other.is_none(),
+    }
+}
+
 impl<T: Clone> Shared<T> {
     // Kept out of the way of machines that were never copied.
     #[cold]

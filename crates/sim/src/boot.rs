@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use drivers::virtio::pci_common::VIRTIO_PCI_DRIVER;
 use kcore::base::dd::{device_driver_attach, driver_allows_async_probing};
 use kstate::apic::MpcIntsrc;
 use kstate::hw::lapic::Lvt;
@@ -232,15 +233,20 @@ fn probe(k: &mut Kernel, dev: PciDevId) -> TaskId {
     k.spawn(TaskKind::Task, CpuId(0), device_driver_attach(dev).frame, &[])
 }
 
-/// Holds the numbers of the virtio devices at lower addresses that come later here, and returns them. virtio-pci has
-/// registered all devices, in the order of their addresses, before the module of any virtio driver is loaded.
-fn hold_virtio_numbers(k: &mut Kernel, dev: PciDevId) -> Vec<u32> {
+/// Lets the driver of a function probe it, to the end of what the probe itself does. The numbers of virtio devices at lower
+/// addresses that come later here are taken meanwhile: virtio-pci has registered all devices, in the order of their
+/// addresses, before the module of any virtio driver is loaded.
+fn probe_to_end(k: &mut Kernel, dev: PciDevId, after: &mut impl FnMut(&Kernel)) {
     let driver = pci_bus_match(k, dev);
-    if driver.is_none_or(|drv| k.pci.drivers[drv.index()].name != "virtio-pci") {
-        return Vec::new();
+    let is_virtio = driver.is_some_and(|drv| k.pci.drivers[drv.index()].name == VIRTIO_PCI_DRIVER.name);
+    let before = (0..dev.0).filter(|&other| is_virtio && pci_bus_match(k, PciDevId(other)) == driver).count();
+    let held: Vec<u32> =
+        (0..before as u32).filter(|&number| k.virtio.virtio_index_ida.insert(number)).collect();
+    let task = probe(k, dev);
+    engine::run_task(k, task, after);
+    for number in held {
+        k.virtio.virtio_index_ida.remove(&number);
     }
-    let before = (0..dev.0).filter(|&other| pci_bus_match(k, PciDevId(other)) == driver).count() as u32;
-    (0..before).filter(|&number| k.virtio.virtio_index_ida.insert(number)).collect()
 }
 
 /// The driver of a function brings it up beside others.
@@ -252,8 +258,7 @@ fn overlaps(k: &Kernel, dev: PciDevId) -> bool {
 /// probes them one after the other and leaves the rest to workers, 6.12 probes them at the same time.
 fn start_together(k: &mut Kernel, devs: &[PciDevId], after: &mut impl FnMut(&Kernel)) -> Turns {
     for &dev in devs.iter().filter(|&&dev| !overlaps(k, dev)).collect::<Vec<_>>() {
-        let task = probe(k, dev);
-        engine::run_task(k, task, after);
+        probe_to_end(k, dev, after);
         settle(k, after);
     }
     let together: Vec<PciDevId> = devs.iter().copied().filter(|&dev| overlaps(k, dev)).collect();
@@ -294,14 +299,12 @@ fn boot_in(
                 given = Some(core::mem::replace(&mut k.oracle, Oracle::seeded(*seed)));
             }
             k.irq.boot_numbers = numbers_of(machine, &k, dev).into();
-            let held = hold_virtio_numbers(&mut k, dev);
-            let task = probe(&mut k, dev);
             // `PROBE_PREFER_ASYNCHRONOUS`: the next probe does not wait for this one.
             if matches!(order, Order::Drawn(_)) && driver_allows_async_probing(&k, dev) {
+                probe(&mut k, dev);
                 continue;
             }
-            engine::run_task(&mut k, task, after);
-            held.iter().for_each(|number| assert!(k.virtio.virtio_index_ida.remove(number), "it was held"));
+            probe_to_end(&mut k, dev, after);
             if matches!(order, Order::Fixed { settles: true, .. } | Order::Numbered) {
                 settle(&mut k, after);
             }

@@ -57,12 +57,11 @@ fn first_or_device(k: &mut Kernel) -> Option<Step> {
     }
     let n = k.oracle.choose(Point::Device, 1 + busy.len() as u32);
     let Some(&(due, event)) = n.checked_sub(1).and_then(|n| busy.get(n as usize)) else { return Some(first) };
-    let Event::Device(dev, _) = event else { return Some(first) };
     let early = match due.saturating_sub(k.events.now) {
         0 => "at its usual time".to_owned(),
         early => format!("{early} ns before its usual time"),
     };
-    let text = format!("{} is done {early}, and before {}", k.pci_dev(dev).name(), in_words(k, first));
+    let text = format!("{} {early}, and before {}", k.event_name(&event), in_words(k, first));
     k.oracle.race(text);
     k.events.take(&event);
     Some(Step::Event(event))
@@ -92,7 +91,7 @@ fn in_words(k: &Kernel, step: Step) -> String {
                 None => format!("{actor} on CPU {} ends", task.cpu),
             }
         }
-        Step::Event(event) => format!("{event:?}"),
+        Step::Event(event) => k.event_name(&event),
     }
 }
 

@@ -8,7 +8,7 @@ use kstate::hw::pci::PciFunction;
 use kstate::irqdesc::{IRQD_IRQ_STARTED, IrqDesc};
 use kstate::msi::MsiDesc;
 use kstate::sched::TaskState;
-use kstate::shared::Shared;
+use kstate::shared::{Shared, is_same_slot};
 use kstate::{Irq, Kernel};
 
 /// Checks everything.
@@ -77,11 +77,7 @@ fn same_list<T>(list: &[Shared<T>], before: &[Shared<T>]) -> bool {
 }
 
 fn same_slots<T>(slots: &[Option<Shared<T>>], before: &[Option<Shared<T>>]) -> bool {
-    let same = |slots: (&Option<Shared<T>>, &Option<Shared<T>>)| match slots {
-        (Some(value), Some(before)) => value.is_same(before),
-        (value, before) => value.is_none() && before.is_none(),
-    };
-    slots.len() == before.len() && slots.iter().zip(before).all(same)
+    slots.len() == before.len() && slots.iter().zip(before).all(|(slot, before)| is_same_slot(slot, before))
 }
 
 /// What the rules of others look at is the same in all descriptors: the hierarchy, the MSI descriptor, and whether the

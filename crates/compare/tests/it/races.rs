@@ -33,7 +33,7 @@ fn two_completions_before_one_interrupt_are_found() {
         assert_eq!(file, "04-unbind.flow");
         assert_eq!(
             text,
-            "0000:00:03.0 is done at its usual time, and before CPU 0 takes irq 27 nvme0q0 in handle_edge_irq()"
+            "nvme0 completes on queue 0 at its usual time, and before CPU 0 takes irq 27 nvme0q0 in handle_edge_irq()"
         );
         assert_eq!(report.schedule(), format!("{place}:1"));
         let Some(Searched { runs, whole: true, .. }) = report.searched else {

@@ -115,7 +115,7 @@ fn choices_by_chance_are_told() {
         let entry = entry.unwrap();
         fs::copy(entry.path(), folder.0.join("threads").join(entry.file_name())).unwrap();
     }
-    let why = "before the end of 04-unbind.flow: 0000:00:03.0 is done at its usual time, and before CPU 0 takes irq 27 nvme0q0 \
+    let why = "before the end of 04-unbind.flow: nvme0 completes on queue 0 at its usual time, and before CPU 0 takes irq 27 nvme0q0 \
                in handle_edge_irq()";
     let (status, said, _) = irqlab(&folder.0, &["verify", "threads"]);
     assert_eq!(status, Some(0), "{said}");
